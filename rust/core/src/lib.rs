@@ -1,0 +1,8 @@
+//! The sniffkit core: frames in, tables out.
+//!
+//! `source ─Frame→ decode ─Packet→ track ─events→ table`. Each stage can be called alone; time is the packets' own,
+//! so the same bytes always give the same tables. No sockets, no clock, no Python, no unsafe code.
+#![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod source;

@@ -1,0 +1,39 @@
+"""sniffkit: packet capture and traffic inspection for virtual networks on Linux.
+
+Heavy modules (pyarrow, pandas, scapy, pyroute2) are imported when they are first needed, never here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it; looked up on first use so that `import sniffkit` stays quick
+_LAZY: dict[str, str] = {
+    "SniffkitError": "sniffkit.errors",
+    "CaptureFileError": "sniffkit.errors",
+    "CaptureError": "sniffkit.errors",
+    "FilterError": "sniffkit.errors",
+    "PrivilegeError": "sniffkit.errors",
+    "MissingToolError": "sniffkit.errors",
+    "LabError": "sniffkit.errors",
+    "CaptureWarning": "sniffkit.errors",
+}
+
+__all__ = ["__version__", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _LAZY[name]
+    except KeyError:
+        raise AttributeError(f"module 'sniffkit' has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,40 @@
+"""The exceptions that sniffkit raises on purpose. Each message is one line that a user can act on."""
+
+from __future__ import annotations
+
+
+class SniffkitError(Exception):
+    """A request that cannot be met. `str(error)` is one clear line.
+
+    exit_code: what the command line exits with (2 = bad request, 1 = incomplete).
+    """
+
+    exit_code = 2
+
+
+class CaptureFileError(SniffkitError):
+    """A file that is missing, unreadable or not a capture."""
+
+
+class CaptureError(SniffkitError):
+    """A live capture that cannot start, or that ended early."""
+
+
+class FilterError(SniffkitError):
+    """A capture filter that libpcap does not accept; the message points at the position."""
+
+
+class PrivilegeError(SniffkitError):
+    """A missing privilege; the message names the capability and how to grant it."""
+
+
+class MissingToolError(SniffkitError):
+    """An external program or optional package that is not installed; the message says how to get it."""
+
+
+class LabError(SniffkitError):
+    """A lab description or operation that is wrong; the message names file and line where there is one."""
+
+
+class CaptureWarning(UserWarning):
+    """A capture that is damaged: all rows before the damage are kept; names file and offset."""
