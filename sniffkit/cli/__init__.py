@@ -29,7 +29,19 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not COMMANDS:
+            return
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
@@ -52,16 +64,19 @@ def main(argv: list[str] | None = None) -> Any:
         code = 130
     except KeyboardInterrupt:
         code = 130
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = 2
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "sniffkit"
+        print(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)", file=sys.stderr)
+        code = 2
+    except click.ClickException as error:
+        print(f"sniffkit: {error.format_message()}", file=sys.stderr)
         code = 2
     except SniffkitError as error:
         if debug:
             raise
         print(f"sniffkit: {error}", file=sys.stderr)
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader went away: quiet, and keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)

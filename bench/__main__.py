@@ -1,0 +1,127 @@
+"""Measure sniffkit against its peers, in turn within one run (A B A B …), and print medians and ratios.
+
+Whole processes are measured: wall and CPU seconds, peak resident size. Inputs are in the page cache. Machines are
+shared and noisy: read ratios rather than seconds, and CPU beside wall.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict
+
+from bench.cases import CASES, Case, Contender, Target
+from bench.inputs import DATA, NoInput, into_page_cache
+from bench.measure import Cost, RunFailed, measure, median
+
+
+def run_case(case: Case, packets: int, rounds: int) -> tuple[dict[str, Cost], dict[str, str]]:
+    """Medians by contender, and for those that failed the reason."""
+    contenders = case.contenders(packets)
+    costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
+    failed: dict[str, str] = {}
+    for path in sorted({word for contender in contenders for word in contender.command if word.endswith(".pcap")}):
+        into_page_cache(DATA / path)
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            if contender.name in failed:
+                continue
+            if sys.stderr.isatty():
+                print(
+                    f"\r\033[Kbench: {case.name} round {number} {contender.name}", end="", file=sys.stderr, flush=True
+                )
+            try:
+                costs[contender.name].append(run_contender(case, contender))
+            except RunFailed as error:
+                failed[contender.name] = str(error)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    return {name: median(runs) for name, runs in costs.items() if name not in failed}, failed
+
+
+def run_contender(case: Case, contender: Contender) -> Cost:
+    log = DATA / f"{case.name}.log"
+    cost = measure(contender.command, log)
+    if not contender.startup:
+        return cost
+    fixed = measure(contender.startup, log)
+    wall, cpu = (
+        max(all_ - once, 0) * contender.scale + once for all_, once in ((cost.wall, fixed.wall), (cost.cpu, fixed.cpu))
+    )
+    return Cost(wall, cpu, cost.rss)
+
+
+def judge(target: Target, costs: dict[str, Cost]) -> tuple[str, bool | None]:
+    """One line on a target, and whether it is met; None when it was not measured."""
+    if target.of not in costs or (target.against and target.against not in costs):
+        return f"{target.of} {target.figure}: not measured", None
+    value = float(getattr(costs[target.of], target.figure))
+    if not target.against:
+        return (
+            f"{target.of}: {target.figure} {value * 1000:.0f} ms, at most {target.at_most * 1000:.0f}",
+            value <= target.at_most,
+        )
+    other = float(getattr(costs[target.against], target.figure))
+    if target.at_most < 1:
+        text = f"{other / value:.1f} × as fast as {target.against}, at least {1 / target.at_most:.0f}"
+    else:
+        text = f"{target.figure} {value / other:.2f} × that of {target.against}, at most {target.at_most}"
+    return f"{target.of}: {text}", value <= target.at_most * other
+
+
+def report(case: Case, costs: dict[str, Cost], failed: dict[str, str]) -> int:
+    """Print a case; returns how many of its targets are missed or were not measured."""
+    print(f"\n{case.name}: {case.title}")
+    print(f"  {'':<12}{'wall s':>10}{'CPU s':>10}{'peak MB':>10}{'wall ×':>10}")
+    first = next(iter(costs.values()), None)
+    for name, cost in costs.items():
+        ratio = cost.wall / first.wall if first else 0.0
+        print(f"  {name:<12}{cost.wall:>10.3f}{cost.cpu:>10.3f}{cost.rss / 1e6:>10.1f}{ratio:>10.2f}")
+    for name, reason in failed.items():
+        print(f"  {name:<12}failed: {reason}")
+    bad = 0
+    for target in case.targets:
+        text, met = judge(target, costs)
+        bad += not met
+        print(f"  {'met   ' if met else 'MISSED' if met is False else '-     '} {text}")
+    return bad
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    names = [case.name for case in CASES]
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of: {', '.join(names)} (all)")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contender (5)")
+    parser.add_argument("--packets", type=int, default=1_000_000, help="size of the capture (1000000)")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    options = parser.parse_args()
+    if set(options.cases) - set(names):
+        parser.error(f"no such case; there are: {', '.join(names)}")
+    DATA.mkdir(parents=True, exist_ok=True)
+    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+    print(f"{machine}; {options.packets:,} packets, medians of {options.rounds}")
+    bad = 0
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for case in CASES:
+        if options.cases and case.name not in options.cases:
+            continue
+        try:
+            costs, failed = run_case(case, options.packets, options.rounds)
+        except NoInput as error:
+            print(f"\n{case.name}: {error}")
+            bad += 1
+            continue
+        bad += report(case, costs, failed)
+        results[case.name] = {name: asdict(cost) for name, cost in costs.items()}
+    stored = DATA / time.strftime("results-%Y%m%dT%H%M%SZ.json", time.gmtime())
+    stored.write_text(json.dumps({"packets": options.packets, "rounds": options.rounds, "cases": results}, indent=1))
+    print(f"\nkept in {stored.relative_to(DATA.parent.parent)}; {bad or 'no'} targets missed or not measured")
+    return 1 if bad and options.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What is measured: one entry a case. The first contender is the one that the others are compared with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head
+
+SNIFFKIT = str(ROOT / ".venv" / "bin" / "sniffkit")
+OUT = str(DATA / "out")  # each contender writes to files that begin so
+HEAD = 50_000  # packets that tshark gets; its time is scaled up to all
+
+# The columns of `sniffkit packets` as tshark names them.
+TSHARK_FIELDS = (
+    "frame.number,frame.time_epoch,frame.interface_name,frame.len,frame.cap_len,frame.protocols,eth.src,eth.dst,eth.type,"
+    "vlan.id,vxlan.vni,ip.version,ip.src,ip.dst,ipv6.src,ipv6.dst,ip.proto,ipv6.nxt,ip.ttl,ipv6.hlim,ip.id,ip.frag_offset,"
+    "ip.flags.mf,tcp.srcport,tcp.dstport,udp.srcport,udp.dstport,tcp.flags,tcp.seq_raw,tcp.ack_raw,tcp.window_size_value,"
+    "icmp.type,icmp.code,icmpv6.type,icmpv6.code,arp.opcode,arp.src.hw_mac,arp.src.proto_ipv4,arp.dst.hw_mac,"
+    "arp.dst.proto_ipv4,tcp.len,udp.length,tcp.stream,udp.stream"
+)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One command of a case.
+
+    scale: its time beyond `startup` (a command that does the same on one packet) is multiplied by this, for peers that
+    get only a part of the input.
+    """
+
+    name: str
+    command: Sequence[str]
+    scale: float = 1.0
+    startup: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """`figure` of `of` is at most `at_most` times that of `against`; without `against`, at most `at_most` seconds."""
+
+    of: str
+    figure: Literal["wall", "cpu", "rss"]
+    at_most: float
+    against: str = ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table of the report. `contenders` gets the number of packets and makes the inputs that it needs."""
+
+    name: str
+    title: str
+    contenders: Callable[[int], list[Contender]]
+    targets: tuple[Target, ...]
+
+
+def flows(packets: int) -> list[Contender]:
+    capture = str(big(packets))
+    nfstream = str(ROOT / ".tools" / "nfstream" / "bin" / "python")
+    return [
+        Contender("sniffkit", [SNIFFKIT, "flows", capture, "-o", f"{OUT}-f.parquet"]),
+        Contender("tcpdump", ["tcpdump", "-r", capture, "-w", "/dev/null"]),
+        Contender("softflowd", ["softflowd", "-d", "-r", capture]),
+        Contender("argus", ["argus", "-r", capture, "-w", f"{OUT}-argus.out"]),
+        Contender("NFStream", [nfstream, str(ROOT / "bench" / "nfstream_flows.py"), capture]),
+    ]
+
+
+def packets(packets: int) -> list[Contender]:
+    capture = big(packets)
+    fields = [part for field in TSHARK_FIELDS.split(",") for part in ("-e", field)]
+    tshark = ["tshark", "-n", "-r", str(head(capture, HEAD)), "-T", "fields", *fields]
+    return [
+        Contender("sniffkit", [SNIFFKIT, "packets", str(capture), "-o", f"{OUT}-p.parquet"]),
+        Contender("tshark", tshark, scale=packets / HEAD, startup=[*tshark, "-c", "1"]),
+    ]
+
+
+def memory(packets: int) -> list[Contender]:
+    once = big(packets)
+    tenfold = big(10 * packets, packets // PACKETS_PER_FLOW)
+    return [
+        Contender("sniffkit", [SNIFFKIT, "flows", str(once), "-o", f"{OUT}-m.parquet"]),
+        Contender("10 × packets", [SNIFFKIT, "flows", str(tenfold), "-o", f"{OUT}-m.parquet"]),
+    ]
+
+
+def startup(_: int) -> list[Contender]:
+    return [
+        Contender("--help", [SNIFFKIT, "--help"]),
+        Contender("import", [sys.executable, "-c", "import sniffkit"]),
+        Contender("bare Python", [sys.executable, "-c", "pass"]),
+    ]
+
+
+CASES = (
+    Case(
+        "flows",
+        "flow table of a file",
+        flows,
+        (
+            Target("sniffkit", "wall", 1.0, "tcpdump"),
+            Target("sniffkit", "wall", 1 / 2, "softflowd"),
+            Target("sniffkit", "wall", 1 / 4, "argus"),
+            Target("sniffkit", "wall", 1 / 30, "NFStream"),
+        ),
+    ),
+    Case(
+        "packets",
+        "packet table of a file (tshark: first 50,000 packets, scaled)",
+        packets,
+        (Target("sniffkit", "wall", 1 / 80, "tshark"),),
+    ),
+    Case(
+        "memory",
+        "the same number of flows from ten times the packets",
+        memory,
+        (Target("10 × packets", "rss", 1.2, "sniffkit"),),
+    ),
+    Case(
+        "startup",
+        "before any work",
+        startup,
+        (Target("--help", "wall", 0.150), Target("import", "wall", 0.100)),
+    ),
+)
