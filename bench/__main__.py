@@ -19,9 +19,8 @@ from bench.inputs import DATA, NoInput, into_page_cache
 from bench.measure import Cost, RunFailed, measure, median
 
 
-def run_case(case: Case, packets: int, rounds: int) -> tuple[dict[str, Cost], dict[str, str]]:
+def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict[str, Cost], dict[str, str]]:
     """Medians by contender, and for those that failed the reason."""
-    contenders = case.contenders(packets)
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     failed: dict[str, str] = {}
     for path in sorted({word for contender in contenders for word in contender.command if word.endswith(".pcap")}):
@@ -49,9 +48,8 @@ def run_contender(case: Case, contender: Contender) -> Cost:
     if not contender.startup:
         return cost
     fixed = measure(contender.startup, log)
-    wall, cpu = (
-        max(all_ - once, 0) * contender.scale + once for all_, once in ((cost.wall, fixed.wall), (cost.cpu, fixed.cpu))
-    )
+    wall = fixed.wall + contender.scale * max(cost.wall - fixed.wall, 0.0)
+    cpu = fixed.cpu + contender.scale * max(cost.cpu - fixed.cpu, 0.0)
     return Cost(wall, cpu, cost.rss)
 
 
@@ -73,16 +71,16 @@ def judge(target: Target, costs: dict[str, Cost]) -> tuple[str, bool | None]:
     return f"{target.of}: {text}", value <= target.at_most * other
 
 
-def report(case: Case, costs: dict[str, Cost], failed: dict[str, str]) -> int:
-    """Print a case; returns how many of its targets are missed or were not measured."""
+def report(case: Case, base: str, costs: dict[str, Cost], failed: dict[str, str]) -> int:
+    """Print a case, ratios against `base`; returns how many of its targets are missed or were not measured."""
     print(f"\n{case.name}: {case.title}")
-    print(f"  {'':<12}{'wall s':>10}{'CPU s':>10}{'peak MB':>10}{'wall ×':>10}")
-    first = next(iter(costs.values()), None)
+    print(f"  {'':<14}{'wall s':>10}{'CPU s':>10}{'peak MB':>10}{'wall ×':>10}")
+    first = costs.get(base)
     for name, cost in costs.items():
-        ratio = cost.wall / first.wall if first else 0.0
-        print(f"  {name:<12}{cost.wall:>10.3f}{cost.cpu:>10.3f}{cost.rss / 1e6:>10.1f}{ratio:>10.2f}")
+        ratio = f"{cost.wall / first.wall:.2f}" if first else "-"
+        print(f"  {name:<14}{cost.wall:>10.3f}{cost.cpu:>10.3f}{cost.rss / 1e6:>10.1f}{ratio:>10}")
     for name, reason in failed.items():
-        print(f"  {name:<12}failed: {reason}")
+        print(f"  {name:<14}failed: {reason}")
     bad = 0
     for target in case.targets:
         text, met = judge(target, costs)
@@ -110,12 +108,13 @@ def main() -> int:
         if options.cases and case.name not in options.cases:
             continue
         try:
-            costs, failed = run_case(case, options.packets, options.rounds)
+            contenders = case.contenders(options.packets)
+            costs, failed = run_case(case, contenders, options.rounds)
         except NoInput as error:
             print(f"\n{case.name}: {error}")
             bad += 1
             continue
-        bad += report(case, costs, failed)
+        bad += report(case, contenders[0].name, costs, failed)
         results[case.name] = {name: asdict(cost) for name, cost in costs.items()}
     stored = DATA / time.strftime("results-%Y%m%dT%H%M%SZ.json", time.gmtime())
     stored.write_text(json.dumps({"packets": options.packets, "rounds": options.rounds, "cases": results}, indent=1))

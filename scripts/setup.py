@@ -239,7 +239,8 @@ def build_core() -> None:
     maturin = shutil.which(VENV / "bin" / "maturin") or shutil.which("maturin")
     if maturin is None:
         fail("maturin is not in .venv although pyproject.toml asks for it: remove .venv and try again")
-    env = {"VIRTUAL_ENV": str(VENV), "PATH": f"{Path(find_cargo()).parent}:{os.environ.get('PATH', os.defpath)}"}
+    path = f"{Path(find_cargo()).parent}:{os.environ.get('PATH', os.defpath)}"
+    env = {"VIRTUAL_ENV": str(VENV), "PATH": path, "PIP_QUIET": "1"}
     locked = ["--locked"] if os.environ.get("CI") == "true" else []
     if not run([maturin, "develop", "--release", *locked], env):
         fail("the Rust core could not be built (see above)")
