@@ -61,7 +61,7 @@ def corpus(target: str) -> Path:
 
 def last_number(text: str, key: str) -> int:
     """The number behind the last `key` of libFuzzer's log; 0 when there is none, as after a crash."""
-    found = re.findall(rf"{key}(\d+)", text)
+    found = re.findall(rf"{key}:\s*(\d+)", text)
     return int(found[-1]) if found else 0
 
 
@@ -75,9 +75,11 @@ def run_target(binaries: Path, target: str, seconds: int) -> Outcome:
     command += [f"-dict={dictionary}"] if dictionary.exists() else []
     log = FUZZ / "found" / f"{target}.log"
     with log.open("wb") as output:
-        code = subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False).returncode
+        # A backtrace would push the panic's own line out of the end of the log; a rerun of the artifact gives one.
+        env = {**os.environ, "RUST_BACKTRACE": "0"}
+        code = subprocess.run(command, stdout=output, stderr=output, env=env, check=False).returncode
     text = log.read_text(errors="replace")
-    runs, edges, new = (last_number(text, key) for key in ("executed_units: ", "cov: ", "new_units_added: "))
+    runs, edges, new = (last_number(text, key) for key in ("executed_units", "cov", "new_units_added"))
     # libFuzzer also ends with 0 when it could not start: no run means no pass.
     return Outcome(target, code == 0 and runs > 0, f"{runs:>12,} runs {edges:>7,} edges {new:>6,} new inputs", log)
 
@@ -93,7 +95,7 @@ def run(targets: list[str], seconds: int, jobs: int) -> int:
             if not outcome.ok:
                 failed.append(outcome)
     for outcome in failed:
-        tail = outcome.log.read_text(errors="replace").splitlines()[-40:]
+        tail = outcome.log.read_text(errors="replace").splitlines()[-25:]
         print(f"\nfuzz: {outcome.target} failed; the end of {outcome.log.relative_to(ROOT)}:", file=sys.stderr)
         print("\n".join(f"  {line}" for line in tail), file=sys.stderr)
     passed = len(targets) - len(failed)
@@ -132,7 +134,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="all of rust/fuzz/fuzz_targets when none is named")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time (cores)")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     known = all_targets()
     unknown = set(options.targets) - set(known)
     if unknown:
