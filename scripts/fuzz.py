@@ -48,7 +48,8 @@ def build() -> Path:
     if host is None:
         raise SystemExit("fuzz: rustc -vV names no host")
     command = ["cargo", "fuzz", "build", "--sanitizer", "none", "--fuzz-dir", str(FUZZ), "--target", host[1]]
-    subprocess.run(command, cwd=ROOT / "rust", check=True)
+    env = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:{ROOT / '.tools' / 'bin'}"}
+    subprocess.run(command, cwd=ROOT / "rust", env=env, check=True)
     return FUZZ / "target" / host[1] / "release"
 
 
