@@ -117,7 +117,7 @@ def proven(package: Package) -> bool:
 def missing_packages(target: str) -> list[Package]:
     """The packages of a target that are not there."""
     wanted = [package for package in PACKAGES if {"build", target} & set(package.targets.split())]
-    if (VENV / "bin" / "python").exists():
+    if venv_is_whole():
         wanted = [package for package in wanted if package.name != "python3-venv"]
     return [package for package in wanted if not proven(package)]
 
@@ -162,6 +162,11 @@ def install_packages(target: str) -> None:
 # Step 2: Python
 
 
+def venv_is_whole() -> bool:
+    """False also when making .venv was interrupted, or the Python it was made with is gone."""
+    return all((VENV / "bin" / name).exists() for name in ("python", "pip"))
+
+
 def digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -183,9 +188,9 @@ def requirements() -> list[str]:
 
 def install_python() -> None:
     python = VENV / "bin" / "python"
-    if not python.exists():
+    if not venv_is_whole():
         say(f"Python environment in .venv ({sys.executable})")
-        if not run([sys.executable, "-m", "venv", str(VENV)]):
+        if not run([sys.executable, "-m", "venv", "--clear", str(VENV)]):
             shutil.rmtree(VENV, ignore_errors=True)
             fail(f"{sys.executable} cannot make .venv; Debian: apt-get install python3-venv, then again")
     key = digest([(ROOT / "pyproject.toml").read_text(), CONSTRAINTS.read_text()])
@@ -220,8 +225,16 @@ def rust_sources() -> list[Path]:
     """Every file that the built core depends on."""
     rust = ROOT / "rust"
     crates = [path for path in rust.iterdir() if path.is_dir() and path.name not in ("target", "fuzz")]
-    files = [path for crate in crates for path in crate.rglob("*") if path.suffix in (".rs", ".toml")]
-    return sorted([*files, rust / "Cargo.toml", rust / "Cargo.lock", ROOT / "pyproject.toml"])
+    files = [path for crate in crates for path in crate.rglob("*.rs") if crate / "tests" not in path.parents]
+    return sorted(
+        [
+            *files,
+            *(crate / "Cargo.toml" for crate in crates),
+            rust / "Cargo.toml",
+            rust / "Cargo.lock",
+            ROOT / "pyproject.toml",
+        ]
+    )
 
 
 def build_core() -> None:

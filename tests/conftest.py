@@ -86,6 +86,18 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A whole file that skips itself (`importorskip`, a skip at module level) has no test to report on."""
+    report = yield
+    if report.skipped and REQUIRE_ALL and {ROOT / "tests" / marker for marker in NEEDS} & set(collector.path.parents):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} skips itself, but here every test of its folder must run"
+    return report
+
+
 def _is_full_run(config: pytest.Config) -> bool:
     narrowed = any(config.getoption(name, None) for name in ("keyword", "markexpr", "collectonly", "lf", "deselect"))
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS or config.args == ["tests"]
@@ -118,7 +130,7 @@ def corpus() -> Path:
     """`../shared/corpus`: real captures with tshark's answers, read in place."""
     path = SHARED / "corpus"
     if not (path / "MANIFEST.tsv").is_file():
-        pytest.skip("needs the captures of ../shared/corpus")
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("needs the captures of ../shared/corpus")
     return path
 
 
