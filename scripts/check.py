@@ -75,8 +75,13 @@ def main() -> int:
     env = {**os.environ, "RUSTDOCFLAGS": "-D warnings"}
     failed: list[str] = []
     for name in options.names or commands:
-        if name == "stubs" and not has_module() and not (ROOT / "sniffkit" / "_core.pyi").exists():
-            print("check: stubs        none yet: rust/py has no #[pymodule]", flush=True)
+        if name == "stubs" and not (ROOT / "sniffkit" / "_core.pyi").exists():
+            # stubtest passes a module that has no stubs at all.
+            if has_module():
+                failed.append(name)
+            print(
+                f"check: stubs        sniffkit/_core.pyi is missing{'' if has_module() else ', and so is its module'}"
+            )
             continue
         start = time.monotonic()
         code = subprocess.run(commands[name], cwd=ROOT, env=env, check=False).returncode
