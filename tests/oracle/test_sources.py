@@ -39,7 +39,7 @@ EXCEPTIONS = {
 
 # Files that tshark calls damaged, and that are read whole.
 READABLE = {
-    "python-pcapng--test007.ntar": "a block length that is not padded to 4 bytes, equal at both ends of the padded block",
+    "python-pcapng--test007.ntar": "a block length without its padding, the same at both ends of the padded block",
 }
 
 
