@@ -40,6 +40,9 @@ impl LinkType {
     pub const NETLINK: Self = Self(253);
     /// Linux "cooked" capture v2.
     pub const LINUX_SLL2: Self = Self(276);
+    /// Not a link layer: the data of a pcapng custom block, which Wireshark counts as a frame too. No LINKTYPE_* is
+    /// as large as this, since pcapng gives them 16 bits and pcap 26.
+    pub const CUSTOM_BLOCK: Self = Self(0x4000_0bad);
 }
 
 /// Which way a frame crossed the interface it was captured on, when the capture knows.
@@ -56,7 +59,7 @@ pub enum Direction {
 }
 
 /// One capture point: an interface in a namespace, or an interface block of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InterfaceInfo {
     /// Interface name without its namespace (`veth1`); `None` for plain pcap files.
     pub name: Option<String>,
@@ -102,12 +105,16 @@ pub struct FrameMeta {
     pub direction: Direction,
     /// The kernel said that the checksum is not filled in yet (offloaded), so it must not be judged.
     pub checksum_offloaded: bool,
+    /// The file records no time for this frame (a pcapng Simple Packet Block), or one that 64 bits of nanoseconds cannot
+    /// hold. `ts` then repeats the frame before it, so that time does not jump; tables show null.
+    pub ts_missing: bool,
 }
 
 /// A run of frames that share one buffer. Batches are recycled between stages, so nothing is allocated a frame.
 #[derive(Debug, Default)]
 pub struct FrameBatch {
-    /// The bytes; frames point into it. May hold more than frames (file headers, padding).
+    /// The bytes; frames point into it. May hold more than frames: file headers, padding, and behind them what an
+    /// earlier use of the buffer left, because clearing a megabyte a batch costs more than reading it.
     pub data: Vec<u8>,
     /// The frames, in capture order.
     pub frames: Vec<FrameMeta>,

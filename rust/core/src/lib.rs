@@ -6,3 +6,4 @@
 
 pub mod frame;
 pub mod source;
+pub mod write;

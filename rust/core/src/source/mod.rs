@@ -1,4 +1,35 @@
 //! Where frames come from. A source fills batches until it has no more; damage ends it with a warning, never a panic.
+//!
+//! [`CaptureFiles`] reads pcap and pcapng, plain or compressed with gzip or zstd, from paths, standard input and any
+//! other reader, one after the other:
+//!
+//! ```no_run
+//! use sniffkit_core::{frame::FrameBatch, source::{CaptureFiles, Input, Source}};
+//! let mut files = CaptureFiles::open([Input::from("a.pcap"), Input::from("b.pcapng.zst")])?;
+//! let mut batch = FrameBatch::default();
+//! while files.next_batch(&mut batch)? {
+//!     for frame in &batch.frames {
+//!         println!("{} {} bytes", frame.number, batch.bytes(frame).len());
+//!     }
+//! }
+//! for warning in files.take_warnings() {
+//!     eprintln!("{warning}");
+//! }
+//! # Ok::<(), sniffkit_core::source::SourceError>(())
+//! ```
+
+mod compress;
+mod files;
+mod input;
+mod interfaces;
+mod magic;
+mod pcap;
+mod pcapng;
+mod record;
+mod time;
+
+pub use files::{CaptureFiles, ReadOptions};
+pub use input::Input;
 
 use crate::frame::FrameBatch;
 use std::fmt;
@@ -42,7 +73,11 @@ pub enum SourceError {
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { input, error } => write!(f, "{input}: {error}"),
+            Self::Io { input, error } => {
+                let text = error.to_string();
+                // "No such file or directory (os error 2)": the number helps nobody who has the words.
+                write!(f, "{input}: {}", text.split(" (os error").next().unwrap_or(&text))
+            }
             Self::Format { input, what } => write!(f, "{input}: {what}"),
         }
     }
@@ -54,7 +89,9 @@ impl std::error::Error for SourceError {}
 pub trait Source: Send {
     /// Clears `batch` and fills it with the next frames.
     ///
-    /// `Ok(false)` means the end: the batch is empty and stays so. Frame numbers go on from batch to batch.
+    /// `Ok(false)` means the end: the batch has no frames and later calls say the same. `Ok(true)` may come without
+    /// frames when a signal interrupted the wait for a slow input: look at the signal and call again. Frame numbers go
+    /// on from batch to batch.
     ///
     /// # Errors
     /// [`SourceError`] when the input cannot be read as a capture at all.

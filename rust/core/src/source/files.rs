@@ -1,0 +1,273 @@
+//! The source that reads capture files, one after the other.
+
+use super::input::{self, Input, ReadFailure, Stream, io_error};
+use super::interfaces::InterfaceTable;
+use super::magic::Kind;
+use super::pcap::PcapParser;
+use super::pcapng::PcapngParser;
+use super::record::{Progress, Sink, Stop};
+use super::{Source, SourceError, Warning};
+use crate::frame::{FrameBatch, FrameMeta};
+use std::collections::VecDeque;
+
+/// A buffer that a huge packet blew up is given back when the next batch does not need it.
+const KEEP_FACTOR: usize = 4;
+
+/// How captures are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Bytes read at once, and about the size of a batch. The default, 256 KiB, stays in the second-level cache until
+    /// the frames have been decoded.
+    pub chunk: usize,
+    /// Whether a pcapng custom block is a frame (of [`crate::frame::LinkType::CUSTOM_BLOCK`], without time), so that
+    /// frame numbers are those of Wireshark. On by default; without it custom blocks are skipped, as by tcpdump.
+    pub custom_blocks: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { chunk: 256 << 10, custom_blocks: true }
+    }
+}
+
+/// Frames of a list of captures, in the order of the list. Frame numbers run on, and an interface that appears in
+/// several files has one index in all of them.
+///
+/// A damaged file gives the frames before the damage and one [`Warning`]; the next file goes on.
+pub struct CaptureFiles {
+    waiting: VecDeque<Input>,
+    current: Option<Reader>,
+    options: ReadOptions,
+    number: u64,
+    interfaces: InterfaceTable,
+    warnings: Vec<Warning>,
+}
+
+impl CaptureFiles {
+    /// Takes the inputs with default options. Regular files are looked at now, so that a wrong name in a long list is
+    /// known before any work; pipes, standard input and readers when their turn comes.
+    ///
+    /// # Errors
+    /// [`SourceError`] for the first file that is missing, unreadable or not a capture.
+    pub fn open(inputs: impl IntoIterator<Item = Input>) -> Result<Self, SourceError> {
+        Self::with_options(inputs, ReadOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`CaptureFiles::open`].
+    pub fn with_options(inputs: impl IntoIterator<Item = Input>, options: ReadOptions) -> Result<Self, SourceError> {
+        let waiting: VecDeque<Input> = inputs.into_iter().collect();
+        waiting.iter().try_for_each(Input::probe)?;
+        Ok(Self {
+            waiting,
+            current: None,
+            options,
+            number: 0,
+            interfaces: InterfaceTable::default(),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+impl Source for CaptureFiles {
+    fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError> {
+        batch.frames.clear();
+        loop {
+            if self.current.is_none() {
+                let Some(next) = self.waiting.pop_front() else {
+                    return Ok(false);
+                };
+                self.current = Some(Reader::open(next, self.options, &mut self.interfaces)?);
+            }
+            let Some(reader) = self.current.as_mut() else {
+                return Ok(false);
+            };
+            let mut sink =
+                Sink { frames: &mut batch.frames, number: &mut self.number, interfaces: &mut self.interfaces };
+            match reader.fill(&mut batch.data, &mut sink) {
+                Ok(Filled::Frames) => {
+                    batch.interfaces.clone_from(self.interfaces.list());
+                    return Ok(true);
+                }
+                Ok(Filled::End(warning)) => {
+                    self.warnings.extend(warning);
+                    self.current = None;
+                }
+                Err(error) => {
+                    self.current = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+}
+
+/// What a reader did with a buffer.
+enum Filled {
+    /// It holds frames (none when a signal interrupted the wait).
+    Frames,
+    /// The input is at its end.
+    End(Option<Warning>),
+}
+
+#[derive(Debug)]
+enum Parser {
+    Pcap(PcapParser),
+    Pcapng(PcapngParser),
+}
+
+impl Parser {
+    fn parse(&mut self, data: &[u8], sink: &mut Sink<'_>) -> Progress {
+        match self {
+            Self::Pcap(parser) => parser.parse(data, sink),
+            Self::Pcapng(parser) => parser.parse(data, sink),
+        }
+    }
+
+    /// Whether the start of the file has proved to be that of a capture.
+    fn begun(&self) -> bool {
+        match self {
+            Self::Pcap(_) => true,
+            Self::Pcapng(parser) => parser.in_section(),
+        }
+    }
+
+    /// What its records are called in messages.
+    fn unit(&self) -> &'static str {
+        match self {
+            Self::Pcap(_) => "packet record",
+            Self::Pcapng(_) => "block",
+        }
+    }
+}
+
+/// One input being read.
+struct Reader {
+    name: String,
+    stream: Stream,
+    parser: Parser,
+    chunk: usize,
+    /// Bytes read and not yet parsed: the start of a record.
+    carry: Vec<u8>,
+    /// Where those stand in the (decompressed) input.
+    offset: u64,
+    /// Why no more bytes come.
+    end: Option<End>,
+}
+
+/// How the bytes of an input ended.
+enum End {
+    Eof,
+    Damage(String),
+    Io(std::io::Error),
+}
+
+impl Reader {
+    fn open(input: Input, options: ReadOptions, interfaces: &mut InterfaceTable) -> Result<Self, SourceError> {
+        let opened = input::open(input)?;
+        let name = opened.name;
+        let format = |what: String| SourceError::Format { input: name.clone(), what };
+        let (parser, carry, offset) = match opened.kind {
+            Kind::Pcap(flavour) => {
+                let mut parser = PcapParser::new(flavour, &opened.head).map_err(format)?;
+                let index = interfaces.register(parser.interface_info(), 0);
+                parser.set_interface(index.ok_or_else(|| format("more interfaces than any capture has".to_owned()))?);
+                (Parser::Pcap(parser), Vec::new(), opened.head.len() as u64)
+            }
+            _ => (Parser::Pcapng(PcapngParser::new(options.custom_blocks)), opened.head, 0),
+        };
+        let chunk = options.chunk.max(1);
+        Ok(Self { name, stream: opened.stream, parser, chunk, carry, offset, end: None })
+    }
+
+    /// Reads and parses until there are frames or the end. The bytes of an unfinished record go to the next call.
+    fn fill(&mut self, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
+        let wanted = self.chunk.max(self.carry.len() + 1);
+        if data.len() < wanted {
+            data.resize(wanted, 0);
+        } else if data.len() > wanted.saturating_mul(KEEP_FACTOR) {
+            data.truncate(wanted);
+            data.shrink_to_fit();
+        }
+        let mut filled = self.carry.len();
+        data[..filled].copy_from_slice(&self.carry);
+        self.carry.clear();
+        loop {
+            let mut interrupted = false;
+            if self.end.is_none() {
+                let room = data.len() - filled;
+                let (n, failure) = self.stream.read(&mut data[filled..]);
+                filled += n;
+                self.end = match failure {
+                    None if n == 0 && room > 0 => Some(End::Eof),
+                    None => None,
+                    Some(ReadFailure::Interrupted) => {
+                        interrupted = true;
+                        None
+                    }
+                    Some(ReadFailure::Damage(what)) => Some(End::Damage(what)),
+                    Some(ReadFailure::Io(error)) => Some(End::Io(error)),
+                };
+            }
+            let Progress { consumed, stop } = self.parser.parse(&data[..filled], sink);
+            if let (Stop::Damage { what, .. }, true) = (&stop, sink.frames.is_empty()) {
+                return self.damaged(self.offset + consumed as u64, what.clone());
+            }
+            if !sink.frames.is_empty() || interrupted {
+                // Damage is met again when the next call parses the rest.
+                self.carry.extend_from_slice(&data[consumed..filled]);
+                self.offset += consumed as u64;
+                return Ok(Filled::Frames);
+            }
+            let Stop::Need(need) = stop else {
+                return Ok(Filled::End(None));
+            };
+            if let Some(end) = self.end.take() {
+                return self.ended(end, consumed, filled, need);
+            }
+            // Nothing but other blocks so far, or a record longer than the buffer.
+            data.copy_within(consumed..filled, 0);
+            self.offset += consumed as u64;
+            filled -= consumed;
+            if filled == data.len() {
+                // Grows with the bytes that really came, never by what a length field claims.
+                let len = need.min(data.len() * 2).max(data.len() + 1);
+                data.resize(len, 0);
+            }
+        }
+    }
+
+    /// The end of the bytes, with `filled - consumed` of them left over where `need` would make a record.
+    fn ended(&mut self, end: End, consumed: usize, filled: usize, need: usize) -> Result<Filled, SourceError> {
+        let at = self.offset + consumed as u64;
+        let left = filled - consumed;
+        match end {
+            End::Io(error) => Err(io_error(&self.name, error)),
+            End::Damage(what) => self.damaged(self.offset + filled as u64, what),
+            End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(None)),
+            End::Eof => {
+                let unit = self.parser.unit();
+                self.damaged(at, format!("cut short: {need} bytes needed for the next {unit}, {left} left"))
+            }
+        }
+    }
+
+    /// Damage is a warning once the file has proved to be a capture, else it is not one.
+    fn damaged(&self, offset: u64, what: String) -> Result<Filled, SourceError> {
+        let input = self.name.clone();
+        if self.parser.begun() {
+            Ok(Filled::End(Some(Warning { input, offset, what })))
+        } else {
+            Err(SourceError::Format { input, what: format!("not a readable pcapng file: {what}") })
+        }
+    }
+}
+
+/// Frames point into a buffer with 32-bit offsets; the largest buffer a record can ask for stays far below.
+const _: () = assert!(std::mem::size_of::<FrameMeta>() == 40);
