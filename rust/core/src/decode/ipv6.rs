@@ -1,0 +1,47 @@
+//! Internet Protocol version 6 (RFC 8200).
+
+use super::cursor::be16;
+use super::{Cursor, Decoded, Fault, ipproto};
+use crate::packet::{NONE, Packet};
+
+/// Length of the fixed header, bytes.
+pub const HEADER: usize = 40;
+
+/// Reads the fixed header and limits what follows to the payload length.
+#[inline]
+pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<HEADER>()?;
+    if header[0] >> 4 != 6 {
+        return Err(Fault::Bad("version is not 6"));
+    }
+    let start = at.pos();
+    // A payload length of 0 stands for a jumbogram or a segmentation-offload frame.
+    let length = match usize::from(be16(header, 4)) {
+        0 => at.wire_rest().saturating_sub(HEADER),
+        length => length,
+    };
+    if at.quoted {
+        if packet.quoted_ip == NONE {
+            packet.quoted_ip = start as u32;
+        }
+    } else {
+        packet.forget_network();
+        packet.ip = start as u32;
+        if packet.outer_ip == NONE {
+            packet.outer_ip = packet.ip;
+        }
+        packet.ip_version = 6;
+        packet.ip_proto = header[6];
+        packet.ip_ttl = header[7];
+        packet.ip_len = (HEADER + length) as u32;
+        packet.ip_src.copy_from_slice(&header[8..24]);
+        packet.ip_dst.copy_from_slice(&header[24..40]);
+    }
+    at.skip(HEADER);
+    at.limit(length);
+    if !at.quoted {
+        packet.payload = at.pos() as u32;
+        packet.payload_len = length as u32;
+    }
+    Ok(ipproto::next(header[6]))
+}

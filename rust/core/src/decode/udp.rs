@@ -1,0 +1,36 @@
+//! User Datagram Protocol (RFC 768).
+
+use super::cursor::be16;
+use super::{Cursor, Decoded, Fault, Next, Proto};
+use crate::packet::Packet;
+
+/// Length of the header, bytes.
+pub const HEADER: usize = 8;
+
+/// Reads ports and length, and opens the tunnels that are known by port.
+#[inline]
+pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<HEADER>()?;
+    let (src, dst) = (be16(header, 0), be16(header, 2));
+    let length = match usize::from(be16(header, 4)) {
+        0 => at.wire_rest(), // jumbogram (RFC 2675, 4) or offloaded
+        length => length,
+    };
+    if !at.quoted {
+        packet.transport = at.pos() as u32;
+        packet.has_ports = true;
+        packet.src_port = src;
+        packet.dst_port = dst;
+        packet.payload = (at.pos() + HEADER) as u32;
+        packet.payload_len = length.saturating_sub(HEADER) as u32;
+    }
+    if length < HEADER {
+        return Err(Fault::Bad("length under 8"));
+    }
+    at.limit(length);
+    at.skip(HEADER);
+    match dst {
+        4789 | 8472 => Ok(Next::Layer(Proto::Vxlan)),
+        _ => Ok(super::app::next(at, packet)),
+    }
+}

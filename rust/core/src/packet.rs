@@ -1,0 +1,357 @@
+//! A decoded frame: what the headers said, innermost last.
+//!
+//! One [`Packet`] a frame, recycled from batch to batch. It holds values where flow tracking needs them at once and
+//! offsets into the frame where only a table asks for them.
+
+use crate::decode::Proto;
+use std::net::IpAddr;
+
+/// No such header in this frame.
+pub const NONE: u32 = u32::MAX;
+
+/// How many layers a frame may have before decoding stops with a `malformed` note.
+pub const MAX_LAYERS: usize = 48;
+
+/// How many VLAN tags of a frame are kept.
+pub const MAX_VLANS: usize = 8;
+
+/// One layer of the stack: which protocol, and where in the frame its header starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer(u32);
+
+impl Layer {
+    /// A layer of `proto` at byte `offset` of the frame (offsets above 16 MiB - 1 are clamped; no such frame is read).
+    #[must_use]
+    pub fn new(proto: Proto, offset: usize) -> Self {
+        Self(((proto as u32) << 24) | (offset.min(0x00ff_ffff) as u32))
+    }
+
+    /// The protocol.
+    #[must_use]
+    pub fn proto(self) -> Proto {
+        Proto::from_index((self.0 >> 24) as u8)
+    }
+
+    /// Byte offset of its header in the frame.
+    #[must_use]
+    pub fn offset(self) -> usize {
+        (self.0 & 0x00ff_ffff) as usize
+    }
+}
+
+/// Why decoding stopped before the end of the frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Layer that could not be read.
+    pub proto: Proto,
+    /// Where that layer starts, bytes from the start of the frame.
+    pub offset: usize,
+    /// What is wrong.
+    pub why: Why,
+}
+
+/// The kinds of [`Malformed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The header needs more bytes than there are.
+    Short {
+        /// Bytes that the header needs.
+        need: usize,
+        /// Bytes that are there.
+        have: usize,
+        /// The frame was longer on the wire: the snap length cut it, the sender did nothing wrong.
+        cut: bool,
+    },
+    /// A field has a value that the protocol forbids.
+    Bad(&'static str),
+    /// No decoder for this link type.
+    LinkType(u32),
+}
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.why {
+            Why::LinkType(number) => write!(f, "linktype {number} not decoded"),
+            Why::Short { need, have, cut } => {
+                write!(f, "{}@{}: need {need} have {have}", self.proto.name(), self.offset)?;
+                if cut { write!(f, " (cut by snap length)") } else { Ok(()) }
+            }
+            Why::Bad(what) => write!(f, "{}@{}: {what}", self.proto.name(), self.offset),
+        }
+    }
+}
+
+/// Which header gave [`Packet::vni`], or which other tunnel the innermost packet came through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Tunnel {
+    /// Not in a tunnel.
+    #[default]
+    None,
+    /// VXLAN (RFC 7348).
+    Vxlan,
+    /// Geneve (RFC 8926).
+    Geneve,
+    /// GRE (RFC 2784).
+    Gre,
+    /// IPv4 in IPv4 (RFC 2003).
+    IpIp,
+    /// IPv6 in IPv4 or the other way (RFC 4213, RFC 2473).
+    SixInFour,
+}
+
+impl Tunnel {
+    /// The name in the `tunnel_type` column; `None` outside tunnels.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Vxlan => Some("vxlan"),
+            Self::Geneve => Some("geneve"),
+            Self::Gre => Some("gre"),
+            Self::IpIp => Some("ipip"),
+            Self::SixInFour => Some("6in4"),
+        }
+    }
+}
+
+/// What a frame's headers say. `ip_*`, ports and `tcp_*` are those of the innermost header that was really sent.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// Captured length, bytes.
+    pub cap_len: u32,
+    /// Length on the wire, bytes.
+    pub frame_len: u32,
+    /// Innermost Ethernet header, or [`NONE`].
+    pub eth: u32,
+    /// Innermost ARP header (IPv4 over Ethernet), or [`NONE`].
+    pub arp: u32,
+    /// Innermost unquoted IP header, or [`NONE`].
+    pub ip: u32,
+    /// Outermost IP header, or [`NONE`]. Differs from `ip` inside tunnels.
+    pub outer_ip: u32,
+    /// IP header quoted in an ICMP error, or [`NONE`].
+    pub quoted_ip: u32,
+    /// Start of the innermost transport header (TCP, UDP, SCTP, ICMP), or [`NONE`].
+    pub transport: u32,
+    /// Start of what the innermost transport (or network) header carries, or [`NONE`].
+    pub payload: u32,
+    /// Length of that on the wire, bytes.
+    pub payload_len: u32,
+    /// IP packet length on the wire: header and payload, bytes.
+    pub ip_len: u32,
+    /// VXLAN or Geneve network identifier of the innermost tunnel; [`NONE`] without.
+    pub vni: u32,
+    /// TCP sequence number, raw.
+    pub tcp_seq: u32,
+    /// TCP acknowledgment number, raw.
+    pub tcp_ack: u32,
+    /// IPv4 identification or IPv6 fragment identification.
+    pub ip_id: u32,
+    /// Source address: 16 bytes, or 4 bytes and zeros for IPv4.
+    pub ip_src: [u8; 16],
+    /// Destination address, likewise.
+    pub ip_dst: [u8; 16],
+    /// Fragment offset, bytes.
+    pub ip_frag_offset: u16,
+    /// Source port.
+    pub src_port: u16,
+    /// Destination port.
+    pub dst_port: u16,
+    /// TCP flags, 12 bits as in `tcp.flags`.
+    pub tcp_flags: u16,
+    /// TCP window as in the header, unscaled.
+    pub tcp_window: u16,
+    /// Ethernet type of the innermost Ethernet header (0x8100 when a tag follows); valid if `has_eth_type`.
+    pub eth_type: u16,
+    /// The last Ethernet type seen, tags skipped: what the network layer is.
+    pub network_type: u16,
+    /// `true` unless the innermost Ethernet frame has a length field.
+    pub has_eth_type: bool,
+    /// 4, 6, or 0 for no IP.
+    pub ip_version: u8,
+    /// The protocol that the innermost IP header (or its last extension header) announces.
+    pub ip_proto: u8,
+    /// Time to live or hop limit.
+    pub ip_ttl: u8,
+    /// More fragments follow.
+    pub ip_more_fragments: bool,
+    /// The IP header is a fragment (offset not 0 or more fragments).
+    pub is_fragment: bool,
+    /// The ports are valid.
+    pub has_ports: bool,
+    /// The TCP fields are valid.
+    pub has_tcp: bool,
+    /// The ICMP or ICMPv6 type and code are valid.
+    pub has_icmp: bool,
+    /// ICMP type.
+    pub icmp_type: u8,
+    /// ICMP code.
+    pub icmp_code: u8,
+    /// What the innermost packet came through.
+    pub tunnel: Tunnel,
+    /// How many tunnel headers were passed.
+    pub depth: u8,
+    /// VLAN tags of the outer frame (before the first tunnel) among [`Packet::vlans`].
+    pub outer_vlans: u8,
+    vlan_count: u8,
+    layer_count: u8,
+    /// How often the VLAN tags were more than [`MAX_VLANS`].
+    vlan: [u16; MAX_VLANS],
+    layers: [Layer; MAX_LAYERS],
+    /// Why decoding stopped early, if it did.
+    pub malformed: Option<Malformed>,
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self {
+            cap_len: 0,
+            frame_len: 0,
+            eth: NONE,
+            arp: NONE,
+            ip: NONE,
+            outer_ip: NONE,
+            quoted_ip: NONE,
+            transport: NONE,
+            payload: NONE,
+            payload_len: 0,
+            ip_len: 0,
+            vni: NONE,
+            tcp_seq: 0,
+            tcp_ack: 0,
+            ip_id: 0,
+            ip_src: [0; 16],
+            ip_dst: [0; 16],
+            ip_frag_offset: 0,
+            src_port: 0,
+            dst_port: 0,
+            tcp_flags: 0,
+            tcp_window: 0,
+            eth_type: 0,
+            network_type: 0,
+            has_eth_type: false,
+            ip_version: 0,
+            ip_proto: 0,
+            ip_ttl: 0,
+            ip_more_fragments: false,
+            is_fragment: false,
+            has_ports: false,
+            has_tcp: false,
+            has_icmp: false,
+            icmp_type: 0,
+            icmp_code: 0,
+            tunnel: Tunnel::None,
+            depth: 0,
+            outer_vlans: 0,
+            vlan_count: 0,
+            layer_count: 0,
+            vlan: [0; MAX_VLANS],
+            layers: [Layer(0); MAX_LAYERS],
+            malformed: None,
+        }
+    }
+}
+
+impl Packet {
+    /// Makes the packet ready for the next frame. The layer and tag arrays keep stale entries behind their counts.
+    pub fn reset(&mut self, cap_len: u32, frame_len: u32) {
+        self.cap_len = cap_len;
+        self.frame_len = frame_len;
+        self.eth = NONE;
+        self.arp = NONE;
+        self.ip = NONE;
+        self.outer_ip = NONE;
+        self.quoted_ip = NONE;
+        self.vni = NONE;
+        self.has_eth_type = false;
+        self.network_type = 0;
+        self.tunnel = Tunnel::None;
+        self.depth = 0;
+        self.outer_vlans = 0;
+        self.vlan_count = 0;
+        self.layer_count = 0;
+        self.malformed = None;
+        self.forget_network();
+    }
+
+    /// Forgets the network and transport values, as when a tunnel header turns out to hide further headers.
+    pub fn forget_network(&mut self) {
+        self.ip_version = 0;
+        self.ip_proto = 0;
+        self.ip = NONE;
+        self.arp = NONE;
+        self.ip_len = 0;
+        self.is_fragment = false;
+        self.ip_frag_offset = 0;
+        self.ip_more_fragments = false;
+        self.ip_id = 0;
+        self.forget_transport();
+    }
+
+    /// Forgets the transport values.
+    pub fn forget_transport(&mut self) {
+        self.transport = NONE;
+        self.payload = NONE;
+        self.payload_len = 0;
+        self.has_ports = false;
+        self.has_tcp = false;
+        self.has_icmp = false;
+    }
+
+    /// The layers in wire order.
+    #[must_use]
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers[..usize::from(self.layer_count)]
+    }
+
+    /// Adds a layer; `false` when there are [`MAX_LAYERS`] already.
+    pub fn push_layer(&mut self, layer: Layer) -> bool {
+        let at = usize::from(self.layer_count);
+        let Some(slot) = self.layers.get_mut(at) else { return false };
+        *slot = layer;
+        self.layer_count += 1;
+        true
+    }
+
+    /// The VLAN ids of the frame, outermost first.
+    #[must_use]
+    pub fn vlans(&self) -> &[u16] {
+        &self.vlan[..usize::from(self.vlan_count)]
+    }
+
+    /// VLAN ids of the innermost Ethernet frame: those inside the last tunnel.
+    #[must_use]
+    pub fn inner_vlans(&self) -> &[u16] {
+        if self.depth == 0 { &[] } else { &self.vlans()[usize::from(self.outer_vlans)..] }
+    }
+
+    /// Adds a VLAN id; tags beyond [`MAX_VLANS`] are passed over.
+    pub fn push_vlan(&mut self, id: u16) {
+        if let Some(slot) = self.vlan.get_mut(usize::from(self.vlan_count)) {
+            *slot = id;
+            self.vlan_count += 1;
+        }
+    }
+
+    /// The captured part of the payload, empty if there is none.
+    #[must_use]
+    pub fn payload_of<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        if self.payload == NONE {
+            return &[];
+        }
+        let start = (self.payload as usize).min(frame.len());
+        let end = start.saturating_add(self.payload_len as usize).min(frame.len());
+        &frame[start..end]
+    }
+
+    /// An address of this packet as [`IpAddr`]; `None` without IP.
+    #[must_use]
+    pub fn addr(&self, bytes: &[u8; 16]) -> Option<IpAddr> {
+        match self.ip_version {
+            4 => Some(IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])),
+            6 => Some(IpAddr::from(*bytes)),
+            _ => None,
+        }
+    }
+}
