@@ -12,6 +12,9 @@ __version__ = "0.1.0"
 
 # public name -> module that defines it; looked up on first use so that `import sniffkit` stays quick
 _LAZY: dict[str, str] = {
+    "open": "sniffkit.api",
+    "Capture": "sniffkit.api",
+    "Table": "sniffkit.tables",
     "SniffkitError": "sniffkit.errors",
     "CaptureFileError": "sniffkit.errors",
     "CaptureError": "sniffkit.errors",

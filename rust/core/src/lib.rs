@@ -7,5 +7,9 @@
 pub mod decode;
 pub mod frame;
 pub mod packet;
+pub mod pipeline;
 pub mod source;
+#[cfg(feature = "table")]
+pub mod table;
+pub mod track;
 pub mod write;

@@ -1,1 +1,13 @@
-//! x
+//! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
+
+mod files;
+
+use pyo3::prelude::*;
+
+/// Frames in, tables out. The Python side of every name here is in `sniffkit/_core.pyi`.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    files::register(module)?;
+    Ok(())
+}

@@ -5,7 +5,7 @@
 //! what was wrong; the layers before stay.
 
 mod app;
-mod cursor;
+pub(crate) mod cursor;
 mod ethertype;
 mod ipproto;
 mod link;

@@ -1,0 +1,117 @@
+//! Source and decoder on a thread of their own, ahead of whoever consumes the packets.
+//!
+//! Two stages on two cores; batches go round between them, so a long capture allocates what a short one does.
+
+use crate::decode::decode;
+use crate::frame::FrameBatch;
+use crate::packet::Packet;
+use crate::source::{Source, SourceError, Warning};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Frames with what their headers say: `packets[i]` belongs to `batch.frames[i]`.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The frames.
+    pub batch: FrameBatch,
+    /// Their decoded headers; at least as long as `batch.frames`.
+    packets: Vec<Packet>,
+}
+
+impl Decoded {
+    /// Decodes every frame of the batch.
+    pub fn decode(&mut self) {
+        let Self { batch, packets } = self;
+        if packets.len() < batch.frames.len() {
+            packets.resize_with(batch.frames.len(), Packet::default);
+        }
+        for (meta, packet) in batch.frames.iter().zip(packets.iter_mut()) {
+            let link_type = batch.interfaces.get(meta.interface as usize).map(|info| info.link_type);
+            decode(batch.bytes(meta), meta.frame_len, link_type.unwrap_or(crate::frame::LinkType(u32::MAX)), packet);
+        }
+    }
+
+    /// The decoded headers, one a frame.
+    #[must_use]
+    pub fn packets(&self) -> &[Packet] {
+        &self.packets[..self.batch.frames.len()]
+    }
+}
+
+/// Keeps only frames that it says yes to: a capture filter over a file.
+pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send>;
+
+/// A running source and decoder.
+pub struct Pipeline {
+    /// A mutex only to be `Sync`; it is never locked, since reading takes `&mut self`.
+    ready: Option<Mutex<Receiver<Decoded>>>,
+    empty: SyncSender<Decoded>,
+    thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
+}
+
+/// Batches in flight: enough that neither stage waits for the other's hiccups.
+const IN_FLIGHT: usize = 6;
+
+impl Pipeline {
+    /// Starts reading and decoding.
+    #[must_use]
+    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>) -> Self {
+        let (to_ready, ready) = sync_channel(IN_FLIGHT);
+        let (empty, from_empty) = sync_channel::<Decoded>(IN_FLIGHT + 2);
+        for _ in 0..IN_FLIGHT {
+            // The channel has room for all of them.
+            let _ = empty.try_send(Decoded::default());
+        }
+        let thread = std::thread::spawn(move || {
+            while let Ok(mut decoded) = from_empty.recv() {
+                if !source.next_batch(&mut decoded.batch)? {
+                    break;
+                }
+                if let Some(keep) = &mut filter {
+                    apply(keep, &mut decoded.batch);
+                }
+                decoded.decode();
+                if to_ready.send(decoded).is_err() {
+                    break; // the consumer has gone
+                }
+            }
+            Ok(source.take_warnings())
+        });
+        Self { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+    }
+
+    /// The next batch; `None` at the end of the input. Give it back with [`Pipeline::recycle`].
+    pub fn next(&mut self) -> Option<Decoded> {
+        self.ready.as_mut()?.get_mut().ok()?.recv().ok()
+    }
+
+    /// Gives a batch back to be filled again.
+    pub fn recycle(&mut self, decoded: Decoded) {
+        // Behind the end nobody takes it: then it is freed here.
+        let _ = self.empty.try_send(decoded);
+    }
+
+    /// Waits for the end: the warnings met, or why reading failed.
+    ///
+    /// # Errors
+    /// What [`Source::next_batch`] returned.
+    pub fn end(&mut self) -> Result<Vec<Warning>, SourceError> {
+        self.ready = None;
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(Vec::new()),
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
+    let FrameBatch { data, frames, interfaces } = batch;
+    frames.retain(|meta| {
+        let start = meta.offset as usize;
+        let Some(bytes) = data.get(start..start + meta.cap_len as usize) else { return false };
+        let link = interfaces.get(meta.interface as usize).map(|info| info.link_type);
+        link.is_some_and(|link| keep(bytes, meta.frame_len, link))
+    });
+}

@@ -1,0 +1,216 @@
+//! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
+
+use ahash::RandomState;
+use arrow_array::builder::{ListBuilder, PrimitiveBuilder, StringBuilder, UInt16Builder};
+use arrow_array::types::{ArrowPrimitiveType, Int32Type};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use hashbrown::HashMap;
+use std::collections::HashMap as StdHashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// The types that columns have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Boolean.
+    Bool,
+    /// Unsigned, 8 bits.
+    U8,
+    /// Unsigned, 16 bits.
+    U16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Unsigned, 64 bits.
+    U64,
+    /// Signed, 64 bits: durations in nanoseconds.
+    Nanos,
+    /// Floating point, 64 bits.
+    F64,
+    /// Text, each value its own.
+    Text,
+    /// Text, dictionary-encoded.
+    Dict,
+    /// `timestamp[ns, UTC]`.
+    Time,
+    /// List of unsigned 16 bits.
+    ListU16,
+    /// List of text.
+    ListText,
+}
+
+impl Kind {
+    /// The Arrow type.
+    #[must_use]
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::U8 => DataType::UInt8,
+            Self::U16 => DataType::UInt16,
+            Self::U32 => DataType::UInt32,
+            Self::U64 => DataType::UInt64,
+            Self::Nanos => DataType::Int64,
+            Self::F64 => DataType::Float64,
+            Self::Text => DataType::Utf8,
+            Self::Dict => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            Self::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            Self::ListU16 => DataType::List(Arc::new(Field::new("item", DataType::UInt16, true))),
+            Self::ListText => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+        }
+    }
+}
+
+/// A table: what a run of its rows is made from.
+pub trait Table {
+    /// A run of rows.
+    type Rows<'a>;
+}
+
+/// Makes the array of a column for a run of rows.
+pub type Fill<T> = for<'a, 'b> fn(&'b <T as Table>::Rows<'a>) -> ArrayRef;
+
+/// One column of a table.
+pub struct Column<T: Table> {
+    /// Name, as the contract has it.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Kind,
+    /// What it means: unit, source, when it is null.
+    pub doc: &'static str,
+    /// Makes the array for a run of rows.
+    pub fill: Fill<T>,
+}
+
+/// Picks columns by name, in the order asked for; all of them for `None`.
+///
+/// # Errors
+/// The first name that is not there, with the nearest one that is.
+pub fn select<'a, T: Table>(all: &'a [Column<T>], names: Option<&[String]>) -> Result<Vec<&'a Column<T>>, String> {
+    let Some(names) = names else { return Ok(all.iter().collect()) };
+    names
+        .iter()
+        .map(|name| {
+            all.iter().find(|column| column.name == name).ok_or_else(|| {
+                let known: Vec<&str> = all.iter().map(|column| column.name).collect();
+                format!("no column {name:?}; there are: {}", known.join(" "))
+            })
+        })
+        .collect()
+}
+
+/// The schema of these columns.
+#[must_use]
+pub fn schema<T: Table>(columns: &[&Column<T>], metadata: StdHashMap<String, String>) -> Schema {
+    let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name, c.kind.data_type(), true)).collect();
+    Schema::new(fields).with_metadata(metadata)
+}
+
+/// A column of numbers.
+pub fn numbers<T, V>(values: impl ExactSizeIterator<Item = Option<V>>) -> ArrayRef
+where
+    T: ArrowPrimitiveType,
+    V: Into<T::Native>,
+{
+    let mut builder = PrimitiveBuilder::<T>::with_capacity(values.len());
+    for value in values {
+        builder.append_option(value.map(Into::into));
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of numbers none of which is null.
+pub fn dense<T, V>(values: impl ExactSizeIterator<Item = V>) -> ArrayRef
+where
+    T: ArrowPrimitiveType,
+    V: Into<T::Native>,
+{
+    Arc::new(arrow_array::PrimitiveArray::<T>::from_iter_values(values.map(Into::into)))
+}
+
+/// A column of instants, nanoseconds since 1970.
+pub fn times(values: impl ExactSizeIterator<Item = i64>) -> ArrayRef {
+    Arc::new(arrow_array::TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC"))
+}
+
+/// A column of text, each value written by `write` into a buffer that is reused; `false` makes it null.
+pub fn text<I>(values: impl ExactSizeIterator<Item = I>, mut write: impl FnMut(I, &mut String) -> bool) -> ArrayRef {
+    let mut builder = StringBuilder::with_capacity(values.len(), values.len() * 20);
+    let mut buffer = String::new();
+    for value in values {
+        buffer.clear();
+        if write(value, &mut buffer) {
+            builder.append_value(&buffer);
+        } else {
+            builder.append_null();
+        }
+    }
+    Arc::new(builder.finish())
+}
+
+/// A dictionary-encoded column: `write` is called once for each distinct value.
+pub fn dictionary<K: Hash + Eq>(
+    values: impl ExactSizeIterator<Item = Option<K>>,
+    write: impl Fn(&K, &mut String),
+) -> ArrayRef {
+    let mut codes: HashMap<K, i32, RandomState> = HashMap::default();
+    let mut texts = StringBuilder::new();
+    let mut buffer = String::new();
+    let keys: Int32Array = values
+        .map(|value| {
+            value.map(|key| {
+                let next = codes.len() as i32;
+                *codes.entry(key).or_insert_with_key(|key| {
+                    buffer.clear();
+                    write(key, &mut buffer);
+                    texts.append_value(&buffer);
+                    next
+                })
+            })
+        })
+        .collect();
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish())))
+}
+
+/// A dictionary-encoded column over texts that exist already.
+pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
+    dictionary(values, |name, out| out.push_str(name))
+}
+
+/// A column that is null throughout, of a dictionary-encoded type.
+pub fn no_names(rows: usize) -> ArrayRef {
+    let keys = Int32Array::new_null(rows);
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(Vec::<&str>::new()))))
+}
+
+/// A column of lists of 16-bit numbers.
+pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
+    let mut builder = ListBuilder::new(UInt16Builder::new());
+    for value in values {
+        builder.values().append_slice(value);
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+/// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.
+pub fn write_mac(mac: &[u8; 6], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (i, byte) in mac.iter().enumerate() {
+        if i > 0 {
+            out.push(':');
+        }
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Appends an IP address of family 4 or 6 (RFC 5952 text for IPv6).
+pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut String) {
+    use std::fmt::Write as _;
+    let written = if family == 6 {
+        write!(out, "{}", std::net::Ipv6Addr::from(*bytes))
+    } else {
+        write!(out, "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3])
+    };
+    debug_assert!(written.is_ok(), "writing to a String does not fail");
+}

@@ -1,0 +1,287 @@
+//! The `flows` table: every column declared once, with its meaning.
+
+use super::column::{Column, Fill, Kind, Table, dense, dictionary, names, no_names, numbers, text, times, write_ip, write_mac};
+use crate::track::key::{ARP, vlan_at};
+use crate::track::{Flow, Tracker, side::Side};
+use crate::{packet::NONE, track::flow::seen};
+use arrow_array::ArrayRef;
+use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
+
+/// A run of ended flows and the tracker that knows their capture points.
+pub struct Rows<'a> {
+    /// The flows.
+    pub flows: &'a [&'a Flow],
+    /// Where they come from.
+    pub tracker: &'a Tracker,
+}
+
+impl<'a> Rows<'a> {
+    fn iter(&self) -> std::iter::Copied<std::slice::Iter<'a, &'a Flow>> {
+        self.flows.iter().copied()
+    }
+}
+
+fn is_ip(flow: &Flow) -> bool {
+    matches!(flow.key.family, 4 | 6)
+}
+
+fn has_address(flow: &Flow) -> bool {
+    is_ip(flow) || flow.key.family == ARP
+}
+
+fn has_ports(flow: &Flow) -> bool {
+    is_ip(flow) && matches!(flow.key.proto, 6 | 17 | 132 | 136) && flow.key.ports != [0, 0]
+}
+
+fn is_tcp(flow: &Flow) -> bool {
+    is_ip(flow) && flow.key.proto == 6
+}
+
+/// The table of flows.
+pub struct Flows;
+
+impl Table for Flows {
+    type Rows<'a> = Rows<'a>;
+}
+
+/// Declares one column.
+macro_rules! column {
+    ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
+        Column::<Flows> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill }
+    };
+}
+
+/// A number of each side, null where `when` says that it cannot be known.
+macro_rules! sided {
+    ($kind:ident, $ty:ty, $when:expr, $get:expr, $orig:literal $resp:literal $doc:literal) => {
+        [
+            column!($orig, $kind, $doc, |rows: &Rows<'_>| numbers::<$ty, _>(rows.iter().map(|f| {
+                let when: fn(&Flow, &Side) -> bool = $when;
+                let get: fn(&Side) -> _ = $get;
+                when(f, f.originator()).then(|| get(f.originator()))
+            }))),
+            column!($resp, $kind, $doc, |rows: &Rows<'_>| numbers::<$ty, _>(rows.iter().map(|f| {
+                let when: fn(&Flow, &Side) -> bool = $when;
+                let get: fn(&Side) -> _ = $get;
+                when(f, f.responder()).then(|| get(f.responder()))
+            }))),
+        ]
+    };
+}
+
+fn uid(rows: &Rows<'_>) -> ArrayRef {
+    text(rows.iter(), |flow, out| {
+        out.extend(rows.tracker.uid_of(flow).text().map(char::from));
+        true
+    })
+}
+
+fn parent(rows: &Rows<'_>) -> ArrayRef {
+    text(rows.iter(), |flow, out| {
+        out.extend(flow.parent.iter().flat_map(|uid| uid.text()).map(char::from));
+        flow.parent.is_some()
+    })
+}
+
+fn community_id(rows: &Rows<'_>) -> ArrayRef {
+    text(rows.iter(), |flow, out| {
+        let id = crate::track::uid::community_id(flow);
+        out.push_str(id.as_deref().unwrap_or(""));
+        id.is_some()
+    })
+}
+
+fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
+    dictionary(
+        rows.iter().map(|f| has_address(f).then(|| (f.key.family, *get(f)))),
+        |(family, bytes), out| write_ip(*family, bytes, out),
+    )
+}
+
+fn hardware(rows: &Rows<'_>, get: fn(&Flow) -> &Side) -> ArrayRef {
+    let known = |side: &Side| side.has_l2 || side.l2 != [0; 6];
+    dictionary(rows.iter().map(|f| Some(get(f)).filter(|s| known(s)).map(|s| s.l2)), write_mac)
+}
+
+fn history(rows: &Rows<'_>) -> ArrayRef {
+    dictionary(
+        rows.iter().map(|f| {
+            is_ip(f).then(|| {
+                let mut letters = String::new();
+                f.history(&mut letters);
+                letters
+            })
+        }),
+        |letters, out| out.push_str(letters),
+    )
+}
+
+fn service(rows: &Rows<'_>) -> ArrayRef {
+    names(rows.iter().map(super::service::of))
+}
+
+/// Time between two instants of a handshake that both were seen, ns.
+fn handshake(flow: &Flow, bits: u8, get: fn(&Flow) -> i64) -> Option<i64> {
+    (is_tcp(flow) && flow.seen & bits == bits && flow.seen & seen::SYN_AGAIN == 0).then(|| get(flow))
+}
+
+const NO: Fill<Flows> = |rows| no_names(rows.flows.len());
+
+fn any(_: &Flow, _: &Side) -> bool {
+    true
+}
+
+fn with_ip(flow: &Flow, _: &Side) -> bool {
+    is_ip(flow)
+}
+
+fn sent_ip(flow: &Flow, side: &Side) -> bool {
+    is_ip(flow) && side.pkts > 0
+}
+
+fn with_tcp(flow: &Flow, _: &Side) -> bool {
+    is_tcp(flow)
+}
+
+fn sent_tcp(flow: &Flow, side: &Side) -> bool {
+    is_tcp(flow) && side.pkts > 0
+}
+
+/// The columns in their order. The contract fixes the names.
+pub static COLUMNS: std::sync::LazyLock<Vec<Column<Flows>>> = std::sync::LazyLock::new(columns);
+
+fn columns() -> Vec<Column<Flows>> {
+    let mut all: Vec<Column<Flows>> = vec![
+        column!("uid", Text, "Name of the flow: the same bytes give the same uid on every run.", uid),
+        column!("community_id", Text, "Community ID version 1, seed 0; null without IP.", community_id),
+        column!("parent_uid", Text, "The flow that an ICMP error speaks of; null otherwise.", parent),
+        column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| {
+            names(r.iter().map(|f| r.tracker.points().get(f.key.point).and_then(|p| p.netns.as_deref())))
+        }),
+        column!("interface", Dict, "Interface name; null when the capture does not say.", |r| {
+            names(r.iter().map(|f| r.tracker.points().get(f.key.point).and_then(|p| p.interface.as_deref())))
+        }),
+        column!("vlan", U16, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |r| numbers::<UInt16Type, _>(
+            r.iter().map(|f| vlan_at(f.key.vlans, 0))
+        )),
+        column!("inner_vlan", U16, "Second VLAN id; null with fewer than two tags.", |r| numbers::<UInt16Type, _>(
+            r.iter().map(|f| vlan_at(f.key.vlans, 1))
+        )),
+        column!("vni", U32, "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).", |r| {
+            numbers::<UInt32Type, _>(r.iter().map(|f| Some(f.key.vni).filter(|vni| *vni != NONE)))
+        }),
+        column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r| names(
+            r.iter().map(|f| f.key.tunnel.name())
+        )),
+        column!("orig_l2_addr", Dict, "Hardware address that the originator's frames come from.", |r| hardware(
+            r,
+            Flow::originator
+        )),
+        column!("resp_l2_addr", Dict, "Hardware address of the responder's frames.", |r| hardware(r, Flow::responder)),
+        column!("ip_version", U8, "4 or 6; null without IP.", |r| numbers::<UInt8Type, _>(
+            r.iter().map(|f| is_ip(f).then_some(f.key.family))
+        )),
+        column!("ip_proto", U8, "IP protocol number; null without IP.", |r| numbers::<UInt8Type, _>(
+            r.iter().map(|f| is_ip(f).then_some(f.key.proto))
+        )),
+        column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r| dictionary(
+            r.iter().map(|f| Some(super::service::proto_key(&f.key))),
+            super::service::write_proto
+        )),
+        column!("orig_h", Dict, "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.", |r| {
+            address(r, Flow::orig_addr)
+        }),
+        column!("orig_p", U16, "Originator's port; null for protocols without ports.", |r| numbers::<UInt16Type, _>(
+            r.iter().map(|f| has_ports(f).then(|| f.orig_port()))
+        )),
+        column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r| address(r, Flow::resp_addr)),
+        column!("resp_p", U16, "Responder's port; null for protocols without ports.", |r| numbers::<UInt16Type, _>(
+            r.iter().map(|f| has_ports(f).then(|| f.resp_port()))
+        )),
+        column!("icmp_type", U8, "Type of the first ICMP message; null otherwise.", |r| numbers::<UInt8Type, _>(
+            r.iter().map(|f| f.has_icmp.then_some(f.icmp_type))
+        )),
+        column!("icmp_code", U8, "Code of the first ICMP message; null otherwise.", |r| numbers::<UInt8Type, _>(
+            r.iter().map(|f| f.has_icmp.then_some(f.icmp_code))
+        )),
+        column!("ts", Time, "Time of the earliest packet.", |r| times(r.iter().map(|f| f.ts))),
+        column!("ts_end", Time, "Time of the latest packet.", |r| times(r.iter().map(|f| f.ts_end))),
+        column!("duration", Nanos, "ts_end - ts, ns.", |r| dense::<Int64Type, _>(
+            r.iter().map(|f| f.ts_end.saturating_sub(f.ts))
+        )),
+        column!("first_frame", U64, "Number of the first frame.", |r| dense::<UInt64Type, _>(
+            r.iter().map(|f| f.first_frame)
+        )),
+        column!("last_frame", U64, "Number of the last frame.", |r| dense::<UInt64Type, _>(
+            r.iter().map(|f| f.last_frame)
+        )),
+    ];
+    all.extend(sided!(U64, UInt64Type, any, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
+    all.extend(sided!(U64, UInt64Type, any, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
+    all.extend(sided!(U64, UInt64Type, with_ip, |s| s.ip_bytes, "orig_ip_bytes" "resp_ip_bytes"
+        "IP bytes on the wire, headers included; null without IP."));
+    all.extend(sided!(U64, UInt64Type, with_ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
+        "Bytes that the transport header carries, retransmissions included; null without IP."));
+    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
+        "Segments whose bytes were all sent before, keep-alives excepted; null but for TCP."));
+    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
+        "Segments that fill a hole in sequence space; null but for TCP."));
+    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
+        "Acknowledgments that repeat the last one without data or window change (RFC 5681, 2); null but for TCP."));
+    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
+        "Segments that announce a zero window; null but for TCP."));
+    all.extend(sided!(U32, UInt32Type, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
+        "Packets that the snap length cut."));
+    all.extend(sided!(U8, UInt8Type, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
+    all.extend(sided!(U8, UInt8Type, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
+    all.extend(sided!(U8, UInt8Type, sent_tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
+        "OR of the TCP flags (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128)."));
+    all.extend(sided!(U16, UInt16Type, sent_tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
+        "Window of the first segment, unscaled."));
+    all.extend(sided!(U16, UInt16Type, |f, s| is_tcp(f) && s.mss > 0, |s| s.mss, "orig_mss" "resp_mss"
+        "Maximum segment size option of the SYN; null without."));
+    all.extend([
+        column!("conn_state", Dict, "Zeek's connection state (S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH).", |r| {
+            names(r.iter().map(Flow::conn_state))
+        }),
+        column!("history", Dict, "Zeek's history letters, upper case for the originator, each once.", history),
+        column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r| names(
+            r.iter().map(|f| Some(f.end.name()))
+        )),
+        column!("tcp_rtt", Nanos, "SYN to the acknowledgment that ends the handshake, ns.", |r| numbers::<Int64Type, _>(
+            r.iter().map(|f| handshake(f, seen::SYN | seen::SYNACK | seen::ESTABLISHED, |f| f.established_ts - f.syn_ts))
+        )),
+        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns.", |r| numbers::<Int64Type, _>(
+            r.iter().map(|f| handshake(f, seen::SYN | seen::SYNACK, |f| f.synack_ts - f.syn_ts))
+        )),
+        column!("ackdat_rtt", Nanos, "SYN-ACK to the acknowledgment that ends the handshake, ns.", |r| {
+            numbers::<Int64Type, _>(
+                r.iter().map(|f| handshake(f, seen::SYNACK | seen::ESTABLISHED, |f| f.established_ts - f.synack_ts)),
+            )
+        }),
+    ]);
+    all.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
+        "Shortest frame, bytes."));
+    all.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len.mean().unwrap_or_default(),
+        "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
+    all.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len.std().unwrap_or_default(),
+        "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
+    all.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
+        "Longest frame, bytes."));
+    all.extend(sided!(Nanos, Int64Type, |_, s| s.iat.count > 0, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
+        "Shortest time between packets of this side, ns; null below 2 packets."));
+    all.extend(sided!(F64, Float64Type, |_, s| s.iat.count > 0, |s| s.iat.mean().unwrap_or_default(),
+        "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
+    all.extend(sided!(F64, Float64Type, |_, s| s.iat.count > 1, |s| s.iat.std().unwrap_or_default(),
+        "orig_iat_std" "resp_iat_std" "Sample standard deviation of times between packets, ns; null below 3 packets."));
+    all.extend(sided!(Nanos, Int64Type, |_, s| s.iat.count > 0, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
+        "Longest time between packets, ns."));
+    all.extend([
+        column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
+        column!("http_host", Dict, "Host of the first HTTP request.", NO),
+        column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", NO),
+        column!("dns_query", Dict, "Name of the first DNS query.", NO),
+        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", NO),
+    ]);
+    all
+}

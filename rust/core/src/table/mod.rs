@@ -1,0 +1,8 @@
+//! Rows to columns: the tables of the contract as Arrow record batches, and Parquet.
+
+pub mod column;
+pub mod flows;
+pub mod packets;
+pub mod parquet;
+pub mod reader;
+mod service;

@@ -1,0 +1,241 @@
+//! Tables as streams of record batches, made while the capture is read.
+
+use super::column::{Column, Table, schema, select};
+use super::{flows, packets};
+use crate::pipeline::{FrameFilter, Pipeline};
+use crate::source::{Source, SourceError, Warning};
+use crate::track::{Options, Tracker, Uid};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, SchemaRef};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
+const FLOW_ROWS: usize = 1024;
+
+/// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
+const MAX_ORDERED: usize = 1 << 20;
+
+/// What a table is made from.
+pub struct Request {
+    /// Where frames come from.
+    pub source: Box<dyn Source>,
+    /// Which frames count; all without.
+    pub filter: Option<FrameFilter>,
+    /// Columns by name, in this order; all without.
+    pub columns: Option<Vec<String>>,
+    /// Rules of the flow table.
+    pub options: Options,
+}
+
+fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
+    let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
+    RecordBatch::try_new_with_options(
+        schema.clone(),
+        arrays,
+        &RecordBatchOptions::new().with_row_count(Some(count)),
+    )
+    .expect("every column is filled with its declared type, one value a row")
+}
+
+/// A table that is being made.
+pub struct TableReader {
+    pipeline: Pipeline,
+    tracker: Tracker,
+    kind: Making,
+    schema: SchemaRef,
+    ready: std::collections::VecDeque<RecordBatch>,
+    ended: bool,
+    warnings: Vec<Warning>,
+}
+
+enum Making {
+    Flows(Vec<&'static Column<flows::Flows>>),
+    Packets { columns: Vec<&'static Column<packets::Packets>>, track: bool, uids: Vec<Option<Uid>> },
+}
+
+impl TableReader {
+    /// The flow table of a capture.
+    ///
+    /// # Errors
+    /// A column name that is not there.
+    pub fn flows(request: Request) -> Result<Self, String> {
+        let columns = select(&flows::COLUMNS, request.columns.as_deref())?;
+        Ok(Self::new(request.source, request.filter, request.options, Making::Flows(columns)))
+    }
+
+    /// The packet table of a capture.
+    ///
+    /// # Errors
+    /// A column name that is not there.
+    pub fn packets(request: Request) -> Result<Self, String> {
+        let columns = select(packets::COLUMNS, request.columns.as_deref())?;
+        let track = packets::needs_flows(request.columns.as_deref());
+        let options = Options { uid_per_packet: track, ..request.options };
+        Ok(Self::new(request.source, request.filter, options, Making::Packets { columns, track, uids: Vec::new() }))
+    }
+
+    fn new(source: Box<dyn Source>, filter: Option<FrameFilter>, options: Options, kind: Making) -> Self {
+        let tracker = Tracker::new(options);
+        let schema = Arc::new(match &kind {
+            Making::Flows(columns) => schema(columns, metadata("flows", &tracker)),
+            Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
+        });
+        let pipeline = Pipeline::start(source, filter);
+        Self {
+            pipeline,
+            tracker,
+            kind,
+            schema,
+            ready: std::collections::VecDeque::new(),
+            ended: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Reads one batch of frames. `false` at the end; record batches come from [`TableReader::take`].
+    ///
+    /// # Errors
+    /// When the input cannot be read.
+    pub fn advance(&mut self) -> Result<bool, SourceError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let Some(decoded) = self.pipeline.next() else {
+            self.ended = true;
+            let result = self.pipeline.end();
+            self.tracker.finish();
+            if matches!(self.kind, Making::Flows(_)) {
+                let fields = self.schema.fields().clone();
+                let metadata = metadata("flows", &self.tracker);
+                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
+                self.emit_flows();
+            }
+            self.warnings.extend(result?);
+            return Ok(false);
+        };
+        match &mut self.kind {
+            Making::Flows(_) => {
+                self.tracker.batch(&decoded.batch, decoded.packets(), None);
+                if self.tracker.finished_len() >= MAX_ORDERED {
+                    self.emit_flows();
+                }
+            }
+            Making::Packets { columns, track, uids } => {
+                uids.clear();
+                if *track {
+                    self.tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
+                    self.tracker.release();
+                }
+                let count = decoded.batch.frames.len();
+                if count > 0 {
+                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids };
+                    self.ready.push_back(record_batch(columns, &self.schema, &rows, count));
+                }
+            }
+        }
+        self.pipeline.recycle(decoded);
+        Ok(true)
+    }
+
+    fn emit_flows(&mut self) {
+        let Making::Flows(columns) = &self.kind else { return };
+        self.ready.extend(flow_batches(&mut self.tracker, columns, &self.schema));
+    }
+
+    /// The next finished record batch, if there is one.
+    pub fn take(&mut self) -> Option<RecordBatch> {
+        self.ready.pop_front()
+    }
+
+    /// The warnings of the input, once it has ended.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.warnings)
+    }
+}
+
+/// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then
+/// the tracker forgets them.
+#[must_use]
+pub fn flow_batches(
+    tracker: &mut Tracker,
+    columns: &[&'static Column<flows::Flows>],
+    schema: &SchemaRef,
+) -> Vec<RecordBatch> {
+    let ordered = tracker.finished_order();
+    let chunks: Vec<&[u32]> = ordered.chunks(FLOW_ROWS).collect();
+    let shared: &Tracker = tracker;
+    let make = |chunk: &[u32]| {
+        let flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
+        let rows = flows::Rows { flows: &flows, tracker: shared };
+        record_batch(columns, schema, &rows, flows.len())
+    };
+    let batches = if chunks.len() < 4 {
+        chunks.into_iter().map(make).collect()
+    } else {
+        let (first, second) = chunks.split_at(chunks.len() / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| second.iter().map(|chunk| make(chunk)).collect::<Vec<_>>());
+            let mut batches: Vec<RecordBatch> = first.iter().map(|chunk| make(chunk)).collect();
+            match other.join() {
+                Ok(more) => batches.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+            batches
+        })
+    };
+    tracker.release();
+    batches
+}
+
+/// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
+#[must_use]
+pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
+    let options = tracker.options();
+    let counters = tracker.counters();
+    let seconds = |ns: i64| (ns / crate::track::options::SECOND).to_string();
+    let mut entries = vec![
+        ("sniffkit.table", table.to_string()),
+        ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string()),
+    ];
+    if table == "flows" {
+        entries.extend([
+            ("sniffkit.key", "netns interface vlan_ids vni tunnel_type addresses ports proto".to_string()),
+            ("sniffkit.tcp_idle_s", seconds(options.tcp_idle)),
+            ("sniffkit.udp_icmp_idle_s", seconds(options.udp_idle)),
+            ("sniffkit.arp_idle_s", seconds(options.arp_idle)),
+            ("sniffkit.active_s", options.active.map_or("none".to_string(), seconds)),
+            ("sniffkit.linger_s", seconds(options.linger)),
+            ("sniffkit.max_flows", options.max_flows.to_string()),
+            ("sniffkit.frames", counters.frames.to_string()),
+            ("sniffkit.flows", counters.flows.to_string()),
+            ("sniffkit.evicted_flows", counters.evicted_flows.to_string()),
+            ("sniffkit.orphan_fragments", counters.orphan_fragments.to_string()),
+            ("sniffkit.evicted_fragments", counters.evicted_fragments.to_string()),
+        ]);
+    }
+    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+}
+
+impl Iterator for TableReader {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(batch) = self.take() {
+                return Some(Ok(batch));
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return self.take().map(Ok),
+                Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! One flow: both directions of a conversation, from its first packet to the reason it ended.
+
+use super::key::FlowKey;
+use super::side::Side;
+use super::uid::Uid;
+use crate::decode::Proto;
+
+/// Why a row ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum EndReason {
+    /// The input ended first.
+    #[default]
+    Eof,
+    /// Both FINs were acknowledged.
+    Fin,
+    /// A reset.
+    Rst,
+    /// A new SYN with another initial sequence number.
+    Reuse,
+    /// No packets for longer than the idle timeout.
+    Idle,
+    /// Older than the active timeout.
+    Active,
+    /// The table was full.
+    Evicted,
+}
+
+impl EndReason {
+    /// The text of the `end_reason` column.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eof => "eof",
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::Reuse => "reuse",
+            Self::Idle => "idle",
+            Self::Active => "active",
+            Self::Evicted => "evicted",
+        }
+    }
+}
+
+/// Longest `history`, letters. Zeek's are unbounded; a hostile flow could grow one without end.
+pub const MAX_HISTORY: usize = 24;
+
+/// A flow and everything counted of it. `sides[0]` is the key's low end.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Its key.
+    pub key: FlowKey,
+    /// Earliest packet time, ns.
+    pub ts: i64,
+    /// Latest packet time, ns.
+    pub ts_end: i64,
+    /// Number of its first frame.
+    pub first_frame: u64,
+    /// Number of its last frame.
+    pub last_frame: u64,
+    /// Per direction, by the end that sends.
+    pub sides: [Side; 2],
+    /// Which side is the originator.
+    pub orig: u8,
+    /// The originator was turned round after the first packet (Zeek's `^`).
+    pub flipped: bool,
+    /// Why it ended; [`EndReason::Eof`] while it has not.
+    pub end: EndReason,
+    /// TCP: closed by FINs or RST; packets without SYN still count here for a while.
+    pub closed: bool,
+    /// ICMP type of the first packet.
+    pub icmp_type: u8,
+    /// ICMP code of the first packet.
+    pub icmp_code: u8,
+    /// The ICMP type and code are there.
+    pub has_icmp: bool,
+    /// Time of the originator's last SYN before the answer, ns.
+    pub syn_ts: i64,
+    /// Time of the SYN-ACK, ns.
+    pub synack_ts: i64,
+    /// Time of the acknowledgment that completed the handshake, ns.
+    pub established_ts: i64,
+    /// Bits of [`seen`].
+    pub seen: u8,
+    history_len: u8,
+    history: [u8; MAX_HISTORY],
+    /// Application that the content showed.
+    pub service: Option<Proto>,
+    /// Sequence number of the first packet, part of the uid.
+    pub first_seq: u32,
+    /// The flow's uid, when it was asked for at the beginning.
+    pub uid: Option<Uid>,
+    /// The flow that an ICMP error speaks of.
+    pub parent: Option<Uid>,
+}
+
+/// What has been seen of a TCP handshake: bits of [`Flow::seen`].
+pub mod seen {
+    /// A SYN of the originator.
+    pub const SYN: u8 = 1;
+    /// A SYN-ACK of the responder.
+    pub const SYNACK: u8 = 2;
+    /// The originator's acknowledgment of it.
+    pub const ESTABLISHED: u8 = 4;
+    /// The SYN was sent more than once before the answer: round-trip times are ambiguous.
+    pub const SYN_AGAIN: u8 = 8;
+}
+
+impl Flow {
+    /// A flow without packets.
+    #[must_use]
+    pub fn new(key: FlowKey) -> Self {
+        Self {
+            key,
+            ts: i64::MAX,
+            ts_end: i64::MIN,
+            first_frame: 0,
+            last_frame: 0,
+            sides: [Side::default(), Side::default()],
+            orig: 0,
+            flipped: false,
+            end: EndReason::Eof,
+            closed: false,
+            icmp_type: 0,
+            icmp_code: 0,
+            has_icmp: false,
+            syn_ts: 0,
+            synack_ts: 0,
+            established_ts: 0,
+            seen: 0,
+            history_len: 0,
+            history: [0; MAX_HISTORY],
+            service: None,
+            first_seq: 0,
+            uid: None,
+            parent: None,
+        }
+    }
+
+    /// The originator's side.
+    #[must_use]
+    pub fn originator(&self) -> &Side {
+        &self.sides[usize::from(self.orig & 1)]
+    }
+
+    /// The responder's side.
+    #[must_use]
+    pub fn responder(&self) -> &Side {
+        &self.sides[usize::from(self.orig & 1 ^ 1)]
+    }
+
+    /// The originator's address bytes.
+    #[must_use]
+    pub fn orig_addr(&self) -> &[u8; 16] {
+        if self.orig == 0 { &self.key.low } else { &self.key.high }
+    }
+
+    /// The responder's address bytes.
+    #[must_use]
+    pub fn resp_addr(&self) -> &[u8; 16] {
+        if self.orig == 0 { &self.key.high } else { &self.key.low }
+    }
+
+    /// The originator's port.
+    #[must_use]
+    pub fn orig_port(&self) -> u16 {
+        self.key.ports[usize::from(self.orig & 1)]
+    }
+
+    /// The responder's port.
+    #[must_use]
+    pub fn resp_port(&self) -> u16 {
+        self.key.ports[usize::from(self.orig & 1 ^ 1)]
+    }
+
+    /// Turns the flow round: the other side is the originator, and history letters change case with it.
+    pub fn flip(&mut self) {
+        self.orig ^= 1;
+        self.flipped = true;
+        for letter in &mut self.history[..usize::from(self.history_len)] {
+            *letter ^= 0x20;
+        }
+    }
+
+    /// Adds Zeek's letter for side `side`, once (upper case for the originator).
+    /// Source: <https://docs.zeek.org/en/master/scripts/base/protocols/conn/main.zeek.html>
+    #[inline]
+    pub fn letter(&mut self, side: usize, letter: u8) {
+        const LETTERS: &[u8; 10] = b"shadfrtgwi";
+        let bit = LETTERS.iter().position(|l| *l == letter).map_or(0, |at| 1u16 << at);
+        if self.sides[side].letters & bit != 0 {
+            return;
+        }
+        self.sides[side].letters |= bit;
+        if usize::from(self.history_len) < MAX_HISTORY {
+            let case = if side == usize::from(self.orig) { 0x20 } else { 0 };
+            self.history[usize::from(self.history_len)] = letter ^ case;
+            self.history_len += 1;
+        }
+    }
+
+    /// The history text, with `^` in front if the flow was turned round.
+    pub fn history(&self, out: &mut String) {
+        if self.flipped {
+            out.push('^');
+        }
+        out.extend(self.history[..usize::from(self.history_len)].iter().map(|byte| char::from(*byte)));
+    }
+
+    /// Zeek's `conn_state`; `None` for flows without IP.
+    ///
+    /// Source: <https://docs.zeek.org/en/master/scripts/base/protocols/conn/main.zeek.html#type-Conn::Info>
+    #[must_use]
+    pub fn conn_state(&self) -> Option<&'static str> {
+        if self.key.family != 4 && self.key.family != 6 {
+            return None;
+        }
+        let (orig, resp) = (self.originator(), self.responder());
+        match self.key.proto {
+            6 => Some(tcp_state(self.seen, orig, resp)),
+            17 => Some(match (orig.pkts > 0, resp.pkts > 0) {
+                (true, true) => "SF",
+                (true, false) => "S0",
+                (false, true) => "SHR",
+                (false, false) => "OTH",
+            }),
+            _ => Some("OTH"),
+        }
+    }
+}
+
+fn tcp_state(bits: u8, orig: &Side, resp: &Side) -> &'static str {
+    let syn = bits & seen::SYN != 0;
+    let synack = bits & seen::SYNACK != 0;
+    // A handshake counts as established when it was answered and the originator went on: Zeek's S1 and beyond.
+    let established = syn && synack && (bits & seen::ESTABLISHED != 0 || orig.pkts > 1 && orig.has_ack);
+    match (syn, synack) {
+        (true, true) if established => {
+            if resp.rst {
+                "RSTR"
+            } else if orig.rst {
+                "RSTO"
+            } else {
+                match (orig.fin, resp.fin) {
+                    (true, true) => "SF",
+                    (true, false) => "S2",
+                    (false, true) => "S3",
+                    (false, false) => "S1",
+                }
+            }
+        }
+        (true, _) => {
+            if resp.rst {
+                if synack { "RSTR" } else { "REJ" }
+            } else if orig.rst {
+                if synack { "RSTO" } else { "RSTOS0" }
+            } else if synack {
+                "S1"
+            } else if orig.fin {
+                "SH"
+            } else {
+                "S0"
+            }
+        }
+        (false, true) => {
+            if resp.rst {
+                "RSTRH"
+            } else if resp.fin {
+                "SHR"
+            } else {
+                "OTH"
+            }
+        }
+        (false, false) => "OTH",
+    }
+}

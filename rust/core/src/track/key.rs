@@ -1,0 +1,227 @@
+//! What makes two packets one flow: capture point, VLAN tags, tunnel, addresses, ports and protocol.
+
+use crate::decode::cursor::{be16, be32};
+use crate::packet::{NONE, Packet, Tunnel};
+
+/// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    /// The end that sorts first.
+    pub low: [u8; 16],
+    /// The other end.
+    pub high: [u8; 16],
+    /// VLAN ids, packed: see [`pack_vlans`].
+    pub vlans: u64,
+    /// VXLAN or Geneve network identifier, or [`NONE`].
+    pub vni: u32,
+    /// What tells flows of one protocol apart beside ports: echo identifier, or a hash of the quoted flow.
+    pub extra: u32,
+    /// Ports of `low` and `high`; ICMP: type (the request's, for pairs) and code.
+    pub ports: [u16; 2],
+    /// Ethernet type, for flows without IP.
+    pub ethertype: u16,
+    /// Capture point: see [`super::Points`].
+    pub point: u32,
+    /// IP protocol number.
+    pub proto: u8,
+    /// 4, 6, 0 for Ethernet addresses, 1 for ARP.
+    pub family: u8,
+    /// Tunnel kind.
+    pub tunnel: Tunnel,
+}
+
+/// Family of a key whose ends are the IPv4 addresses that ARP speaks of.
+pub const ARP: u8 = 1;
+
+/// VLAN ids as one number: the count in the low 4 bits, then 12 bits each, outermost first. Beyond five tags the
+/// number is a mix of all, with the top bit set; five tags on one frame is more than any standard allows.
+#[must_use]
+#[inline]
+pub fn pack_vlans(vlans: &[u16]) -> u64 {
+    if vlans.is_empty() {
+        return 0;
+    }
+    if vlans.len() <= 4 {
+        return vlans.iter().rev().fold(0u64, |packed, id| (packed << 12) | u64::from(*id)) << 4 | vlans.len() as u64;
+    }
+    let mixed = vlans.iter().fold(0xcbf2_9ce4_8422_2325_u64, |mix, id| {
+        (mix ^ u64::from(*id)).wrapping_mul(0x0100_0000_01b3)
+    });
+    mixed | 1 << 63
+}
+
+/// The VLAN id at `index` of packed tags, outermost first.
+#[must_use]
+pub fn vlan_at(packed: u64, index: u32) -> Option<u16> {
+    let count = if packed >> 63 == 1 { 4 } else { packed as u32 & 0xf };
+    (index < count).then(|| ((packed >> (4 + 12 * index)) & 0x0fff) as u16)
+}
+
+/// A packet's key, and whether its source is the key's `high` end.
+#[derive(Clone, Copy, Debug)]
+pub struct Keyed {
+    /// The flow's key.
+    pub key: FlowKey,
+    /// The packet went from `high` to `low`.
+    pub from_high: bool,
+}
+
+/// ICMP types that answer each other: (request, reply).
+const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (13, 14), (15, 16), (17, 18), (10, 9)];
+/// The same for ICMPv6.
+const ICMPV6_PAIRS: [(u8, u8); 5] = [(128, 129), (133, 134), (135, 136), (130, 131), (144, 145)];
+
+/// The request type of the pair that `icmp_type` belongs to, whether this is the reply, and whether it has a pair.
+#[must_use]
+pub fn icmp_pair(version: u8, icmp_type: u8) -> (u8, bool, bool) {
+    let pairs = if version == 6 { &ICMPV6_PAIRS } else { &ICMP_PAIRS };
+    for (request, reply) in pairs {
+        if icmp_type == *request {
+            return (*request, false, true);
+        }
+        if icmp_type == *reply {
+            return (*request, true, true);
+        }
+    }
+    (icmp_type, false, false)
+}
+
+/// The key of a decoded frame; `None` if it has neither IP, ARP nor Ethernet addresses.
+#[must_use]
+#[inline]
+pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
+    let mut key = FlowKey {
+        low: [0; 16],
+        high: [0; 16],
+        vlans: pack_vlans(packet.vlans()),
+        vni: packet.vni,
+        extra: 0,
+        ports: [0; 2],
+        ethertype: 0,
+        point,
+        proto: 0,
+        family: packet.ip_version,
+        tunnel: packet.tunnel,
+    };
+    if packet.ip_version != 0 {
+        key.proto = packet.ip_proto;
+        let (mut src_port, mut dst_port) = (packet.src_port, packet.dst_port);
+        if !packet.has_ports {
+            (src_port, dst_port) = (0, 0);
+        }
+        if packet.has_icmp {
+            let (kind, _, paired) = icmp_pair(packet.ip_version, packet.icmp_type);
+            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { packet.icmp_code });
+            key.extra = icmp_extra(packet, frame);
+        }
+        return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
+    }
+    if packet.arp != NONE {
+        let at = packet.arp as usize;
+        let body = frame.get(at..at + 28)?;
+        key.family = ARP;
+        key.ethertype = 0x0806;
+        let (mut sender, mut target) = ([0; 16], [0; 16]);
+        sender[..4].copy_from_slice(&body[14..18]);
+        target[..4].copy_from_slice(&body[24..28]);
+        return Some(order(key, sender, target, 0, 0));
+    }
+    if packet.eth == NONE {
+        return None;
+    }
+    let at = packet.eth as usize;
+    let header = frame.get(at..at + 12)?;
+    key.ethertype = if packet.has_eth_type { packet.network_type } else { llc_sap(frame, at) };
+    let (mut src, mut dst) = ([0; 16], [0; 16]);
+    src[..6].copy_from_slice(&header[6..12]);
+    dst[..6].copy_from_slice(&header[..6]);
+    Some(order(key, src, dst, 0, 0))
+}
+
+/// For 802.3 frames: the DSAP, so that STP and others between the same stations stay apart.
+fn llc_sap(frame: &[u8], eth: usize) -> u16 {
+    frame.get(eth + 14).map_or(0, |dsap| u16::from(*dsap))
+}
+
+/// Puts the two ends in canonical order.
+#[inline]
+#[must_use]
+pub fn order(mut key: FlowKey, src: [u8; 16], dst: [u8; 16], src_port: u16, dst_port: u16) -> Keyed {
+    let (a, b) = (u128::from_be_bytes(src), u128::from_be_bytes(dst));
+    let from_high = (a, src_port) > (b, dst_port);
+    if from_high {
+        (key.low, key.high, key.ports) = (dst, src, [dst_port, src_port]);
+    } else {
+        (key.low, key.high, key.ports) = (src, dst, [src_port, dst_port]);
+    }
+    Keyed { key, from_high }
+}
+
+/// Echo-like messages: identifier. Errors: a hash of the flow that they quote, so that errors of different flows are
+/// different rows and each knows the one it speaks of.
+fn icmp_extra(packet: &Packet, frame: &[u8]) -> u32 {
+    let at = packet.transport as usize;
+    let Some(header) = frame.get(at..at + 8) else { return 0 };
+    if let Some(quoted) = quoted(packet, frame, 0) {
+        let k = quoted.key;
+        let ends = k.low.iter().chain(&k.high).fold(0x811c_9dc5_u32, |mix, byte| {
+            (mix ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
+        return ends ^ (u32::from(k.ports[0]) << 16 | u32::from(k.ports[1])) ^ u32::from(k.proto);
+    }
+    match (packet.ip_version, packet.icmp_type) {
+        (4, 0 | 8 | 13..=18) | (6, 128 | 129) => u32::from(be16(header, 4)),
+        _ => 0,
+    }
+}
+
+/// The key of the packet that an ICMP error quotes, as that packet would have had it at the same capture point.
+#[must_use]
+pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
+    if packet.quoted_ip == NONE {
+        return None;
+    }
+    let header = frame.get(packet.quoted_ip as usize..)?;
+    let (mut src, mut dst) = ([0; 16], [0; 16]);
+    let (proto, transport, family) = match header.first()? >> 4 {
+        4 => {
+            src[..4].copy_from_slice(header.get(12..16)?);
+            dst[..4].copy_from_slice(header.get(16..20)?);
+            if be16(header, 6) & 0x1fff != 0 {
+                return None;
+            }
+            (header[9], usize::from(header[0] & 0x0f) * 4, 4)
+        }
+        6 => {
+            src.copy_from_slice(header.get(8..24)?);
+            dst.copy_from_slice(header.get(24..40)?);
+            (header[6], 40, 6)
+        }
+        _ => return None,
+    };
+    let mut key = FlowKey {
+        low: src,
+        high: dst,
+        vlans: pack_vlans(packet.vlans()),
+        vni: packet.vni,
+        extra: 0,
+        ports: [0; 2],
+        ethertype: 0,
+        point,
+        proto,
+        family,
+        tunnel: packet.tunnel,
+    };
+    let mut ports = (0, 0);
+    match proto {
+        6 | 17 | 132 => ports = (be16(header, transport), be16(header, transport + 2)),
+        1 | 58 => {
+            let icmp = header.get(transport..)?;
+            let (kind, _, paired) = icmp_pair(family, *icmp.first()?);
+            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { *icmp.get(1)? });
+            key.extra = (be32(icmp, 4) >> 16) * u32::from(matches!(kind, 8 | 13 | 15 | 17 | 128));
+        }
+        _ => {}
+    }
+    Some(order(key, src, dst, ports.0, ports.1))
+}

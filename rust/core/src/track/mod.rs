@@ -1,0 +1,490 @@
+//! Packets to flows: one row per bidirectional conversation, with Zeek's meaning of state and history.
+//!
+//! The tracker knows no clock: time is the packets' own. Rows are handed out by [`Tracker::finished_order`] once they ended.
+
+pub mod flow;
+mod fragments;
+pub mod key;
+pub mod options;
+pub mod points;
+pub mod side;
+pub mod tcp;
+pub mod uid;
+
+pub use flow::{EndReason, Flow};
+pub use options::{Counters, Options};
+pub use points::{Point, Points};
+pub use uid::Uid;
+
+use crate::decode::Proto;
+use crate::frame::{FrameBatch, FrameMeta};
+use crate::packet::{NONE, Packet};
+use ahash::RandomState;
+use fragments::{Fragments, MAX_WAITING, Waiting};
+use hashbrown::HashTable;
+use key::{FlowKey, Keyed};
+
+/// The flow table.
+pub struct Tracker {
+    options: Options,
+    points: Points,
+    hasher: RandomState,
+    table: HashTable<u32>,
+    flows: Vec<Flow>,
+    free: Vec<u32>,
+    finished: Vec<u32>,
+    fragments: Fragments,
+    counters: Counters,
+    /// Latest packet time seen, ns.
+    now: i64,
+    swept: i64,
+    since_sweep: usize,
+}
+
+/// What one frame adds to a flow, whether decoded now or counted later.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    ts: i64,
+    number: u64,
+    frame_len: u32,
+    ip_len: u32,
+    payload_len: u32,
+    ttl: u8,
+    truncated: bool,
+}
+
+impl Tracker {
+    /// An empty table.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            points: Points::default(),
+            hasher: RandomState::new(),
+            table: HashTable::new(),
+            flows: Vec::new(),
+            free: Vec::new(),
+            finished: Vec::new(),
+            fragments: Fragments::default(),
+            counters: Counters::default(),
+            now: i64::MIN,
+            swept: i64::MIN,
+            since_sweep: 0,
+        }
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The capture points met so far.
+    #[must_use]
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// What was seen and what did not fit.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Accounts a batch: `packets[i]` is the decoded `batch.frames[i]`. With `uids`, pushes each frame's flow uid.
+    pub fn batch(&mut self, batch: &FrameBatch, packets: &[Packet], mut uids: Option<&mut Vec<Option<Uid>>>) {
+        self.points.learn(&batch.interfaces);
+        for (meta, packet) in batch.frames.iter().zip(packets) {
+            let slot = self.frame(meta, packet, batch.bytes(meta));
+            if let Some(uids) = uids.as_deref_mut() {
+                uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
+            }
+        }
+        self.since_sweep += packets.len();
+        self.sweep();
+    }
+
+    fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8]) -> Option<u32> {
+        self.counters.frames += 1;
+        self.now = self.now.max(meta.ts);
+        let point = self.points.of(meta.interface);
+        let keyed = key::of_packet(packet, frame, point)?;
+        let share = Share {
+            ts: meta.ts,
+            number: meta.number,
+            frame_len: meta.frame_len,
+            ip_len: packet.ip_len,
+            payload_len: packet.payload_len,
+            ttl: packet.ip_ttl,
+            truncated: meta.cap_len < meta.frame_len,
+        };
+        if packet.is_fragment {
+            return self.fragment(&keyed, &share, packet, frame);
+        }
+        Some(self.account(&keyed, &share, packet, frame))
+    }
+
+    /// A decoded packet with its ports: finds or makes its flow and counts it.
+    fn account(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
+        let side = usize::from(keyed.from_high);
+        let slot = self.slot(keyed, share, Some(packet));
+        let flow = &mut self.flows[slot as usize];
+        let new = flow.first_frame == 0;
+        count(flow, side, share);
+        if new {
+            self.begin(slot, side, packet, frame);
+        }
+        let flow = &mut self.flows[slot as usize];
+        note_l2(flow, side, packet, frame);
+        if packet.has_tcp {
+            tcp::segment(flow, side, share.ts, packet, frame);
+            close(flow);
+        } else {
+            flow.letter(side, b'd');
+        }
+        if flow.service.is_none() {
+            flow.service = packet.layers().last().map(|layer| layer.proto()).filter(|proto| proto.is_application());
+        }
+        slot
+    }
+
+    /// Sets what the first packet decides.
+    fn begin(&mut self, slot: u32, side: usize, packet: &Packet, frame: &[u8]) {
+        let flow = &mut self.flows[slot as usize];
+        let continued = flow.seen != 0; // set by `slot` for a row that goes on after the active timeout
+        flow.seen = 0;
+        if !continued {
+            flow.orig = side as u8;
+        }
+        if packet.has_tcp {
+            flow.first_seq = packet.tcp_seq;
+            if !continued {
+                tcp::first(flow, side, packet);
+            }
+        }
+        if packet.has_icmp {
+            (flow.icmp_type, flow.icmp_code, flow.has_icmp) = (packet.icmp_type, packet.icmp_code, true);
+        }
+        let point = flow.key.point;
+        if packet.quoted_ip != NONE {
+            let parent = key::quoted(packet, frame, point).and_then(|quoted| self.find(&quoted.key));
+            if let Some(parent) = parent {
+                let uid = self.uid_of(&self.flows[parent as usize]);
+                self.flows[slot as usize].parent = Some(uid);
+            }
+        }
+        if self.options.uid_per_packet {
+            let uid = self.uid_of(&self.flows[slot as usize]);
+            self.flows[slot as usize].uid = Some(uid);
+        }
+    }
+
+    /// The uid of a flow that has had its first packet.
+    #[must_use]
+    pub fn uid_of(&self, flow: &Flow) -> Uid {
+        flow.uid.unwrap_or_else(|| {
+            let point = self.points.get(flow.key.point);
+            uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
+        })
+    }
+
+    fn find(&self, key: &FlowKey) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.table.find(hash, |slot| self.flows[*slot as usize].key == *key).copied()
+    }
+
+    /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
+    fn slot(&mut self, keyed: &Keyed, share: &Share, packet: Option<&Packet>) -> u32 {
+        let hash = self.hasher.hash_one(keyed.key);
+        let found = self.table.find(hash, |slot| self.flows[*slot as usize].key == keyed.key).copied();
+        let mut continues = None;
+        if let Some(slot) = found {
+            let flow = &self.flows[slot as usize];
+            let quiet = share.ts.saturating_sub(flow.ts_end);
+            let anew = packet.is_some_and(|p| p.has_tcp && tcp::begins_anew(flow, usize::from(keyed.from_high), p));
+            let reason = if flow.closed && (anew || quiet > self.options.linger) {
+                Some(flow.end)
+            } else if quiet > self.idle(&flow.key) {
+                Some(EndReason::Idle)
+            } else if anew {
+                Some(EndReason::Reuse)
+            } else if self.options.active.is_some_and(|active| share.ts.saturating_sub(flow.ts) > active) {
+                continues = Some(flow.orig);
+                Some(EndReason::Active)
+            } else {
+                None
+            };
+            match reason {
+                None => return slot,
+                Some(reason) => self.end(slot, reason),
+            }
+        }
+        if self.table.len() >= self.options.max_flows {
+            self.evict();
+        }
+        let mut flow = Flow::new(keyed.key);
+        if let Some(orig) = continues {
+            flow.orig = orig;
+            flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.flows[slot as usize] = flow;
+                slot
+            }
+            None => {
+                self.flows.push(flow);
+                (self.flows.len() - 1) as u32
+            }
+        };
+        self.counters.flows += 1;
+        let flows = &self.flows;
+        let hasher = &self.hasher;
+        self.table.insert_unique(hash, slot, |slot| hasher.hash_one(flows[*slot as usize].key));
+        slot
+    }
+
+    fn idle(&self, key: &FlowKey) -> i64 {
+        match (key.family, key.proto) {
+            (4 | 6, 6) => self.options.tcp_idle,
+            (4 | 6, _) => self.options.udp_idle,
+            _ => self.options.arp_idle,
+        }
+    }
+
+    /// Takes a flow out of the table; its row waits in `finished`.
+    fn end(&mut self, slot: u32, reason: EndReason) {
+        let flow = &mut self.flows[slot as usize];
+        flow.end = reason;
+        let hash = self.hasher.hash_one(flow.key);
+        if let Ok(entry) = self.table.find_entry(hash, |other| *other == slot) {
+            entry.remove();
+        }
+        self.finished.push(slot);
+    }
+
+    /// An IP fragment: the first one has the ports and tells the others.
+    fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
+        self.give_up_old(self.now);
+        let mut datagram = keyed.key;
+        (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
+        (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
+        let share = Share { payload_len: share.payload_len.min(share.ip_len), ..*share };
+        if packet.ip_frag_offset != 0 {
+            let entry = self.fragments.entry(datagram, share.ts);
+            let Some((key, from_high)) = entry.flow else {
+                if entry.waiting.len() < MAX_WAITING {
+                    entry.waiting.push(Waiting(share));
+                    return None;
+                }
+                self.counters.orphan_fragments += 1;
+                return Some(self.portless(&datagram, &share));
+            };
+            return Some(self.continuation(&Keyed { key, from_high }, &share));
+        }
+        let entry = self.fragments.entry(datagram, share.ts);
+        entry.flow = Some((keyed.key, keyed.from_high));
+        let waiting = std::mem::take(&mut entry.waiting);
+        let slot = self.account(keyed, &share, packet, frame);
+        for Waiting(late) in waiting {
+            self.continuation(keyed, &late);
+        }
+        Some(slot)
+    }
+
+    /// Counts a fragment without ports in the flow of its datagram.
+    fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
+        let slot = self.slot(keyed, share, None);
+        let flow = &mut self.flows[slot as usize];
+        let new = flow.first_frame == 0;
+        let side = usize::from(keyed.from_high);
+        count(flow, side, share);
+        if new {
+            flow.orig = side as u8;
+            flow.seen = 0;
+            if self.options.uid_per_packet {
+                let uid = self.uid_of(&self.flows[slot as usize]);
+                self.flows[slot as usize].uid = Some(uid);
+            }
+        }
+        slot
+    }
+
+    /// Counts a fragment whose first fragment never came: a row without ports.
+    fn portless(&mut self, datagram: &FlowKey, share: &Share) -> u32 {
+        let key = FlowKey { extra: 0, ..*datagram };
+        let keyed = key::order(key, datagram.low, datagram.high, 0, 0);
+        self.continuation(&keyed, share)
+    }
+
+    fn give_up_old(&mut self, now: i64) {
+        while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, self.options.max_fragmented) {
+            self.counters.evicted_fragments += u64::from(evicted);
+            self.counters.orphan_fragments += datagram.waiting.len() as u64;
+            for Waiting(share) in datagram.waiting {
+                self.portless(&key, &share);
+            }
+        }
+    }
+
+    /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
+    /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
+    fn sweep(&mut self) {
+        const SLACK: i64 = 60 * options::SECOND;
+        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
+        if !due || self.since_sweep < self.table.len() / 4 {
+            return;
+        }
+        self.expire(self.now.saturating_sub(SLACK));
+    }
+
+    /// Live captures call this as time passes without packets: ends what has been idle at `now` (ns).
+    pub fn expire(&mut self, now: i64) {
+        self.swept = self.now;
+        self.since_sweep = 0;
+        self.give_up_old(now);
+        let mut ended = Vec::new();
+        for slot in &self.table {
+            let flow = &self.flows[*slot as usize];
+            let quiet = now.saturating_sub(flow.ts_end);
+            if flow.closed && quiet > self.options.linger {
+                ended.push((*slot, flow.end));
+            } else if quiet > self.idle(&flow.key) {
+                ended.push((*slot, if flow.closed { flow.end } else { EndReason::Idle }));
+            }
+        }
+        for (slot, reason) in ended {
+            self.end(slot, reason);
+        }
+    }
+
+    /// Makes room: the twentieth of the flows that have been quiet the longest.
+    fn evict(&mut self) {
+        let mut slots: Vec<u32> = self.table.iter().copied().collect();
+        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
+        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
+        for slot in slots.into_iter().take(keep) {
+            let flow = &self.flows[slot as usize];
+            let reason = if flow.closed { flow.end } else { EndReason::Evicted };
+            self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);
+            self.end(slot, reason);
+        }
+    }
+
+    /// Ends everything: the input is over.
+    pub fn finish(&mut self) {
+        self.give_up_old(i64::MAX);
+        let open: Vec<u32> = self.table.iter().copied().collect();
+        self.table.clear();
+        for slot in open {
+            let idle = self.idle(&self.flows[slot as usize].key);
+            let flow = &mut self.flows[slot as usize];
+            if !flow.closed {
+                let quiet = self.now.saturating_sub(flow.ts_end);
+                flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
+            }
+            self.finished.push(slot);
+        }
+    }
+
+    /// How many rows have ended and wait to be taken.
+    #[must_use]
+    pub fn finished_len(&self) -> usize {
+        self.finished.len()
+    }
+
+    /// The slots of the ended flows, in order of their first frame.
+    #[must_use]
+    pub fn finished_order(&mut self) -> Vec<u32> {
+        let mut order: Vec<(u64, u32)> =
+            self.finished.iter().map(|slot| (self.flows[*slot as usize].first_frame, *slot)).collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// The flow in a slot.
+    #[must_use]
+    pub fn flow(&self, slot: u32) -> &Flow {
+        &self.flows[slot as usize]
+    }
+
+    /// Forgets the ended flows that [`Tracker::finished_order`] gave.
+    pub fn release(&mut self) {
+        self.free.append(&mut self.finished);
+    }
+
+    /// Every flow that is still open, in order of its first frame: a live view.
+    #[must_use]
+    pub fn open(&self) -> Vec<&Flow> {
+        let mut flows: Vec<&Flow> = self.table.iter().map(|slot| &self.flows[*slot as usize]).collect();
+        flows.sort_unstable_by_key(|flow| flow.first_frame);
+        flows
+    }
+}
+
+/// Adds a frame to the counters of one side.
+#[inline]
+fn count(flow: &mut Flow, side: usize, share: &Share) {
+    if flow.first_frame == 0 {
+        flow.first_frame = share.number;
+    }
+    flow.first_frame = flow.first_frame.min(share.number);
+    flow.last_frame = flow.last_frame.max(share.number);
+    flow.ts = flow.ts.min(share.ts);
+    flow.ts_end = flow.ts_end.max(share.ts);
+    let own = &mut flow.sides[side];
+    if own.pkts > 0 {
+        own.iat.add(share.ts.saturating_sub(own.last_ts).max(0) as u64);
+        own.ttl_min = own.ttl_min.min(share.ttl);
+    } else {
+        own.ttl_min = share.ttl;
+    }
+    own.ttl_max = own.ttl_max.max(share.ttl);
+    own.last_ts = share.ts;
+    own.pkts += 1;
+    own.bytes += u64::from(share.frame_len);
+    own.ip_bytes += u64::from(share.ip_len);
+    own.payload_bytes += u64::from(share.payload_len);
+    own.truncated_pkts += u32::from(share.truncated);
+    own.len.add(u64::from(share.frame_len));
+}
+
+/// Remembers the hardware address that a side sends from.
+#[inline]
+fn note_l2(flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) {
+    if flow.sides[side].has_l2 || packet.eth == NONE {
+        return;
+    }
+    let at = packet.eth as usize;
+    if let Some(header) = frame.get(at..at + 12) {
+        flow.sides[side].l2.copy_from_slice(&header[6..12]);
+        flow.sides[side].has_l2 = true;
+        let other = &mut flow.sides[side ^ 1];
+        // The other side's address is known as a destination until it speaks itself; not if that is a group address.
+        if !other.has_l2 && header[0] & 1 == 0 && other.pkts == 0 {
+            other.l2.copy_from_slice(&header[..6]);
+        }
+    }
+}
+
+/// TCP closes when both FINs are acknowledged, or by RST (RFC 9293, 3.6).
+#[inline]
+fn close(flow: &mut Flow) {
+    if flow.closed {
+        return;
+    }
+    let [low, high] = &flow.sides;
+    if low.rst || high.rst {
+        (flow.closed, flow.end) = (true, EndReason::Rst);
+    } else if low.fin_acked && high.fin_acked {
+        (flow.closed, flow.end) = (true, EndReason::Fin);
+    }
+}
+
+impl Proto {
+    /// An application named by content: what the `service` column shows.
+    #[must_use]
+    pub fn is_application(self) -> bool {
+        matches!(self, Proto::Http | Proto::Dns | Proto::Tls)
+    }
+}

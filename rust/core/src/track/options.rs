@@ -1,0 +1,55 @@
+//! The rules of the flow table. They travel with the table as metadata, since flow counts mean nothing without them.
+
+/// Nanoseconds in a second.
+pub const SECOND: i64 = 1_000_000_000;
+
+/// When rows end and how much is kept. Times in nanoseconds of packet time.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A TCP flow without packets for longer ends as `idle`.
+    pub tcp_idle: i64,
+    /// The same for UDP, ICMP and every other IP protocol.
+    pub udp_idle: i64,
+    /// The same for ARP and every other Ethernet type.
+    pub arp_idle: i64,
+    /// A flow older than this ends as `active` and goes on in a new row; `None` never (files).
+    pub active: Option<i64>,
+    /// After a close, packets without SYN still belong to the closed row for this long (TIME_WAIT).
+    pub linger: i64,
+    /// Open flows at most; the ones longest without packets are evicted beyond, and counted.
+    pub max_flows: usize,
+    /// Fragmented datagrams that are followed at the same time; the oldest is given up beyond, and counted.
+    pub max_fragmented: usize,
+    /// Work out each flow's uid when it begins, because rows of packets name it.
+    pub uid_per_packet: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tcp_idle: 300 * SECOND,
+            udp_idle: 60 * SECOND,
+            arp_idle: 10 * SECOND,
+            active: None,
+            linger: 60 * SECOND,
+            max_flows: 1 << 20,
+            max_fragmented: 1 << 14,
+            uid_per_packet: false,
+        }
+    }
+}
+
+/// What the tracker could not keep within its bounds, and how much it saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames seen.
+    pub frames: u64,
+    /// Rows made.
+    pub flows: u64,
+    /// Flows ended early because [`Options::max_flows`] was reached.
+    pub evicted_flows: u64,
+    /// Fragments whose first fragment never came: they count in a row without ports.
+    pub orphan_fragments: u64,
+    /// Fragmented datagrams given up because [`Options::max_fragmented`] was reached.
+    pub evicted_fragments: u64,
+}

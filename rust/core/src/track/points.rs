@@ -1,0 +1,53 @@
+//! Capture points: which interfaces of a session are the same place.
+
+use crate::frame::InterfaceInfo;
+use std::sync::Arc;
+
+/// Interfaces by place: equal namespace and name are one point, in whatever file or section they stand.
+#[derive(Debug, Default)]
+pub struct Points {
+    of_interface: Vec<u32>,
+    points: Vec<Point>,
+}
+
+/// One place where frames were captured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Namespace, when known.
+    pub netns: Option<String>,
+    /// Interface name, when known.
+    pub interface: Option<String>,
+}
+
+impl Points {
+    /// Learns the interfaces of a batch; those known already are skipped.
+    pub fn learn(&mut self, interfaces: &[Arc<InterfaceInfo>]) {
+        for info in interfaces.iter().skip(self.of_interface.len()) {
+            let point = Point { netns: info.netns.clone(), interface: info.name.clone() };
+            let at = self.points.iter().position(|known| *known == point).unwrap_or_else(|| {
+                self.points.push(point);
+                self.points.len() - 1
+            });
+            self.of_interface.push(at as u32);
+        }
+    }
+
+    /// The point of an interface by its index in the batch.
+    #[must_use]
+    #[inline]
+    pub fn of(&self, interface: u32) -> u32 {
+        self.of_interface.get(interface as usize).copied().unwrap_or(0)
+    }
+
+    /// A point by number.
+    #[must_use]
+    pub fn get(&self, point: u32) -> Option<&Point> {
+        self.points.get(point as usize)
+    }
+
+    /// All points.
+    #[must_use]
+    pub fn all(&self) -> &[Point] {
+        &self.points
+    }
+}

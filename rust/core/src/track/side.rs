@@ -1,0 +1,161 @@
+//! What is counted for each direction of a flow.
+
+/// Smallest, largest, sum and sum of squares of a series of non-negative integers, exact.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Series {
+    /// How many values.
+    pub count: u64,
+    /// Smallest; meaningless while empty.
+    pub min: u64,
+    /// Largest.
+    pub max: u64,
+    sum: u64,
+    squares: u128,
+}
+
+impl Series {
+    /// Adds a value.
+    #[inline]
+    pub fn add(&mut self, value: u64) {
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(value);
+        self.squares = self.squares.wrapping_add(u128::from(value) * u128::from(value));
+    }
+
+    /// Arithmetic mean; `None` while empty.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+
+    /// Sample standard deviation (n - 1), as pandas computes it; `None` below two values.
+    #[must_use]
+    pub fn std(&self) -> Option<f64> {
+        if self.count < 2 {
+            return None;
+        }
+        let n = u128::from(self.count);
+        // n * sum(x^2) - sum(x)^2 is exact in integers, so equal values give exactly 0.
+        let sum = u128::from(self.sum);
+        let scaled = match (n.checked_mul(self.squares), sum.checked_mul(sum)) {
+            (Some(a), Some(b)) => a.saturating_sub(b) as f64,
+            _ => (n as f64 * self.squares as f64 - sum as f64 * sum as f64).max(0.0),
+        };
+        Some((scaled / (n as f64 * (n - 1) as f64)).sqrt())
+    }
+}
+
+/// One direction's counters and, for TCP, how far its sequence numbers are known.
+#[derive(Clone, Debug, Default)]
+pub struct Side {
+    /// Packets.
+    pub pkts: u64,
+    /// Frame bytes on the wire.
+    pub bytes: u64,
+    /// IP bytes, header included.
+    pub ip_bytes: u64,
+    /// Bytes carried by the transport header.
+    pub payload_bytes: u64,
+    /// Last packet's time.
+    pub last_ts: i64,
+    /// One more than the highest sequence number seen.
+    pub next_seq: u32,
+    /// Highest acknowledgment sent.
+    pub last_ack: u32,
+    /// Initial sequence number, from SYN.
+    pub isn: u32,
+    /// Sequence number of the FIN plus one: what acknowledges it.
+    pub fin_end: u32,
+    /// Last window sent.
+    pub last_window: u16,
+    /// First window sent.
+    pub win_init: u16,
+    /// MSS option of the SYN; 0 if it had none.
+    pub mss: u16,
+    /// OR of the low 8 TCP flags.
+    pub tcp_flags: u8,
+    /// Smallest TTL.
+    pub ttl_min: u8,
+    /// Largest TTL.
+    pub ttl_max: u8,
+    /// `next_seq` is known.
+    pub has_seq: bool,
+    /// `last_ack` is known.
+    pub has_ack: bool,
+    /// `isn` is known.
+    pub has_isn: bool,
+    /// A FIN was sent.
+    pub fin: bool,
+    /// The FIN was acknowledged by the other side.
+    pub fin_acked: bool,
+    /// An RST was sent.
+    pub rst: bool,
+    /// Which history letters this side has had, as a bit set.
+    pub letters: u16,
+    /// Source hardware address of its first packet.
+    pub l2: [u8; 6],
+    /// `l2` is known.
+    pub has_l2: bool,
+    /// Retransmitted segments.
+    pub retrans_pkts: u32,
+    /// Segments out of order.
+    pub ooo_pkts: u32,
+    /// Duplicate acknowledgments sent.
+    pub dup_acks: u32,
+    /// Segments that announce a zero window.
+    pub zero_window: u32,
+    /// Packets cut by the snap length.
+    pub truncated_pkts: u32,
+    /// Frame lengths.
+    pub len: Series,
+    /// Times between packets of this side, ns.
+    pub iat: Series,
+    /// Sequence ranges missing below `next_seq`, newest last: (start, end).
+    pub holes: Holes,
+}
+
+/// The few newest holes in a side's sequence space: what tells a late segment from a retransmission.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holes {
+    ranges: [(u32, u32); 4],
+    count: u8,
+}
+
+impl Holes {
+    /// Remembers a hole, forgetting the oldest if there are too many.
+    pub fn open(&mut self, start: u32, end: u32) {
+        if usize::from(self.count) == self.ranges.len() {
+            self.ranges.rotate_left(1);
+            self.count -= 1;
+        }
+        self.ranges[usize::from(self.count)] = (start, end);
+        self.count += 1;
+    }
+
+    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
+    pub fn fill(&mut self, start: u32, end: u32) -> bool {
+        for i in 0..usize::from(self.count) {
+            let (from, to) = self.ranges[i];
+            if start.wrapping_sub(from) as i32 >= 0 && (to.wrapping_sub(start) as i32) > 0 {
+                let left = start != from;
+                let right = (to.wrapping_sub(end) as i32) > 0;
+                match (left, right) {
+                    (false, false) => {
+                        self.ranges.copy_within(i + 1.., i);
+                        self.count -= 1;
+                    }
+                    (false, true) => self.ranges[i].0 = end,
+                    (true, false) => self.ranges[i].1 = start,
+                    (true, true) => {
+                        self.ranges[i].1 = start;
+                        self.open(end, to);
+                    }
+                }
+                return true;
+            }
+        }
+        false
+    }
+}

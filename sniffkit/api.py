@@ -1,0 +1,80 @@
+"""What users call: `sk.open(...)` and the capture it returns."""
+
+from __future__ import annotations
+
+import glob as globbing
+import os
+from collections.abc import Iterable, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from sniffkit.errors import CaptureFileError
+from sniffkit.tables import Table
+
+if TYPE_CHECKING:
+    from sniffkit._core import TableStream
+
+Source = str | os.PathLike[str] | IO[bytes]
+
+
+def open(source: Source | Iterable[Source]) -> Capture:
+    """Open captures for reading: pcap or pcapng, plain, `.gz` or `.zst`.
+
+    source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
+    Raises CaptureFileError if a file is missing or is no capture.
+    """
+    many: list[Source]
+    if isinstance(source, (str, os.PathLike)) or hasattr(source, "read"):
+        many = [source]
+    else:
+        many = list(source)
+    if not many:
+        raise CaptureFileError("no capture files given")
+    inputs: list[Source] = []
+    for one in many:
+        inputs.extend(_expand(one))
+    return Capture(inputs)
+
+
+def _expand(source: Source) -> Sequence[Source]:
+    """A glob becomes the files that match, in name order; everything else stays."""
+    if not isinstance(source, str) or source == "-" or os.path.exists(source) or not globbing.has_magic(source):
+        if isinstance(source, (str, os.PathLike)) and source != "-" and not os.path.exists(source):
+            raise CaptureFileError(f"{os.fspath(source)}: No such file or directory")
+        return [source]
+    found = sorted(globbing.glob(source, recursive=True))
+    if not found:
+        raise CaptureFileError(f"{source}: no file matches")
+    return found
+
+
+class Capture:
+    """Captured frames, ready to become tables. Nothing is read until a table is asked for."""
+
+    def __init__(self, inputs: Sequence[Source]) -> None:
+        self.inputs = list(inputs)
+
+    def _table(self, name: str, columns: Sequence[str] | None, filter: str | None) -> Table:
+        wanted = None if columns is None else list(columns)
+
+        def start() -> TableStream:
+            from sniffkit import _core
+
+            return _core.open_table(name, list(self.inputs), wanted)
+
+        return Table(name, start)
+
+    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
+        return self._table("flows", columns, filter)
+
+    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
+        return self._table("packets", columns, filter)
+
+    def __repr__(self) -> str:
+        names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
+        more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
+        return f"<sniffkit capture {names}{more}: .flows() .packets()>"
+
+
+__all__: list[Any] = ["Capture", "open"]
