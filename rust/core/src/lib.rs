@@ -7,5 +7,6 @@
 pub mod decode;
 pub mod frame;
 pub mod packet;
+pub mod show;
 pub mod source;
 pub mod write;

@@ -31,6 +31,10 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(HEADER);
     match dst {
         4789 | 8472 => Ok(Next::Layer(Proto::Vxlan)),
-        _ => Ok(super::app::next(at, packet)),
+        6081 => Ok(Next::Layer(Proto::Geneve)),
+        4790 => Ok(Next::Layer(Proto::VxlanGpe)),
+        6635 => Ok(Next::Layer(Proto::Mpls)),
+        2152 => Ok(Next::Layer(Proto::Gtp)),
+        _ => Ok(super::app::next(false, (src, dst), at, packet)),
     }
 }

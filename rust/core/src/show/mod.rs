@@ -1,0 +1,5 @@
+//! Decoded frames as text.
+
+mod canonical;
+
+pub use canonical::canonical_line;
