@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub const NONE: u32 = u32::MAX;
 
 /// How many layers a frame may have before decoding stops with a `malformed` note.
-pub const MAX_LAYERS: usize = 48;
+pub const MAX_LAYERS: usize = 128;
 
 /// How many VLAN tags of a frame are kept.
 pub const MAX_VLANS: usize = 8;

@@ -43,6 +43,10 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     if !tunnel::enter(name, at, packet) {
         return Ok(Next::Layer(Proto::Data));
     }
+    // PPTP keeps address and control of HDLC-like framing (RFC 2637, 4.1).
+    if protocol == 0x880b {
+        return Ok(Next::Layer(Proto::PppHdlc));
+    }
     Ok(erspan.map_or_else(|| ethertype::next(protocol, at, packet), Next::Layer))
 }
 

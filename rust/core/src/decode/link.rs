@@ -3,6 +3,9 @@
 use super::Proto;
 use crate::frame::LinkType;
 
+/// LLC behind ATM (RFC 2684); the captures begin with LLC.
+const ATM_RFC1483: LinkType = LinkType(100);
+
 /// Cisco HDLC.
 const C_HDLC: LinkType = LinkType(104);
 
@@ -14,6 +17,7 @@ pub fn first(link_type: LinkType) -> Option<Proto> {
         LinkType::NULL | LinkType::LOOP => Proto::Null,
         LinkType::PPP | LinkType::PPP_HDLC => Proto::PppHdlc,
         LinkType::PPP_ETHER => Proto::PppoeS,
+        ATM_RFC1483 => Proto::Llc,
         C_HDLC => Proto::Chdlc,
         LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => Proto::Raw,
         LinkType::IPV4 => Proto::Ip,

@@ -44,7 +44,7 @@ macro_rules! protocols {
 // The one table that a new decoder adds its line to.
 protocols! {
     mod ah arp chdlc erspan eth geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
-        sctp sll sll2 tcp teredo udp vlan vxlan vxlan_gpe;
+        sctp sll sll2 tcp teredo udp udpencap vlan vxlan vxlan_gpe;
     Eth         "eth"             eth::decode;
     Vlan        "vlan"            vlan::decode;
     SVlan       "ieee8021ad"      vlan::decode;
@@ -104,6 +104,7 @@ protocols! {
     Gtp         "gtp"             gtp::decode;
     L2tp        "l2tp"            l2tp::decode;
     Teredo      "teredo"          teredo::decode;
+    UdpEncap    "udpencap"        udpencap::decode;
     Data        "data"            leaf::decode;
     Http        "http"            leaf::decode;
     Dns         "dns"             leaf::decode;

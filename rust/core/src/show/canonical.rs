@@ -14,12 +14,19 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub fn canonical_line(frame: &[u8], packet: &Packet) -> String {
     let mut line = Line { out: String::with_capacity(160), after_icmp: false, quoted: false };
     let mut layers = packet.layers().iter().peekable();
-    let mut ip_end = packet.frame_len as usize;
+    let mut ip_end = (packet.frame_len as usize).max(frame.len());
     while let Some(layer) = layers.next() {
         let rest = frame.get(layer.offset()..).unwrap_or(&[]);
         let next = layers.peek().map(|next| next.offset());
         if let Some(end) = content_end(layer.proto(), Bytes(rest)) {
-            ip_end = if end == 0 { packet.frame_len as usize } else { layer.offset() + end };
+            if end != 0 {
+                ip_end = ip_end.min(layer.offset() + end);
+            }
+        }
+        let rest = rest.get(..ip_end.saturating_sub(layer.offset())).unwrap_or(rest);
+        // Nothing of this layer is there: only the layer before announced it.
+        if rest.is_empty() && packet.malformed.as_ref().is_some_and(|fault| fault.offset == layer.offset()) {
+            break;
         }
         let header = next.and_then(|next| rest.get(..next.saturating_sub(layer.offset()))).unwrap_or(rest);
         line.layer(layer.proto(), Bytes(rest), header, ip_end.saturating_sub(layer.offset()));
@@ -117,10 +124,12 @@ impl Line {
                 if proto == Proto::Ip { self.ipv4(bytes) } else { self.ipv6(bytes) }
             }
             Proto::Ipv6Frag => {
-                let word = bytes.be16(2);
+                // tshark shows this header whole or not at all.
+                let word = bytes.be16(2).filter(|_| bytes.u8(7).is_some());
+                let next = bytes.u8(0).filter(|_| word.is_some());
                 let more = if word.is_some_and(|word| word & 1 == 1) { "+" } else { "" };
                 let offset = Or(word.map(|word| word >> 3));
-                self.add(format_args!("ip6frag:{offset}{more}:{}", Or(bytes.u8(0))));
+                self.add(format_args!("ip6frag:{offset}{more}:{}", Or(next)));
             }
             Proto::Ipv6HopOpts | Proto::Ipv6Routing | Proto::Ipv6DstOpts | Proto::Ah => {
                 let kind = proto.name().trim_start_matches("ipv6.");
@@ -161,8 +170,29 @@ impl Line {
                 self.add(format_args!("ppp:0x{protocol:04x}"));
             }
             Proto::Gtp => self.add(format_args!("gtp:0x{:08x}", bytes.be32(4).unwrap_or(0))),
-            Proto::Data | Proto::Http | Proto::Dns | Proto::Mdns | Proto::Llmnr | Proto::Tls => {}
-            bare => self.add(format_args!("{}", bare.name())),
+            Proto::Llc
+            | Proto::Stp
+            | Proto::Lldp
+            | Proto::Loop
+            | Proto::Null
+            | Proto::Raw
+            | Proto::Sll
+            | Proto::Sll2
+            | Proto::Chdlc
+            | Proto::Igmp
+            | Proto::Esp
+            | Proto::Dccp
+            | Proto::UdpLite
+            | Proto::Ospf
+            | Proto::Eigrp
+            | Proto::Pim
+            | Proto::Vrrp
+            | Proto::Erspan
+            | Proto::Erspan1
+            | Proto::L2tp
+            | Proto::Teredo => self.add(format_args!("{}", proto.name())),
+            // Named in `protocols`, but not in this grammar.
+            _ => {}
         }
     }
 
@@ -174,7 +204,7 @@ impl Line {
             self.add(format_args!("ip4:{src}>{dst}:{proto}"));
         } else {
             let more = if more { "+" } else { "" };
-            self.add(format_args!("ip4:{src}>{dst}:{proto}:f{}{more}", offset * 8));
+            self.add(format_args!("ip4:{src}>{dst}:{proto}:f{offset}{more}"));
         }
     }
 
@@ -184,9 +214,11 @@ impl Line {
 
     fn tcp(&mut self, bytes: Bytes<'_>, wire_len: usize) {
         let (src, dst) = (Or(bytes.be16(0)), Or(bytes.be16(2)));
-        let (seq, ack) = (Or(bytes.be32(4)), Or(bytes.be32(8)));
+        // tshark reads the data offset first and gives up without it.
+        let whole = bytes.u8(12).is_some();
+        let (seq, ack) = (Or(bytes.be32(4).filter(|_| whole)), Or(bytes.be32(8).filter(|_| whole)));
         let flags = Or(bytes.be16(12).map(|word| format!("0x{:04x}", word & 0x0fff)));
-        let header_len = bytes.u8(12).map(|byte| usize::from(byte >> 4) * 4);
+        let header_len = bytes.u8(12).map(|byte| usize::from(byte >> 4) * 4).filter(|&length| length >= 20);
         let length = Or(header_len.map(|header_len| wire_len.saturating_sub(header_len)));
         self.add(format_args!("tcp:{src}>{dst}:{flags}:{seq}:{ack}:{length}"));
     }
@@ -214,7 +246,8 @@ impl Line {
         let flags = bytes.be16(0).unwrap_or(0);
         let key_at = if flags & 0xc000 != 0 { 8 } else { 4 };
         self.add(format_args!("gre:0x{:04x}", bytes.be16(2).unwrap_or(0)));
-        if flags & 0x2000 != 0 {
+        // In version 1 (PPTP) the same bits hold a payload length and a call id.
+        if flags & 0x2007 == 0x2000 {
             if let Some(key) = bytes.be32(key_at) {
                 self.out.write_fmt(format_args!(":k0x{key:08x}")).expect("a String takes everything");
             }
