@@ -31,7 +31,9 @@ fn every_prefix_of(folder: PathBuf, longest: usize) -> usize {
     let (mut batch, mut packet, mut frames) = (FrameBatch::default(), Packet::default(), 0);
     for entry in std::fs::read_dir(folder).expect("the folder was there a moment ago") {
         let name = entry.expect("readable").path();
-        let Ok(mut files) = CaptureFiles::open([Input::from(name.to_str().expect("names are UTF-8"))]) else { continue };
+        let Ok(mut files) = CaptureFiles::open([Input::from(name.to_str().expect("names are UTF-8"))]) else {
+            continue;
+        };
         while files.next_batch(&mut batch).is_ok_and(|more| more) {
             for meta in &batch.frames {
                 let frame = batch.bytes(meta);

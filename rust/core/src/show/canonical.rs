@@ -3,10 +3,10 @@
 //! Layers in wire order, joined by `|`; `(` before the headers that an ICMP error quotes. Fields that are not there are
 //! `None`. Layers without fields give their bare name; what the comparison does not cover gives nothing.
 
+use super::bytes::Bytes;
 use crate::decode::Proto;
 use crate::packet::Packet;
 use std::fmt::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The canonical line of a decoded frame: `frame` is what was captured, `packet` what [`crate::decode::decode`] made
 /// of it.
@@ -40,40 +40,6 @@ fn content_end(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
         Proto::Ip => bytes.be16(2).map(usize::from),
         Proto::Ipv6 => bytes.be16(4).map(|length| if length == 0 { 0 } else { 40 + usize::from(length) }),
         _ => None,
-    }
-}
-
-/// Bytes of a header that may be cut anywhere.
-#[derive(Clone, Copy)]
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn u8(self, at: usize) -> Option<u8> {
-        self.0.get(at).copied()
-    }
-
-    fn array<const N: usize>(self, at: usize) -> Option<[u8; N]> {
-        self.0.get(at..)?.first_chunk::<N>().copied()
-    }
-
-    fn be16(self, at: usize) -> Option<u16> {
-        self.array(at).map(u16::from_be_bytes)
-    }
-
-    fn be32(self, at: usize) -> Option<u32> {
-        self.array(at).map(u32::from_be_bytes)
-    }
-
-    fn mac(self, at: usize) -> Option<String> {
-        self.array(at).map(|[a, b, c, d, e, f]: [u8; 6]| format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))
-    }
-
-    fn ipv4(self, at: usize) -> Option<Ipv4Addr> {
-        self.array::<4>(at).map(Ipv4Addr::from)
-    }
-
-    fn ipv6(self, at: usize) -> Option<Ipv6Addr> {
-        self.array::<16>(at).map(Ipv6Addr::from)
     }
 }
 
