@@ -8,6 +8,7 @@ pub mod decode;
 pub mod frame;
 pub mod packet;
 pub mod pipeline;
+pub mod show;
 pub mod source;
 #[cfg(feature = "table")]
 pub mod table;

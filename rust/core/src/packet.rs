@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub const NONE: u32 = u32::MAX;
 
 /// How many layers a frame may have before decoding stops with a `malformed` note.
-pub const MAX_LAYERS: usize = 48;
+pub const MAX_LAYERS: usize = 128;
 
 /// How many VLAN tags of a frame are kept.
 pub const MAX_VLANS: usize = 8;
@@ -96,8 +96,22 @@ pub enum Tunnel {
     Gre,
     /// IPv4 in IPv4 (RFC 2003).
     IpIp,
-    /// IPv6 in IPv4 or the other way (RFC 4213, RFC 2473).
+    /// IPv6 in IPv4 (RFC 4213).
     SixInFour,
+    /// IPv4 in IPv6 (RFC 2473).
+    FourInSix,
+    /// IPv6 in IPv6 (RFC 2473).
+    SixInSix,
+    /// ERSPAN: mirrored frames in GRE (draft-foschiano-erspan).
+    Erspan,
+    /// GTP-U, the user plane of mobile networks (3GPP TS 29.281).
+    Gtp,
+    /// L2TP version 2 (RFC 2661).
+    L2tp,
+    /// Teredo: IPv6 in UDP over IPv4 (RFC 4380).
+    Teredo,
+    /// VXLAN with a next-protocol field (draft-ietf-nvo3-vxlan-gpe).
+    VxlanGpe,
 }
 
 impl Tunnel {
@@ -111,6 +125,13 @@ impl Tunnel {
             Self::Gre => Some("gre"),
             Self::IpIp => Some("ipip"),
             Self::SixInFour => Some("6in4"),
+            Self::FourInSix => Some("4in6"),
+            Self::SixInSix => Some("6in6"),
+            Self::Erspan => Some("erspan"),
+            Self::Gtp => Some("gtp"),
+            Self::L2tp => Some("l2tp"),
+            Self::Teredo => Some("teredo"),
+            Self::VxlanGpe => Some("vxlan-gpe"),
         }
     }
 }

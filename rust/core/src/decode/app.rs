@@ -1,27 +1,37 @@
 //! Applications named by content: what the first bytes of a TCP or UDP payload are.
 
+use super::cursor::be16;
 use super::{Cursor, Next, Proto};
 use crate::packet::Packet;
 
 /// Names the application that the payload at the cursor belongs to, if its bytes show it.
 #[inline]
-pub fn next(at: &mut Cursor<'_>, packet: &Packet) -> Next {
+pub fn next(is_tcp: bool, ports: (u16, u16), at: &mut Cursor<'_>, _packet: &Packet) -> Next {
     let payload = at.rest();
     if payload.is_empty() {
         return Next::End;
     }
-    let proto = if packet.has_tcp { tcp(payload) } else { udp(payload, packet) };
+    let proto = if is_tcp { tcp(payload, ports) } else { udp(payload, ports) };
     Next::Layer(proto.unwrap_or(Proto::Data))
 }
 
 #[inline]
-fn tcp(payload: &[u8]) -> Option<Proto> {
+fn tcp(payload: &[u8], ports: (u16, u16)) -> Option<Proto> {
     match payload {
-        // TLS record: handshake, alert, change cipher spec or data; version 3.x (RFC 8446, 5.1)
-        [20..=23, 3, 0..=4, ..] => Some(Proto::Tls),
+        // TLS record: change cipher spec, alert, handshake or data; version 3.x; at most 2^14 + 2048 bytes
+        // (RFC 8446, 5.1 and RFC 5246, 6.2.3)
+        [20..=23, 3, 0..=4, high, low, ..] if (1..=0x4800).contains(&u16::from_be_bytes([*high, *low])) => {
+            Some(Proto::Tls)
+        }
         [b'A'..=b'Z', ..] if is_http(payload) => Some(Proto::Http),
+        // Over TCP a length precedes the message (RFC 1035, 4.2.2).
+        [_, _, message @ ..] if has(ports, 53) && is_dns(message) => Some(Proto::Dns),
         _ => None,
     }
+}
+
+fn has(ports: (u16, u16), port: u16) -> bool {
+    ports.0 == port || ports.1 == port
 }
 
 /// A request line or status line of HTTP/1 (RFC 9112, 3 and 4).
@@ -31,7 +41,25 @@ fn is_http(payload: &[u8]) -> bool {
     STARTS.iter().any(|start| payload.starts_with(start))
 }
 
-fn udp(payload: &[u8], packet: &Packet) -> Option<Proto> {
-    let dns_port = packet.src_port == 53 || packet.dst_port == 53;
-    (dns_port && payload.len() >= 12).then_some(Proto::Dns)
+fn udp(payload: &[u8], ports: (u16, u16)) -> Option<Proto> {
+    let proto = if has(ports, 53) {
+        Proto::Dns
+    } else if has(ports, 5353) {
+        Proto::Mdns
+    } else if has(ports, 5355) {
+        Proto::Llmnr
+    } else {
+        return None;
+    };
+    is_dns(payload).then_some(proto)
+}
+
+/// A header of DNS: a known operation, and at least one record announced or an answer without any (RFC 1035, 4.1.1).
+fn is_dns(message: &[u8]) -> bool {
+    if message.len() < 12 {
+        return false;
+    }
+    let flags = be16(message, 2);
+    let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(message, at))).sum();
+    matches!(flags >> 11 & 0x0f, 0..=2 | 4..=6) && (records > 0 || flags & 0x8000 != 0)
 }

@@ -39,13 +39,15 @@ pub struct Cursor<'a> {
     wire_end: usize,
     /// Inside a header quoted by an ICMP error: nothing here was really sent.
     pub quoted: bool,
+    /// How many tunnel headers were passed, quoted ones included.
+    pub depth: u8,
 }
 
 impl<'a> Cursor<'a> {
     /// At the start of a frame that was `wire_len` bytes long on the wire.
     #[must_use]
     pub fn new(frame: &'a [u8], wire_len: usize) -> Self {
-        Self { frame, pos: 0, end: frame.len(), wire_end: wire_len.max(frame.len()), quoted: false }
+        Self { frame, pos: 0, end: frame.len(), wire_end: wire_len.max(frame.len()), quoted: false, depth: 0 }
     }
 
     /// Byte offset in the frame.

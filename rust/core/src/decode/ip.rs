@@ -61,7 +61,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     if offset != 0 {
         return Ok(Next::Layer(Proto::Data));
     }
-    Ok(ipproto::next(proto))
+    Ok(ipproto::next(proto, at, packet))
 }
 
 /// An IPv4 address in the first 4 of 16 bytes.

@@ -2,16 +2,54 @@
 //!
 //! Source: <https://www.iana.org/assignments/protocol-numbers>
 
-use super::{Next, Proto};
+use super::{Cursor, Next, Proto, ethertype, tunnel};
+use crate::packet::{Packet, Tunnel};
 
 /// The layer that protocol number `proto` announces.
 #[inline]
-pub fn next(proto: u8) -> Next {
+pub fn next(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
+    match proto {
+        6 => Next::Layer(Proto::Tcp),
+        17 => Next::Layer(Proto::Udp),
+        1 => Next::Layer(Proto::Icmp),
+        58 => Next::Layer(Proto::Icmpv6),
+        _ => uncommon(proto, at, packet),
+    }
+}
+
+fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
+    // Which of the two versions carries does not matter for what follows, only for the tunnel's name.
+    let over_ipv6 = packet.ip_version == 6;
     Next::Layer(match proto {
-        1 => Proto::Icmp,
-        6 => Proto::Tcp,
-        17 => Proto::Udp,
-        58 => Proto::Icmpv6,
+        0 => Proto::Ipv6HopOpts,
+        2 => Proto::Igmp,
+        4 => {
+            let name = if over_ipv6 { Tunnel::FourInSix } else { Tunnel::IpIp };
+            return inner(0x0800, name, at, packet);
+        }
+        33 => Proto::Dccp,
+        41 => {
+            let name = if over_ipv6 { Tunnel::SixInSix } else { Tunnel::SixInFour };
+            return inner(0x86dd, name, at, packet);
+        }
+        43 => Proto::Ipv6Routing,
+        44 => Proto::Ipv6Frag,
+        47 => Proto::Gre,
+        50 => Proto::Esp,
+        51 => Proto::Ah,
+        60 => Proto::Ipv6DstOpts,
+        88 => Proto::Eigrp,
+        89 => Proto::Ospf,
+        103 => Proto::Pim,
+        112 => Proto::Vrrp,
+        132 => Proto::Sctp,
+        135 => Proto::Mipv6,
+        136 => Proto::UdpLite,
+        137 => return ethertype::next(0x8847, at, packet),
         _ => Proto::Data,
     })
+}
+
+fn inner(ethertype: u16, name: Tunnel, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
+    if tunnel::enter(name, at, packet) { ethertype::next(ethertype, at, packet) } else { Next::Layer(Proto::Data) }
 }

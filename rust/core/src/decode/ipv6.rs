@@ -43,5 +43,5 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         packet.payload = at.pos() as u32;
         packet.payload_len = length as u32;
     }
-    Ok(ipproto::next(header[6]))
+    Ok(ipproto::next(header[6], at, packet))
 }

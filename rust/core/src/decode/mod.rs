@@ -9,6 +9,7 @@ pub(crate) mod cursor;
 mod ethertype;
 mod ipproto;
 mod link;
+mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
 
@@ -42,22 +43,74 @@ macro_rules! protocols {
 
 // The one table that a new decoder adds its line to.
 protocols! {
-    mod arp eth icmp icmpv6 ip ipv6 leaf tcp udp vlan vxlan;
-    Eth      "eth"        eth::decode;
-    Vlan     "vlan"       vlan::decode;
-    SVlan    "ieee8021ad" vlan::decode;
-    Arp      "arp"        arp::decode;
-    Ip       "ip"         ip::decode;
-    Ipv6     "ipv6"       ipv6::decode;
-    Icmp     "icmp"       icmp::decode;
-    Icmpv6   "icmpv6"     icmpv6::decode;
-    Tcp      "tcp"        tcp::decode;
-    Udp      "udp"        udp::decode;
-    Vxlan    "vxlan"      vxlan::decode;
-    Data     "data"       leaf::decode;
-    Http     "http"       leaf::decode;
-    Dns      "dns"        leaf::decode;
-    Tls      "tls"        leaf::decode;
+    mod ah arp chdlc erspan eth geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
+        sctp sll sll2 tcp teredo udp udpencap vlan vxlan vxlan_gpe;
+    Eth         "eth"             eth::decode;
+    Vlan        "vlan"            vlan::decode;
+    SVlan       "ieee8021ad"      vlan::decode;
+    Llc         "llc"             llc::decode;
+    Mpls        "mpls"            mpls::decode;
+    PppoeS      "pppoes"          pppoe::session;
+    PppoeD      "pppoed"          leaf::decode;
+    Ppp         "ppp"             ppp::decode;
+    PppHdlc     "ppp"             ppp::hdlc;
+    Chdlc       "chdlc"           chdlc::decode;
+    Sll         "sll"             sll::decode;
+    Sll2        "sll"             sll2::decode;
+    Null        "null"            null::decode;
+    Raw         "raw"             raw::decode;
+    Netlink     "netlink"         netlink::decode;
+    NetlinkRoute     "netlink-route"     leaf::decode;
+    NetlinkGeneric   "netlink-generic"   leaf::decode;
+    NetlinkNetfilter "netlink-netfilter" leaf::decode;
+    NetlinkSockDiag  "netlink-sock_diag" leaf::decode;
+    Arp         "arp"             arp::decode;
+    Stp         "stp"             leaf::decode;
+    Lldp        "lldp"            leaf::decode;
+    Cdp         "cdp"             leaf::decode;
+    Dtp         "dtp"             leaf::decode;
+    Vtp         "vtp"             leaf::decode;
+    Udld        "udld"            leaf::decode;
+    Slow        "slow"            leaf::decode;
+    Eapol       "eapol"           leaf::decode;
+    Loop        "loop"            leaf::decode;
+    Ip          "ip"              ip::decode;
+    Ipv6        "ipv6"            ipv6::decode;
+    Ipv6HopOpts "ipv6.hopopts"    ipv6ext::options;
+    Ipv6Routing "ipv6.routing"    ipv6ext::options;
+    Ipv6DstOpts "ipv6.dstopts"    ipv6ext::options;
+    Ipv6Frag    "ipv6.fraghdr"    ipv6ext::fragment;
+    Ah          "ah"              ah::decode;
+    Esp         "esp"             leaf::decode;
+    Mipv6       "mipv6"           leaf::decode;
+    Icmp        "icmp"            icmp::decode;
+    Icmpv6      "icmpv6"          icmpv6::decode;
+    Igmp        "igmp"            igmp::decode;
+    Tcp         "tcp"             tcp::decode;
+    Udp         "udp"             udp::decode;
+    Sctp        "sctp"            sctp::decode;
+    Dccp        "dccp"            leaf::decode;
+    UdpLite     "udplite"         leaf::decode;
+    Ospf        "ospf"            leaf::decode;
+    Eigrp       "eigrp"           leaf::decode;
+    Pim         "pim"             leaf::decode;
+    Vrrp        "vrrp"            leaf::decode;
+    Gre         "gre"             gre::decode;
+    Erspan      "erspan"          erspan::decode;
+    Erspan1     "erspan"          erspan::type_one;
+    Vxlan       "vxlan"           vxlan::decode;
+    VxlanGpe    "vxlan"           vxlan_gpe::decode;
+    Geneve      "geneve"          geneve::decode;
+    Gtp         "gtp"             gtp::decode;
+    L2tp        "l2tp"            l2tp::decode;
+    Teredo      "teredo"          teredo::decode;
+    UdpEncap    "udpencap"        udpencap::decode;
+    Data        "data"            leaf::decode;
+    Http        "http"            leaf::decode;
+    Dns         "dns"             leaf::decode;
+    Mdns        "mdns"            leaf::decode;
+    Llmnr       "llmnr"           leaf::decode;
+    Tls         "tls"             leaf::decode;
 }
 
 impl Proto {

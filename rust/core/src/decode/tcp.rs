@@ -34,5 +34,5 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     }
     at.slice(header_len)?;
     at.skip(header_len);
-    Ok(super::app::next(at, packet))
+    Ok(super::app::next(true, (be16(header, 0), be16(header, 2)), at, packet))
 }

@@ -8,10 +8,12 @@ use crate::packet::Packet;
 #[inline]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<4>()?;
-    packet.push_vlan(be16(header, 0) & 0x0fff);
-    if packet.depth == 0 {
-        packet.outer_vlans = packet.vlans().len() as u8;
+    if !at.quoted {
+        packet.push_vlan(be16(header, 0) & 0x0fff);
+        if packet.depth == 0 {
+            packet.outer_vlans = packet.vlans().len() as u8;
+        }
     }
     at.skip(4);
-    Ok(ethertype::next(be16(header, 2), at, packet))
+    Ok(ethertype::or_length(be16(header, 2), at, packet))
 }

@@ -103,7 +103,9 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         family: packet.ip_version,
         tunnel: packet.tunnel,
     };
-    if packet.ip_version != 0 {
+    // ARP or another Ethernet type inside a tunnel: the IP header that the packet knows is the tunnel's.
+    let inner = if packet.arp != NONE { packet.arp } else { packet.eth };
+    if packet.ip_version != 0 && (inner == NONE || inner < packet.ip) {
         key.proto = packet.ip_proto;
         let (mut src_port, mut dst_port) = (packet.src_port, packet.dst_port);
         if !packet.has_ports {
@@ -116,6 +118,7 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         }
         return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
     }
+    key.family = 0;
     if packet.arp != NONE {
         let at = packet.arp as usize;
         let body = frame.get(at..at + 28)?;

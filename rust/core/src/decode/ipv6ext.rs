@@ -1,0 +1,47 @@
+//! IPv6 extension headers (RFC 8200, 4). The authentication header has a file of its own.
+
+use super::cursor::{be16, be32};
+use super::{Cursor, Decoded, Next, Proto, ipproto};
+use crate::packet::Packet;
+
+/// Length of the fragment header, bytes (RFC 8200, 4.5).
+pub const FRAGMENT_HEADER: usize = 8;
+
+/// Passes a hop-by-hop, destination options or routing header: all begin with next header and length.
+pub fn options(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<8>()?;
+    let length = (usize::from(header[1]) + 1) * 8;
+    at.slice(length)?;
+    at.skip(length);
+    Ok(follow(header[0], at, packet))
+}
+
+/// Reads a fragment header. Behind a fragment other than the first there is no header to read.
+pub fn fragment(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<FRAGMENT_HEADER>()?;
+    let word = be16(header, 2);
+    let (offset, more) = (word & 0xfff8, word & 1 != 0);
+    if !at.quoted {
+        packet.ip_frag_offset = offset;
+        packet.ip_more_fragments = more;
+        // An "atomic" fragment (RFC 6946) is whole.
+        packet.is_fragment = more || offset != 0;
+        packet.ip_id = be32(header, 4);
+    }
+    at.skip(FRAGMENT_HEADER);
+    let next = follow(header[0], at, packet);
+    Ok(if offset == 0 { next } else { Next::Layer(Proto::Data) })
+}
+
+/// Notes that `proto` follows and how long the payload is from here.
+pub fn follow(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
+    if !at.quoted {
+        packet.ip_proto = proto;
+        packet.payload = at.pos() as u32;
+        packet.payload_len = at.wire_rest() as u32;
+        if packet.is_fragment && packet.ip_frag_offset != 0 {
+            return Next::Layer(Proto::Data);
+        }
+    }
+    ipproto::next(proto, at, packet)
+}

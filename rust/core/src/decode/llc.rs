@@ -1,0 +1,57 @@
+//! Logical link control (ISO/IEC 8802-2) with its subnetwork access protocol (IEEE Std 802, clause 9).
+
+use super::cursor::be16;
+use super::{Cursor, Decoded, Next, Proto, ethertype};
+use crate::packet::Packet;
+
+/// Service access points of SNAP, of bridge protocol data units and of IP.
+const SNAP: u8 = 0xaa;
+const BRIDGE: u8 = 0x42;
+const IP: u8 = 0x06;
+
+/// Unnumbered information: the only control field behind which data of the named protocol stands.
+const UI: u8 = 0x03;
+
+/// Organizations whose protocol identifiers are Ethernet types.
+const ENCAPSULATED_ETHERNET: u32 = 0x00_0000;
+const CISCO_90: u32 = 0x00_00f8;
+const CISCO: u32 = 0x00_000c;
+/// IEEE 802.1, for bridged frames (RFC 2684, 5.2).
+const BRIDGED: u32 = 0x00_80c2;
+
+/// Reads access points and control, and under SNAP organization and protocol.
+pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<3>()?;
+    let (destination, control) = (header[0], header[2]);
+    // Unnumbered formats have one control byte, the others two.
+    let length = if control & 0x03 == 0x03 { 3 } else { 4 };
+    at.slice(length)?;
+    at.skip(length);
+    // The poll/final bit (0x10) says nothing of the content.
+    if control & !0x10 != UI {
+        return Ok(Next::Layer(Proto::Data));
+    }
+    match destination {
+        SNAP => snap(at, packet),
+        BRIDGE => Ok(Next::Layer(Proto::Stp)),
+        IP => Ok(ethertype::next(0x0800, at, packet)),
+        _ => Ok(Next::Layer(Proto::Data)),
+    }
+}
+
+fn snap(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<5>()?;
+    let organization = u32::from(be16(header, 0)) << 8 | u32::from(header[2]);
+    let protocol = be16(header, 3);
+    at.skip(5);
+    Ok(match (organization, protocol) {
+        (ENCAPSULATED_ETHERNET | CISCO_90, _) => ethertype::next(protocol, at, packet),
+        (CISCO, 0x2000) => Next::Layer(Proto::Cdp),
+        (CISCO, 0x2003) => Next::Layer(Proto::Vtp),
+        (CISCO, 0x2004) => Next::Layer(Proto::Dtp),
+        (CISCO, 0x0111) => Next::Layer(Proto::Udld),
+        (CISCO, 0x010b) => Next::Layer(Proto::Stp),
+        (BRIDGED, 0x0001 | 0x0007) => Next::Layer(Proto::Eth),
+        _ => Next::Layer(Proto::Data),
+    })
+}

@@ -1,0 +1,23 @@
+//! Stream control transmission protocol (RFC 9260).
+
+use super::cursor::be16;
+use super::{Cursor, Decoded, Next};
+use crate::packet::Packet;
+
+/// Length of the common header, bytes (RFC 9260, 3.1).
+pub const HEADER: usize = 12;
+
+/// Reads the ports; chunks are left to whoever asks for them.
+pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    let header = at.peek::<HEADER>()?;
+    if !at.quoted {
+        packet.transport = at.pos() as u32;
+        packet.has_ports = true;
+        packet.src_port = be16(header, 0);
+        packet.dst_port = be16(header, 2);
+        packet.payload = (at.pos() + HEADER) as u32;
+        packet.payload_len = at.wire_rest().saturating_sub(HEADER) as u32;
+    }
+    at.skip(HEADER);
+    Ok(Next::End)
+}

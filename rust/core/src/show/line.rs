@@ -1,0 +1,316 @@
+//! One line a frame, as tcpdump prints it.
+//!
+//! What tcpdump puts on further lines (the frame inside VXLAN) stays on the line here.
+
+use super::bytes::Bytes;
+use super::control;
+use super::sequence::{End, Sequences};
+use crate::decode::Proto;
+use crate::frame::FrameMeta;
+use crate::packet::Packet;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// How the time stands in front of a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Time {
+    /// Hours, minutes, seconds and microseconds.
+    #[default]
+    Clock,
+    /// `-t`: none.
+    None,
+    /// `-tt`: seconds since 1970.
+    Epoch,
+    /// `-tttt`: with the date.
+    Date,
+}
+
+/// tcpdump's flags that change a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LineOptions {
+    /// `-e`: print the link header.
+    pub link: bool,
+    /// How to print the time.
+    pub time: Time,
+    /// Seconds to add to UTC for local time.
+    pub utc_offset: i32,
+    /// `-S`: sequence numbers as they stand in the header.
+    pub absolute: bool,
+}
+
+/// Prints frames as lines; remembers the first sequence numbers of each TCP conversation, within a bound.
+#[derive(Debug, Default)]
+pub struct LinePrinter {
+    options: LineOptions,
+    sequences: Sequences,
+}
+
+/// What a layer's printer knows of its surroundings.
+pub(super) struct Place<'a> {
+    /// From this layer's header to the end of the IP packet, as captured.
+    pub bytes: Bytes<'a>,
+    /// The same length on the wire.
+    pub wire: usize,
+    /// Length of this layer's own header, as far as a layer follows.
+    pub header: usize,
+    /// The addresses of the IP header around.
+    pub ends: Option<(IpAddr, IpAddr)>,
+    /// What follows, or `None`.
+    pub next: Option<Proto>,
+}
+
+impl LinePrinter {
+    /// A printer with these flags.
+    #[must_use]
+    pub fn new(options: LineOptions) -> Self {
+        Self { options, sequences: Sequences::default() }
+    }
+
+    /// How many TCP conversations were forgotten because there were too many to remember.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.sequences.evicted
+    }
+
+    /// Appends the line of one frame to `out`, without a newline.
+    pub fn print(&mut self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
+        self.time(meta, out);
+        let layers = packet.layers();
+        let mut end = (packet.frame_len as usize).max(frame.len());
+        let (mut ends, mut suffix) = (None, String::new());
+        for (index, layer) in layers.iter().enumerate() {
+            let (proto, offset) = (layer.proto(), layer.offset());
+            let bytes = Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[]));
+            if let Some(length) = content_length(proto, bytes) {
+                end = end.min(offset + length);
+            }
+            let next = layers.get(index + 1);
+            let place = Place {
+                bytes: Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[])),
+                wire: end.saturating_sub(offset),
+                header: next.map_or(0, |next| next.offset().saturating_sub(offset)),
+                ends,
+                next: next.map(|next| next.proto()),
+            };
+            // Nothing of it there, or a fault in it.
+            if packet.malformed.as_ref().is_some_and(|fault| fault.offset == offset && fault.proto == proto) {
+                let _ = write!(out, "[|{}]", proto.name());
+                break;
+            }
+            if matches!(proto, Proto::Ip | Proto::Ipv6) {
+                ends = self.network(proto, &place, ends.is_some(), out, &mut suffix);
+            } else if !self.layer(proto, &place, index == 0, out) {
+                break;
+            }
+        }
+        if layers.is_empty() {
+            let _ = write!(out, "[{}]", packet.malformed.as_ref().map_or_else(String::new, ToString::to_string));
+        }
+        while out.ends_with(' ') {
+            out.pop();
+        }
+        out.push_str(&suffix);
+    }
+
+    fn time(&self, meta: &FrameMeta, out: &mut String) {
+        let offset = i64::from(self.options.utc_offset) * i64::from(self.options.time != Time::Epoch);
+        let (seconds, nanos) = (meta.ts.div_euclid(1_000_000_000) + offset, meta.ts.rem_euclid(1_000_000_000));
+        let micros = nanos / 1000;
+        let day = seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (day / 3600, day / 60 % 60, day % 60);
+        let _ = match self.options.time {
+            Time::None => Ok(()),
+            Time::Epoch => write!(out, "{seconds}.{micros:06} "),
+            Time::Clock => write!(out, "{hour:02}:{minute:02}:{second:02}.{micros:06} "),
+            Time::Date => {
+                let (year, month, day) = date(seconds.div_euclid(86_400));
+                write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06} ")
+            }
+        };
+    }
+
+    /// Prints an IP header's part; the addresses are what the layers inside print with their ports.
+    fn network(
+        &self,
+        proto: Proto,
+        place: &Place<'_>,
+        inner: bool,
+        out: &mut String,
+        suffix: &mut String,
+    ) -> Option<(IpAddr, IpAddr)> {
+        let ends = if proto == Proto::Ip {
+            (IpAddr::V4(place.bytes.ipv4(12)?), IpAddr::V4(place.bytes.ipv4(16)?))
+        } else {
+            (IpAddr::V6(place.bytes.ipv6(8)?), IpAddr::V6(place.bytes.ipv6(24)?))
+        };
+        if !self.options.link || inner {
+            out.push_str(if proto == Proto::Ip { "IP " } else { "IP6 " });
+        }
+        if matches!(place.next, Some(Proto::Tcp | Proto::Udp | Proto::Sctp)) {
+            return Some(ends);
+        }
+        let _ = write!(out, "{} > {}: ", ends.0, ends.1);
+        let fragment = proto == Proto::Ip && place.bytes.be16(6).unwrap_or(0) & 0x1fff != 0;
+        let number = place.bytes.u8(if proto == Proto::Ip { 9 } else { 6 }).unwrap_or(0);
+        if proto == Proto::Ip && number == 4 && !fragment {
+            suffix.insert_str(0, " (ipip-proto-4)");
+        }
+        if fragment {
+            let _ = write!(out, "{}", control::protocol_name(number));
+        } else if matches!(place.next, Some(Proto::Data) | None) {
+            let _ = write!(out, "{} {}", control::protocol_name(number), place.wire.saturating_sub(place.header));
+        }
+        Some(ends)
+    }
+
+    /// Prints one layer; `false` ends the line.
+    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, out: &mut String) -> bool {
+        let show_link = self.options.link || (first && !is_named(place.next));
+        match proto {
+            Proto::Eth => control::ethernet(place, show_link, out),
+            Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
+            Proto::Arp => control::arp(place, out),
+            Proto::Tcp => self.tcp(place, out),
+            Proto::Udp => {
+                ports(place, out);
+                if !opens(place.next) {
+                    control::udp(place, out);
+                    return false;
+                }
+            }
+            Proto::Sctp => {
+                ports(place, out);
+                let _ = write!(out, "sctp, length {}", place.wire.saturating_sub(12));
+            }
+            Proto::Icmp => {
+                control::icmp(place, out);
+                return false;
+            }
+            Proto::Icmpv6 => {
+                control::icmpv6(place, out);
+                return false;
+            }
+            _ => return control::other(proto, place, out),
+        }
+        true
+    }
+
+    fn tcp(&mut self, place: &Place<'_>, out: &mut String) {
+        ports(place, out);
+        let bytes = place.bytes;
+        let (Some(seq), Some(ack), Some(word), Some(window)) =
+            (bytes.be32(4), bytes.be32(8), bytes.be16(12), bytes.be16(14))
+        else {
+            out.push_str("[|tcp]");
+            return;
+        };
+        let (flags, header) = (word & 0x01ff, usize::from(word >> 12) * 4);
+        let length = place.wire.saturating_sub(header) as u32;
+        let is = |flag: u16| flags & flag != 0;
+        let base = match place.ends {
+            Some((src, dst)) if is(ACK) && !self.options.absolute => {
+                let ends: (End, End) = ((src, bytes.be16(0).unwrap_or(0)), (dst, bytes.be16(2).unwrap_or(0)));
+                self.sequences.base(ends.0, ends.1, seq, ack, is(SYN))
+            }
+            _ => super::sequence::Base::default(),
+        };
+        out.push_str("Flags [");
+        let named = [(FIN, 'F'), (SYN, 'S'), (RST, 'R'), (PSH, 'P'), (ACK, '.'), (URG, 'U'), (0x40, 'E'), (0x80, 'W')];
+        if flags & 0xff == 0 {
+            out.push_str("none");
+        }
+        out.extend(named.iter().filter(|(flag, _)| is(*flag)).map(|(_, name)| name));
+        out.push(']');
+        let seq = seq.wrapping_sub(base.seq);
+        if length > 0 {
+            let _ = write!(out, ", seq {seq}:{}", seq.wrapping_add(length));
+        } else if is(SYN) || is(FIN) || is(RST) {
+            let _ = write!(out, ", seq {seq}");
+        }
+        if is(ACK) {
+            let _ = write!(out, ", ack {}", ack.wrapping_sub(base.ack));
+        }
+        let _ = write!(out, ", win {window}");
+        if is(URG) {
+            let _ = write!(out, ", urg {}", bytes.be16(18).unwrap_or(0));
+        }
+        if header > 20 {
+            control::tcp_options(bytes.0.get(20..header.min(bytes.0.len())).unwrap_or(&[]), base.ack, out);
+        }
+        let _ = write!(out, ", length {length}");
+        if place.next == Some(Proto::Http) {
+            control::http(bytes.from(header).0, out);
+        }
+    }
+}
+
+const FIN: u16 = 0x01;
+const SYN: u16 = 0x02;
+const RST: u16 = 0x04;
+const PSH: u16 = 0x08;
+const ACK: u16 = 0x10;
+const URG: u16 = 0x20;
+
+/// Both ends with their ports.
+fn ports(place: &Place<'_>, out: &mut String) {
+    let port = |at| place.bytes.be16(at).map_or_else(|| "?".to_owned(), |port| port.to_string());
+    if let Some((src, dst)) = place.ends {
+        let _ = write!(out, "{src}.{} > {dst}.{}: ", port(0), port(2));
+    }
+}
+
+/// The layers inside this one have their own text.
+fn opens(next: Option<Proto>) -> bool {
+    matches!(
+        next,
+        Some(
+            Proto::Vxlan
+                | Proto::VxlanGpe
+                | Proto::Geneve
+                | Proto::Gtp
+                | Proto::L2tp
+                | Proto::Teredo
+                | Proto::Mpls
+                | Proto::UdpEncap
+        )
+    )
+}
+
+/// The layer behind an Ethernet header is one that has text.
+fn is_named(next: Option<Proto>) -> bool {
+    !matches!(next, None | Some(Proto::Data | Proto::Llc | Proto::Slow | Proto::Loop))
+}
+
+fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
+    match proto {
+        Proto::Ip => bytes.be16(2).filter(|&length| length != 0).map(usize::from),
+        Proto::Ipv6 => bytes.be16(4).filter(|&length| length != 0).map(|length| 40 + usize::from(length)),
+        _ => None,
+    }
+}
+
+/// Year, month and day of a number of days since 1970-01-01 (proleptic Gregorian calendar).
+fn date(days: i64) -> (i64, i64, i64) {
+    // Years that begin in March make the leap day the last: eras of 400 years have 146,097 days.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(-1), (1969, 12, 31));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(20_000), (2024, 10, 4));
+    }
+}
