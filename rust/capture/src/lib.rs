@@ -4,8 +4,11 @@ pub mod error;
 pub mod filter;
 pub mod interface;
 pub mod netns;
+pub mod privilege;
+pub mod recorder;
 pub mod ring;
 pub mod session;
 
 pub use error::CaptureError;
+pub use recorder::{RecordEnd, RecordOptions, Recorder};
 pub use session::{PointSpec, PointStats, Session, SessionEnd, SessionOptions};
