@@ -1,5 +1,6 @@
 //! Internet Control Message Protocol for IPv6 (RFC 4443) and Neighbor Discovery (RFC 4861).
 
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, Next, Proto};
 use crate::packet::Packet;
 
@@ -22,4 +23,33 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     }
     at.skip(4);
     Ok(Next::End)
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Internet Control Message Protocol v6", "RFC 4443, 2.1", LAYOUT_FIELDS).with(LAYOUT_EXTRA, body);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "icmpv6.type", "Type", 0, 1),
+    field(Kind::Uint, "icmpv6.code", "Code", 1, 1),
+    field(Kind::Hex, "icmpv6.checksum", "Checksum", 2, 2),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[
+    field(Kind::Uint, "icmpv6.echo.identifier", "Identifier", 4, 2),
+    field(Kind::Uint, "icmpv6.echo.sequence_number", "Sequence", 6, 2),
+    field(Kind::Uint, "icmpv6.mtu", "MTU", 4, 4).unit("bytes"),
+    field(Kind::Ipv6, "icmpv6.nd.ns.target_address", "Target Address", 8, 16),
+    field(Kind::Ipv6, "icmpv6.nd.na.target_address", "Target Address", 8, 16),
+];
+
+fn body(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    let prefix = match header.bytes.first() {
+        Some(128 | 129) => "icmpv6.echo",
+        Some(2) => "icmpv6.mtu",
+        Some(135) => "icmpv6.nd.ns",
+        Some(136) => "icmpv6.nd.na",
+        _ => return,
+    };
+    let there = LAYOUT_EXTRA.iter().filter(|field| field.name.starts_with(prefix));
+    out.extend(there.filter_map(|field| read(field, header, field.at)));
 }

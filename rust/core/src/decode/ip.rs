@@ -1,6 +1,7 @@
 //! Internet Protocol version 4 (RFC 791).
 
 use super::cursor::{be16, be32};
+use super::layout::{Field, FieldValue, Header, Kind, Layout, Value, field, layout, told};
 use super::{Cursor, Decoded, Fault, Next, Proto, ipproto};
 use crate::packet::{NONE, Packet};
 
@@ -70,4 +71,37 @@ fn four(addr: u32) -> [u8; 16] {
     let mut out = [0; 16];
     out[..4].copy_from_slice(&addr.to_be_bytes());
     out
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Internet Protocol Version 4", "RFC 791, 3.1", LAYOUT_FIELDS).with(LAYOUT_EXTRA, option_bytes);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ip.version", "Version", 0, 1).mask(0xf0),
+    field(Kind::Uint, "ip.hdr_len", "Header Length", 0, 1).mask(0x0f).times(4, "bytes"),
+    field(Kind::Uint, "ip.dsfield.dscp", "Differentiated Services Codepoint", 1, 1).mask(0xfc),
+    field(Kind::Uint, "ip.dsfield.ecn", "Explicit Congestion Notification", 1, 1).mask(0x03),
+    field(Kind::Uint, "ip.len", "Total Length", 2, 2).unit("bytes"),
+    field(Kind::Hex, "ip.id", "Identification", 4, 2),
+    field(Kind::Flag, "ip.flags.rb", "Reserved bit", 6, 2).mask(0x8000),
+    field(Kind::Flag, "ip.flags.df", "Don't fragment", 6, 2).mask(0x4000),
+    field(Kind::Flag, "ip.flags.mf", "More fragments", 6, 2).mask(0x2000),
+    field(Kind::Uint, "ip.frag_offset", "Fragment Offset", 6, 2).mask(0x1fff).unit("8 bytes"),
+    field(Kind::Uint, "ip.ttl", "Time to Live", 8, 1).unit("hops"),
+    field(Kind::Uint, "ip.proto", "Protocol", 9, 1),
+    field(Kind::Hex, "ip.checksum", "Header Checksum", 10, 2),
+    field(Kind::Ipv4, "ip.src", "Source Address", 12, 4),
+    field(Kind::Ipv4, "ip.dst", "Destination Address", 16, 4),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[
+    field(Kind::Bytes, "ip.options", "Options", 20, 0),
+];
+
+fn option_bytes(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    let end = header.bytes.first().map_or(0, |byte| usize::from(byte & 0x0f) * 4);
+    if let Some(options) = header.bytes.get(MIN_HEADER..end).filter(|options| !options.is_empty()) {
+        let value = Value::Bytes(options.to_vec());
+        out.extend(LAYOUT_EXTRA.first().map(|field| told(field, value, header.offset + MIN_HEADER, options.len())));
+    }
 }

@@ -3,6 +3,7 @@
 //! Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html>
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Next, Proto, ethertype};
 use crate::packet::Packet;
 
@@ -31,3 +32,14 @@ pub fn next(hardware: u16, protocol: u16, at: &mut Cursor<'_>, packet: &mut Pack
         (_, protocol) => ethertype::next(protocol, at, packet),
     }
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Linux cooked capture v1", "LINKTYPE_LINUX_SLL", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "sll.pkttype", "Packet type", 0, 2),
+    field(Kind::Uint, "sll.hatype", "Link-layer address type", 2, 2),
+    field(Kind::Uint, "sll.halen", "Link-layer address length", 4, 2).unit("bytes"),
+    field(Kind::Mac, "sll.src.eth", "Source", 6, 6),
+    field(Kind::Hex, "sll.etype", "Protocol", 14, 2),
+];

@@ -3,6 +3,7 @@
 //! Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, sll};
 use crate::packet::Packet;
 
@@ -16,3 +17,15 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(HEADER);
     Ok(sll::next(hardware, protocol, at, packet))
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Linux cooked capture v2", "LINKTYPE_LINUX_SLL2", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Hex, "sll.etype", "Protocol", 0, 2),
+    field(Kind::Uint, "sll.ifindex", "Interface index", 4, 4),
+    field(Kind::Uint, "sll.hatype", "Link-layer address type", 8, 2),
+    field(Kind::Uint, "sll.pkttype", "Packet type", 10, 1),
+    field(Kind::Uint, "sll.halen", "Link-layer address length", 11, 1).unit("bytes"),
+    field(Kind::Mac, "sll.src.eth", "Source", 12, 6),
+];

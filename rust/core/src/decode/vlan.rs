@@ -1,6 +1,7 @@
 //! IEEE 802.1Q and 802.1ad tags (IEEE Std 802.1Q, clause 9.6).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, ethertype};
 use crate::packet::Packet;
 
@@ -17,3 +18,23 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(4);
     Ok(ethertype::or_length(be16(header, 2), at, packet))
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("802.1Q Virtual LAN", "IEEE Std 802.1Q, 9.6", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "vlan.priority", "Priority", 0, 2).mask(0xe000),
+    field(Kind::Flag, "vlan.dei", "DEI", 0, 2).mask(0x1000),
+    field(Kind::Uint, "vlan.id", "ID", 0, 2).mask(0x0fff),
+    field(Kind::Hex, "vlan.etype", "Type", 2, 2),
+];
+
+/// Its fields.
+pub static SERVICE: Layout = layout("IEEE 802.1ad", "IEEE Std 802.1Q, 9.6", SERVICE_FIELDS);
+
+const SERVICE_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ieee8021ad.priority", "Priority", 0, 2).mask(0xe000),
+    field(Kind::Flag, "ieee8021ad.dei", "DEI", 0, 2).mask(0x1000),
+    field(Kind::Uint, "ieee8021ad.id", "ID", 0, 2).mask(0x0fff),
+    field(Kind::Hex, "vlan.etype", "Type", 2, 2),
+];

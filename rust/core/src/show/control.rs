@@ -133,8 +133,12 @@ pub fn tcp_options(mut rest: &[u8], base: u32, out: &mut String) {
     out.push(']');
 }
 
-/// The first line of an HTTP message.
-pub fn http(payload: &[u8], out: &mut String) {
+/// HTTP, with the first line where a message begins.
+pub fn http(payload: &[u8], begins: bool, out: &mut String) {
+    if !begins {
+        out.push_str(": HTTP");
+        return;
+    }
     let line = payload.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(&[]);
     out.push_str(": HTTP: ");
     out.extend(line.iter().take(512).map(|&byte| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' }));
@@ -155,6 +159,21 @@ pub fn udp(place: &Place<'_>, out: &mut String) {
             };
             return;
         }
+    }
+    if (src == 123 || dst == 123) && length >= 48 {
+        const MODES: [&str; 8] = [
+            "Reserved",
+            "Symmetric Active",
+            "Symmetric Passive",
+            "Client",
+            "Server",
+            "Broadcast",
+            "Control Message",
+            "Reserved",
+        ];
+        let first = bytes.u8(8).unwrap_or(0);
+        let _ = write!(out, "NTPv{}, {}, length {length}", first >> 3 & 7, MODES[usize::from(first & 7)]);
+        return;
     }
     let _ = write!(out, "UDP, length {length}");
 }
@@ -370,18 +389,14 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
             };
             write!(out, "PPPoE {code}, length {}", place.wire)
         }
-        Proto::Igmp => write!(
-            out,
-            "{}",
-            match bytes.u8(0) {
-                Some(0x11) => "igmp query",
-                Some(0x12) => "igmp v1 report",
-                Some(0x16) => "igmp v2 report",
-                Some(0x17) => "igmp leave",
-                Some(0x22) => "igmp v3 report",
-                _ => "igmp",
-            }
-        ),
+        Proto::Igmp => igmp(place, out),
+        Proto::UdpEncap => {
+            write!(out, "{}", if place.next == Some(Proto::Esp) { "UDP-encap: " } else { "NONESP-encap: isakmp" })
+        }
+        Proto::Gtp => write!(out, "GTP-U, teid 0x{:08x}: ", bytes.be32(4).unwrap_or(0)),
+        Proto::L2tp => write!(out, "l2tp: "),
+        Proto::Teredo => write!(out, "Teredo: "),
+        Proto::Erspan => write!(out, "ERSPAN: "),
         Proto::Stp => write!(out, "STP, length {}", place.wire),
         Proto::Lldp => write!(out, "LLDP, length {}", place.wire),
         Proto::Esp => {
@@ -400,8 +415,25 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
         }
         // Only in front of others, or told by them.
         Proto::Null | Proto::Raw | Proto::Sll | Proto::Sll2 | Proto::Ppp | Proto::PppHdlc | Proto::Chdlc => Ok(()),
-        Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 | Proto::UdpEncap => Ok(()),
+        Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 => Ok(()),
         named => write!(out, "{}, length {}", named.name(), place.wire),
     };
     true
+}
+
+/// RFC 2236, RFC 3376.
+fn igmp(place: &Place<'_>, out: &mut String) -> std::fmt::Result {
+    let bytes = place.bytes;
+    let group = bytes.ipv4(4).map_or_else(|| "?".to_owned(), |ip| ip.to_string());
+    let of_group = if group == "0.0.0.0" { String::new() } else { format!(" [gaddr {group}]") };
+    match bytes.u8(0) {
+        Some(0x11) if place.wire >= 12 => write!(out, "igmp query v3{of_group}"),
+        Some(0x11) if bytes.u8(1) == Some(0) => write!(out, "igmp query v1"),
+        Some(0x11) => write!(out, "igmp query v2{of_group}"),
+        Some(0x12) => write!(out, "igmp v1 report {group}"),
+        Some(0x16) => write!(out, "igmp v2 report {group}"),
+        Some(0x17) => write!(out, "igmp leave {group}"),
+        Some(0x22) => write!(out, "igmp v3 report, {} group record(s)", bytes.be16(6).unwrap_or(0)),
+        other => write!(out, "igmp-{}", other.unwrap_or(0)),
+    }
 }

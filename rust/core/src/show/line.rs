@@ -77,6 +77,7 @@ impl LinePrinter {
         self.time(meta, out);
         let layers = packet.layers();
         let mut end = (packet.frame_len as usize).max(frame.len());
+        let named = layers.iter().skip(1).any(|layer| has_text(layer.proto()));
         let (mut ends, mut suffix) = (None, String::new());
         for (index, layer) in layers.iter().enumerate() {
             let (proto, offset) = (layer.proto(), layer.offset());
@@ -99,7 +100,7 @@ impl LinePrinter {
             }
             if matches!(proto, Proto::Ip | Proto::Ipv6) {
                 ends = self.network(proto, &place, ends.is_some(), out, &mut suffix);
-            } else if !self.layer(proto, &place, index == 0, out) {
+            } else if !self.layer(proto, &place, index == 0, named, out) {
                 break;
             }
         }
@@ -164,8 +165,8 @@ impl LinePrinter {
     }
 
     /// Prints one layer; `false` ends the line.
-    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, out: &mut String) -> bool {
-        let show_link = self.options.link || (first && !is_named(place.next));
+    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, named: bool, out: &mut String) -> bool {
+        let show_link = self.options.link || (first && !named);
         match proto {
             Proto::Eth => control::ethernet(place, show_link, out),
             Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
@@ -238,8 +239,9 @@ impl LinePrinter {
             control::tcp_options(bytes.0.get(20..header.min(bytes.0.len())).unwrap_or(&[]), base.ack, out);
         }
         let _ = write!(out, ", length {length}");
-        if place.next == Some(Proto::Http) {
-            control::http(bytes.from(header).0, out);
+        let by_port = [bytes.be16(0), bytes.be16(2)].iter().any(|port| matches!(port, Some(80 | 8080 | 3128)));
+        if length > 0 && (by_port || place.next == Some(Proto::Http)) {
+            control::http(bytes.from(header).0, place.next == Some(Proto::Http), out);
         }
     }
 }
@@ -276,9 +278,9 @@ fn opens(next: Option<Proto>) -> bool {
     )
 }
 
-/// The layer behind an Ethernet header is one that has text.
-fn is_named(next: Option<Proto>) -> bool {
-    !matches!(next, None | Some(Proto::Data | Proto::Llc | Proto::Slow | Proto::Loop))
+/// This layer says something of its own, so that the link header need not be shown.
+fn has_text(proto: Proto) -> bool {
+    !matches!(proto, Proto::Data | Proto::Llc | Proto::Vlan | Proto::SVlan | Proto::Slow)
 }
 
 fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {

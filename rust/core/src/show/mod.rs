@@ -3,10 +3,32 @@
 mod bytes;
 mod canonical;
 mod control;
+mod fields;
 mod hex;
+mod json;
 mod line;
 mod sequence;
+mod tree;
+mod view;
 
 pub use canonical::canonical_line;
+pub use fields::{FieldPrinter, known_fields};
 pub use hex::{ascii, hex, hex_and_ascii};
+pub use json::json;
 pub use line::{LineOptions, LinePrinter, Time};
+pub use tree::tree;
+pub use view::{LayerView, layers};
+
+use crate::packet::Packet;
+
+/// The stack as in `frame.protocols`, joined by `:`.
+#[must_use]
+pub fn protocols(packet: &Packet) -> String {
+    packet.layers().iter().map(|layer| layer.proto().name()).collect::<Vec<_>>().join(":")
+}
+
+/// Nanoseconds since 1970 as seconds with nine decimals.
+fn epoch(ts: i64) -> String {
+    let (sign, ts) = (if ts < 0 { "-" } else { "" }, ts.unsigned_abs());
+    format!("{sign}{}.{:09}", ts / 1_000_000_000, ts % 1_000_000_000)
+}
