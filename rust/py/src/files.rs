@@ -42,18 +42,19 @@ impl Read for FileObject {
 }
 
 /// What Python passes as an input: a path, `-`, or an object with `read`.
-fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
+pub fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
     if let Ok(path) = object.extract::<PathBuf>() {
         return Ok(Input::from(path));
     }
     if object.hasattr("read")? {
-        let name = object.getattr("name").and_then(|n| n.extract::<String>()).unwrap_or_else(|_| "<file object>".into());
+        let name =
+            object.getattr("name").and_then(|n| n.extract::<String>()).unwrap_or_else(|_| "<file object>".into());
         return Ok(Input::Reader(name, Box::new(FileObject(object.clone().unbind()))));
     }
     Err(PyValueError::new_err("an input is a path, '-' or an object with read()"))
 }
 
-fn source_error(error: SourceError) -> PyErr {
+pub fn source_error(error: SourceError) -> PyErr {
     PyOSError::new_err(error.to_string())
 }
 

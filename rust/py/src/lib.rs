@@ -1,6 +1,7 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
 mod files;
+mod show;
 
 use pyo3::prelude::*;
 
@@ -9,5 +10,6 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     files::register(module)?;
+    show::register(module)?;
     Ok(())
 }

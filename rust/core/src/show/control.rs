@@ -1,6 +1,7 @@
 //! The texts of single layers in a line, in tcpdump's words.
 
 use super::bytes::Bytes;
+use super::dns::dns;
 use super::line::Place;
 use crate::decode::Proto;
 use std::fmt::Write;
@@ -148,7 +149,7 @@ pub fn http(payload: &[u8], begins: bool, out: &mut String) {
 pub fn udp(place: &Place<'_>, out: &mut String) {
     let (bytes, length) = (place.bytes, place.bytes.be16(4).map_or(0, usize::from).saturating_sub(8));
     if matches!(place.next, Some(Proto::Dns | Proto::Mdns | Proto::Llmnr)) {
-        return dns(bytes.from(8), length, out);
+        return dns(bytes.from(8), length, place.next == Some(Proto::Mdns), out);
     }
     let (src, dst) = (bytes.be16(0).unwrap_or(0), bytes.be16(2).unwrap_or(0));
     if [src, dst].iter().any(|port| matches!(port, 67 | 68)) {
@@ -176,69 +177,6 @@ pub fn udp(place: &Place<'_>, out: &mut String) {
         return;
     }
     let _ = write!(out, "UDP, length {length}");
-}
-
-/// A query or answer in tcpdump's short form: id, flags, question, counts and length (RFC 1035, 4.1).
-fn dns(message: Bytes<'_>, length: usize, out: &mut String) {
-    let (Some(id), Some(flags)) = (message.be16(0), message.be16(2)) else {
-        let _ = write!(out, "UDP, length {length}");
-        return;
-    };
-    let count = |at| message.be16(at).unwrap_or(0);
-    let is = |bit: u16| flags & bit != 0;
-    let _ = write!(out, "{id}");
-    if is(0x8000) {
-        const ERRORS: [&str; 6] = ["", " FormErr", " ServFail", " NXDomain", " NotImp", " Refused"];
-        out.push_str(if is(0x0400) { "*" } else { "" });
-        out.push_str(if is(0x0080) { "" } else { "-" });
-        out.push_str(if is(0x0200) { "|" } else { "" });
-        out.push_str(ERRORS.get(usize::from(flags & 0x0f)).copied().unwrap_or(" Error"));
-        let _ = write!(out, " {}/{}/{}", count(6), count(8), count(10));
-    } else {
-        out.push_str(if is(0x0100) { "+" } else { "" });
-        if count(10) != 0 {
-            let _ = write!(out, " [{}au]", count(10));
-        }
-        if let Some((name, kind)) = question(message) {
-            let _ = write!(out, " {kind}? {name}");
-        }
-    }
-    let _ = write!(out, " ({length})");
-}
-
-fn question(message: Bytes<'_>) -> Option<(String, String)> {
-    let (mut at, mut name) = (12, String::new());
-    loop {
-        match message.u8(at)? {
-            0 => break,
-            length @ 1..=63 => {
-                let label = message.0.get(at + 1..at + 1 + usize::from(length))?;
-                name.extend(label.iter().map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }));
-                name.push('.');
-                at += 1 + usize::from(length);
-            }
-            // A question has nothing before it to point to.
-            _ => return None,
-        }
-    }
-    if name.is_empty() {
-        name.push('.');
-    }
-    let kind = match message.be16(at + 1)? {
-        1 => "A".to_owned(),
-        2 => "NS".to_owned(),
-        5 => "CNAME".to_owned(),
-        6 => "SOA".to_owned(),
-        12 => "PTR".to_owned(),
-        15 => "MX".to_owned(),
-        16 => "TXT".to_owned(),
-        28 => "AAAA".to_owned(),
-        33 => "SRV".to_owned(),
-        65 => "HTTPS".to_owned(),
-        255 => "ANY".to_owned(),
-        other => format!("Type{other}"),
-    };
-    Some((name, kind))
 }
 
 /// RFC 792.
@@ -362,6 +300,10 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
             let key_at = if flags & 0xc000 != 0 { 8 } else { 4 };
             if flags & 0x2007 == 0x2000 {
                 let _ = write!(out, ", key=0x{:x}", bytes.be32(key_at).unwrap_or(0));
+            }
+            if flags & 0x1007 == 0x1000 {
+                let seq_at = key_at + if flags & 0x2000 != 0 { 4 } else { 0 };
+                let _ = write!(out, ", seq {}", bytes.be32(seq_at).unwrap_or(0));
             }
             write!(out, ", length {}: ", place.wire)
         }

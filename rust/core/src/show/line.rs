@@ -59,6 +59,13 @@ pub(super) struct Place<'a> {
     pub next: Option<Proto>,
 }
 
+impl Place<'_> {
+    /// The address family in a BSD loopback header, in whichever byte order.
+    fn family(&self) -> u32 {
+        self.bytes.be32(0).map_or(0, |family| if family > 0xffff { family.swap_bytes() } else { family })
+    }
+}
+
 impl LinePrinter {
     /// A printer with these flags.
     #[must_use]
@@ -169,6 +176,14 @@ impl LinePrinter {
         let show_link = self.options.link || (first && !named);
         match proto {
             Proto::Eth => control::ethernet(place, show_link, out),
+            Proto::Null if self.options.link => {
+                let family = place.next.map_or(0, |next| if next == Proto::Ip { 2 } else { place.family() });
+                let name = if family == 2 { "IPv4" } else { "IPv6" };
+                let _ = write!(out, "AF {name} ({family}), length {}: ", place.wire);
+            }
+            Proto::Raw if self.options.link => {
+                out.push_str(if place.next == Some(Proto::Ip) { "ip: " } else { "ip6: " });
+            }
             Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
             Proto::Arp => control::arp(place, out),
             Proto::Tcp => self.tcp(place, out),
