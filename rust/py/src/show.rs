@@ -10,6 +10,7 @@ use sniffkit_core::show::{
     FieldPrinter, LineOptions, LinePrinter, Time, ascii, canonical_line, hex, hex_and_ascii, json, network_offset, tree,
 };
 use sniffkit_core::source::{CaptureFiles, Source, SourceError};
+use std::sync::{Mutex, PoisonError};
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -38,7 +39,8 @@ struct Dump {
 /// The text of a run of frames at a time: iterate for `str` pieces that end with a newline.
 #[pyclass(module = "sniffkit._core")]
 pub struct FrameText {
-    files: CaptureFiles,
+    /// Readers may be moved to another thread but not shared; only ever reached through `&mut self`, never locked.
+    files: Mutex<CaptureFiles>,
     batch: FrameBatch,
     packet: Packet,
     style: Style,
@@ -48,7 +50,9 @@ pub struct FrameText {
 
 impl FrameText {
     fn next_text(&mut self) -> Result<Option<String>, SourceError> {
-        if self.left == 0 || !self.files.next_batch(&mut self.batch)? {
+        if self.left == 0
+            || !self.files.get_mut().unwrap_or_else(PoisonError::into_inner).next_batch(&mut self.batch)?
+        {
             return Ok(None);
         }
         let mut out = String::with_capacity(self.batch.frames.len() * 128);
@@ -106,7 +110,8 @@ impl FrameText {
 
     /// The warnings met so far, as (file, offset, text); taken, so that a second call has only newer ones.
     fn warnings(&mut self) -> Vec<(String, u64, String)> {
-        self.files.take_warnings().into_iter().map(|w| (w.input, w.offset, w.what)).collect()
+        let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
+        files.take_warnings().into_iter().map(|w| (w.input, w.offset, w.what)).collect()
     }
 }
 
@@ -161,7 +166,7 @@ fn read_text(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());
-    Ok(FrameText { files, batch, packet, style, dump, left: count.unwrap_or(u64::MAX) })
+    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, left: count.unwrap_or(u64::MAX) })
 }
 
 /// Every name that `style="fields"` takes, sorted.
