@@ -36,5 +36,5 @@ const LAYOUT_FIELDS: &[Field] = &[
     field(Kind::Flag, "geneve.flags.oam", "Control packet", 1, 1).mask(0x80),
     field(Kind::Flag, "geneve.flags.critical", "Critical options", 1, 1).mask(0x40),
     field(Kind::Hex, "geneve.proto_type", "Protocol Type", 2, 2),
-    field(Kind::Hex, "geneve.vni", "Virtual Network Identifier (VNI)", 4, 4).mask(0xffffff00),
+    field(Kind::Hex, "geneve.vni", "Virtual Network Identifier (VNI)", 4, 3),
 ];

@@ -1,7 +1,7 @@
 //! Internet Control Message Protocol for IPv6 (RFC 4443) and Neighbor Discovery (RFC 4861).
 
 use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
-use super::{Cursor, Decoded, Next, Proto};
+use super::{Cursor, Decoded, Fault, Next, Proto};
 use crate::packet::Packet;
 
 /// Reads type and code; in an error (types under 128), what follows is the header that it quotes.
@@ -22,6 +22,35 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         return Ok(Next::Layer(Proto::Ipv6));
     }
     at.skip(4);
+    if header[0] == REDIRECT {
+        return redirected(at);
+    }
+    Ok(Next::End)
+}
+
+/// Redirect, and its option that quotes the packet that caused it (RFC 4861, 4.5 and 4.6.3).
+const REDIRECT: u8 = 137;
+const REDIRECTED_HEADER: u8 = 4;
+
+/// Looks for the quoted packet among the options behind the two addresses.
+fn redirected(at: &mut Cursor<'_>) -> Decoded {
+    at.slice(36)?;
+    at.skip(36);
+    while let [kind, words, ..] = *at.rest() {
+        let length = usize::from(words) * 8;
+        if length == 0 {
+            return Err(Fault::Bad("option of length 0"));
+        }
+        if kind == REDIRECTED_HEADER {
+            at.limit(length);
+            at.slice(8)?;
+            at.skip(8);
+            at.quoted = true;
+            return Ok(Next::Layer(Proto::Ipv6));
+        }
+        at.slice(length)?;
+        at.skip(length);
+    }
     Ok(Next::End)
 }
 
@@ -35,7 +64,7 @@ const LAYOUT_FIELDS: &[Field] = &[
 ];
 
 const LAYOUT_EXTRA: &[Field] = &[
-    field(Kind::Uint, "icmpv6.echo.identifier", "Identifier", 4, 2),
+    field(Kind::Hex, "icmpv6.echo.identifier", "Identifier", 4, 2),
     field(Kind::Uint, "icmpv6.echo.sequence_number", "Sequence", 6, 2),
     field(Kind::Uint, "icmpv6.mtu", "MTU", 4, 4).unit("bytes"),
     field(Kind::Ipv6, "icmpv6.nd.ns.target_address", "Target Address", 8, 16),

@@ -53,7 +53,7 @@ pub static LAYOUT: Layout = layout("Internet Protocol Version 6", "RFC 8200, 3",
 const LAYOUT_FIELDS: &[Field] = &[
     field(Kind::Uint, "ipv6.version", "Version", 0, 1).mask(0xf0),
     field(Kind::Hex, "ipv6.tclass", "Traffic Class", 0, 4).mask(0x0ff00000),
-    field(Kind::Hex, "ipv6.flow", "Flow Label", 0, 4).mask(0x000fffff),
+    field(Kind::Hex, "ipv6.flow", "Flow Label", 1, 3).mask(0x000f_ffff),
     field(Kind::Uint, "ipv6.plen", "Payload Length", 4, 2).unit("bytes"),
     field(Kind::Uint, "ipv6.nxt", "Next Header", 6, 1),
     field(Kind::Uint, "ipv6.hlim", "Hop Limit", 7, 1).unit("hops"),

@@ -78,7 +78,7 @@ pub static FRAGMENT: Layout = layout("IPv6 Fragment Header", "RFC 8200, 4.5", FR
 
 const FRAGMENT_FIELDS: &[Field] = &[
     field(Kind::Uint, "ipv6.fraghdr.nxt", "Next Header", 0, 1),
-    field(Kind::Uint, "ipv6.fraghdr.offset", "Offset", 2, 2).mask(0xfff8).unit("8 bytes"),
+    field(Kind::Uint, "ipv6.fraghdr.offset", "Offset", 2, 2).mask(0xfff8).unit("units of 8 bytes"),
     field(Kind::Flag, "ipv6.fraghdr.more", "More Fragments", 2, 2).mask(0x0001),
     field(Kind::Hex, "ipv6.fraghdr.ident", "Identification", 4, 4),
 ];

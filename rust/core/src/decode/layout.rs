@@ -40,12 +40,14 @@ pub struct Field {
     pub kind: Kind,
     /// What a number counts; empty for identifiers and codes.
     pub unit: &'static str,
+    /// How many hexadecimal digits are written; 0 means as many as the bytes have.
+    pub digits: u32,
 }
 
 /// A field with nothing but its place.
 #[must_use]
 pub const fn field(kind: Kind, name: &'static str, title: &'static str, at: usize, len: usize) -> Field {
-    Field { name, title, at, len, mask: 0, times: 1, kind, unit: "" }
+    Field { name, title, at, len, mask: 0, times: 1, kind, unit: "", digits: 0 }
 }
 
 impl Field {
@@ -59,6 +61,12 @@ impl Field {
     #[must_use]
     pub const fn unit(self, unit: &'static str) -> Self {
         Self { unit, ..self }
+    }
+
+    /// Written with this many hexadecimal digits.
+    #[must_use]
+    pub const fn digits(self, digits: u32) -> Self {
+        Self { digits, ..self }
     }
 
     /// The number counts `times` units.
@@ -177,7 +185,7 @@ pub fn read(field: &Field, header: &Header<'_>, at: usize) -> Option<FieldValue>
 /// A value that was worked out rather than read.
 #[must_use]
 pub fn told(field: &Field, value: Value, offset: usize, len: usize) -> FieldValue {
-    let bits = if field.mask == 0 { (field.len.min(8) * 8) as u32 } else { field.mask.count_ones() };
+    let bits = if field.digits == 0 { (field.len.min(8) * 8) as u32 } else { field.digits * 4 };
     let (name, title, kind, unit) = (field.name, field.title, field.kind, field.unit);
     FieldValue { name, title, kind, unit, bits, value, offset, len }
 }

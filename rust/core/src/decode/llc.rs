@@ -63,7 +63,7 @@ pub static LAYOUT: Layout = layout("Logical-Link Control", "ISO/IEC 8802-2, 3", 
 const LAYOUT_FIELDS: &[Field] = &[
     field(Kind::Hex, "llc.dsap", "DSAP", 0, 1),
     field(Kind::Hex, "llc.ssap", "SSAP", 1, 1),
-    field(Kind::Hex, "llc.control", "Control", 2, 1),
+    field(Kind::Hex, "llc.control", "Control", 2, 1).digits(4),
 ];
 
 const LAYOUT_EXTRA: &[Field] = &[
@@ -73,6 +73,9 @@ const LAYOUT_EXTRA: &[Field] = &[
 
 fn snap_fields(header: &Header<'_>, out: &mut Vec<FieldValue>) {
     if header.bytes.first() == Some(&SNAP) {
-        out.extend(LAYOUT_EXTRA.iter().filter_map(|field| read(field, header, field.at)));
+        // What the last two bytes mean is the organization's to say.
+        let is_type = matches!(header.bytes, [_, _, _, 0, 0, 0 | 0xf8, ..]);
+        let fields = LAYOUT_EXTRA.iter().filter(|field| is_type || field.name != "llc.type");
+        out.extend(fields.filter_map(|field| read(field, header, field.at)));
     }
 }

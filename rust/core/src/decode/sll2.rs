@@ -3,7 +3,7 @@
 //! Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>
 
 use super::cursor::be16;
-use super::layout::{Field, Kind, Layout, field, layout};
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, sll};
 use crate::packet::Packet;
 
@@ -19,7 +19,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
 }
 
 /// Its fields.
-pub static LAYOUT: Layout = layout("Linux cooked capture v2", "LINKTYPE_LINUX_SLL2", LAYOUT_FIELDS);
+pub static LAYOUT: Layout = layout("Linux cooked capture v2", "LINKTYPE_LINUX_SLL2", LAYOUT_FIELDS).with(LAYOUT_EXTRA, source);
 
 const LAYOUT_FIELDS: &[Field] = &[
     field(Kind::Hex, "sll.etype", "Protocol", 0, 2),
@@ -27,5 +27,13 @@ const LAYOUT_FIELDS: &[Field] = &[
     field(Kind::Uint, "sll.hatype", "Link-layer address type", 8, 2),
     field(Kind::Uint, "sll.pkttype", "Packet type", 10, 1),
     field(Kind::Uint, "sll.halen", "Link-layer address length", 11, 1).unit("bytes"),
-    field(Kind::Mac, "sll.src.eth", "Source", 12, 6),
 ];
+
+const LAYOUT_EXTRA: &[Field] = &[field(Kind::Mac, "sll.src.eth", "Source", 12, 6)];
+
+/// The address is a MAC address where it is six bytes long.
+fn source(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    if header.bytes.get(11) == Some(&6) {
+        out.extend(LAYOUT_EXTRA.iter().filter_map(|field| read(field, header, field.at)));
+    }
+}

@@ -65,7 +65,7 @@ const LAYOUT_EXTRA: &[Field] = &[
     field(Kind::Uint, "tcp.len", "TCP Segment Len", 0, 4).unit("bytes"),
     field(Kind::Uint, "tcp.options.mss_val", "MSS Value", 2, 2).unit("bytes"),
     field(Kind::Uint, "tcp.options.wscale.shift", "Shift count", 2, 1),
-    field(Kind::Flag, "tcp.options.sack_perm", "SACK permitted", 0, 2),
+    field(Kind::Bytes, "tcp.options.sack_perm", "SACK permitted", 0, 2),
     field(Kind::Uint, "tcp.options.timestamp.tsval", "Timestamp value", 2, 4),
     field(Kind::Uint, "tcp.options.timestamp.tsecr", "Timestamp echo reply", 6, 4),
     field(Kind::Uint, "tcp.options.sack_le", "left edge", 2, 4),
@@ -93,7 +93,7 @@ fn length_and_options(header: &Header<'_>, out: &mut Vec<FieldValue>) {
         match (kind, len) {
             (2, 4) => out.extend(read(mss, header, at + 2)),
             (3, 3) => out.extend(read(shift, header, at + 2)),
-            (4, 2) => out.push(told(sack, Value::Uint(1), header.offset + at, 2)),
+            (4, 2) => out.extend(read(sack, header, at)),
             (8, 10) => out.extend([(tsval, 2), (tsecr, 6)].iter().filter_map(|(field, by)| read(field, header, at + by))),
             (5, _) => {
                 for edge in (at + 2..(at + len).saturating_sub(7)).step_by(8) {

@@ -152,14 +152,14 @@ pub fn udp(place: &Place<'_>, out: &mut String) {
         return dns(bytes.from(8), length, place.next == Some(Proto::Mdns), out);
     }
     let (src, dst) = (bytes.be16(0).unwrap_or(0), bytes.be16(2).unwrap_or(0));
-    if [src, dst].iter().any(|port| matches!(port, 67 | 68)) {
-        if let (Some(operation @ 1..=2), Some(mac)) = (bytes.u8(8), bytes.mac(36)) {
-            let _ = match operation {
-                1 => write!(out, "BOOTP/DHCP, Request from {mac}, length {length}"),
-                _ => write!(out, "BOOTP/DHCP, Reply, length {length}"),
-            };
-            return;
-        }
+    if [src, dst].iter().any(|port| matches!(port, 67 | 68))
+        && let (Some(operation @ 1..=2), Some(mac)) = (bytes.u8(8), bytes.mac(36))
+    {
+        let _ = match operation {
+            1 => write!(out, "BOOTP/DHCP, Request from {mac}, length {length}"),
+            _ => write!(out, "BOOTP/DHCP, Reply, length {length}"),
+        };
+        return;
     }
     if (src == 123 || dst == 123) && length >= 48 {
         const MODES: [&str; 8] = [
