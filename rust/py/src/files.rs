@@ -51,7 +51,8 @@ pub fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
         return Ok(Input::from(path));
     }
     if object.hasattr("read")? {
-        let name = object.getattr("name").and_then(|n| n.extract::<String>()).unwrap_or_else(|_| "<file object>".into());
+        let name =
+            object.getattr("name").and_then(|n| n.extract::<String>()).unwrap_or_else(|_| "<file object>".into());
         return Ok(Input::Reader(name, Box::new(FileObject(object.clone().unbind()))));
     }
     Err(PyValueError::new_err("an input is a path, '-' or an object with read()"))

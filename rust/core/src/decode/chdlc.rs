@@ -1,6 +1,7 @@
 //! Cisco HDLC (RFC 1547, 4.3.1).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Next, Proto, ethertype};
 use crate::packet::Packet;
 
@@ -16,3 +17,11 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         other => ethertype::next(other, at, packet),
     })
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Cisco HDLC", "RFC 1547, 4.3.1", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Hex, "chdlc.address", "Address", 0, 1),
+    field(Kind::Hex, "chdlc.protocol", "Protocol", 2, 2),
+];

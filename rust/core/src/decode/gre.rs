@@ -1,6 +1,7 @@
 //! Generic routing encapsulation (RFC 2784, RFC 2890; version 1 for PPTP: RFC 2637).
 
 use super::cursor::be16;
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, Next, Proto, ethertype, tunnel};
 use crate::packet::{Packet, Tunnel};
 
@@ -60,5 +61,25 @@ fn source_routes(at: &mut Cursor<'_>) -> Result<(), super::Fault> {
         if length == 0 {
             return Ok(());
         }
+    }
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Generic Routing Encapsulation", "RFC 2784, 2.1", LAYOUT_FIELDS).with(LAYOUT_EXTRA, key);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Hex, "gre.flags_and_version", "Flags and Version", 0, 2),
+    field(Kind::Hex, "gre.proto", "Protocol Type", 2, 2),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[
+    field(Kind::Hex, "gre.key", "Key", 4, 4),
+];
+
+fn key(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    let flags = be16(header.bytes, 0);
+    if flags & (KEY | VERSION) == KEY {
+        let at = if flags & (CHECKSUM | ROUTING) != 0 { 8 } else { 4 };
+        out.extend(LAYOUT_EXTRA.first().and_then(|field| read(field, header, at)));
     }
 }

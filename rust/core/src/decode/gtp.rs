@@ -1,6 +1,7 @@
 //! GTP-U version 1, the user plane of mobile networks (3GPP TS 29.281, 5).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Fault, Next, Proto, ethertype, tunnel};
 use crate::packet::{Packet, Tunnel};
 
@@ -44,3 +45,13 @@ fn extensions(mut kind: u8, at: &mut Cursor<'_>) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("GPRS Tunneling Protocol", "3GPP TS 29.281, 5.1", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Hex, "gtp.flags", "Flags", 0, 1),
+    field(Kind::Hex, "gtp.message", "Message Type", 1, 1),
+    field(Kind::Uint, "gtp.length", "Length", 2, 2).unit("bytes"),
+    field(Kind::Hex, "gtp.teid", "TEID", 4, 4),
+];

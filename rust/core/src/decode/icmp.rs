@@ -1,5 +1,6 @@
 //! Internet Control Message Protocol (RFC 792).
 
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, Next, Proto};
 use crate::packet::Packet;
 
@@ -24,4 +25,31 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         }
         _ => Ok(Next::Layer(Proto::Data)),
     }
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Internet Control Message Protocol", "RFC 792", LAYOUT_FIELDS).with(LAYOUT_EXTRA, echo);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "icmp.type", "Type", 0, 1),
+    field(Kind::Uint, "icmp.code", "Code", 1, 1),
+    field(Kind::Hex, "icmp.checksum", "Checksum", 2, 2),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[
+    field(Kind::Uint, "icmp.ident", "Identifier", 4, 2),
+    field(Kind::Uint, "icmp.seq", "Sequence Number", 6, 2),
+    field(Kind::Uint, "icmp.mtu", "MTU of next hop", 6, 2).unit("bytes"),
+    field(Kind::Ipv4, "icmp.redir_gw", "Gateway Address", 4, 4),
+];
+
+fn echo(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    let names: &[&str] = match header.bytes {
+        [0 | 8 | 13 | 14, ..] => &["icmp.ident", "icmp.seq"],
+        [3, 4, ..] => &["icmp.mtu"],
+        [5, ..] => &["icmp.redir_gw"],
+        _ => &[],
+    };
+    let there = LAYOUT_EXTRA.iter().filter(|field| names.contains(&field.name));
+    out.extend(there.filter_map(|field| read(field, header, field.at)));
 }

@@ -1,6 +1,7 @@
 //! Internet Protocol version 6 (RFC 8200).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Fault, ipproto};
 use crate::packet::{NONE, Packet};
 
@@ -45,3 +46,17 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     }
     Ok(ipproto::next(header[6], at, packet))
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Internet Protocol Version 6", "RFC 8200, 3", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ipv6.version", "Version", 0, 1).mask(0xf0),
+    field(Kind::Hex, "ipv6.tclass", "Traffic Class", 0, 4).mask(0x0ff00000),
+    field(Kind::Hex, "ipv6.flow", "Flow Label", 1, 3).mask(0x000f_ffff),
+    field(Kind::Uint, "ipv6.plen", "Payload Length", 4, 2).unit("bytes"),
+    field(Kind::Uint, "ipv6.nxt", "Next Header", 6, 1),
+    field(Kind::Uint, "ipv6.hlim", "Hop Limit", 7, 1).unit("hops"),
+    field(Kind::Ipv6, "ipv6.src", "Source Address", 8, 16),
+    field(Kind::Ipv6, "ipv6.dst", "Destination Address", 24, 16),
+];

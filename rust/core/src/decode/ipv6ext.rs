@@ -1,6 +1,7 @@
 //! IPv6 extension headers (RFC 8200, 4). The authentication header has a file of its own.
 
 use super::cursor::{be16, be32};
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Next, Proto, ipproto};
 use crate::packet::Packet;
 
@@ -45,3 +46,39 @@ pub fn follow(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     }
     ipproto::next(proto, at, packet)
 }
+
+/// Its fields.
+pub static HOPOPTS: Layout = layout("IPv6 Hop-by-Hop Option", "RFC 8200, 4.3", HOPOPTS_FIELDS);
+
+const HOPOPTS_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ipv6.hopopts.nxt", "Next Header", 0, 1),
+    field(Kind::Uint, "ipv6.hopopts.len", "Length", 1, 1).unit("8-byte words after the first"),
+];
+
+/// Its fields.
+pub static ROUTING: Layout = layout("IPv6 Routing Header", "RFC 8200, 4.4", ROUTING_FIELDS);
+
+const ROUTING_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ipv6.routing.nxt", "Next Header", 0, 1),
+    field(Kind::Uint, "ipv6.routing.len", "Length", 1, 1).unit("8-byte words after the first"),
+    field(Kind::Uint, "ipv6.routing.type", "Type", 2, 1),
+    field(Kind::Uint, "ipv6.routing.segleft", "Segments Left", 3, 1),
+];
+
+/// Its fields.
+pub static DSTOPTS: Layout = layout("IPv6 Destination Option", "RFC 8200, 4.6", DSTOPTS_FIELDS);
+
+const DSTOPTS_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ipv6.dstopts.nxt", "Next Header", 0, 1),
+    field(Kind::Uint, "ipv6.dstopts.len", "Length", 1, 1).unit("8-byte words after the first"),
+];
+
+/// Its fields.
+pub static FRAGMENT: Layout = layout("IPv6 Fragment Header", "RFC 8200, 4.5", FRAGMENT_FIELDS);
+
+const FRAGMENT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "ipv6.fraghdr.nxt", "Next Header", 0, 1),
+    field(Kind::Uint, "ipv6.fraghdr.offset", "Offset", 2, 2).mask(0xfff8).unit("units of 8 bytes"),
+    field(Kind::Flag, "ipv6.fraghdr.more", "More Fragments", 2, 2).mask(0x0001),
+    field(Kind::Hex, "ipv6.fraghdr.ident", "Identification", 4, 4),
+];

@@ -1,5 +1,6 @@
 //! What is named but not opened further: application data.
 
+use super::layout::{Field, Layout, layout};
 use super::{Cursor, Decoded, Next};
 use crate::packet::Packet;
 
@@ -7,3 +8,8 @@ use crate::packet::Packet;
 pub fn decode(_at: &mut Cursor<'_>, _packet: &mut Packet) -> Decoded {
     Ok(Next::End)
 }
+
+/// No fields: the title is the protocol's short name.
+pub static LAYOUT: Layout = layout("", "", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[];

@@ -1,6 +1,7 @@
 //! Logical link control (ISO/IEC 8802-2) with its subnetwork access protocol (IEEE Std 802, clause 9).
 
 use super::cursor::be16;
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, Next, Proto, ethertype};
 use crate::packet::Packet;
 
@@ -54,4 +55,27 @@ fn snap(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         (BRIDGED, 0x0001 | 0x0007) => Next::Layer(Proto::Eth),
         _ => Next::Layer(Proto::Data),
     })
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Logical-Link Control", "ISO/IEC 8802-2, 3", LAYOUT_FIELDS).with(LAYOUT_EXTRA, snap_fields);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Hex, "llc.dsap", "DSAP", 0, 1),
+    field(Kind::Hex, "llc.ssap", "SSAP", 1, 1),
+    field(Kind::Hex, "llc.control", "Control", 2, 1).digits(4),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[
+    field(Kind::Uint, "llc.oui", "Organization Code", 3, 3),
+    field(Kind::Hex, "llc.type", "Type", 6, 2),
+];
+
+fn snap_fields(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    if header.bytes.first() == Some(&SNAP) {
+        // What the last two bytes mean is the organization's to say.
+        let is_type = matches!(header.bytes, [_, _, _, 0, 0, 0 | 0xf8, ..]);
+        let fields = LAYOUT_EXTRA.iter().filter(|field| is_type || field.name != "llc.type");
+        out.extend(fields.filter_map(|field| read(field, header, field.at)));
+    }
 }

@@ -8,6 +8,7 @@ mod app;
 pub(crate) mod cursor;
 mod ethertype;
 mod ipproto;
+pub mod layout;
 mod link;
 mod tunnel;
 
@@ -15,13 +16,14 @@ pub use cursor::{Cursor, Decoded, Fault, Next};
 
 use crate::frame::LinkType;
 use crate::packet::{Layer, Malformed, Packet, Why};
+use layout::Layout;
 
 /// How many tunnels inside each other are opened; what deeper ones carry is data.
 pub const MAX_TUNNELS: u8 = 8;
 
-/// Declares the modules and the protocols: Wireshark's name for the stack, and the decoder.
+/// Declares the modules and the protocols: Wireshark's name for the stack, the decoder, and the fields.
 macro_rules! protocols {
-    (mod $($module:ident)*; $($variant:ident $name:literal $decode:path;)*) => {
+    (mod $($module:ident)*; $($variant:ident $name:literal $file:ident::$decode:ident $view:ident::$layout:ident;)*) => {
         $(mod $module;)*
 
         /// Every protocol that can stand in a stack.
@@ -35,7 +37,13 @@ macro_rules! protocols {
         impl Proto {
             #[inline]
             fn decode(self, at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-                match self { $(Proto::$variant => $decode(at, packet),)* }
+                match self { $(Proto::$variant => $file::$decode(at, packet),)* }
+            }
+
+            /// Its fields.
+            #[must_use]
+            pub fn layout(self) -> &'static Layout {
+                match self { $(Proto::$variant => &$view::$layout,)* }
             }
         }
     };
@@ -45,72 +53,72 @@ macro_rules! protocols {
 protocols! {
     mod ah arp chdlc erspan eth geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
         sctp sll sll2 tcp teredo udp udpencap vlan vxlan vxlan_gpe;
-    Eth         "eth"             eth::decode;
-    Vlan        "vlan"            vlan::decode;
-    SVlan       "ieee8021ad"      vlan::decode;
-    Llc         "llc"             llc::decode;
-    Mpls        "mpls"            mpls::decode;
-    PppoeS      "pppoes"          pppoe::session;
-    PppoeD      "pppoed"          leaf::decode;
-    Ppp         "ppp"             ppp::decode;
-    PppHdlc     "ppp"             ppp::hdlc;
-    Chdlc       "chdlc"           chdlc::decode;
-    Sll         "sll"             sll::decode;
-    Sll2        "sll"             sll2::decode;
-    Null        "null"            null::decode;
-    Raw         "raw"             raw::decode;
-    Netlink     "netlink"         netlink::decode;
-    NetlinkRoute     "netlink-route"     leaf::decode;
-    NetlinkGeneric   "netlink-generic"   leaf::decode;
-    NetlinkNetfilter "netlink-netfilter" leaf::decode;
-    NetlinkSockDiag  "netlink-sock_diag" leaf::decode;
-    Arp         "arp"             arp::decode;
-    Stp         "stp"             leaf::decode;
-    Lldp        "lldp"            leaf::decode;
-    Cdp         "cdp"             leaf::decode;
-    Dtp         "dtp"             leaf::decode;
-    Vtp         "vtp"             leaf::decode;
-    Udld        "udld"            leaf::decode;
-    Slow        "slow"            leaf::decode;
-    Eapol       "eapol"           leaf::decode;
-    Loop        "loop"            leaf::decode;
-    Ip          "ip"              ip::decode;
-    Ipv6        "ipv6"            ipv6::decode;
-    Ipv6HopOpts "ipv6.hopopts"    ipv6ext::options;
-    Ipv6Routing "ipv6.routing"    ipv6ext::options;
-    Ipv6DstOpts "ipv6.dstopts"    ipv6ext::options;
-    Ipv6Frag    "ipv6.fraghdr"    ipv6ext::fragment;
-    Ah          "ah"              ah::decode;
-    Esp         "esp"             leaf::decode;
-    Mipv6       "mipv6"           leaf::decode;
-    Icmp        "icmp"            icmp::decode;
-    Icmpv6      "icmpv6"          icmpv6::decode;
-    Igmp        "igmp"            igmp::decode;
-    Tcp         "tcp"             tcp::decode;
-    Udp         "udp"             udp::decode;
-    Sctp        "sctp"            sctp::decode;
-    Dccp        "dccp"            leaf::decode;
-    UdpLite     "udplite"         leaf::decode;
-    Ospf        "ospf"            leaf::decode;
-    Eigrp       "eigrp"           leaf::decode;
-    Pim         "pim"             leaf::decode;
-    Vrrp        "vrrp"            leaf::decode;
-    Gre         "gre"             gre::decode;
-    Erspan      "erspan"          erspan::decode;
-    Erspan1     "erspan"          erspan::type_one;
-    Vxlan       "vxlan"           vxlan::decode;
-    VxlanGpe    "vxlan"           vxlan_gpe::decode;
-    Geneve      "geneve"          geneve::decode;
-    Gtp         "gtp"             gtp::decode;
-    L2tp        "l2tp"            l2tp::decode;
-    Teredo      "teredo"          teredo::decode;
-    UdpEncap    "udpencap"        udpencap::decode;
-    Data        "data"            leaf::decode;
-    Http        "http"            leaf::decode;
-    Dns         "dns"             leaf::decode;
-    Mdns        "mdns"            leaf::decode;
-    Llmnr       "llmnr"           leaf::decode;
-    Tls         "tls"             leaf::decode;
+    Eth              "eth"               eth::decode         eth::LAYOUT;
+    Vlan             "vlan"              vlan::decode        vlan::LAYOUT;
+    SVlan            "ieee8021ad"        vlan::decode        vlan::SERVICE;
+    Llc              "llc"               llc::decode         llc::LAYOUT;
+    Mpls             "mpls"              mpls::decode        mpls::LAYOUT;
+    PppoeS           "pppoes"            pppoe::session      pppoe::LAYOUT;
+    PppoeD           "pppoed"            leaf::decode        pppoe::LAYOUT;
+    Ppp              "ppp"               ppp::decode         leaf::LAYOUT;
+    PppHdlc          "ppp"               ppp::hdlc           leaf::LAYOUT;
+    Chdlc            "chdlc"             chdlc::decode       chdlc::LAYOUT;
+    Sll              "sll"               sll::decode         sll::LAYOUT;
+    Sll2             "sll"               sll2::decode        sll2::LAYOUT;
+    Null             "null"              null::decode        leaf::LAYOUT;
+    Raw              "raw"               raw::decode         leaf::LAYOUT;
+    Netlink          "netlink"           netlink::decode     netlink::LAYOUT;
+    NetlinkRoute     "netlink-route"     leaf::decode        leaf::LAYOUT;
+    NetlinkGeneric   "netlink-generic"   leaf::decode        leaf::LAYOUT;
+    NetlinkNetfilter "netlink-netfilter" leaf::decode        leaf::LAYOUT;
+    NetlinkSockDiag  "netlink-sock_diag" leaf::decode        leaf::LAYOUT;
+    Arp              "arp"               arp::decode         arp::LAYOUT;
+    Stp              "stp"               leaf::decode        leaf::LAYOUT;
+    Lldp             "lldp"              leaf::decode        leaf::LAYOUT;
+    Cdp              "cdp"               leaf::decode        leaf::LAYOUT;
+    Dtp              "dtp"               leaf::decode        leaf::LAYOUT;
+    Vtp              "vtp"               leaf::decode        leaf::LAYOUT;
+    Udld             "udld"              leaf::decode        leaf::LAYOUT;
+    Slow             "slow"              leaf::decode        leaf::LAYOUT;
+    Eapol            "eapol"             leaf::decode        leaf::LAYOUT;
+    Loop             "loop"              leaf::decode        leaf::LAYOUT;
+    Ip               "ip"                ip::decode          ip::LAYOUT;
+    Ipv6             "ipv6"              ipv6::decode        ipv6::LAYOUT;
+    Ipv6HopOpts      "ipv6.hopopts"      ipv6ext::options    ipv6ext::HOPOPTS;
+    Ipv6Routing      "ipv6.routing"      ipv6ext::options    ipv6ext::ROUTING;
+    Ipv6DstOpts      "ipv6.dstopts"      ipv6ext::options    ipv6ext::DSTOPTS;
+    Ipv6Frag         "ipv6.fraghdr"      ipv6ext::fragment   ipv6ext::FRAGMENT;
+    Ah               "ah"                ah::decode          ah::LAYOUT;
+    Esp              "esp"               leaf::decode        leaf::LAYOUT;
+    Mipv6            "mipv6"             leaf::decode        leaf::LAYOUT;
+    Icmp             "icmp"              icmp::decode        icmp::LAYOUT;
+    Icmpv6           "icmpv6"            icmpv6::decode      icmpv6::LAYOUT;
+    Igmp             "igmp"              igmp::decode        igmp::LAYOUT;
+    Tcp              "tcp"               tcp::decode         tcp::LAYOUT;
+    Udp              "udp"               udp::decode         udp::LAYOUT;
+    Sctp             "sctp"              sctp::decode        sctp::LAYOUT;
+    Dccp             "dccp"              leaf::decode        leaf::LAYOUT;
+    UdpLite          "udplite"           leaf::decode        leaf::LAYOUT;
+    Ospf             "ospf"              leaf::decode        leaf::LAYOUT;
+    Eigrp            "eigrp"             leaf::decode        leaf::LAYOUT;
+    Pim              "pim"               leaf::decode        leaf::LAYOUT;
+    Vrrp             "vrrp"              leaf::decode        leaf::LAYOUT;
+    Gre              "gre"               gre::decode         gre::LAYOUT;
+    Erspan           "erspan"            erspan::decode      leaf::LAYOUT;
+    Erspan1          "erspan"            erspan::type_one    leaf::LAYOUT;
+    Vxlan            "vxlan"             vxlan::decode       vxlan::LAYOUT;
+    VxlanGpe         "vxlan"             vxlan_gpe::decode   vxlan::LAYOUT;
+    Geneve           "geneve"            geneve::decode      geneve::LAYOUT;
+    Gtp              "gtp"               gtp::decode         gtp::LAYOUT;
+    L2tp             "l2tp"              l2tp::decode        leaf::LAYOUT;
+    Teredo           "teredo"            teredo::decode      leaf::LAYOUT;
+    UdpEncap         "udpencap"          udpencap::decode    leaf::LAYOUT;
+    Data             "data"              leaf::decode        leaf::LAYOUT;
+    Http             "http"              leaf::decode        leaf::LAYOUT;
+    Dns              "dns"               leaf::decode        leaf::LAYOUT;
+    Mdns             "mdns"              leaf::decode        leaf::LAYOUT;
+    Llmnr            "llmnr"             leaf::decode        leaf::LAYOUT;
+    Tls              "tls"               leaf::decode        leaf::LAYOUT;
 }
 
 impl Proto {

@@ -3,6 +3,7 @@
 //! Source: <https://www.tcpdump.org/linktypes/LINKTYPE_NETLINK.html>
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Next, Proto};
 use crate::packet::Packet;
 
@@ -26,3 +27,11 @@ pub fn family(number: u16) -> Proto {
         _ => Proto::Data,
     }
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Linux netlink (cooked header)", "LINKTYPE_NETLINK", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "netlink.hatype", "Link-layer address type", 2, 2),
+    field(Kind::Uint, "netlink.family", "Family", 14, 2),
+];

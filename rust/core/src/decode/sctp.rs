@@ -1,6 +1,7 @@
 //! Stream control transmission protocol (RFC 9260).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Next};
 use crate::packet::Packet;
 
@@ -21,3 +22,13 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(HEADER);
     Ok(Next::End)
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Stream Control Transmission Protocol", "RFC 9260, 3.1", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "sctp.srcport", "Source port", 0, 2),
+    field(Kind::Uint, "sctp.dstport", "Destination port", 2, 2),
+    field(Kind::Hex, "sctp.verification_tag", "Verification tag", 4, 4),
+    field(Kind::Hex, "sctp.checksum", "Checksum", 8, 4),
+];

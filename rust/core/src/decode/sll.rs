@@ -3,6 +3,7 @@
 //! Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL.html>
 
 use super::cursor::be16;
+use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read};
 use super::{Cursor, Decoded, Next, Proto, ethertype};
 use crate::packet::Packet;
 
@@ -29,5 +30,24 @@ pub fn next(hardware: u16, protocol: u16, at: &mut Cursor<'_>, packet: &mut Pack
         (_, 0x0004) => Next::Layer(Proto::Llc),
         (_, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
         (_, protocol) => ethertype::next(protocol, at, packet),
+    }
+}
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("Linux cooked capture v1", "LINKTYPE_LINUX_SLL", LAYOUT_FIELDS).with(LAYOUT_EXTRA, source);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "sll.pkttype", "Packet type", 0, 2),
+    field(Kind::Uint, "sll.hatype", "Link-layer address type", 2, 2),
+    field(Kind::Uint, "sll.halen", "Link-layer address length", 4, 2).unit("bytes"),
+    field(Kind::Hex, "sll.etype", "Protocol", 14, 2),
+];
+
+const LAYOUT_EXTRA: &[Field] = &[field(Kind::Mac, "sll.src.eth", "Source", 6, 6)];
+
+/// The address is a MAC address where it is six bytes long.
+fn source(header: &Header<'_>, out: &mut Vec<FieldValue>) {
+    if be16(header.bytes, 4) == 6 {
+        out.extend(LAYOUT_EXTRA.iter().filter_map(|field| read(field, header, field.at)));
     }
 }

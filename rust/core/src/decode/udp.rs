@@ -1,6 +1,7 @@
 //! User Datagram Protocol (RFC 768).
 
 use super::cursor::be16;
+use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Fault, Next, Proto};
 use crate::packet::Packet;
 
@@ -42,3 +43,13 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         _ => Ok(super::app::next(false, (src, dst), at, packet)),
     }
 }
+
+/// Its fields.
+pub static LAYOUT: Layout = layout("User Datagram Protocol", "RFC 768", LAYOUT_FIELDS);
+
+const LAYOUT_FIELDS: &[Field] = &[
+    field(Kind::Uint, "udp.srcport", "Source Port", 0, 2),
+    field(Kind::Uint, "udp.dstport", "Destination Port", 2, 2),
+    field(Kind::Uint, "udp.length", "Length", 4, 2).unit("bytes"),
+    field(Kind::Hex, "udp.checksum", "Checksum", 6, 2),
+];

@@ -18,10 +18,10 @@ pub fn canonical_line(frame: &[u8], packet: &Packet) -> String {
     while let Some(layer) = layers.next() {
         let rest = frame.get(layer.offset()..).unwrap_or(&[]);
         let next = layers.peek().map(|next| next.offset());
-        if let Some(end) = content_end(layer.proto(), Bytes(rest)) {
-            if end != 0 {
-                ip_end = ip_end.min(layer.offset() + end);
-            }
+        if let Some(end) = content_end(layer.proto(), Bytes(rest))
+            && end != 0
+        {
+            ip_end = ip_end.min(layer.offset() + end);
         }
         let rest = rest.get(..ip_end.saturating_sub(layer.offset())).unwrap_or(rest);
         // Nothing of this layer is there: only the layer before announced it.
@@ -213,10 +213,10 @@ impl Line {
         let key_at = if flags & 0xc000 != 0 { 8 } else { 4 };
         self.add(format_args!("gre:0x{:04x}", bytes.be16(2).unwrap_or(0)));
         // In version 1 (PPTP) the same bits hold a payload length and a call id.
-        if flags & 0x2007 == 0x2000 {
-            if let Some(key) = bytes.be32(key_at) {
-                self.out.write_fmt(format_args!(":k0x{key:08x}")).expect("a String takes everything");
-            }
+        if flags & 0x2007 == 0x2000
+            && let Some(key) = bytes.be32(key_at)
+        {
+            self.out.write_fmt(format_args!(":k0x{key:08x}")).expect("a String takes everything");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The texts of single layers in a line, in tcpdump's words.
 
 use super::bytes::Bytes;
+use super::dns::dns;
 use super::line::Place;
 use crate::decode::Proto;
 use std::fmt::Write;
@@ -133,8 +134,12 @@ pub fn tcp_options(mut rest: &[u8], base: u32, out: &mut String) {
     out.push(']');
 }
 
-/// The first line of an HTTP message.
-pub fn http(payload: &[u8], out: &mut String) {
+/// HTTP, with the first line where a message begins.
+pub fn http(payload: &[u8], begins: bool, out: &mut String) {
+    if !begins {
+        out.push_str(": HTTP");
+        return;
+    }
     let line = payload.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or(&[]);
     out.push_str(": HTTP: ");
     out.extend(line.iter().take(512).map(|&byte| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' }));
@@ -144,82 +149,34 @@ pub fn http(payload: &[u8], out: &mut String) {
 pub fn udp(place: &Place<'_>, out: &mut String) {
     let (bytes, length) = (place.bytes, place.bytes.be16(4).map_or(0, usize::from).saturating_sub(8));
     if matches!(place.next, Some(Proto::Dns | Proto::Mdns | Proto::Llmnr)) {
-        return dns(bytes.from(8), length, out);
+        return dns(bytes.from(8), length, place.next == Some(Proto::Mdns), out);
     }
     let (src, dst) = (bytes.be16(0).unwrap_or(0), bytes.be16(2).unwrap_or(0));
-    if [src, dst].iter().any(|port| matches!(port, 67 | 68)) {
-        if let (Some(operation @ 1..=2), Some(mac)) = (bytes.u8(8), bytes.mac(36)) {
-            let _ = match operation {
-                1 => write!(out, "BOOTP/DHCP, Request from {mac}, length {length}"),
-                _ => write!(out, "BOOTP/DHCP, Reply, length {length}"),
-            };
-            return;
-        }
+    if [src, dst].iter().any(|port| matches!(port, 67 | 68))
+        && let (Some(operation @ 1..=2), Some(mac)) = (bytes.u8(8), bytes.mac(36))
+    {
+        let _ = match operation {
+            1 => write!(out, "BOOTP/DHCP, Request from {mac}, length {length}"),
+            _ => write!(out, "BOOTP/DHCP, Reply, length {length}"),
+        };
+        return;
+    }
+    if (src == 123 || dst == 123) && length >= 48 {
+        const MODES: [&str; 8] = [
+            "Reserved",
+            "Symmetric Active",
+            "Symmetric Passive",
+            "Client",
+            "Server",
+            "Broadcast",
+            "Control Message",
+            "Reserved",
+        ];
+        let first = bytes.u8(8).unwrap_or(0);
+        let _ = write!(out, "NTPv{}, {}, length {length}", first >> 3 & 7, MODES[usize::from(first & 7)]);
+        return;
     }
     let _ = write!(out, "UDP, length {length}");
-}
-
-/// A query or answer in tcpdump's short form: id, flags, question, counts and length (RFC 1035, 4.1).
-fn dns(message: Bytes<'_>, length: usize, out: &mut String) {
-    let (Some(id), Some(flags)) = (message.be16(0), message.be16(2)) else {
-        let _ = write!(out, "UDP, length {length}");
-        return;
-    };
-    let count = |at| message.be16(at).unwrap_or(0);
-    let is = |bit: u16| flags & bit != 0;
-    let _ = write!(out, "{id}");
-    if is(0x8000) {
-        const ERRORS: [&str; 6] = ["", " FormErr", " ServFail", " NXDomain", " NotImp", " Refused"];
-        out.push_str(if is(0x0400) { "*" } else { "" });
-        out.push_str(if is(0x0080) { "" } else { "-" });
-        out.push_str(if is(0x0200) { "|" } else { "" });
-        out.push_str(ERRORS.get(usize::from(flags & 0x0f)).copied().unwrap_or(" Error"));
-        let _ = write!(out, " {}/{}/{}", count(6), count(8), count(10));
-    } else {
-        out.push_str(if is(0x0100) { "+" } else { "" });
-        if count(10) != 0 {
-            let _ = write!(out, " [{}au]", count(10));
-        }
-        if let Some((name, kind)) = question(message) {
-            let _ = write!(out, " {kind}? {name}");
-        }
-    }
-    let _ = write!(out, " ({length})");
-}
-
-fn question(message: Bytes<'_>) -> Option<(String, String)> {
-    let (mut at, mut name) = (12, String::new());
-    loop {
-        match message.u8(at)? {
-            0 => break,
-            length @ 1..=63 => {
-                let label = message.0.get(at + 1..at + 1 + usize::from(length))?;
-                name.extend(label.iter().map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '.' }));
-                name.push('.');
-                at += 1 + usize::from(length);
-            }
-            // A question has nothing before it to point to.
-            _ => return None,
-        }
-    }
-    if name.is_empty() {
-        name.push('.');
-    }
-    let kind = match message.be16(at + 1)? {
-        1 => "A".to_owned(),
-        2 => "NS".to_owned(),
-        5 => "CNAME".to_owned(),
-        6 => "SOA".to_owned(),
-        12 => "PTR".to_owned(),
-        15 => "MX".to_owned(),
-        16 => "TXT".to_owned(),
-        28 => "AAAA".to_owned(),
-        33 => "SRV".to_owned(),
-        65 => "HTTPS".to_owned(),
-        255 => "ANY".to_owned(),
-        other => format!("Type{other}"),
-    };
-    Some((name, kind))
 }
 
 /// RFC 792.
@@ -344,6 +301,10 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
             if flags & 0x2007 == 0x2000 {
                 let _ = write!(out, ", key=0x{:x}", bytes.be32(key_at).unwrap_or(0));
             }
+            if flags & 0x1007 == 0x1000 {
+                let seq_at = key_at + if flags & 0x2000 != 0 { 4 } else { 0 };
+                let _ = write!(out, ", seq {}", bytes.be32(seq_at).unwrap_or(0));
+            }
             write!(out, ", length {}: ", place.wire)
         }
         Proto::Mpls => {
@@ -370,18 +331,14 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
             };
             write!(out, "PPPoE {code}, length {}", place.wire)
         }
-        Proto::Igmp => write!(
-            out,
-            "{}",
-            match bytes.u8(0) {
-                Some(0x11) => "igmp query",
-                Some(0x12) => "igmp v1 report",
-                Some(0x16) => "igmp v2 report",
-                Some(0x17) => "igmp leave",
-                Some(0x22) => "igmp v3 report",
-                _ => "igmp",
-            }
-        ),
+        Proto::Igmp => igmp(place, out),
+        Proto::UdpEncap => {
+            write!(out, "{}", if place.next == Some(Proto::Esp) { "UDP-encap: " } else { "NONESP-encap: isakmp" })
+        }
+        Proto::Gtp => write!(out, "GTP-U, teid 0x{:08x}: ", bytes.be32(4).unwrap_or(0)),
+        Proto::L2tp => write!(out, "l2tp: "),
+        Proto::Teredo => write!(out, "Teredo: "),
+        Proto::Erspan => write!(out, "ERSPAN: "),
         Proto::Stp => write!(out, "STP, length {}", place.wire),
         Proto::Lldp => write!(out, "LLDP, length {}", place.wire),
         Proto::Esp => {
@@ -400,8 +357,25 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
         }
         // Only in front of others, or told by them.
         Proto::Null | Proto::Raw | Proto::Sll | Proto::Sll2 | Proto::Ppp | Proto::PppHdlc | Proto::Chdlc => Ok(()),
-        Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 | Proto::UdpEncap => Ok(()),
+        Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 => Ok(()),
         named => write!(out, "{}, length {}", named.name(), place.wire),
     };
     true
+}
+
+/// RFC 2236, RFC 3376.
+fn igmp(place: &Place<'_>, out: &mut String) -> std::fmt::Result {
+    let bytes = place.bytes;
+    let group = bytes.ipv4(4).map_or_else(|| "?".to_owned(), |ip| ip.to_string());
+    let of_group = if group == "0.0.0.0" { String::new() } else { format!(" [gaddr {group}]") };
+    match bytes.u8(0) {
+        Some(0x11) if place.wire >= 12 => write!(out, "igmp query v3{of_group}"),
+        Some(0x11) if bytes.u8(1) == Some(0) => write!(out, "igmp query v1"),
+        Some(0x11) => write!(out, "igmp query v2{of_group}"),
+        Some(0x12) => write!(out, "igmp v1 report {group}"),
+        Some(0x16) => write!(out, "igmp v2 report {group}"),
+        Some(0x17) => write!(out, "igmp leave {group}"),
+        Some(0x22) => write!(out, "igmp v3 report, {} group record(s)", bytes.be16(6).unwrap_or(0)),
+        other => write!(out, "igmp-{}", other.unwrap_or(0)),
+    }
 }

@@ -59,6 +59,13 @@ pub(super) struct Place<'a> {
     pub next: Option<Proto>,
 }
 
+impl Place<'_> {
+    /// The address family in a BSD loopback header, in whichever byte order.
+    fn family(&self) -> u32 {
+        self.bytes.be32(0).map_or(0, |family| if family > 0xffff { family.swap_bytes() } else { family })
+    }
+}
+
 impl LinePrinter {
     /// A printer with these flags.
     #[must_use]
@@ -77,6 +84,7 @@ impl LinePrinter {
         self.time(meta, out);
         let layers = packet.layers();
         let mut end = (packet.frame_len as usize).max(frame.len());
+        let named = layers.iter().skip(1).any(|layer| has_text(layer.proto()));
         let (mut ends, mut suffix) = (None, String::new());
         for (index, layer) in layers.iter().enumerate() {
             let (proto, offset) = (layer.proto(), layer.offset());
@@ -99,7 +107,7 @@ impl LinePrinter {
             }
             if matches!(proto, Proto::Ip | Proto::Ipv6) {
                 ends = self.network(proto, &place, ends.is_some(), out, &mut suffix);
-            } else if !self.layer(proto, &place, index == 0, out) {
+            } else if !self.layer(proto, &place, index == 0, named, out) {
                 break;
             }
         }
@@ -164,10 +172,18 @@ impl LinePrinter {
     }
 
     /// Prints one layer; `false` ends the line.
-    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, out: &mut String) -> bool {
-        let show_link = self.options.link || (first && !is_named(place.next));
+    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, named: bool, out: &mut String) -> bool {
+        let show_link = self.options.link || (first && !named);
         match proto {
             Proto::Eth => control::ethernet(place, show_link, out),
+            Proto::Null if self.options.link => {
+                let family = place.next.map_or(0, |next| if next == Proto::Ip { 2 } else { place.family() });
+                let name = if family == 2 { "IPv4" } else { "IPv6" };
+                let _ = write!(out, "AF {name} ({family}), length {}: ", place.wire);
+            }
+            Proto::Raw if self.options.link => {
+                out.push_str(if place.next == Some(Proto::Ip) { "ip: " } else { "ip6: " });
+            }
             Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
             Proto::Arp => control::arp(place, out),
             Proto::Tcp => self.tcp(place, out),
@@ -238,8 +254,9 @@ impl LinePrinter {
             control::tcp_options(bytes.0.get(20..header.min(bytes.0.len())).unwrap_or(&[]), base.ack, out);
         }
         let _ = write!(out, ", length {length}");
-        if place.next == Some(Proto::Http) {
-            control::http(bytes.from(header).0, out);
+        let by_port = [bytes.be16(0), bytes.be16(2)].iter().any(|port| matches!(port, Some(80 | 8080 | 3128)));
+        if length > 0 && (by_port || place.next == Some(Proto::Http)) {
+            control::http(bytes.from(header).0, place.next == Some(Proto::Http), out);
         }
     }
 }
@@ -276,9 +293,9 @@ fn opens(next: Option<Proto>) -> bool {
     )
 }
 
-/// The layer behind an Ethernet header is one that has text.
-fn is_named(next: Option<Proto>) -> bool {
-    !matches!(next, None | Some(Proto::Data | Proto::Llc | Proto::Slow | Proto::Loop))
+/// This layer says something of its own, so that the link header need not be shown.
+fn has_text(proto: Proto) -> bool {
+    !matches!(proto, Proto::Data | Proto::Llc | Proto::Vlan | Proto::SVlan | Proto::Slow)
 }
 
 fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {

@@ -58,11 +58,11 @@ impl Sequences {
             return;
         }
         self.order.push_back(key);
-        if self.known.len() > MAX_CONVERSATIONS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-                self.evicted += 1;
-            }
+        if self.known.len() > MAX_CONVERSATIONS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+            self.evicted += 1;
         }
     }
 }

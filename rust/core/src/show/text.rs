@@ -1,8 +1,8 @@
 //! A frame as tcpdump prints it: its line, and the dump that was asked for.
 
-use super::{LineOptions, LinePrinter, ascii, hex, hex_and_ascii};
+use super::{LineOptions, LinePrinter, ascii, hex, hex_and_ascii, network_offset};
 use crate::frame::{FrameBatch, FrameMeta};
-use crate::packet::{NONE, Packet};
+use crate::packet::Packet;
 
 /// Which bytes follow the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +52,7 @@ impl TextPrinter {
             }
         }
         self.line.print(meta, frame, packet, out);
-        let network = match (packet.outer_ip, packet.arp) {
-            (NONE, NONE) => packet.layers().get(1).map_or(0, |layer| layer.offset()),
-            (NONE, arp) => arp as usize,
-            (ip, _) => ip as usize,
-        };
+        let network = network_offset(packet);
         let from = |link: bool| frame.get(if link { 0 } else { network }..).unwrap_or(&[]);
         match self.dump {
             Dump::None => {}

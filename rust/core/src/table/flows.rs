@@ -1,6 +1,8 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{Column, Fill, Kind, Table, dense, dictionary, names, no_names, numbers, text, times, write_ip, write_mac};
+use super::column::{
+    Column, Fill, Kind, Table, dense, dictionary, names, no_names, numbers, text, times, write_ip, write_mac,
+};
 use crate::track::key::{ARP, vlan_at};
 use crate::track::{Flow, Tracker, side::Side};
 use crate::{packet::NONE, track::flow::seen};
@@ -92,10 +94,9 @@ fn community_id(rows: &Rows<'_>) -> ArrayRef {
 }
 
 fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
-    dictionary(
-        rows.iter().map(|f| has_address(f).then(|| (f.key.family, *get(f)))),
-        |(family, bytes), out| write_ip(*family, bytes, out),
-    )
+    dictionary(rows.iter().map(|f| has_address(f).then(|| (f.key.family, *get(f)))), |(family, bytes), out| {
+        write_ip(*family, bytes, out)
+    })
 }
 
 fn hardware(rows: &Rows<'_>, get: fn(&Flow) -> &Side) -> ArrayRef {
@@ -188,9 +189,12 @@ fn columns() -> Vec<Column<Flows>> {
             r.iter().map(|f| Some(super::service::proto_key(&f.key))),
             super::service::write_proto
         )),
-        column!("orig_h", Dict, "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.", |r| {
-            address(r, Flow::orig_addr)
-        }),
+        column!(
+            "orig_h",
+            Dict,
+            "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.",
+            |r| { address(r, Flow::orig_addr) }
+        ),
         column!("orig_p", U16, "Originator's port; null for protocols without ports.", |r| numbers::<UInt16Type, _>(
             r.iter().map(|f| has_ports(f).then(|| f.orig_port()))
         )),
@@ -232,8 +236,12 @@ fn columns() -> Vec<Column<Flows>> {
         "Segments that announce a zero window; null but for TCP."));
     all.extend(sided!(U32, UInt32Type, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
         "Packets that the snap length cut."));
-    all.extend(sided!(U8, UInt8Type, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
-    all.extend(sided!(U8, UInt8Type, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
+    all.extend(
+        sided!(U8, UInt8Type, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."),
+    );
+    all.extend(
+        sided!(U8, UInt8Type, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."),
+    );
     all.extend(sided!(U8, UInt8Type, sent_tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
         "OR of the TCP flags (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128)."));
     all.extend(sided!(U16, UInt16Type, sent_tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
@@ -241,19 +249,31 @@ fn columns() -> Vec<Column<Flows>> {
     all.extend(sided!(U16, UInt16Type, |f, s| is_tcp(f) && s.mss > 0, |s| s.mss, "orig_mss" "resp_mss"
         "Maximum segment size option of the SYN; null without."));
     all.extend([
-        column!("conn_state", Dict, "Zeek's connection state (S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH).", |r| {
-            names(r.iter().map(Flow::conn_state))
-        }),
+        column!(
+            "conn_state",
+            Dict,
+            "Zeek's connection state (S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH).",
+            |r| { names(r.iter().map(Flow::conn_state)) }
+        ),
         column!("history", Dict, "Zeek's history letters, upper case for the originator, each once.", history),
         column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r| names(
             r.iter().map(|f| Some(f.end.name()))
         )),
-        column!("tcp_rtt", Nanos, "SYN to the acknowledgment that ends the handshake, ns.", |r| numbers::<Int64Type, _>(
-            r.iter().map(|f| handshake(f, seen::SYN | seen::SYNACK | seen::ESTABLISHED, |f| f.established_ts - f.syn_ts))
-        )),
-        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns.", |r| numbers::<Int64Type, _>(
-            r.iter().map(|f| handshake(f, seen::SYN | seen::SYNACK, |f| f.synack_ts - f.syn_ts))
-        )),
+        column!(
+            "tcp_rtt",
+            Nanos,
+            "SYN to the acknowledgment that ends the handshake, ns.",
+            |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
+                f,
+                seen::SYN | seen::SYNACK | seen::ESTABLISHED,
+                |f| f.established_ts - f.syn_ts
+            )))
+        ),
+        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns.", |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
+            f,
+            seen::SYN | seen::SYNACK,
+            |f| f.synack_ts - f.syn_ts
+        )))),
         column!("ackdat_rtt", Nanos, "SYN-ACK to the acknowledgment that ends the handshake, ns.", |r| {
             numbers::<Int64Type, _>(
                 r.iter().map(|f| handshake(f, seen::SYNACK | seen::ESTABLISHED, |f| f.established_ts - f.synack_ts)),

@@ -1,6 +1,8 @@
 //! The `packets` table: one row a frame, every column declared once.
 
-use super::column::{Column, Fill, Kind, Table, dense, dictionary, lists, names, numbers, text, times, write_ip, write_mac};
+use super::column::{
+    Column, Fill, Kind, Table, dense, dictionary, lists, names, numbers, text, times, write_ip, write_mac,
+};
 use crate::decode::cursor::be16;
 use crate::frame::{Direction, FrameBatch, FrameMeta};
 use crate::packet::{Layer, NONE, Packet};
@@ -144,10 +146,9 @@ fn direction(rows: &Rows<'_>) -> ArrayRef {
 }
 
 fn uid(rows: &Rows<'_>) -> ArrayRef {
-    dictionary(
-        (0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()),
-        |uid, out| out.extend(uid.text().map(char::from)),
-    )
+    dictionary((0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()), |uid, out| {
+        out.extend(uid.text().map(char::from))
+    })
 }
 
 fn malformed(rows: &Rows<'_>) -> ArrayRef {
@@ -191,13 +192,25 @@ pub static COLUMNS: &[Column<Packets>] = &[
     column!("protocols", Dict, "The stack as decoded, Wireshark's names joined by colons.", protocols),
     column!("eth_src", Dict, "Source of the innermost Ethernet header.", |r| mac(r, |p| p.eth, 6)),
     column!("eth_dst", Dict, "Destination of the innermost Ethernet header.", |r| mac(r, |p| p.eth, 0)),
-    number!("eth_type", U16, UInt16Type, |p| p.eth != NONE && p.has_eth_type, |p| p.eth_type,
-        "Type of the innermost Ethernet header (0x8100 when a tag follows); null for 802.3 length frames."),
+    number!(
+        "eth_type",
+        U16,
+        UInt16Type,
+        |p| p.eth != NONE && p.has_eth_type,
+        |p| p.eth_type,
+        "Type of the innermost Ethernet header (0x8100 when a tag follows); null for 802.3 length frames."
+    ),
     column!("vlan_id", ListU16, "Every VLAN id of the frame in wire order; empty without tags.", |r| lists(
         r.iter().map(Packet::vlans)
     )),
-    number!("vxlan_vni", U32, UInt32Type, |p| p.vni != NONE, |p| p.vni,
-        "Network identifier of the innermost VXLAN or Geneve header (RFC 7348, RFC 8926)."),
+    number!(
+        "vxlan_vni",
+        U32,
+        UInt32Type,
+        |p| p.vni != NONE,
+        |p| p.vni,
+        "Network identifier of the innermost VXLAN or Geneve header (RFC 7348, RFC 8926)."
+    ),
     number!("ip_version", U8, UInt8Type, has_ip, |p| p.ip_version, "4 or 6: innermost IP header that was really sent."),
     column!("ip_src", Dict, "Source of that header.", |r| ip(r, |p| &p.ip_src)),
     column!("ip_dst", Dict, "Destination of that header.", |r| ip(r, |p| &p.ip_dst)),
@@ -235,4 +248,3 @@ pub static COLUMNS: &[Column<Packets>] = &[
 pub fn needs_flows(names: Option<&[String]>) -> bool {
     names.is_none_or(|names| names.iter().any(|name| name == "uid"))
 }
-

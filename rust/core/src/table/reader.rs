@@ -30,12 +30,8 @@ pub struct Request {
 
 fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
     let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
-    RecordBatch::try_new_with_options(
-        schema.clone(),
-        arrays,
-        &RecordBatchOptions::new().with_row_count(Some(count)),
-    )
-    .expect("every column is filled with its declared type, one value a row")
+    RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
+        .expect("every column is filled with its declared type, one value a row")
 }
 
 /// A table that is being made.
@@ -200,10 +196,8 @@ pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let options = tracker.options();
     let counters = tracker.counters();
     let seconds = |ns: i64| (ns / crate::track::options::SECOND).to_string();
-    let mut entries = vec![
-        ("sniffkit.table", table.to_string()),
-        ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string()),
-    ];
+    let mut entries =
+        vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
     if table == "flows" {
         entries.extend([
             ("sniffkit.key", "netns interface vlan_ids vni tunnel_type addresses ports proto".to_string()),

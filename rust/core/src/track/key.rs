@@ -44,9 +44,8 @@ pub fn pack_vlans(vlans: &[u16]) -> u64 {
     if vlans.len() <= 4 {
         return vlans.iter().rev().fold(0u64, |packed, id| (packed << 12) | u64::from(*id)) << 4 | vlans.len() as u64;
     }
-    let mixed = vlans.iter().fold(0xcbf2_9ce4_8422_2325_u64, |mix, id| {
-        (mix ^ u64::from(*id)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let mixed =
+        vlans.iter().fold(0xcbf2_9ce4_8422_2325_u64, |mix, id| (mix ^ u64::from(*id)).wrapping_mul(0x0100_0000_01b3));
     mixed | 1 << 63
 }
 
@@ -167,9 +166,11 @@ fn icmp_extra(packet: &Packet, frame: &[u8]) -> u32 {
     let Some(header) = frame.get(at..at + 8) else { return 0 };
     if let Some(quoted) = quoted(packet, frame, 0) {
         let k = quoted.key;
-        let ends = k.low.iter().chain(&k.high).fold(0x811c_9dc5_u32, |mix, byte| {
-            (mix ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-        });
+        let ends = k
+            .low
+            .iter()
+            .chain(&k.high)
+            .fold(0x811c_9dc5_u32, |mix, byte| (mix ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
         return ends ^ (u32::from(k.ports[0]) << 16 | u32::from(k.ports[1])) ^ u32::from(k.proto);
     }
     match (packet.ip_version, packet.icmp_type) {
