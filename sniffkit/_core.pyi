@@ -18,21 +18,19 @@ def open_table(kind: str, inputs: list[_Input], columns: list[str] | None = None
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
 def table_columns(kind: str) -> list[tuple[str, str, str]]: ...
 
-class FrameText:
-    def __iter__(self) -> FrameText: ...
-    def __next__(self) -> str: ...
+class TextStream:
+    def next_text(self) -> str | None: ...
     def warnings(self) -> list[_Warning]: ...
 
-def read_text(
+def open_text(
     inputs: list[_Input],
-    style: str = "line",
-    *,
-    link: bool = False,
-    absolute: bool = False,
-    time: str = "clock",
-    utc_offset: int = 0,
-    dump: str | None = None,
-    fields: list[str] | None = None,
+    style: str = "lines",
+    filter: str | None = None,
     count: int | None = None,
-) -> FrameText: ...
+    link: bool = False,
+    dump_as: str | None = None,
+    time: str = "local",
+    utc_offset: int = 0,
+    fields: list[str] | None = None,
+) -> TextStream: ...
 def known_fields() -> list[str]: ...

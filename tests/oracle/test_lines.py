@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,8 +98,13 @@ def tcpdump(path: Path, *flags: str) -> list[str]:
     return [line.rstrip() for line in run.stdout.decode("utf-8", "replace").splitlines() if line[:1].strip()]
 
 
+def text(path: Path, style: str = "lines", **options: Any) -> list[str]:
+    stream = _core.open_text([str(path)], style, time="none", **options)
+    return "".join(iter(stream.next_text, None)).splitlines()
+
+
 def ours(path: Path, link: bool) -> list[str]:
-    return "".join(_core.read_text([str(path)], "line", link=link, time="none")).splitlines()
+    return text(path, link=link)
 
 
 def test_most_lines_are_tcpdumps(corpus: Path) -> None:
@@ -130,7 +136,7 @@ def test_dumps_are_the_same(corpus: Path, flag: str, dump: str) -> None:
     path = corpus / "captures" / SAME[0]
     run = subprocess.run(["tcpdump", "-nn", "-t", flag, "-r", str(path)], capture_output=True, timeout=60, check=True)
     expected = run.stdout.decode("ascii").splitlines()
-    assert "".join(_core.read_text([str(path)], "line", time="none", dump=dump)).splitlines() == expected
+    assert text(path, dump_as=dump) == expected
 
 
 @pytest.mark.parametrize("name", FIELD_FILES)
@@ -141,7 +147,7 @@ def test_fields_are_tsharks(corpus: Path, name: str) -> None:
         ["tshark", "-n", "-r", str(path), "-T", "fields", *wanted], capture_output=True, timeout=60, check=True
     )
     expected = run.stdout.decode().splitlines()
-    got = "".join(_core.read_text([str(path)], "fields", fields=FIELDS)).splitlines()
+    got = text(path, "fields", fields=FIELDS)
     assert len(got) == len(expected)
     for number, (theirs, mine) in enumerate(zip(expected, got, strict=True), 1):
         pairs = zip(FIELDS, theirs.split("\t"), mine.split("\t"), strict=True)
@@ -150,4 +156,4 @@ def test_fields_are_tsharks(corpus: Path, name: str) -> None:
 
 def test_an_unknown_field_is_named() -> None:
     with pytest.raises(ValueError, match=r"ip\.nonsense"):
-        _core.read_text([], "fields", fields=["ip.src", "ip.nonsense"])
+        _core.open_text([], "fields", fields=["ip.src", "ip.nonsense"])

@@ -1,5 +1,6 @@
 //! Tables of capture files.
 
+use crate::live::capture_error;
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::SchemaRef;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
@@ -7,6 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
+use sniffkit_capture::filter::compile;
+use sniffkit_core::frame::LinkType;
+use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
@@ -56,6 +60,21 @@ pub fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
 
 pub fn source_error(error: SourceError) -> PyErr {
     PyOSError::new_err(error.to_string())
+}
+
+/// A capture filter over frames of files, compiled anew for each link type that turns up.
+pub fn frame_filter(expression: &str) -> PyResult<FrameFilter> {
+    let expression = expression.to_owned();
+    let ethernet = compile(&expression, LinkType::ETHERNET.0, 262_144).map_err(capture_error)?;
+    let mut programs = vec![(LinkType::ETHERNET, Some(ethernet))];
+    Ok(Box::new(move |frame, wire_len, link_type| {
+        let at = programs.iter().position(|(known, _)| *known == link_type).unwrap_or_else(|| {
+            // An expression that makes no sense for a link type matches none of its frames.
+            programs.push((link_type, compile(&expression, link_type.0, 262_144).ok()));
+            programs.len() - 1
+        });
+        programs[at].1.as_ref().is_some_and(|program| program.matches(frame, wire_len))
+    }))
 }
 
 /// A table that is read batch by batch.
@@ -175,16 +194,18 @@ fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult
 
 /// Opens a table of `inputs`: `kind` is `flows` or `packets`.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
+    filter: Option<&str>,
 ) -> PyResult<TableStream> {
+    let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let request = Request { source: Box::new(source), filter: None, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),

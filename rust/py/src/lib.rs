@@ -1,7 +1,8 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
 mod files;
-mod show;
+mod live;
+mod read;
 
 use pyo3::prelude::*;
 
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     files::register(module)?;
-    show::register(module)?;
+    live::register(module)?;
+    read::register(module)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ mod hex;
 mod json;
 mod line;
 mod sequence;
+mod text;
 mod tree;
 mod view;
 
@@ -17,6 +18,7 @@ pub use fields::{FieldPrinter, known_fields};
 pub use hex::{ascii, hex, hex_and_ascii};
 pub use json::json;
 pub use line::{LineOptions, LinePrinter, Time};
+pub use text::{Dump, TextPrinter};
 pub use tree::tree;
 pub use view::{LayerView, layers};
 

@@ -1,6 +1,7 @@
 //! Rows to columns: the tables of the contract as Arrow record batches, and Parquet.
 
 pub mod column;
+pub mod file;
 pub mod flows;
 pub mod packets;
 pub mod parquet;

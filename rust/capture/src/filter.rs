@@ -1,0 +1,174 @@
+//! Capture filters in tcpdump's language, compiled by libpcap itself, loaded when first needed.
+//!
+//! Source: pcap-filter(7), pcap_compile(3PCAP)
+
+use crate::error::CaptureError;
+use sniffkit_core::bpf::{Instruction, Program};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+#[repr(C)]
+struct BpfProgram {
+    len: u32,
+    instructions: *mut libc::sock_filter,
+}
+
+type OpenDead = unsafe extern "C" fn(c_int, c_int) -> *mut c_void;
+type Compile = unsafe extern "C" fn(*mut c_void, *mut BpfProgram, *const c_char, c_int, u32) -> c_int;
+type Handle = unsafe extern "C" fn(*mut c_void);
+type FreeCode = unsafe extern "C" fn(*mut BpfProgram);
+type GetError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
+
+/// The few functions of libpcap that are used.
+struct Libpcap {
+    open_dead: OpenDead,
+    compile: Compile,
+    close: Handle,
+    freecode: FreeCode,
+    geterr: GetError,
+}
+
+/// pcap_compile(3PCAP): "the netmask is not known".
+const NETMASK_UNKNOWN: u32 = 0xffff_ffff;
+
+fn libpcap() -> Result<&'static Libpcap, CaptureError> {
+    static LOADED: OnceLock<Option<Libpcap>> = OnceLock::new();
+    LOADED
+        .get_or_init(|| {
+            // SAFETY: dlopen and dlsym take NUL-terminated strings; the library is never closed, so the functions stay
+            // valid; the signatures are those of pcap.h, stable since libpcap 0.8.
+            unsafe {
+                let handle = libc::dlopen(c"libpcap.so.0.8".as_ptr(), libc::RTLD_NOW);
+                let handle =
+                    if handle.is_null() { libc::dlopen(c"libpcap.so.1".as_ptr(), libc::RTLD_NOW) } else { handle };
+                if handle.is_null() {
+                    return None;
+                }
+                let symbol = |name: &CStr| {
+                    let address = libc::dlsym(handle, name.as_ptr());
+                    (!address.is_null()).then_some(address)
+                };
+                Some(Libpcap {
+                    open_dead: std::mem::transmute::<*mut c_void, OpenDead>(symbol(c"pcap_open_dead")?),
+                    compile: std::mem::transmute::<*mut c_void, Compile>(symbol(c"pcap_compile")?),
+                    close: std::mem::transmute::<*mut c_void, Handle>(symbol(c"pcap_close")?),
+                    freecode: std::mem::transmute::<*mut c_void, FreeCode>(symbol(c"pcap_freecode")?),
+                    geterr: std::mem::transmute::<*mut c_void, GetError>(symbol(c"pcap_geterr")?),
+                })
+            }
+        })
+        .as_ref()
+        .ok_or_else(|| CaptureError::System("filters need libpcap: sudo apt install libpcap0.8".into()))
+}
+
+/// One call of the compiler: the program, or libpcap's message.
+fn compile_once(expression: &str, link_type: u32, snap_len: u32) -> Result<Result<Program, String>, CaptureError> {
+    let pcap = libpcap()?;
+    let text = CString::new(expression).map_err(|_| CaptureError::Filter("bad filter: it has a NUL byte".into()))?;
+    // LINKTYPE_RAW is 101 in files and 12 in libpcap's own numbering (pcap/dlt.h).
+    let dlt = if link_type == 101 { 12 } else { link_type };
+    // SAFETY: the handle comes from pcap_open_dead and is closed once; `program` is written by pcap_compile and freed
+    // by pcap_freecode after its instructions, `len` of them, were copied; geterr's string lives until the close.
+    unsafe {
+        let handle = (pcap.open_dead)(dlt as c_int, snap_len as c_int);
+        if handle.is_null() {
+            return Err(CaptureError::System("libpcap: out of memory".into()));
+        }
+        let mut program = BpfProgram { len: 0, instructions: std::ptr::null_mut() };
+        let result = if (pcap.compile)(handle, &mut program, text.as_ptr(), 1, NETMASK_UNKNOWN) == 0 {
+            let code = std::slice::from_raw_parts(program.instructions, program.len as usize);
+            let code = code.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
+            (pcap.freecode)(&mut program);
+            Program::new(code).map_err(str::to_owned)
+        } else {
+            Err(CStr::from_ptr((pcap.geterr)(handle)).to_string_lossy().into_owned())
+        };
+        (pcap.close)(handle);
+        Ok(result)
+    }
+}
+
+/// Compiles a filter for frames of a link type.
+///
+/// # Errors
+/// [`CaptureError::Filter`] with libpcap's words and the position in the expression.
+pub fn compile(expression: &str, link_type: u32, snap_len: u32) -> Result<Program, CaptureError> {
+    match compile_once(expression, link_type, snap_len)? {
+        Ok(program) => Ok(program),
+        Err(message) => {
+            let why = message.trim_start_matches("can't parse filter expression: ");
+            let place = locate(expression, why, link_type, snap_len)?;
+            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} {place}")))
+        }
+    }
+}
+
+/// Where the expression goes wrong; libpcap does not say. An error that quotes a word is at that word. A syntax error
+/// is at the first word with which no beginning of the expression can be completed any more.
+fn locate(expression: &str, why: &str, link_type: u32, snap_len: u32) -> Result<String, CaptureError> {
+    let column = |at: usize| expression[..at].chars().count() + 1;
+    if why != "syntax error" {
+        let word = why.split(['"', '\'']).nth(1).or_else(|| why.rsplit(' ').next()).unwrap_or("");
+        if let Some(at) = expression.find(word).filter(|_| !word.is_empty()) {
+            return Ok(format!("at column {}", column(at)));
+        }
+    }
+    let words = words(expression);
+    for (at, end) in &words {
+        if !viable(&expression[..*end], link_type, snap_len)? {
+            return Ok(format!("at column {} ({:?})", column(*at), &expression[*at..*end]));
+        }
+    }
+    Ok(format!("at column {}: it ends too early", column(expression.trim_end().len())))
+}
+
+/// Words and operators with their byte ranges.
+fn words(expression: &str) -> Vec<(usize, usize)> {
+    let mut out: Vec<(usize, usize)> = Vec::new();
+    let mut joined = false;
+    for (at, char) in expression.char_indices() {
+        let end = at + char.len_utf8();
+        let word = !char.is_whitespace() && !"()[]!&|=<>".contains(char);
+        match out.last_mut() {
+            Some(last) if word && joined => last.1 = end,
+            _ if char.is_whitespace() => {}
+            _ => out.push((at, end)),
+        }
+        joined = word;
+    }
+    out
+}
+
+/// `true` if something can follow this beginning so that the whole compiles.
+fn viable(prefix: &str, link_type: u32, snap_len: u32) -> Result<bool, CaptureError> {
+    const ENDS: &[&str] = &[
+        "",
+        " 80",
+        " 1.2.3.4",
+        " tcp",
+        " host 1.2.3.4",
+        " port 80",
+        " 10.0.0.0/8",
+        " 00:00:00:00:00:01",
+        " 1-2",
+        " = 1",
+        "= 1",
+        " 0] = 1",
+        "] = 1",
+        " mask 255.0.0.0",
+        " proto 6",
+        " 0 = 1",
+        "& 1 = 1",
+        "| tcp",
+    ];
+    let open = prefix.matches('(').count().saturating_sub(prefix.matches(')').count());
+    for end in ENDS {
+        for close in [0, open] {
+            let whole = format!("{prefix}{end}{}", ")".repeat(close));
+            if compile_once(&whole, link_type, snap_len)?.is_ok() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,151 @@
+//! Interfaces as the kernel knows them: index, link type, veth peer. Called inside the right namespace.
+//!
+//! Source: netdevice(7), packet(7), `linux/ethtool.h`
+
+use crate::error::CaptureError;
+use sniffkit_core::frame::LinkType;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// What a capture must know of an interface before it opens it.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its name; `any` for all of the namespace.
+    pub name: String,
+    /// Its index; 0 for `any`.
+    pub index: i32,
+    /// How its frames begin.
+    pub link_type: LinkType,
+    /// The kernel gives frames without a link header, which is written from the packet's address (cooked).
+    pub cooked: bool,
+    /// Index of the veth peer in its own namespace.
+    pub peer: Option<u32>,
+    /// It is the loopback interface: each packet is seen twice.
+    pub loopback: bool,
+}
+
+fn request(name: &str) -> libc::ifreq {
+    // SAFETY: ifreq is plain data, for which all zeros is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (slot, byte) in request.ifr_name.iter_mut().take(libc::IFNAMSIZ - 1).zip(name.bytes()) {
+        *slot = byte as libc::c_char;
+    }
+    request
+}
+
+fn ioctl(socket: &OwnedFd, code: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and the requests used here read and write one ifreq.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), code as _, std::ptr::from_mut(request)) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The names of all interfaces of this thread's namespace.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let mut out = Vec::new();
+    // SAFETY: if_nameindex returns an array that ends with index 0 and is freed once; names are NUL-terminated.
+    unsafe {
+        let list = libc::if_nameindex();
+        let mut at = list;
+        while !at.is_null() && (*at).if_index != 0 {
+            out.push(std::ffi::CStr::from_ptr((*at).if_name).to_string_lossy().into_owned());
+            at = at.add(1);
+        }
+        if !list.is_null() {
+            libc::if_freenameindex(list);
+        }
+    }
+    out
+}
+
+/// Looks an interface up.
+///
+/// # Errors
+/// If it is not there, names those that are.
+pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, CaptureError> {
+    if name == "any" {
+        return Ok(Interface {
+            name: name.into(),
+            index: 0,
+            link_type: LinkType::LINUX_SLL2,
+            cooked: true,
+            peer: None,
+            loopback: false,
+        });
+    }
+    let unknown = || {
+        let known = names().join(" ");
+        CaptureError::NoInterface(format!("no interface {name:?} in {place}; there are: any {known}"))
+    };
+    let index = CString::new(name).ok().map_or(0, |text| {
+        // SAFETY: the string is NUL-terminated and lives through the call.
+        unsafe { libc::if_nametoindex(text.as_ptr()) }
+    });
+    if index == 0 {
+        return Err(unknown());
+    }
+    let mut hardware = request(name);
+    ioctl(socket, libc::SIOCGIFHWADDR as libc::c_ulong, &mut hardware).map_err(|_| unknown())?;
+    // SAFETY: SIOCGIFHWADDR filled this member of the union.
+    let family = unsafe { hardware.ifr_ifru.ifru_hwaddr.sa_family };
+    let (link_type, cooked) = match family {
+        libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => (LinkType::ETHERNET, false),
+        // tun, ipip, 6in4, GRE over IP, "void": the frame is the IP packet
+        libc::ARPHRD_NONE
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_IPGRE
+        | 0xffff => (LinkType::RAW, false),
+        824 => (LinkType::NETLINK, false),
+        _ => (LinkType::LINUX_SLL2, true),
+    };
+    Ok(Interface {
+        name: name.into(),
+        index: index as i32,
+        link_type,
+        cooked,
+        peer: veth_peer(socket, name),
+        loopback: family == libc::ARPHRD_LOOPBACK,
+    })
+}
+
+/// The veth driver's one statistic by which `ethtool -S` names the peer: `peer_ifindex`, always the first.
+fn veth_peer(socket: &OwnedFd, name: &str) -> Option<u32> {
+    const GDRVINFO: u32 = 0x03;
+    const GSTATS: u32 = 0x1d;
+    const SIOCETHTOOL: libc::c_ulong = 0x8946;
+    let call = |buffer: &mut [u64]| {
+        let mut request = request(name);
+        request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
+        ioctl(socket, SIOCETHTOOL, &mut request).ok()
+    };
+    // struct ethtool_drvinfo: 196 bytes, the driver's name at 4, n_stats at 180
+    let mut info = [0u64; 25];
+    info[0] = u64::from(GDRVINFO);
+    call(&mut info)?;
+    let bytes: Vec<u8> = info.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    if !bytes[4..].starts_with(b"veth\0") {
+        return None;
+    }
+    let count = u32::from_ne_bytes(*bytes[180..].first_chunk()?);
+    if !(1..=4096).contains(&count) {
+        return None;
+    }
+    // struct ethtool_stats: command, count, then the values
+    let mut statistics = vec![0u64; 1 + count as usize];
+    statistics[0] = u64::from(GSTATS) | u64::from(count) << 32;
+    call(&mut statistics)?;
+    u32::try_from(statistics[1]).ok().filter(|peer| *peer != 0)
+}
+
+/// Whether the interface with this index is still there.
+#[must_use]
+pub fn exists(socket: &OwnedFd, index: i32) -> bool {
+    let mut request = request("");
+    request.ifr_ifru.ifru_ifindex = index;
+    ioctl(socket, libc::SIOCGIFNAME as libc::c_ulong, &mut request).is_ok()
+}

@@ -1,0 +1,206 @@
+//! Live capture for Python.
+
+use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
+use pyo3::prelude::*;
+use sniffkit_capture::ring::RingOptions;
+use sniffkit_capture::{CaptureError, PointSpec, RecordEnd, RecordOptions, Recorder, SessionOptions};
+use sniffkit_core::frame::Direction;
+use sniffkit_core::show::{Dump, LineOptions};
+use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Adds this file's names to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LiveSession>()?;
+    module.add_class::<LiveOptions>()?;
+    Ok(())
+}
+
+/// The exception's class tells which of `sniffkit.errors` it becomes.
+pub fn capture_error(error: CaptureError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        CaptureError::Privilege(_) => PyPermissionError::new_err(text),
+        CaptureError::Filter(_) => PyValueError::new_err(text),
+        _ => PyOSError::new_err(text),
+    }
+}
+
+/// How to capture; attributes are set one by one. `buffer` and `max_bytes` in bytes, times in seconds.
+#[pyclass(module = "sniffkit._core", get_all, set_all)]
+#[derive(Clone, Default)]
+pub struct LiveOptions {
+    filter: Option<String>,
+    snap_len: Option<u32>,
+    buffer: Option<usize>,
+    promiscuous: bool,
+    direction: Option<String>,
+    write: Option<String>,
+    format: Option<String>,
+    comments: Vec<String>,
+    max_bytes: Option<u64>,
+    max_seconds: Option<u32>,
+    max_files: Option<u32>,
+    flows: Option<PathBuf>,
+    print: bool,
+    link: bool,
+    dump: Option<String>,
+    count: Option<u64>,
+    duration: Option<f64>,
+    utc_offset: i32,
+    /// User and group id to go on as, once every capture point is open.
+    drop_to: Option<(u32, u32)>,
+}
+
+#[pymethods]
+impl LiveOptions {
+    #[new]
+    fn new() -> Self {
+        Self { promiscuous: true, ..Self::default() }
+    }
+}
+
+/// `x`, `xx`, `X`, `XX` or `A`, as tcpdump's flags.
+pub fn dump(flag: Option<&str>) -> PyResult<Dump> {
+    Ok(match flag {
+        None => Dump::None,
+        Some("x") => Dump::Hex { link: false },
+        Some("xx") => Dump::Hex { link: true },
+        Some("X") => Dump::HexAscii { link: false },
+        Some("XX") => Dump::HexAscii { link: true },
+        Some("A") => Dump::Ascii,
+        Some(other) => return Err(PyValueError::new_err(format!("no dump {other:?}"))),
+    })
+}
+
+fn write_options(options: &LiveOptions) -> WriteOptions {
+    let offset = options.utc_offset;
+    WriteOptions {
+        format: if options.format.as_deref() == Some("pcap") {
+            Format::Pcap(Resolution::Nanos)
+        } else {
+            Format::Pcapng
+        },
+        rotation: Rotation {
+            max_bytes: options.max_bytes,
+            max_seconds: options.max_seconds,
+            max_files: options.max_files,
+            utc_offset: Some(Box::new(move |_| offset)),
+        },
+        section: SectionInfo { comments: options.comments.clone(), os: system(), ..SectionInfo::default() },
+    }
+}
+
+/// `Linux 6.1.0`, for `shb_os`.
+fn system() -> Option<String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(format!("Linux {}", release.trim()))
+}
+
+/// A running capture: live when the constructor returns.
+#[pyclass(module = "sniffkit._core")]
+pub struct LiveSession {
+    recorder: Recorder,
+    end: Option<RecordEnd>,
+}
+
+#[pymethods]
+impl LiveSession {
+    /// Opens every point ((namespace or None, interface) each) and starts.
+    #[new]
+    fn new(py: Python<'_>, points: Vec<(Option<String>, String)>, options: PyRef<'_, LiveOptions>) -> PyResult<Self> {
+        let options = options.clone();
+        let points: Vec<PointSpec> =
+            points.into_iter().map(|(netns, interface)| PointSpec { netns, interface }).collect();
+        if points.is_empty() {
+            return Err(PyValueError::new_err("no interface to capture on"));
+        }
+        let direction = match options.direction.as_deref() {
+            None | Some("inout") => None,
+            Some("in") => Some(Direction::In),
+            Some("out") => Some(Direction::Out),
+            Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
+        };
+        let session = SessionOptions {
+            ring: RingOptions {
+                snap_len: options.snap_len.filter(|len| *len > 0).unwrap_or(262_144),
+                buffer: options.buffer.unwrap_or(32 << 20),
+                promiscuous: options.promiscuous,
+            },
+            filter: options.filter.clone().filter(|text| !text.trim().is_empty()),
+            direction,
+        };
+        let line = LineOptions { link: options.link, utc_offset: options.utc_offset, ..LineOptions::default() };
+        let dump = dump(options.dump.as_deref())?;
+        let record = RecordOptions {
+            write: options.write.clone().map(|name| (name, write_options(&options))),
+            flows: options.flows.clone(),
+            print: options.print.then_some((line, dump)),
+            count: options.count,
+            duration: options.duration.map(Duration::from_secs_f64),
+        };
+        let drop_to = options.drop_to;
+        let between = || drop_to.map_or(Ok(()), |(uid, gid)| sniffkit_capture::privilege::drop_to(uid, gid));
+        let recorder = py.detach(|| Recorder::start(&points, &session, record, between)).map_err(capture_error)?;
+        Ok(Self { recorder, end: None })
+    }
+
+    /// The capture points as `namespace/interface`.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.recorder.names().to_vec()
+    }
+
+    /// Frames kept so far.
+    #[getter]
+    fn frames(&self) -> u64 {
+        self.recorder.frames()
+    }
+
+    /// Ask the capture to end; `wait` sees the end.
+    fn stop(&self) {
+        self.recorder.stop();
+    }
+
+    /// Wait for the end, at most `seconds` (for ever without). `True` when it has ended. ^C raises.
+    #[pyo3(signature = (seconds=None))]
+    fn wait(&mut self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
+        let until = seconds.map(|s| std::time::Instant::now() + Duration::from_secs_f64(s.max(0.0)));
+        while !self.recorder.is_finished() {
+            if until.is_some_and(|until| std::time::Instant::now() >= until) {
+                return Ok(false);
+            }
+            py.detach(|| std::thread::sleep(Duration::from_millis(5)));
+            py.check_signals()?;
+        }
+        if self.end.is_none() {
+            self.end = py.detach(|| self.recorder.join());
+        }
+        Ok(true)
+    }
+
+    /// After the end: (captured, received, dropped, rejected) of each point.
+    fn stats(&self) -> Vec<(u64, u64, u64, u64)> {
+        let stats = self.end.as_ref().map(|end| end.stats.as_slice()).unwrap_or_default();
+        stats.iter().map(|s| (s.captured, s.received, s.dropped, s.rejected)).collect()
+    }
+
+    /// After the end: capture points that went away before.
+    #[getter]
+    fn lost(&self) -> Vec<String> {
+        self.end.as_ref().map(|end| end.lost.clone()).unwrap_or_default()
+    }
+
+    /// After the end: why writing failed, if it did.
+    #[getter]
+    fn error(&self) -> Option<String> {
+        self.end.as_ref().and_then(|end| end.error.clone())
+    }
+
+    /// After the end: rows of the flow table.
+    #[getter]
+    fn flow_rows(&self) -> Option<u64> {
+        self.end.as_ref().and_then(|end| end.flow_rows)
+    }
+}
