@@ -18,19 +18,21 @@ def open_table(kind: str, inputs: list[_Input], columns: list[str] | None = None
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
 def table_columns(kind: str) -> list[tuple[str, str, str]]: ...
 
-class TextStream:
-    def next_text(self) -> str | None: ...
+class FrameText:
+    def __iter__(self) -> FrameText: ...
+    def __next__(self) -> str: ...
     def warnings(self) -> list[_Warning]: ...
 
-def open_text(
+def read_text(
     inputs: list[_Input],
-    style: str = "lines",
-    filter: str | None = None,
-    count: int | None = None,
+    style: str = "line",
+    *,
     link: bool = False,
-    dump_as: str | None = None,
-    time: str = "local",
+    absolute: bool = False,
+    time: str = "clock",
     utc_offset: int = 0,
+    dump: str | None = None,
     fields: list[str] | None = None,
-) -> TextStream: ...
+    count: int | None = None,
+) -> FrameText: ...
 def known_fields() -> list[str]: ...

@@ -98,9 +98,8 @@ def tcpdump(path: Path, *flags: str) -> list[str]:
     return [line.rstrip() for line in run.stdout.decode("utf-8", "replace").splitlines() if line[:1].strip()]
 
 
-def text(path: Path, style: str = "lines", **options: Any) -> list[str]:
-    stream = _core.open_text([str(path)], style, time="none", **options)
-    return "".join(iter(stream.next_text, None)).splitlines()
+def text(path: Path, style: str = "line", **options: Any) -> list[str]:
+    return "".join(_core.read_text([str(path)], style, time="none", **options)).splitlines()
 
 
 def ours(path: Path, link: bool) -> list[str]:
@@ -136,7 +135,7 @@ def test_dumps_are_the_same(corpus: Path, flag: str, dump: str) -> None:
     path = corpus / "captures" / SAME[0]
     run = subprocess.run(["tcpdump", "-nn", "-t", flag, "-r", str(path)], capture_output=True, timeout=60, check=True)
     expected = run.stdout.decode("ascii").splitlines()
-    assert text(path, dump_as=dump) == expected
+    assert text(path, dump=dump) == expected
 
 
 @pytest.mark.parametrize("name", FIELD_FILES)
@@ -156,4 +155,4 @@ def test_fields_are_tsharks(corpus: Path, name: str) -> None:
 
 def test_an_unknown_field_is_named() -> None:
     with pytest.raises(ValueError, match=r"ip\.nonsense"):
-        _core.open_text([], "fields", fields=["ip.src", "ip.nonsense"])
+        _core.read_text([], "fields", fields=["ip.src", "ip.nonsense"])

@@ -40,7 +40,7 @@ impl Decoded {
 }
 
 /// Keeps only frames that it says yes to: a capture filter over a file.
-pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send>;
+pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send + Sync>;
 
 /// A running source and decoder.
 pub struct Pipeline {

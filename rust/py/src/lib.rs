@@ -2,7 +2,7 @@
 
 mod files;
 mod live;
-mod read;
+mod show;
 
 use pyo3::prelude::*;
 
@@ -12,6 +12,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     files::register(module)?;
     live::register(module)?;
-    read::register(module)?;
+    show::register(module)?;
     Ok(())
 }

@@ -1,0 +1,187 @@
+//! Frames as text: what `read` and `capture` print.
+
+use crate::files::{frame_filter, input, source_error};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use sniffkit_core::decode::decode;
+use sniffkit_core::frame::{FrameBatch, FrameMeta};
+use sniffkit_core::packet::Packet;
+use sniffkit_core::pipeline::FrameFilter;
+use sniffkit_core::show::{
+    FieldPrinter, LineOptions, LinePrinter, Time, ascii, canonical_line, hex, hex_and_ascii, json, network_offset, tree,
+};
+use sniffkit_core::source::{CaptureFiles, Source, SourceError};
+use std::sync::{Mutex, PoisonError};
+
+/// Adds this file's names to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<FrameText>()?;
+    module.add_function(wrap_pyfunction!(read_text, module)?)?;
+    module.add_function(wrap_pyfunction!(known_fields, module)?)?;
+    Ok(())
+}
+
+/// How frames are written.
+enum Style {
+    Line(Box<LinePrinter>),
+    Tree,
+    Json,
+    Fields(FieldPrinter),
+    Canonical,
+}
+
+/// Bytes after each frame, and whether the link header is among them.
+#[derive(Clone, Copy)]
+struct Dump {
+    write: fn(&[u8], &mut String),
+    link: bool,
+}
+
+/// The text of a run of frames at a time: iterate for `str` pieces that end with a newline.
+#[pyclass(module = "sniffkit._core")]
+pub struct FrameText {
+    /// Readers may be moved to another thread but not shared; only ever reached through `&mut self`, never locked.
+    files: Mutex<CaptureFiles>,
+    batch: FrameBatch,
+    packet: Packet,
+    style: Style,
+    dump: Option<Dump>,
+    filter: Option<FrameFilter>,
+    left: u64,
+}
+
+impl FrameText {
+    fn next_text(&mut self) -> Result<Option<String>, SourceError> {
+        if self.left == 0
+            || !self.files.get_mut().unwrap_or_else(PoisonError::into_inner).next_batch(&mut self.batch)?
+        {
+            return Ok(None);
+        }
+        let mut out = String::with_capacity(self.batch.frames.len() * 128);
+        let Self { batch, packet, style, dump, filter, left, .. } = self;
+        for meta in &batch.frames {
+            if *left == 0 {
+                break;
+            }
+            let frame = batch.bytes(meta);
+            let link_type = batch.interfaces[meta.interface as usize].link_type;
+            if filter.as_mut().is_some_and(|keep| !keep(frame, meta.frame_len, link_type)) {
+                continue;
+            }
+            *left -= 1;
+            decode(frame, meta.frame_len, link_type, packet);
+            style.write(meta, frame, packet, &mut out);
+            if let Some(dump) = dump {
+                let start = if dump.link { 0 } else { network_offset(packet) };
+                (dump.write)(frame.get(start..).unwrap_or(&[]), &mut out);
+            }
+            if !out.ends_with('\n') {
+                out.push('\n');
+            }
+        }
+        Ok(Some(out))
+    }
+}
+
+impl Style {
+    fn write(&mut self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
+        match self {
+            Self::Line(printer) => printer.print(meta, frame, packet, out),
+            Self::Tree => tree(meta, frame, packet, out),
+            Self::Json => json(meta, frame, packet, out),
+            Self::Fields(printer) => {
+                printer.print(meta, frame, packet, out);
+                out.push('\n');
+            }
+            Self::Canonical => {
+                out.push_str(&canonical_line(frame, packet));
+                out.push('\n');
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl FrameText {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// The text of the next run of frames. The GIL is free meanwhile; ^C is looked at after each.
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<String>> {
+        let text = py.detach(|| self.next_text()).map_err(source_error)?;
+        py.check_signals()?;
+        Ok(text)
+    }
+
+    /// The warnings met so far, as (file, offset, text); taken, so that a second call has only newer ones.
+    fn warnings(&mut self) -> Vec<(String, u64, String)> {
+        let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
+        files.take_warnings().into_iter().map(|w| (w.input, w.offset, w.what)).collect()
+    }
+}
+
+/// Opens `inputs` to be read as text.
+///
+/// `style` is `line`, `tree`, `json`, `fields` (with the names in `fields`) or `canonical`; `link`, `absolute`, `time`
+/// (`clock`, `none`, `epoch`, `date`) and `utc_offset` (seconds) change lines; `dump` (`x`, `xx`, `X`, `XX`, `A`, `AA` as
+/// tcpdump's flags) adds bytes; `count` frames at most.
+#[pyfunction]
+#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", utc_offset=0, dump=None, fields=None, count=None, filter=None))]
+#[allow(clippy::too_many_arguments)] // one keyword argument a flag of the command
+fn read_text(
+    py: Python<'_>,
+    inputs: Vec<Bound<'_, PyAny>>,
+    style: &str,
+    link: bool,
+    absolute: bool,
+    time: &str,
+    utc_offset: i32,
+    dump: Option<&str>,
+    fields: Option<Vec<String>>,
+    count: Option<u64>,
+    filter: Option<&str>,
+) -> PyResult<FrameText> {
+    let time = match time {
+        "clock" => Time::Clock,
+        "none" => Time::None,
+        "epoch" => Time::Epoch,
+        "date" => Time::Date,
+        other => return Err(PyValueError::new_err(format!("no time format {other:?}"))),
+    };
+    let style = match style {
+        "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, utc_offset, absolute }))),
+        "tree" => Style::Tree,
+        "json" => Style::Json,
+        "canonical" => Style::Canonical,
+        "fields" => Style::Fields(
+            FieldPrinter::new(fields.unwrap_or_default())
+                .map_err(|name| PyValueError::new_err(format!("no field {name:?}")))?,
+        ),
+        other => return Err(PyValueError::new_err(format!("no style {other:?}"))),
+    };
+    let dump = match dump {
+        None => None,
+        Some("x") => Some(Dump { write: hex, link: false }),
+        Some("xx") => Some(Dump { write: hex, link: true }),
+        Some("X") => Some(Dump { write: hex_and_ascii, link: false }),
+        Some("XX") => Some(Dump { write: hex_and_ascii, link: true }),
+        Some("A") => Some(Dump { write: ascii, link: false }),
+        Some("AA") => Some(Dump { write: ascii, link: true }),
+        Some(other) => return Err(PyValueError::new_err(format!("no dump {other:?}"))),
+    };
+    let filter = filter.map(frame_filter).transpose()?;
+    let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
+    let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
+    let (batch, packet) = (FrameBatch::default(), Packet::default());
+    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, left: count.unwrap_or(u64::MAX) })
+}
+
+/// Every name that `style="fields"` takes, sorted.
+#[pyfunction]
+fn known_fields() -> Vec<&'static str> {
+    let mut names: Vec<_> = sniffkit_core::show::known_fields().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
