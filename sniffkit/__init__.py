@@ -14,6 +14,9 @@ __version__ = "0.1.0"
 _LAZY: dict[str, str] = {
     "open": "sniffkit.api",
     "Capture": "sniffkit.api",
+    "capture": "sniffkit.capturing",
+    "LiveCapture": "sniffkit.capturing",
+    "lab": "sniffkit.lab",
     "Table": "sniffkit.tables",
     "SniffkitError": "sniffkit.errors",
     "CaptureFileError": "sniffkit.errors",

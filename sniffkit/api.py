@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob as globbing
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError
@@ -59,7 +59,7 @@ class Capture:
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, list(self.inputs), wanted)
+            return _core.open_table(name, list(self.inputs), wanted, filter)
 
         return Table(name, start)
 
@@ -70,6 +70,18 @@ class Capture:
     def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
         return self._table("packets", columns, filter)
+
+    def scapy(self) -> Iterator[Any]:
+        """The frames as scapy packets, one after another. Imports scapy on first use."""
+        from sniffkit.handover import scapy_packets
+
+        return scapy_packets(self.inputs)
+
+    def pyshark(self, display_filter: str | None = None, **options: Any) -> Any:
+        """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode."""
+        from sniffkit.handover import pyshark_capture
+
+        return pyshark_capture(self.inputs, display_filter, **options)
 
     def __repr__(self) -> str:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])

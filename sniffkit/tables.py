@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.errors import CaptureFileError, CaptureWarning, MissingToolError, SniffkitError
+from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, MissingToolError, SniffkitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,8 @@ class Table:
             return self._start()
         except OSError as error:
             raise CaptureFileError(str(error)) from None
+        except ValueError as error:
+            raise FilterError(str(error)) from None
         except KeyError as error:
             raise SniffkitError(f"{self.name}: {error.args[0]}") from None
 

@@ -13,7 +13,14 @@ from sniffkit import __version__
 from sniffkit.errors import SniffkitError
 
 # command -> (module, attribute, one-line help). The help stands here so that `sniffkit --help` imports no command.
-COMMANDS: dict[str, tuple[str, str, str]] = {}
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "interfaces": ("sniffkit.cli.interfaces", "interfaces", "Interfaces of one or all namespaces."),
+    "capture": ("sniffkit.cli.capture", "capture", "Capture live on interfaces in any namespace."),
+    "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
+    "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
+    "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
+}
 
 
 class LazyGroup(click.Group):

@@ -1,0 +1,177 @@
+"""Live capture: `sk.capture("ns1/veth1", "ns2/veth2", write="x.pcapng")`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from sniffkit.api import Capture
+from sniffkit.api import open as open_capture
+from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError
+from sniffkit.tables import Table
+
+
+@dataclass(frozen=True)
+class PointStats:
+    """Counters of one capture point; `captured + dropped + rejected == received` once it has ended.
+
+    received: frames that the kernel's filter let through, those it then dropped included; dropped: frames that found
+    the ring full; rejected: let through by the kernel but not by the exact filter, the direction or loopback's rule.
+    """
+
+    name: str
+    captured: int
+    received: int
+    dropped: int
+    rejected: int
+
+
+def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
+    """`NS/IF` or `IF` as (namespace, interface). A namespace given as a path keeps its slashes."""
+    if "/" in text:
+        namespace, _, interface = text.rpartition("/")
+        return namespace, interface
+    return netns, text
+
+
+def start(points: Sequence[tuple[str | None, str]], options: Any) -> Any:
+    """Start a `_core.LiveSession`, with its errors as sniffkit's own."""
+    from sniffkit import _core
+
+    try:
+        return _core.LiveSession(list(points), options)
+    except PermissionError as error:
+        raise PrivilegeError(str(error)) from None
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+    except OSError as error:
+        raise CaptureError(str(error)) from None
+
+
+class LiveCapture:
+    """A running capture. It is live from the moment it exists; leaving the `with` block stops it.
+
+    After the end, `flows()` and `packets()` give the tables of what was captured.
+    """
+
+    def __init__(self, session: Any, path: str, temporary: bool) -> None:
+        self._session = session
+        self._temporary = temporary
+        self.path = path
+        self.ready = True
+
+    @property
+    def frames(self) -> int:
+        """Frames captured so far."""
+        return int(self._session.frames)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the capture ends by itself (count, duration, interfaces gone); `True` when it has ended."""
+        return bool(self._session.wait(seconds))
+
+    def wait_for(self, frames: int, seconds: float = 10.0) -> bool:
+        """Wait until at least so many frames are there; `False` if they are not after `seconds`."""
+        until = time.monotonic() + seconds
+        while self.frames < frames:
+            if time.monotonic() > until or self._session.wait(0.01):
+                return self.frames >= frames
+        return True
+
+    def stop(self) -> None:
+        """End the capture: nothing more is let in, what the rings hold is kept. Raises CaptureError if writing failed."""
+        if not self.ready:
+            return
+        self.ready = False
+        self._session.stop()
+        self._session.wait()
+        if self._session.error:
+            raise CaptureError(self._session.error)
+
+    @property
+    def stats(self) -> list[PointStats]:
+        """Counters per capture point; stops the capture first."""
+        self.stop()
+        return [PointStats(name, *counters) for name, counters in zip(self._session.names, self._session.stats(), strict=True)]
+
+    @property
+    def capture(self) -> Capture:
+        """What was captured, as `sk.open` gives it; stops the capture first."""
+        self.stop()
+        return open_capture(self.path)
+
+    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """The flow table of what was captured."""
+        return self.capture.flows(columns, filter)
+
+    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """The packet table of what was captured."""
+        return self.capture.packets(columns, filter)
+
+    def __enter__(self) -> LiveCapture:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def __del__(self) -> None:
+        if getattr(self, "_temporary", False):
+            self._session.stop()
+            self._session.wait()
+            os.unlink(self.path)
+
+    def __repr__(self) -> str:
+        state = "live" if self.ready else "ended"
+        return f"<sniffkit {state} capture on {', '.join(self._session.names)}: {self.frames} frames>"
+
+
+def capture(
+    *points: str,
+    netns: str | None = None,
+    write: str | os.PathLike[str] | None = None,
+    flows: str | os.PathLike[str] | None = None,
+    filter: str | None = None,
+    count: int | None = None,
+    duration: float | None = None,
+    snap_len: int | None = None,
+    buffer_kib: int | None = None,
+    promiscuous: bool = True,
+    direction: str = "inout",
+    comment: str | None = None,
+) -> LiveCapture:
+    """Capture on one or many interfaces in one or many namespaces; live when this returns.
+
+    points: `NS/IF` or `IF` (then in `netns`, or where the process is); a namespace is an `ip netns` name, path or PID.
+    write: pcapng, or pcap by its suffix; without it a temporary file that goes with the object.
+    flows: Parquet file for the flow table, kept while capturing. duration in seconds, buffer_kib per interface.
+    Raises CaptureError, FilterError or PrivilegeError before anything is captured.
+    """
+    from sniffkit import _core
+
+    if not points:
+        raise SniffkitError("no interface to capture on")
+    options = _core.LiveOptions()
+    temporary = write is None
+    if write is None:
+        handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
+        os.close(handle)
+    else:
+        path = os.fspath(write)
+    options.write = path
+    options.format = "pcap" if path.endswith(".pcap") else "pcapng"
+    options.flows = None if flows is None else os.fspath(flows)
+    options.filter, options.count, options.duration = filter, count, duration
+    options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
+    options.buffer = None if buffer_kib is None else buffer_kib * 1024
+    options.comments = [comment] if comment else []
+    try:
+        session = start([point(text, netns) for text in points], options)
+    except SniffkitError:
+        if temporary:
+            os.unlink(path)
+        raise
+    return LiveCapture(session, path, temporary)

@@ -1,0 +1,218 @@
+"""`sniffkit capture`: capture live on interfaces in any namespace."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sniffkit.errors import CaptureError, SniffkitError
+
+
+@click.command()
+@click.argument("expression", nargs=-1, metavar="[FILTER]")
+@click.option("--netns", metavar="NS", help="Namespace of the interfaces without one: ip netns name, path or PID.")
+@click.option("-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="Where to capture; repeatable; any.")
+@click.option("--lab", metavar="FILE", help="Interfaces are NODE/IF of this lab; -i all takes every one.")
+@click.option("-w", "write", metavar="FILE", help="Write pcapng (.pcap: pcap) and print nothing; - is stdout.")
+@click.option("--print", "print_lines", is_flag=True, help="Print a line a frame also with -w.")
+@click.option("--no-save", is_flag=True, help="Only print; save nothing.")
+@click.option("--dir", "directory", metavar="DIR", help="Where captures are saved ($SNIFFKIT_CAPTURES, captures/).")
+@click.option("--flows", metavar="FILE", help="Keep the flow table while capturing: .parquet .csv .jsonl .arrow.")
+@click.option("-c", "count", type=click.IntRange(min=1), help="End after so many frames.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("-s", "snap_len", type=click.IntRange(0, 262144), help="Bytes to keep of each frame (0: all).")
+@click.option("-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768).")
+@click.option("-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction.")
+@click.option("-p", "no_promiscuous", is_flag=True, help="No promiscuous mode.")
+@click.option("-C", "megabytes", type=click.IntRange(min=1), metavar="MB", help="Next file after so many million bytes.")
+@click.option("-G", "seconds", type=click.IntRange(min=1), metavar="S", help="Next file after so many seconds.")
+@click.option("-W", "files", type=click.IntRange(min=1), metavar="N", help="So many files: a ring with -C, the end with -G.")
+@click.option("-n", "numeric", is_flag=True, help="No names for addresses; always so, kept for tcpdump's users.")
+@click.option("-e", "link", is_flag=True, help="Print the link header of each frame.")
+@click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
+@click.option("-X", "upper_x", count=True, help="Dump in hexadecimal and ASCII.")
+@click.option("-A", "ascii", count=True, help="Dump as ASCII.")
+@click.option("-Z", "user", metavar="USER", help="Go on as this user once the sockets are open.")
+@click.pass_context
+def capture(ctx: click.Context, expression: tuple[str, ...], **options: Any) -> None:
+    """Capture on interfaces in any network namespace, with tcpdump's filters and flags.
+
+    Prints a line a frame and saves pcapng and flow table under captures/; with -w it writes that file and prints only
+    with --print. ^C ends it: what the kernel holds by then is still written.
+
+    \b
+    Examples:
+      sniffkit capture --netns ns1 -i veth1
+      sniffkit capture -i ns1/veth1 -i ns2/veth2 -w both.pcapng --flows both.parquet 'tcp port 80'
+      sniffkit capture --netns ns1 -i veth1 -w - | wireshark -k -i -
+      sniffkit capture -i any -c 10 --no-save
+    """
+    ctx.exit(run(" ".join(expression), options))
+
+
+def run(expression: str, options: dict[str, Any]) -> int:
+    """Start, wait, report; the exit code."""
+    from sniffkit import _core
+    from sniffkit.capturing import point, start
+    from sniffkit.cli.read import dump_flag, utc_offset
+
+    points = [point(text, options["netns"]) for text in options["interface"]]
+    if not points:
+        raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
+    if len(set(points)) != len(points):
+        raise SniffkitError("the same interface is given twice")
+    write, flows = outputs(points, options)
+    table = flows if flows is None or flows.endswith(".parquet") else f"{flows}.parquet"
+    live = _core.LiveOptions()
+    live.filter = expression or None
+    live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
+    live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
+    live.promiscuous = not options["no_promiscuous"]
+    live.direction = options["direction"]
+    live.write = write
+    live.format = "pcap" if write and ".pcap" in write and not write.endswith(".pcapng") else "pcapng"
+    live.max_bytes = None if options["megabytes"] is None else options["megabytes"] * 1_000_000
+    live.max_seconds, live.max_files = options["seconds"], options["files"]
+    live.flows = table
+    live.print = options["print_lines"] or options["write"] is None
+    live.link = options["link"]
+    live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
+    live.utc_offset = utc_offset()
+    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    live.drop_to = account(options["user"])
+    if write == "-" and live.print:
+        raise SniffkitError("-w - and --print would share standard output")
+    # SIGTERM ends a capture as ^C does: what is in the rings is still written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        session = start(points, live)
+    except SniffkitError:
+        forget(table)
+        raise
+    return attend(session, write, flows, table)
+
+
+def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The capture file and the flow table to write. Checks before anything starts that they can be."""
+    from sniffkit.options import captures_dir, new_capture_path
+    from sniffkit.sinks import Output
+
+    write, flows = options["write"], options["flows"]
+    rotates = options["megabytes"] or options["seconds"]
+    if rotates and write is None:
+        raise SniffkitError("-C and -G need -w FILE")
+    if options["no_save"] and write is not None:
+        raise SniffkitError("--no-save and -w contradict each other")
+    if write is None and not options["no_save"]:
+        directory = captures_dir(options["directory"])
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SniffkitError(f"{directory}: {error.strerror}") from None
+        path = new_capture_path(directory, points)
+        write = str(path)
+        flows = flows or str(path.with_suffix("")) + ".flows.parquet"
+    for path_text in (write, flows):
+        parent = Path(path_text).parent if path_text and path_text != "-" else None
+        if parent is not None and not parent.is_dir():
+            raise SniffkitError(f"{path_text}: there is no directory {parent}")
+    if flows is not None:
+        if flows == "-":
+            raise SniffkitError("--flows needs a file")
+        Output(flows, False, False)
+    return write, flows
+
+
+def account(user: str | None) -> tuple[int, int] | None:
+    """User and group id of `-Z USER`."""
+    if user is None:
+        return None
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise SniffkitError(f"-Z: no user {user!r}") from None
+    return entry.pw_uid, entry.pw_gid
+
+
+def forget(table: str | None) -> None:
+    """Removes what a capture that did not start left of its flow table."""
+    if table is not None and os.path.exists(f"{table}.part"):
+        os.unlink(f"{table}.part")
+
+
+def attend(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
+    """Wait for the end of a live session, ^C included, then say what became of it."""
+    interrupted = False
+    print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
+    while True:
+        try:
+            session.wait()
+            break
+        except KeyboardInterrupt:
+            # The first ^C ends the capture; what the kernel holds by then is still written, so wait on.
+            interrupted = True
+            session.stop()
+    if interrupted:
+        print(file=sys.stderr)
+    report(session, write, flows)
+    if flows is not None and table is not None and flows != table:
+        convert(table, flows)
+    for text in session.lost:
+        print(f"sniffkit: {text}; what came before is kept", file=sys.stderr)
+    if session.error:
+        raise incomplete(session.error)
+    return 1 if session.lost else 0
+
+
+def incomplete(text: str) -> CaptureError:
+    """An error after which something is kept: exit code 1."""
+    error = CaptureError(f"{text}; what was written before is kept")
+    error.exit_code = 1
+    return error
+
+
+def report(session: Any, write: str | None, flows: str | None) -> None:
+    """tcpdump's three lines, per interface and in all, and where things are."""
+    stats = session.stats()
+    if len(stats) > 1:
+        for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
+            print(f"{name}: {lines(captured, received - rejected, dropped, ', ')}", file=sys.stderr)
+    received = sum(one[1] - one[3] for one in stats)
+    dropped = sum(one[2] for one in stats)
+    print(lines(session.frames, received, dropped, "\n"), file=sys.stderr)
+    if write is not None and write != "-":
+        print(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""), file=sys.stderr)
+
+
+def lines(captured: int, received: int, dropped: int, joint: str) -> str:
+    """The three counters in tcpdump's words."""
+    noun = "packet" if captured == 1 else "packets"
+    parts = [f"{captured} {noun} captured"]
+    parts.append(f"{received} {'packet' if received == 1 else 'packets'} received by filter")
+    parts.append(f"{dropped} {'packet' if dropped == 1 else 'packets'} dropped by kernel")
+    return joint.join(parts)
+
+
+def convert(table: str, flows: str) -> None:
+    """The Parquet flow table in the format that was asked for."""
+    import importlib
+
+    import pyarrow.parquet
+
+    from sniffkit.sinks import SINKS
+
+    module = importlib.import_module(SINKS[os.path.splitext(flows)[1]])
+    try:
+        with open(flows, "wb") as file:
+            module.write(pyarrow.parquet.read_table(table), file)
+    except OSError as error:
+        raise SniffkitError(f"{flows}: {error.strerror or error}") from None
+    os.unlink(table)
