@@ -121,7 +121,9 @@ def test_clean_files_agree_with_tshark(corpus: Path, lines: dict[str, dict[int, 
     wrong = {name: found for name, answer in references.items() if (found := differences(answer, lines[name]))}
     frames = sum(answer["packet_count"] for answer in references.values())
     share = 1 - len(wrong) / len(references)
-    print(f"\n{len(references) - len(wrong)} of {len(references)} files ({share:.2%}), {frames} frames, agree with tshark")
+    print(
+        f"\n{len(references) - len(wrong)} of {len(references)} files ({share:.2%}), {frames} frames, agree with tshark"
+    )
     for name, reason in EXCEPTIONS.items():
         print(f"  except {name}: {reason}")
     unexplained = {name: found[:3] for name, found in wrong.items() if name not in EXCEPTIONS}
@@ -140,7 +142,9 @@ def test_unclean_files_give_the_rows_before_the_damage(corpus: Path, lines: dict
 def test_the_cut_is_where_it_should_be() -> None:
     eth, ip = "eth:a>b:0x0800", "ip4:1.2.3.4>5.6.7.8:17"
     assert cut("eth:ethertype:ip:udp:sflow:eth", f"{eth}|{ip}|udp:1>6343:9|{eth}") == f"{eth}|{ip}|udp:1>6343:9"
-    assert cut("eth:ethertype:mpls:ip:icmp:ip:udp", f"{eth}|mpls:1|mpls:2|{ip}|icmp:3/3|(|{ip}|udp:1>2:3").endswith("2:3")
+    assert cut("eth:ethertype:mpls:ip:icmp:ip:udp", f"{eth}|mpls:1|mpls:2|{ip}|icmp:3/3|(|{ip}|udp:1>2:3").endswith(
+        "2:3"
+    )
     assert not same("a|b|c", "a|b", malformed=False)
     assert same("a|b|c", "a|b", malformed=True)
     assert not same("a|b|c", "a|x|c", malformed=True)

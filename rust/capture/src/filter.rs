@@ -39,7 +39,8 @@ fn libpcap() -> Result<&'static Libpcap, CaptureError> {
             // valid; the signatures are those of pcap.h, stable since libpcap 0.8.
             unsafe {
                 let handle = libc::dlopen(c"libpcap.so.0.8".as_ptr(), libc::RTLD_NOW);
-                let handle = if handle.is_null() { libc::dlopen(c"libpcap.so.1".as_ptr(), libc::RTLD_NOW) } else { handle };
+                let handle =
+                    if handle.is_null() { libc::dlopen(c"libpcap.so.1".as_ptr(), libc::RTLD_NOW) } else { handle };
                 if handle.is_null() {
                     return None;
                 }
@@ -141,8 +142,24 @@ fn words(expression: &str) -> Vec<(usize, usize)> {
 /// `true` if something can follow this beginning so that the whole compiles.
 fn viable(prefix: &str, link_type: u32, snap_len: u32) -> Result<bool, CaptureError> {
     const ENDS: &[&str] = &[
-        "", " 80", " 1.2.3.4", " tcp", " host 1.2.3.4", " port 80", " 10.0.0.0/8", " 00:00:00:00:00:01", " 1-2", " = 1",
-        "= 1", " 0] = 1", "] = 1", " mask 255.0.0.0", " proto 6", " 0 = 1", "& 1 = 1", "| tcp",
+        "",
+        " 80",
+        " 1.2.3.4",
+        " tcp",
+        " host 1.2.3.4",
+        " port 80",
+        " 10.0.0.0/8",
+        " 00:00:00:00:00:01",
+        " 1-2",
+        " = 1",
+        "= 1",
+        " 0] = 1",
+        "] = 1",
+        " mask 255.0.0.0",
+        " proto 6",
+        " 0 = 1",
+        "& 1 = 1",
+        "| tcp",
     ];
     let open = prefix.matches('(').count().saturating_sub(prefix.matches(')').count());
     for end in ENDS {

@@ -94,9 +94,12 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
     let (link_type, cooked) = match family {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => (LinkType::ETHERNET, false),
         // tun, ipip, 6in4, GRE over IP, "void": the frame is the IP packet
-        libc::ARPHRD_NONE | libc::ARPHRD_TUNNEL | libc::ARPHRD_TUNNEL6 | libc::ARPHRD_SIT | libc::ARPHRD_IPGRE | 0xffff => {
-            (LinkType::RAW, false)
-        }
+        libc::ARPHRD_NONE
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_IPGRE
+        | 0xffff => (LinkType::RAW, false),
         824 => (LinkType::NETLINK, false),
         _ => (LinkType::LINUX_SLL2, true),
     };

@@ -51,7 +51,8 @@ impl Netns {
         };
         let missing = || {
             let known = names();
-            let known = if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(" ")) };
+            let known =
+                if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(" ")) };
             CaptureError::NoNamespace(format!("no network namespace {name:?}; {known}"))
         };
         let file = File::open(&path).map_err(|error| match error.kind() {

@@ -116,7 +116,13 @@ impl Ring {
         let socket = socket(interface.cooked)?;
         // Nothing may come in before the real filter is there: what does not match would be captured.
         attach(&socket, &[ret(0)])?;
-        set(&socket, libc::SOL_PACKET, libc::PACKET_VERSION, &libc::tpacket_versions::TPACKET_V3, "choosing TPACKET_V3")?;
+        set(
+            &socket,
+            libc::SOL_PACKET,
+            libc::PACKET_VERSION,
+            &libc::tpacket_versions::TPACKET_V3,
+            "choosing TPACKET_V3",
+        )?;
         let mut blocks = options.buffer.div_ceil(BLOCK).max(2);
         loop {
             let request = libc::tpacket_req3 {

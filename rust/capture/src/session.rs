@@ -161,7 +161,8 @@ fn open_point(spec: &PointSpec, options: &SessionOptions) -> Result<(Point, Inte
         let probe = crate::ring::socket(false)?;
         let found = interface::find(&probe, &spec.interface, &place)?;
         let snap = options.ring.snap_len;
-        let program = options.filter.as_deref().map(|text| filter::compile(text, found.link_type.0, snap)).transpose()?;
+        let program =
+            options.filter.as_deref().map(|text| filter::compile(text, found.link_type.0, snap)).transpose()?;
         let ring = Ring::open(found, &options.ring, program.as_ref())?;
         Ok::<_, CaptureError>((ring, program))
     });

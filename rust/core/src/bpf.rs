@@ -119,7 +119,11 @@ impl Program {
                 }
                 6 => return if i.code & 0x18 == 0x10 { a } else { k },
                 _ => {
-                    if i.code & 0xf8 == 0x80 { a = x } else { x = a }
+                    if i.code & 0xf8 == 0x80 {
+                        a = x
+                    } else {
+                        x = a
+                    }
                 }
             }
         }

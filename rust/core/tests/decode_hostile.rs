@@ -108,3 +108,23 @@ fn endless_nesting_ends() {
     assert_eq!(packet.malformed.as_ref().map(ToString::to_string).as_deref(), Some("vlan@522: too many layers"));
     assert_eq!(packet.vlans(), [1; 8]);
 }
+
+/// The link types of the fuzz target's first byte, as in `fuzz/fuzz_targets/decode.rs`.
+const FUZZ_LINK_TYPES: [u32; 16] = [1, 0, 9, 12, 14, 50, 51, 100, 101, 104, 108, 113, 228, 229, 253, 276];
+
+/// Every seed of the fuzz target is a whole frame, and each of its prefixes is survived.
+#[test]
+fn every_prefix_of_every_seed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/decode");
+    let (mut packet, mut seeds) = (Packet::default(), 0);
+    for entry in std::fs::read_dir(folder).expect("the kept corpus is there") {
+        let seed = std::fs::read(entry.expect("readable").path()).expect("readable");
+        let [which, _, frame @ ..] = seed.as_slice() else { continue };
+        let link_type = LinkType(FUZZ_LINK_TYPES[usize::from(which % 16)]);
+        for len in 0..=frame.len() {
+            check(&frame[..len], frame.len() as u32, link_type, &mut packet);
+        }
+        seeds += 1;
+    }
+    assert!(seeds >= 30, "scripts/decode_seeds.py makes them");
+}

@@ -1,5 +1,6 @@
 //! Tables of capture files.
 
+use crate::live::capture_error;
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::SchemaRef;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
@@ -7,7 +8,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
-use crate::live::capture_error;
 use sniffkit_capture::filter::compile;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;

@@ -77,7 +77,11 @@ pub fn dump(flag: Option<&str>) -> PyResult<Dump> {
 fn write_options(options: &LiveOptions) -> WriteOptions {
     let offset = options.utc_offset;
     WriteOptions {
-        format: if options.format.as_deref() == Some("pcap") { Format::Pcap(Resolution::Nanos) } else { Format::Pcapng },
+        format: if options.format.as_deref() == Some("pcap") {
+            Format::Pcap(Resolution::Nanos)
+        } else {
+            Format::Pcapng
+        },
         rotation: Rotation {
             max_bytes: options.max_bytes,
             max_seconds: options.max_seconds,

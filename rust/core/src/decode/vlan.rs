@@ -29,12 +29,13 @@ const LAYOUT_FIELDS: &[Field] = &[
 ];
 
 /// Its fields.
-pub static SERVICE: Layout = layout("IEEE 802.1ad", "IEEE Std 802.1Q, 9.6", SERVICE_FIELDS).with(TYPE_OR_LENGTH, type_or_length);
+pub static SERVICE: Layout = layout("IEEE 802.1ad", "IEEE Std 802.1Q, 9.6", SERVICE_FIELDS);
 
 const SERVICE_FIELDS: &[Field] = &[
     field(Kind::Uint, "ieee8021ad.priority", "Priority", 0, 2).mask(0xe000),
     field(Kind::Flag, "ieee8021ad.dei", "DEI", 0, 2).mask(0x1000),
     field(Kind::Uint, "ieee8021ad.id", "ID", 0, 2).mask(0x0fff),
+    field(Kind::Hex, "ieee8021ad.etype", "Type", 2, 2),
 ];
 
 const TYPE_OR_LENGTH: &[Field] =

@@ -74,7 +74,6 @@ pub fn arp(place: &Place<'_>, out: &mut String) {
     let ip = |at| bytes.ipv4(at).map_or_else(|| "?".to_owned(), |ip| ip.to_string());
     let mac = |at| bytes.mac(at).unwrap_or_else(|| "?".to_owned());
     let target_ip = target_mac + hardware;
-    out.push_str("ARP, ");
     let _ = match bytes.be16(6) {
         _ if hardware != 6 || protocol != 4 => write!(out, "hardware length {hardware}, protocol length {protocol}"),
         Some(1) => {
@@ -356,7 +355,14 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
             write!(out, "frag ({}|{}) ", word & 0xfff8, place.wire.saturating_sub(8))
         }
         // Only in front of others, or told by them.
-        Proto::Null | Proto::Raw | Proto::Sll | Proto::Sll2 | Proto::Ppp | Proto::PppHdlc | Proto::Chdlc => Ok(()),
+        Proto::Netlink
+        | Proto::Null
+        | Proto::Raw
+        | Proto::Sll
+        | Proto::Sll2
+        | Proto::Ppp
+        | Proto::PppHdlc
+        | Proto::Chdlc => Ok(()),
         Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 => Ok(()),
         named => write!(out, "{}, length {}", named.name(), place.wire),
     };

@@ -185,7 +185,10 @@ impl LinePrinter {
                 out.push_str(if place.next == Some(Proto::Ip) { "ip: " } else { "ip6: " });
             }
             Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
-            Proto::Arp => control::arp(place, out),
+            Proto::Arp => {
+                out.push_str(if self.options.link { "" } else { "ARP, " });
+                control::arp(place, out);
+            }
             Proto::Tcp => self.tcp(place, out),
             Proto::Udp => {
                 ports(place, out);

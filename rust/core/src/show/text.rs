@@ -41,15 +41,16 @@ impl TextPrinter {
     /// Appends the text of one frame, newline included.
     pub fn print(&mut self, batch: &FrameBatch, meta: &FrameMeta, packet: &Packet, out: &mut String) {
         let frame = batch.bytes(meta);
-        if batch.interfaces.len() > 1 {
-            if let Some(info) = batch.interfaces.get(meta.interface as usize) {
-                if let Some(netns) = &info.netns {
-                    out.push_str(netns);
-                    out.push('/');
-                }
-                out.push_str(info.name.as_deref().unwrap_or("?"));
-                out.push(' ');
+        if batch.interfaces.len() > 1
+            && let Some(info) = batch.interfaces.get(meta.interface as usize)
+            && let Some(name) = &info.name
+        {
+            if let Some(netns) = &info.netns {
+                out.push_str(netns);
+                out.push('/');
             }
+            out.push_str(name);
+            out.push(' ');
         }
         self.line.print(meta, frame, packet, out);
         let network = network_offset(packet);
