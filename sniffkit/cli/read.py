@@ -64,9 +64,19 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
     return 0
 
 
-@click.command()
+class ReadCommand(click.Command):
+    """`-e` is tcpdump's flag, but tshark's `-e NAME` behind `-T fields`: the fingers of both are right."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        joined = " ".join(args)
+        if "-T fields" in joined or "-Tfields" in joined:
+            args = ["-E" if one == "-e" else one for one in args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=ReadCommand)
 @click.argument("arguments", nargs=-1, metavar="FILE… [FILTER]")
-@click.option("-e", "link", is_flag=True, help="Print the link header of each frame.  (with -T fields: a field, below)")
+@click.option("-e", "link", is_flag=True, help="Print the link header; with -T fields: -e NAME, a field.")
 @click.option("-n", "numeric", is_flag=True, help="No names for addresses; always so, kept for tcpdump's users.")
 @click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
 @click.option("-X", "upper_x", count=True, help="Dump in hexadecimal and ASCII; -XX with the link header.")

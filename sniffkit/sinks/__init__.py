@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,20 +68,36 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
         from sniffkit.query import select
 
         data = select(data, columns, **query)
-    rows = int(data.num_rows)
+    put(data, out)
+    return int(data.num_rows)
+
+
+def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) -> None:
+    """Write a few rows that were not made by the core (interfaces, checks) to `out`, columns in this order."""
+    import pyarrow as pa
+
+    arrays = {}
+    for name in columns:
+        array = pa.array([row[name] for row in rows])
+        # A column without any value still is text, not "null", to whoever reads the file.
+        arrays[name] = array.cast(pa.string()) if pa.types.is_null(array.type) else array
+    put(pa.table(arrays), out)
+
+
+def put(data: Any, out: Output) -> None:
+    """Write `data` (pyarrow.Table) to `out` in its format."""
     if out.is_screen:
         from sniffkit.sinks import screen
 
         screen.write(data)
-        return rows
+        return
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":
         module.write(data, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-        return rows
+        return
     try:
         with open(out.path, "wb") as file:
             module.write(data, file)
     except OSError as error:
         raise SniffkitError(f"{out.path}: {error.strerror or error}") from None
-    return rows

@@ -1,0 +1,199 @@
+"""The kernel's interfaces and namespaces, read through netlink. Nothing is cached: names mean what they mean now."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sniffkit.errors import PrivilegeError, SniffkitError
+
+NETNS_DIR = Path("/run/netns")
+
+T = TypeVar("T")
+
+
+def namespaces() -> list[str]:
+    """The names that `ip netns` knows, sorted."""
+    try:
+        return sorted(entry.name for entry in NETNS_DIR.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def namespace_path(name: str) -> Path:
+    """The file of a namespace given by `ip netns` name, path or PID. Raises SniffkitError naming those that are."""
+    path = NETNS_DIR / name
+    if "/" in name:
+        path = Path(name)
+    elif not path.exists() and re.fullmatch(r"[0-9]+", name):
+        path = Path(f"/proc/{name}/ns/net")
+    if not path.exists():
+        known = " ".join(namespaces()) or "none"
+        raise SniffkitError(f"no network namespace {name!r}; there are: {known}")
+    return path
+
+
+def run_in(name: str | None, task: Callable[[], T]) -> T:
+    """Run `task` inside a namespace, on a thread of its own that ends with it: no other thread ever moves."""
+    if name is None:
+        return task()
+    path = namespace_path(name)
+    box: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            enter(path)
+            box["value"] = task()
+        except BaseException as error:  # handed to the caller's thread
+            box["error"] = error
+
+    thread = threading.Thread(target=work, name=f"netns-{name}")
+    thread.start()
+    thread.join()
+    if "error" in box:
+        raise box["error"]
+    value: T = box["value"]
+    return value
+
+
+def enter(path: Path) -> None:
+    """Move this thread into a namespace: setns(2)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newnet = 0x40000000
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(fd, clone_newnet) != 0:
+            code = ctypes.get_errno()
+            if code in (1, 13):
+                raise PrivilegeError(f"entering {path}: not permitted: CAP_SYS_ADMIN is missing; run it with sudo")
+            raise SniffkitError(f"{path}: {os.strerror(code)}")
+    finally:
+        os.close(fd)
+
+
+@dataclass
+class Interface:
+    """One interface of one namespace. `peer` is `NS/IF` of a veth's other end where it can be found."""
+
+    netns: str | None
+    name: str
+    index: int
+    kind: str
+    state: str
+    mac: str | None
+    mtu: int
+    addresses: list[str] = field(default_factory=list)
+    peer: str | None = None
+    master: str | None = None
+    vlan_id: int | None = None
+    vni: int | None = None
+    link: int | None = None
+    link_netnsid: int | None = None
+    peer_inode: int | None = None
+
+
+def links(netns: str | None) -> list[Interface]:
+    """Every interface of one namespace (None: where this process is), without peers in other namespaces."""
+
+    def read() -> tuple[list[Any], list[Any], dict[int, int]]:
+        from pyroute2 import IPRoute
+
+        with IPRoute() as ip:
+            return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(ip)
+
+    raw, addresses, ids = run_in(netns, read)
+    names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in raw}
+    out = []
+    for one in raw:
+        info = one.get_attr("IFLA_LINKINFO")
+        kind = info.get_attr("IFLA_INFO_KIND") if info else None
+        data = info.get_attr("IFLA_INFO_DATA") if info else None
+        loopback = one["ifi_type"] == 772
+        interface = Interface(
+            netns=netns,
+            name=names[one["index"]],
+            index=one["index"],
+            kind=kind or ("loopback" if loopback else "ether"),
+            state=(one.get_attr("IFLA_OPERSTATE") or "UNKNOWN").lower(),
+            mac=one.get_attr("IFLA_ADDRESS"),
+            mtu=one.get_attr("IFLA_MTU"),
+            master=names.get(one.get_attr("IFLA_MASTER")),
+            link=one.get_attr("IFLA_LINK"),
+            link_netnsid=one.get_attr("IFLA_LINK_NETNSID"),
+        )
+        if kind == "vlan" and data:
+            interface.vlan_id = data.get_attr("IFLA_VLAN_ID")
+        if kind == "vxlan" and data:
+            interface.vni = data.get_attr("IFLA_VXLAN_ID")
+        if interface.link_netnsid is not None:
+            interface.peer_inode = ids.get(interface.link_netnsid)
+        elif kind == "veth" and interface.link in names:
+            interface.peer = names[interface.link]
+        interface.addresses = [
+            f"{entry.get_attr('IFA_LOCAL') or entry.get_attr('IFA_ADDRESS')}/{entry['prefixlen']}"
+            for entry in addresses
+            if entry["index"] == one["index"]
+        ]
+        out.append(interface)
+    return out
+
+
+def peer_namespaces(ip: Any) -> dict[int, int]:
+    """netnsid → inode, for the named namespaces that this one has given an id (RTM_GETNSID)."""
+    ids: dict[int, int] = {}
+    for name in namespaces():
+        path = NETNS_DIR / name
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            for answer in ip.get_netnsid(fd=fd):
+                number = answer.get_attr("NETNSA_NSID")
+                if number is not None and 0 <= number < 1 << 31:
+                    ids[number] = os.fstat(fd).st_ino
+        except Exception:  # an id that was never given is an error of the kernel's, not ours
+            continue
+        finally:
+            os.close(fd)
+    return ids
+
+
+def all_interfaces(netns: str | None) -> list[Interface]:
+    """The interfaces of a namespace, or of every one for "all" (the process' own first, as None), peers resolved."""
+    if netns != "all":
+        found = links(netns)
+        everywhere = found + [one for name in namespaces() if name != netns for one in links(name)]
+        if netns is not None:
+            everywhere += links(None)
+    else:
+        found = links(None) + [one for name in namespaces() for one in links(name)]
+        everywhere = found
+    resolve_peers(found, everywhere)
+    return found
+
+
+def resolve_peers(found: list[Interface], everywhere: list[Interface]) -> None:
+    """Fills `peer`: two veths are one pair if each names the other's index (and, where known, its namespace)."""
+    inodes = {name: (NETNS_DIR / name).stat().st_ino for name in namespaces()}
+    for one in found:
+        if one.kind != "veth" or one.peer is not None or one.link is None:
+            continue
+        matches = [
+            other
+            for other in everywhere
+            if other.kind == "veth" and other.index == one.link and other.link == one.index and other is not one
+            if (other.netns, other.name) != (one.netns, one.name)
+        ]
+        if one.peer_inode is not None:
+            matches = [other for other in matches if other.netns and inodes.get(other.netns) == one.peer_inode]
+        if len(matches) == 1:
+            other = matches[0]
+            one.peer = f"{other.netns}/{other.name}" if other.netns else other.name
