@@ -255,9 +255,10 @@ def build_core() -> None:
     path = f"{Path(find_cargo()).parent}:{os.environ.get('PATH', os.defpath)}"
     env = {"VIRTUAL_ENV": str(VENV), "PATH": path, "PIP_QUIET": "1"}
     locked = ["--locked"] if os.environ.get("CI") == "true" else []
+    built = key()  # before the build: a source that changes meanwhile is built again next time
     if not run([maturin, "develop", "--release", *locked], env):
         fail("the Rust core could not be built (see above)")
-    CORE_STAMP.write_text(key())
+    CORE_STAMP.write_text(built)
 
 
 # Step 4: what only some targets need

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob as globbing
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from sniffkit.errors import CaptureFileError
 from sniffkit.tables import Table
@@ -22,9 +22,8 @@ def open(source: Source | Iterable[Source]) -> Capture:
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
     Raises CaptureFileError if a file is missing or is no capture.
     """
-    many: list[Source]
     if isinstance(source, (str, os.PathLike)) or hasattr(source, "read"):
-        many = [source]
+        many = [cast(Source, source)]  # a binary file is an iterable too, but of lines
     else:
         many = list(source)
     if not many:

@@ -83,7 +83,7 @@ class LiveCapture:
         return True
 
     def stop(self) -> None:
-        """End the capture: nothing more is let in, what the rings hold is kept. Raises CaptureError if writing failed."""
+        """End the capture; what the rings hold by then is kept. Raises CaptureError if writing failed."""
         if not self.ready:
             return
         self.ready = False
@@ -96,7 +96,10 @@ class LiveCapture:
     def stats(self) -> list[PointStats]:
         """Counters per capture point; stops the capture first."""
         self.stop()
-        return [PointStats(name, *counters) for name, counters in zip(self._session.names, self._session.stats(), strict=True)]
+        return [
+            PointStats(name, *counters)
+            for name, counters in zip(self._session.names, self._session.stats(), strict=True)
+        ]
 
     @property
     def capture(self) -> Capture:
@@ -115,7 +118,9 @@ class LiveCapture:
     def __enter__(self) -> LiveCapture:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def __del__(self) -> None:

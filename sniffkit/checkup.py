@@ -71,7 +71,9 @@ def effective_capabilities() -> int:
 def privileges() -> list[dict[str, Any]]:
     """The capabilities that capturing and labs need."""
     mask = effective_capabilities()
-    remedy = "run with sudo, or: sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin+eip $(readlink -f .venv/bin/python)"
+    remedy = (
+        "run with sudo, or: sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin+eip $(readlink -f .venv/bin/python)"
+    )
     return [
         finding("privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"to {use}: {remedy}")
         for name, (bit, use) in CAPABILITIES.items()
@@ -87,7 +89,13 @@ def libraries() -> list[dict[str, Any]]:
 def tools() -> list[dict[str, Any]]:
     """The programs that some commands call."""
     return [
-        finding("tool", name, (path := shutil.which(name)) is not None, path or "no", f"for {use}: sudo apt install {package}")
+        finding(
+            "tool",
+            name,
+            (path := shutil.which(name)) is not None,
+            path or "no",
+            f"for {use}: sudo apt install {package}",
+        )
         for name, (package, use) in TOOLS.items()
     ]
 

@@ -17,7 +17,8 @@ def scapy_packets(inputs: Sequence[Source]) -> Iterator[Any]:
     from scapy.utils import PcapReader
 
     for one in inputs:
-        with PcapReader(os.fspath(one) if isinstance(one, os.PathLike) else one) as reader:
+        name: Any = os.fspath(one) if isinstance(one, os.PathLike) else one  # scapy takes file objects too
+        with PcapReader(name) as reader:
             yield from reader
 
 

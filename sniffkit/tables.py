@@ -1,4 +1,4 @@
-"""Tables: what a capture becomes. Each can be taken as pandas, polars, Arrow or Parquet, whole or as an Arrow stream."""
+"""Tables: what a capture becomes. Each can be taken as pandas, polars, Arrow or Parquet, or as an Arrow stream."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.command()
 @click.argument("expression", nargs=-1, metavar="[FILTER]")
 @click.option("--netns", metavar="NS", help="Namespace of the interfaces without one: ip netns name, path or PID.")
-@click.option("-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="Where to capture; repeatable; any.")
+@click.option(
+    "-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="Where to capture; repeatable; any."
+)
 @click.option("--lab", metavar="FILE", help="Interfaces are NODE/IF of this lab; -i all takes every one.")
 @click.option("-w", "write", metavar="FILE", help="Write pcapng (.pcap: pcap) and print nothing; - is stdout.")
 @click.option("--print", "print_lines", is_flag=True, help="Print a line a frame also with -w.")
@@ -28,11 +30,17 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), help="Bytes to keep of each frame (0: all).")
 @click.option("-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768).")
-@click.option("-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction.")
+@click.option(
+    "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."
+)
 @click.option("-p", "no_promiscuous", is_flag=True, help="No promiscuous mode.")
-@click.option("-C", "megabytes", type=click.IntRange(min=1), metavar="MB", help="Next file after so many million bytes.")
+@click.option(
+    "-C", "megabytes", type=click.IntRange(min=1), metavar="MB", help="Next file after so many million bytes."
+)
 @click.option("-G", "seconds", type=click.IntRange(min=1), metavar="S", help="Next file after so many seconds.")
-@click.option("-W", "files", type=click.IntRange(min=1), metavar="N", help="So many files: a ring with -C, the end with -G.")
+@click.option(
+    "-W", "files", type=click.IntRange(min=1), metavar="N", help="So many files: a ring with -C, the end with -G."
+)
 @click.option("-n", "numeric", is_flag=True, help="No names for addresses; always so, kept for tcpdump's users.")
 @click.option("-e", "link", is_flag=True, help="Print the link header of each frame.")
 @click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
@@ -40,7 +48,7 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.option("-A", "ascii", count=True, help="Dump as ASCII.")
 @click.option("-Z", "user", metavar="USER", help="Go on as this user once the sockets are open.")
 @click.pass_context
-def capture(ctx: click.Context, expression: tuple[str, ...], **options: Any) -> None:
+def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) -> None:
     """Capture on interfaces in any network namespace, with tcpdump's filters and flags.
 
     Prints a line a frame and saves pcapng and flow table under captures/; with -w it writes that file and prints only

@@ -11,7 +11,7 @@ import click
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
 @click.option("--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
-def doctor(ctx: click.Context, out: str | None, json: bool) -> None:
+def doctor(ctx: click.Context, /, out: str | None, json: bool) -> None:
     """Check privileges, kernel link kinds and tools; says how to get what is missing. Exit 1 if anything is.
 
     \b

@@ -15,7 +15,7 @@ COLUMNS = ("netns", "name", "kind", "state", "mac", "mtu", "addresses", "peer", 
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
 @click.option("--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
-def interfaces(ctx: click.Context, netns: str | None, out: str | None, json: bool) -> None:
+def interfaces(ctx: click.Context, /, netns: str | None, out: str | None, json: bool) -> None:
     """List interfaces: kind, state, addresses, a veth's other end with its namespace, master, VLAN id, VNI.
 
     \b

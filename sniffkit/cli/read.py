@@ -90,7 +90,7 @@ class ReadCommand(click.Command):
 @click.option("-t", "times", count=True, help="-t no time, -tt seconds since 1970, -tttt with the date.")
 @click.option("-S", "absolute", is_flag=True, help="TCP sequence numbers as they stand in the header.")
 @click.pass_context
-def read(ctx: click.Context, arguments: tuple[str, ...], **options: Any) -> None:
+def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Print captured frames as text: a line each that tcpdump's users know. Without FILE: the newest capture.
 
     \b

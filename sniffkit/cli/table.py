@@ -66,7 +66,7 @@ def command(name: str, summary: str, examples: str) -> click.Command:
     @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
     @click.option("--json", is_flag=True, help="One JSON object a line.")
     @click.pass_context
-    def table_command(ctx: click.Context, file: tuple[str, ...], **options: Any) -> None:
+    def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
         ctx.exit(run(name, file, **options))
 
     return table_command

@@ -107,7 +107,9 @@ class Lab:
     def __enter__(self) -> Lab:
         return self.up()
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.down()
 
 

@@ -1,4 +1,4 @@
-"""Tab-separated text: null is empty, times in ISO 8601, lists joined by spaces; a tab or newline in a value is escaped."""
+"""Tab-separated text: null is empty, times in ISO 8601, lists joined by spaces; tabs and newlines are escaped."""
 
 from __future__ import annotations
 

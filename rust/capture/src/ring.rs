@@ -349,8 +349,6 @@ fn sll2(address: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn offsets_are_those_of_the_kernel_structures() {
         use std::mem::offset_of;

@@ -3,23 +3,16 @@
 //! `dump_frames FILE…` writes tab-separated lines: `file NAME`, `frame NUMBER TIME WIRE_LENGTH CAPTURED_LENGTH INTERFACE
 //! DIRECTION HASH` (time in seconds with nine decimals, `-` where there is none; FNV-1a hash of the bytes),
 //! `interface INDEX LINK_TYPE SNAP_LENGTH NETNS NAME`, `warning OFFSET TEXT`, `error TEXT`.
-//! `dump_frames --time FILE…` reads all files as one input and prints frames, bytes and rate.
 
 use sniffkit_core::frame::FrameBatch;
 use sniffkit_core::source::{CaptureFiles, Input, Source, SourceError};
 use std::io::{self, BufWriter, Write};
-use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut names: Vec<String> = std::env::args().skip(1).collect();
-    if names.first().is_some_and(|name| name == "--time") {
-        names.remove(0);
-        return time(&names);
-    }
     let mut out = BufWriter::new(io::stdout().lock());
-    for name in &names {
+    for name in std::env::args().skip(1) {
         writeln!(out, "file\t{name}")?;
-        if let Err(error) = dump(name, &mut out)? {
+        if let Err(error) = dump(&name, &mut out)? {
             writeln!(out, "error\t{error}")?;
         }
     }
@@ -78,27 +71,4 @@ fn dump(name: &str, out: &mut impl Write) -> io::Result<Result<(), SourceError>>
 fn seconds(ts: i64) -> String {
     let (sign, ts) = (if ts < 0 { "-" } else { "" }, ts.unsigned_abs());
     format!("{sign}{}.{:09}", ts / 1_000_000_000, ts % 1_000_000_000)
-}
-
-fn time(names: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let start = Instant::now();
-    let mut files = CaptureFiles::open(names.iter().map(|name| Input::from(name.as_str())))?;
-    let mut batch = FrameBatch::default();
-    let (mut frames, mut captured, mut batches) = (0_u64, 0_u64, 0_u64);
-    while files.next_batch(&mut batch)? {
-        batches += 1;
-        frames += batch.frames.len() as u64;
-        captured += batch.frames.iter().map(|frame| u64::from(frame.cap_len)).sum::<u64>();
-    }
-    let elapsed = start.elapsed().as_secs_f64();
-    let bytes: u64 = names.iter().filter_map(|name| std::fs::metadata(name).ok()).map(|meta| meta.len()).sum();
-    println!(
-        "{frames} frames, {captured} bytes captured, {batches} batches, {elapsed:.4} s, {:.2} GB/s of file, {:.1} M frames/s",
-        bytes as f64 / elapsed / 1e9,
-        frames as f64 / elapsed / 1e6
-    );
-    for warning in files.take_warnings() {
-        println!("{warning}");
-    }
-    Ok(())
 }

@@ -1,4 +1,6 @@
 //! How long each stage takes on a capture, one thread, nothing overlapped: `stages FILE [ROUNDS]`.
+// Measuring needs a clock; the library itself has none.
+#![allow(clippy::disallowed_methods)]
 
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};

@@ -82,7 +82,7 @@ impl Pipeline {
     }
 
     /// The next batch; `None` at the end of the input. Give it back with [`Pipeline::recycle`].
-    pub fn next(&mut self) -> Option<Decoded> {
+    pub fn receive(&mut self) -> Option<Decoded> {
         self.ready.as_mut()?.get_mut().ok()?.recv().ok()
     }
 

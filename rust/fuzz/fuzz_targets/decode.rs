@@ -17,7 +17,11 @@ fuzz_target!(|input: &[u8]| {
     let mut packet = Packet::default();
     decode(frame, frame.len() as u32 + u32::from(*longer), link_type, &mut packet);
     assert!(packet.layers().iter().all(|layer| layer.offset() <= frame.len()));
-    assert!([packet.eth, packet.arp, packet.ip, packet.transport].iter().all(|&at| at == NONE || (at as usize) < frame.len()));
+    assert!(
+        [packet.eth, packet.arp, packet.ip, packet.transport]
+            .iter()
+            .all(|&at| at == NONE || (at as usize) < frame.len())
+    );
     assert!(packet.payload_of(frame).len() <= frame.len());
     let _ = canonical_line(frame, &packet);
 });

@@ -29,6 +29,9 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
+/// A warning as Python gets it: file, offset in bytes, what is wrong.
+type WarningTuple = (String, u64, String);
+
 /// Reads from a Python file object. Each read takes the GIL; nothing is held between them.
 struct FileObject(Py<PyAny>);
 
@@ -125,13 +128,14 @@ impl TableStream {
 #[pymethods]
 impl TableStream {
     /// Reads everything; returns the warnings as (file, offset, text).
-    fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<(String, u64, String)>> {
+    fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<WarningTuple>> {
         self.run(py, |_| true)?;
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
     }
 
     /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch.
-    fn to_parquet(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<(String, u64, String)>)> {
+    #[pyo3(name = "to_parquet")]
+    fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
         let mut reader = self.reader.take().ok_or_else(|| PyValueError::new_err("this stream has been consumed"))?;
         let mut file = create(&path)?;
         let result = py.detach(|| write_table(&mut reader, &mut file));

@@ -94,10 +94,11 @@ fn community_id(rows: &Rows<'_>) -> ArrayRef {
 }
 
 fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
-    dictionary(// ARP's addresses are IPv4 addresses: one text, one dictionary entry.
-        rows.iter().map(|f| has_address(f).then(|| (if f.key.family == 6 { 6 } else { 4 }, *get(f)))), |(family, bytes), out| {
-        write_ip(*family, bytes, out)
-    })
+    dictionary(
+        // ARP's addresses are IPv4 addresses: one text, one dictionary entry.
+        rows.iter().map(|f| has_address(f).then(|| (if f.key.family == 6 { 6 } else { 4 }, *get(f)))),
+        |(family, bytes), out| write_ip(*family, bytes, out),
+    )
 }
 
 fn hardware(rows: &Rows<'_>, get: fn(&Flow) -> &Side) -> ArrayRef {

@@ -103,7 +103,7 @@ impl TableReader {
         if self.ended {
             return Ok(false);
         }
-        let Some(decoded) = self.pipeline.next() else {
+        let Some(decoded) = self.pipeline.receive() else {
             self.ended = true;
             let result = self.pipeline.end();
             self.tracker.finish();

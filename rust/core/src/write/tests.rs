@@ -84,8 +84,8 @@ fn frame(n: u64, interface: u32) -> FrameMeta {
         number: n,
         frame_len: 1_500,
         interface,
-        direction: if n % 2 == 0 { Direction::In } else { Direction::Out },
-        checksum_offloaded: n % 3 == 0,
+        direction: if n.is_multiple_of(2) { Direction::In } else { Direction::Out },
+        checksum_offloaded: n.is_multiple_of(3),
         ..FrameMeta::default()
     }
 }
