@@ -1,6 +1,8 @@
 //! IP fragments: those without ports find their flow through the first fragment (RFC 791, 3.2; RFC 8200, 4.5).
 
-use super::key::FlowKey;
+use super::key::{self, FlowKey, Keyed};
+use super::{Share, Tracker, count};
+use crate::packet::Packet;
 use ahash::RandomState;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -19,7 +21,7 @@ pub struct Datagram {
 
 /// What a fragment that waits for its datagram's first will add to the flow.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting(pub(super) super::Share);
+pub(super) struct Waiting(pub(super) Share);
 
 /// A datagram is given up after this long, ns (RFC 1122, 3.3.2: 60 to 120 s; Linux: 30 s).
 pub const TIMEOUT: i64 = 60 * super::options::SECOND;
@@ -53,5 +55,71 @@ impl Fragments {
         }
         let (_, key) = self.order.pop_front()?;
         self.map.remove(&key).map(|datagram| (key, datagram, !old))
+    }
+}
+
+impl Tracker {
+    /// An IP fragment: the first one has the ports and tells the others.
+    pub(super) fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
+        self.give_up_old(self.now);
+        let mut datagram = keyed.key;
+        (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
+        (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
+        let share = Share { payload_len: share.payload_len.min(share.ip_len), ..*share };
+        if packet.ip_frag_offset != 0 {
+            let entry = self.fragments.entry(datagram, share.ts);
+            let Some((key, from_high)) = entry.flow else {
+                if entry.waiting.len() < MAX_WAITING {
+                    entry.waiting.push(Waiting(share));
+                    return None;
+                }
+                self.counters.orphan_fragments += 1;
+                return Some(self.portless(&datagram, &share));
+            };
+            return Some(self.continuation(&Keyed { key, from_high }, &share));
+        }
+        let entry = self.fragments.entry(datagram, share.ts);
+        entry.flow = Some((keyed.key, keyed.from_high));
+        let waiting = std::mem::take(&mut entry.waiting);
+        let slot = self.account(keyed, &share, packet, frame);
+        for Waiting(late) in waiting {
+            self.continuation(keyed, &late);
+        }
+        Some(slot)
+    }
+
+    /// Counts a fragment without ports in the flow of its datagram.
+    pub(super) fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
+        let slot = self.slot(keyed, share, None);
+        let flow = &mut self.flows[slot as usize];
+        let new = flow.first_frame == 0;
+        let side = usize::from(keyed.from_high);
+        count(flow, side, share);
+        if new {
+            flow.orig = side as u8;
+            flow.seen = 0;
+            if self.options.uid_per_packet {
+                let uid = self.uid_of(&self.flows[slot as usize]);
+                self.flows[slot as usize].uid = Some(uid);
+            }
+        }
+        slot
+    }
+
+    /// Counts a fragment whose first fragment never came: a row without ports.
+    pub(super) fn portless(&mut self, datagram: &FlowKey, share: &Share) -> u32 {
+        let key = FlowKey { extra: 0, ..*datagram };
+        let keyed = key::order(key, datagram.low, datagram.high, 0, 0);
+        self.continuation(&keyed, share)
+    }
+
+    pub(super) fn give_up_old(&mut self, now: i64) {
+        while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, self.options.max_fragmented) {
+            self.counters.evicted_fragments += u64::from(evicted);
+            self.counters.orphan_fragments += datagram.waiting.len() as u64;
+            for Waiting(share) in datagram.waiting {
+                self.portless(&key, &share);
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The tracker knows no clock: time is the packets' own. Rows are handed out by [`Tracker::finished_order`] once they ended.
 
+mod expiry;
 pub mod flow;
 mod fragments;
 pub mod key;
@@ -20,7 +21,7 @@ use crate::decode::Proto;
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
 use ahash::RandomState;
-use fragments::{Fragments, MAX_WAITING, Waiting};
+use fragments::Fragments;
 use hashbrown::HashTable;
 use key::{FlowKey, Keyed};
 
@@ -261,130 +262,6 @@ impl Tracker {
             entry.remove();
         }
         self.finished.push(slot);
-    }
-
-    /// An IP fragment: the first one has the ports and tells the others.
-    fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
-        self.give_up_old(self.now);
-        let mut datagram = keyed.key;
-        (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
-        (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
-        let share = Share { payload_len: share.payload_len.min(share.ip_len), ..*share };
-        if packet.ip_frag_offset != 0 {
-            let entry = self.fragments.entry(datagram, share.ts);
-            let Some((key, from_high)) = entry.flow else {
-                if entry.waiting.len() < MAX_WAITING {
-                    entry.waiting.push(Waiting(share));
-                    return None;
-                }
-                self.counters.orphan_fragments += 1;
-                return Some(self.portless(&datagram, &share));
-            };
-            return Some(self.continuation(&Keyed { key, from_high }, &share));
-        }
-        let entry = self.fragments.entry(datagram, share.ts);
-        entry.flow = Some((keyed.key, keyed.from_high));
-        let waiting = std::mem::take(&mut entry.waiting);
-        let slot = self.account(keyed, &share, packet, frame);
-        for Waiting(late) in waiting {
-            self.continuation(keyed, &late);
-        }
-        Some(slot)
-    }
-
-    /// Counts a fragment without ports in the flow of its datagram.
-    fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
-        let slot = self.slot(keyed, share, None);
-        let flow = &mut self.flows[slot as usize];
-        let new = flow.first_frame == 0;
-        let side = usize::from(keyed.from_high);
-        count(flow, side, share);
-        if new {
-            flow.orig = side as u8;
-            flow.seen = 0;
-            if self.options.uid_per_packet {
-                let uid = self.uid_of(&self.flows[slot as usize]);
-                self.flows[slot as usize].uid = Some(uid);
-            }
-        }
-        slot
-    }
-
-    /// Counts a fragment whose first fragment never came: a row without ports.
-    fn portless(&mut self, datagram: &FlowKey, share: &Share) -> u32 {
-        let key = FlowKey { extra: 0, ..*datagram };
-        let keyed = key::order(key, datagram.low, datagram.high, 0, 0);
-        self.continuation(&keyed, share)
-    }
-
-    fn give_up_old(&mut self, now: i64) {
-        while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, self.options.max_fragmented) {
-            self.counters.evicted_fragments += u64::from(evicted);
-            self.counters.orphan_fragments += datagram.waiting.len() as u64;
-            for Waiting(share) in datagram.waiting {
-                self.portless(&key, &share);
-            }
-        }
-    }
-
-    /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
-    /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
-    fn sweep(&mut self) {
-        const SLACK: i64 = 60 * options::SECOND;
-        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
-        if !due || self.since_sweep < self.table.len() / 4 {
-            return;
-        }
-        self.expire(self.now.saturating_sub(SLACK));
-    }
-
-    /// Live captures call this as time passes without packets: ends what has been idle at `now` (ns).
-    pub fn expire(&mut self, now: i64) {
-        self.swept = self.now;
-        self.since_sweep = 0;
-        self.give_up_old(now);
-        let mut ended = Vec::new();
-        for slot in &self.table {
-            let flow = &self.flows[*slot as usize];
-            let quiet = now.saturating_sub(flow.ts_end);
-            if flow.closed && quiet > self.options.linger {
-                ended.push((*slot, flow.end));
-            } else if quiet > self.idle(&flow.key) {
-                ended.push((*slot, if flow.closed { flow.end } else { EndReason::Idle }));
-            }
-        }
-        for (slot, reason) in ended {
-            self.end(slot, reason);
-        }
-    }
-
-    /// Makes room: the twentieth of the flows that have been quiet the longest.
-    fn evict(&mut self) {
-        let mut slots: Vec<u32> = self.table.iter().copied().collect();
-        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
-        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
-        for slot in slots.into_iter().take(keep) {
-            let flow = &self.flows[slot as usize];
-            let reason = if flow.closed { flow.end } else { EndReason::Evicted };
-            self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);
-            self.end(slot, reason);
-        }
-    }
-
-    /// Ends everything: the input is over.
-    pub fn finish(&mut self) {
-        self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.table.iter().copied().collect();
-        self.table.clear();
-        for slot in open {
-            let idle = self.idle(&self.flows[slot as usize].key);
-            let flow = &mut self.flows[slot as usize];
-            if !flow.closed {
-                let quiet = self.now.saturating_sub(flow.ts_end);
-                flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
-            }
-            self.finished.push(slot);
-        }
     }
 
     /// How many rows have ended and wait to be taken.

@@ -1,0 +1,65 @@
+//! When flows end without a word: idle timeouts, eviction, the end of the input.
+
+use super::{EndReason, Tracker, options};
+
+impl Tracker {
+    /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
+    /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
+    pub(super) fn sweep(&mut self) {
+        const SLACK: i64 = 60 * options::SECOND;
+        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
+        if !due || self.since_sweep < self.table.len() / 4 {
+            return;
+        }
+        self.expire(self.now.saturating_sub(SLACK));
+    }
+
+    /// Live captures call this as time passes without packets: ends what has been idle at `now` (ns).
+    pub fn expire(&mut self, now: i64) {
+        self.swept = self.now;
+        self.since_sweep = 0;
+        self.give_up_old(now);
+        let mut ended = Vec::new();
+        for slot in &self.table {
+            let flow = &self.flows[*slot as usize];
+            let quiet = now.saturating_sub(flow.ts_end);
+            if flow.closed && quiet > self.options.linger {
+                ended.push((*slot, flow.end));
+            } else if quiet > self.idle(&flow.key) {
+                ended.push((*slot, if flow.closed { flow.end } else { EndReason::Idle }));
+            }
+        }
+        for (slot, reason) in ended {
+            self.end(slot, reason);
+        }
+    }
+
+    /// Makes room: the twentieth of the flows that have been quiet the longest.
+    pub(super) fn evict(&mut self) {
+        let mut slots: Vec<u32> = self.table.iter().copied().collect();
+        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
+        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
+        for slot in slots.into_iter().take(keep) {
+            let flow = &self.flows[slot as usize];
+            let reason = if flow.closed { flow.end } else { EndReason::Evicted };
+            self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);
+            self.end(slot, reason);
+        }
+    }
+
+    /// Ends everything: the input is over.
+    pub fn finish(&mut self) {
+        self.give_up_old(i64::MAX);
+        let open: Vec<u32> = self.table.iter().copied().collect();
+        self.table.clear();
+        for slot in open {
+            let idle = self.idle(&self.flows[slot as usize].key);
+            let flow = &mut self.flows[slot as usize];
+            if !flow.closed {
+                let quiet = self.now.saturating_sub(flow.ts_end);
+                flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
+            }
+            self.finished.push(slot);
+        }
+    }
+}
