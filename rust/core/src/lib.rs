@@ -11,6 +11,7 @@ pub mod packet;
 pub mod pipeline;
 pub mod show;
 pub mod source;
+pub mod stream;
 #[cfg(feature = "table")]
 pub mod table;
 pub mod track;
