@@ -70,6 +70,14 @@ class Capture:
         """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
         return self._table("packets", columns, filter)
 
+    def http(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per HTTP request with its response. columns, filter: as for `flows`."""
+        return self._table("http", columns, filter)
+
+    def files(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per body that was transferred: name, type, size, SHA-256. columns, filter: as for `flows`."""
+        return self._table("files", columns, filter)
+
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""
         from sniffkit.handover import scapy_packets
@@ -85,7 +93,7 @@ class Capture:
     def __repr__(self) -> str:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
         more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
-        return f"<sniffkit capture {names}{more}: .flows() .packets()>"
+        return f"<sniffkit capture {names}{more}: .flows() .packets() .http() …>"
 
 
 __all__: list[Any] = ["Capture", "open"]

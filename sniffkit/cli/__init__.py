@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "http": ("sniffkit.cli.table", "http", "Table of HTTP requests with their responses."),
+    "files": ("sniffkit.cli.table", "files_", "Table of bodies that were transferred."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 

@@ -1,4 +1,4 @@
-"""`sniffkit flows` and `sniffkit packets`: a table of captures, to the terminal, a pipe or a file."""
+"""`sniffkit flows`, `packets`, `http` …: a table of captures, to the terminal, a pipe or a file."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ SHORT: dict[str, list[str]] = {
         *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
         *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "malformed"),
     ],
+    "http": [
+        *("ts", "orig_h", "resp_h", "resp_p", "method", "host", "uri", "status_code", "response_body_len"),
+        *("content_type", "duration", "complete"),
+    ],
+    "files": ["ts", "orig_h", "resp_h", "is_orig", "filename", "mime_type", "size", "sha256", "complete"],
 }
 
 
@@ -86,4 +91,18 @@ packets = command(
     """  sniffkit packets lab.pcapng
   sniffkit packets big.pcap -o packets.parquet
   sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'""",
+)
+
+http = command(
+    "http",
+    "One row per HTTP request with its response, on any port. Without FILE: the newest capture.",
+    """  sniffkit http lab.pcapng
+  sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code""",
+)
+
+files_ = command(
+    "files",
+    "One row per body that was transferred: name, type, size, SHA-256. Without FILE: the newest capture.",
+    """  sniffkit files lab.pcapng
+  sniffkit files lab.pcapng --where "mime_type like 'image/%'" -o images.parquet""",
 )

@@ -13,7 +13,7 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
+use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet, rows};
 use sniffkit_core::track::Options;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -196,7 +196,7 @@ fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult
     Ok(rows)
 }
 
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`.
+/// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …
 #[pyfunction]
 #[pyo3(signature = (kind, inputs, columns=None, filter=None))]
 fn open_table(
@@ -213,7 +213,7 @@ fn open_table(
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
-        other => Err(format!("no table {other:?}")),
+        other => TableReader::streams(other, request),
     }
     .map_err(PyKeyError::new_err)?;
     Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() })
@@ -242,6 +242,9 @@ fn table_columns(kind: &str) -> PyResult<Vec<(&'static str, String, &'static str
     match kind {
         "flows" => Ok(describe(&flows::COLUMNS)),
         "packets" => Ok(describe(packets::COLUMNS)),
-        other => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        other => match rows::find(other) {
+            Some((_, columns)) => Ok(describe(columns)),
+            None => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        },
     }
 }

@@ -3,7 +3,7 @@
 use ahash::RandomState;
 use arrow_array::builder::{ListBuilder, PrimitiveBuilder, StringBuilder, UInt16Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
@@ -176,12 +176,6 @@ pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Arra
     dictionary(values, |name, out| out.push_str(name))
 }
 
-/// A column that is null throughout, of a dictionary-encoded type.
-pub fn no_names(rows: usize) -> ArrayRef {
-    let keys = Int32Array::new_null(rows);
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(Vec::<&str>::new()))))
-}
-
 /// A column of lists of 16-bit numbers.
 pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     let mut builder = ListBuilder::new(UInt16Builder::new());
@@ -190,6 +184,39 @@ pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
         builder.append(true);
     }
     Arc::new(builder.finish())
+}
+
+/// A column of yes and no.
+pub fn booleans(values: impl ExactSizeIterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(values.collect::<arrow_array::BooleanArray>())
+}
+
+/// A column of lists of text; `None` is null.
+pub fn text_lists<I: Iterator>(
+    values: impl ExactSizeIterator<Item = Option<I>>,
+    mut write: impl FnMut(I::Item, &mut String),
+) -> ArrayRef {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    let mut buffer = String::new();
+    for value in values {
+        let present = value.is_some();
+        for item in value.into_iter().flatten() {
+            buffer.clear();
+            write(item, &mut buffer);
+            builder.values().append_value(&buffer);
+        }
+        builder.append(present);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of byte ranges, each as `first-last`; null where there is none.
+pub fn ranges<'a>(values: impl ExactSizeIterator<Item = &'a [(u64, u64)]>) -> ArrayRef {
+    use std::fmt::Write as _;
+    text_lists(values.map(|list| (!list.is_empty()).then(|| list.iter())), |(from, to), out| {
+        let written = write!(out, "{from}-{}", to.saturating_sub(1));
+        debug_assert!(written.is_ok(), "writing to a String does not fail");
+    })
 }
 
 /// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.

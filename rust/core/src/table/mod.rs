@@ -2,8 +2,11 @@
 
 pub mod column;
 pub mod file;
+mod files;
 pub mod flows;
+mod http;
 pub mod packets;
 pub mod parquet;
 pub mod reader;
+pub mod rows;
 mod service;

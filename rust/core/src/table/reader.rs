@@ -1,7 +1,8 @@
 //! Tables as streams of record batches, made while the capture is read.
 
 use super::column::{Column, Table, schema, select};
-use super::{flows, packets};
+use super::{flows, packets, rows};
+use crate::app::Wants;
 use crate::pipeline::{FrameFilter, Pipeline};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
@@ -15,6 +16,12 @@ const FLOW_ROWS: usize = 1024;
 
 /// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
 const MAX_ORDERED: usize = 1 << 20;
+
+/// Rows of a stream table in a batch.
+const STREAM_ROWS: usize = 8192;
+
+/// Rows that are kept for the sake of their order.
+const MAX_STREAM_ROWS: usize = 1 << 16;
 
 /// What a table is made from.
 pub struct Request {
@@ -47,6 +54,7 @@ pub struct TableReader {
 
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
+    Streams { table: &'static str, columns: Vec<&'static Column<rows::Streams>>, wait: usize },
     Packets { columns: Vec<&'static Column<packets::Packets>>, track: bool, uids: Vec<Option<Uid>> },
 }
 
@@ -57,7 +65,23 @@ impl TableReader {
     /// A column name that is not there.
     pub fn flows(request: Request) -> Result<Self, String> {
         let columns = select(&flows::COLUMNS, request.columns.as_deref())?;
-        Ok(Self::new(request.source, request.filter, request.options, Making::Flows(columns)))
+        let wanted = columns.iter().any(|column| flows::FACTS.contains(&column.name));
+        let streams = Wants { facts: wanted, ..Wants::default() };
+        let options = Options { streams, ..request.options };
+        Ok(Self::new(request.source, request.filter, options, Making::Flows(columns)))
+    }
+
+    /// A table of what streams said: one of [`rows::TABLES`].
+    ///
+    /// # Errors
+    /// A table or column name that is not there.
+    pub fn streams(name: &str, request: Request) -> Result<Self, String> {
+        let (table, all) = rows::find(name).ok_or_else(|| format!("no table {name:?}"))?;
+        let columns = select(all, request.columns.as_deref())?;
+        let hash = table.hash_column.is_some_and(|name| columns.iter().any(|column| column.name == name));
+        let options = Options { streams: (table.wants)(hash), ..request.options };
+        let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS };
+        Ok(Self::new(request.source, request.filter, options, kind))
     }
 
     /// The packet table of a capture.
@@ -67,7 +91,7 @@ impl TableReader {
     pub fn packets(request: Request) -> Result<Self, String> {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
         let track = packets::needs_flows(request.columns.as_deref());
-        let options = Options { uid_per_packet: track, ..request.options };
+        let options = Options { uid_per_packet: track, streams: Wants::default(), ..request.options };
         Ok(Self::new(request.source, request.filter, options, Making::Packets { columns, track, uids: Vec::new() }))
     }
 
@@ -76,6 +100,7 @@ impl TableReader {
         let schema = Arc::new(match &kind {
             Making::Flows(columns) => schema(columns, metadata("flows", &tracker)),
             Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
+            Making::Streams { table, columns, .. } => schema(columns, metadata(table, &tracker)),
         });
         let pipeline = Pipeline::start(source, filter);
         Self {
@@ -113,10 +138,17 @@ impl TableReader {
                 self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
                 self.emit_flows();
             }
+            if let Making::Streams { table, .. } = self.kind {
+                let fields = self.schema.fields().clone();
+                let metadata = metadata(table, &self.tracker);
+                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
+                self.emit_rows(true);
+            }
             self.warnings.extend(result?);
             return Ok(false);
         };
         match &mut self.kind {
+            Making::Streams { .. } => self.tracker.batch(&decoded.batch, decoded.packets(), None),
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
                 if self.tracker.finished_len() >= MAX_ORDERED {
@@ -137,7 +169,37 @@ impl TableReader {
             }
         }
         self.pipeline.recycle(decoded);
+        if matches!(self.kind, Making::Streams { .. }) {
+            self.tracker.release();
+            self.emit_rows(false);
+        }
         Ok(true)
+    }
+
+    /// Turns rows into batches, in order of their first frame: those before which nothing is to come, or all.
+    fn emit_rows(&mut self, all: bool) {
+        let Making::Streams { columns, wait, .. } = &mut self.kind else { return };
+        let Some(streams) = self.tracker.streams() else { return };
+        if !all && streams.rows().len() < *wait {
+            return;
+        }
+        streams.rows().sort_by_key(|row| row.first.frame);
+        let oldest = if all { None } else { streams.oldest_open() };
+        let found = streams.rows();
+        let ready = oldest.map_or(found.len(), |frame| found.partition_point(|row| row.first.frame < frame));
+        if !all && ready < found.len() / 2 && found.len() < MAX_STREAM_ROWS {
+            *wait = found.len() * 2; // a long exchange holds the others up
+            return;
+        }
+        // Beyond the bound they go out, in order among themselves.
+        let ready = if !all && ready < found.len() / 2 { found.len() } else { ready };
+        let rest = found.split_off(ready);
+        let taken = std::mem::replace(found, rest);
+        *wait = STREAM_ROWS;
+        for chunk in taken.chunks(STREAM_ROWS) {
+            let rows = rows::Rows { rows: chunk, points: self.tracker.points() };
+            self.ready.push_back(record_batch(columns, &self.schema, &rows, chunk.len()));
+        }
     }
 
     fn emit_flows(&mut self) {

@@ -17,9 +17,11 @@ pub use options::{Counters, Options};
 pub use points::{Point, Points};
 pub use uid::Uid;
 
+use crate::app::Who;
 use crate::decode::Proto;
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
+use crate::stream::{Place, Streams, Watch};
 use ahash::RandomState;
 use fragments::Fragments;
 use hashbrown::HashTable;
@@ -35,6 +37,9 @@ pub struct Tracker {
     free: Vec<u32>,
     finished: Vec<u32>,
     fragments: Fragments,
+    streams: Option<Box<Streams>>,
+    /// For datagrams that were put together from fragments.
+    scratch: Box<Packet>,
     counters: Counters,
     /// Latest packet time seen, ns.
     now: i64,
@@ -58,8 +63,11 @@ impl Tracker {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        let streams = options.streams.any().then(|| Box::new(Streams::new(options.streams, options.limits)));
         Self {
             options,
+            streams,
+            scratch: Box::default(),
             points: Points::default(),
             hasher: RandomState::new(),
             table: HashTable::new(),
@@ -143,6 +151,13 @@ impl Tracker {
         } else {
             flow.letter(side, b'd');
         }
+        if let Some(streams) = &mut self.streams
+            && !packet.is_fragment
+            && flow.watch != Watch::IGNORED
+        {
+            let place = Place { ts: share.ts, frame: share.number };
+            streams.packet(flow, side, packet, frame, place, |flow| who(flow, &self.points));
+        }
         if flow.service.is_none() {
             flow.service = packet.layers().last().map(|layer| layer.proto()).filter(|proto| proto.is_application());
         }
@@ -183,10 +198,12 @@ impl Tracker {
     /// The uid of a flow that has had its first packet.
     #[must_use]
     pub fn uid_of(&self, flow: &Flow) -> Uid {
-        flow.uid.unwrap_or_else(|| {
-            let point = self.points.get(flow.key.point);
-            uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
-        })
+        flow.uid.unwrap_or_else(|| uid_at(flow, &self.points))
+    }
+
+    /// The streams of the flows, if anything is wanted of them.
+    pub fn streams(&mut self) -> Option<&mut Streams> {
+        self.streams.as_deref_mut()
     }
 
     fn find(&self, key: &FlowKey) -> Option<u32> {
@@ -257,6 +274,9 @@ impl Tracker {
     fn end(&mut self, slot: u32, reason: EndReason) {
         let flow = &mut self.flows[slot as usize];
         flow.end = reason;
+        if let Some(streams) = &mut self.streams {
+            streams.end(flow);
+        }
         let hash = self.hasher.hash_one(flow.key);
         if let Ok(entry) = self.table.find_entry(hash, |other| *other == slot) {
             entry.remove();
@@ -299,11 +319,32 @@ impl Tracker {
     }
 }
 
+fn uid_at(flow: &Flow, points: &Points) -> Uid {
+    let point = points.get(flow.key.point);
+    uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
+}
+
+/// Whose rows those of a flow are. Works the uid out once.
+fn who(flow: &Flow, points: &Points) -> Who {
+    Who {
+        uid: flow.uid.unwrap_or_else(|| uid_at(flow, points)),
+        point: flow.key.point,
+        family: flow.key.family,
+        proto: flow.key.proto,
+        orig: *flow.orig_addr(),
+        orig_p: flow.orig_port(),
+        resp: *flow.resp_addr(),
+        resp_p: flow.resp_port(),
+        orig_side: flow.orig,
+    }
+}
+
 /// Adds a frame to the counters of one side.
 #[inline]
 fn count(flow: &mut Flow, side: usize, share: &Share) {
     if flow.first_frame == 0 {
         flow.first_frame = share.number;
+        flow.first_ts = share.ts;
     }
     flow.first_frame = flow.first_frame.min(share.number);
     flow.last_frame = flow.last_frame.max(share.number);

@@ -57,7 +57,7 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[22] = k.proto;
     rest[23] = k.family;
     rest[24] = k.tunnel as u8;
-    rest[32..40].copy_from_slice(&flow.ts.to_be_bytes());
+    rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
     hash.update(rest);
     let digest = hash.finalize();

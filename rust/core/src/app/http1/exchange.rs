@@ -54,11 +54,14 @@ impl Exchange {
     /// Why the exchange is not whole; `None` if it is.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
-        let (Some(request), Some(response)) = (&self.request, &self.response) else {
-            return Some(if self.request.is_none() { "no request" } else { "no response" });
-        };
-        let of = |part: &Part| part.fault.or(if part.body.missing.is_empty() { None } else { Some("bytes are missing") });
-        of(request).or_else(|| of(response)).or(request.body.fault).or(response.body.fault)
+        let missing = |part: &Part| (!part.body.missing.is_empty()).then_some("bytes are missing");
+        let parts = || [&self.request, &self.response].into_iter().flatten();
+        parts()
+            .find_map(|part| part.fault)
+            .or_else(|| parts().find_map(missing))
+            .or_else(|| parts().find_map(|part| part.body.fault))
+            .or(if self.request.is_none() { Some("no request") } else { None })
+            .or(if self.response.is_none() { Some("no response") } else { None })
     }
 
     fn is_over(&self) -> bool {

@@ -88,6 +88,10 @@ const METHODS: [&[u8]; 38] = [
 #[must_use]
 pub fn looks(bytes: &[u8]) -> Looks {
     const STATUS: &[u8] = b"HTTP/1.";
+    // Nearly everything else is told apart here: this runs over the payload of every flow not known yet.
+    if !matches!(bytes, [b'A'..=b'Z', ..] | []) {
+        return Looks::No;
+    }
     let prefix = bytes.len().min(STATUS.len());
     if bytes[..prefix] == STATUS[..prefix] && prefix > 0 {
         return if prefix == STATUS.len() { Looks::Response } else { Looks::Perhaps };

@@ -186,7 +186,7 @@ fn a_megabyte_of_header_is_a_row_with_its_reason() {
     assert!(conversation.sides_held() <= 2 * message::MAX_HEAD);
     conversation.finish(&mut Hashed(true));
     let text: String = conversation.take_done().map(|one| line(&one)).collect();
-    assert_eq!(text, "1: GET /long 1.1 - (no response)\n");
+    assert_eq!(text, "1: GET /long 1.1 - (head longer than 262144 bytes)\n");
 }
 
 #[test]
