@@ -44,8 +44,8 @@ pub enum After<'a> {
 pub trait Analyzer: Send + Sync {
     /// The next piece of a side.
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a>;
-    /// A side has ended; `whole` with its FIN, and everything before it seen.
-    fn close(&mut self, _side: usize, _whole: bool, _out: &mut Out<'_>) {}
+    /// A side has ended with the FIN at that place, everything before it handed out.
+    fn close(&mut self, _side: usize, _place: Place, _out: &mut Out<'_>) {}
     /// The connection is over.
     fn finish(&mut self, _out: &mut Out<'_>) {}
     /// The earliest frame of a row that is still to come.

@@ -2,7 +2,7 @@
 
 use super::http1::{Conversation, Head, Next, Side, head};
 use super::{After, Analyzer, Found, Looks, Out};
-use crate::stream::Piece;
+use crate::stream::{Piece, Place};
 
 /// Recognises HTTP/1.
 pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
@@ -81,9 +81,9 @@ impl Analyzer for Web {
         After::More
     }
 
-    fn close(&mut self, side: usize, whole: bool, out: &mut Out<'_>) {
+    fn close(&mut self, side: usize, place: Place, out: &mut Out<'_>) {
         let part = self.side(side);
-        self.conversation.close(part, whole, out);
+        self.conversation.close(part, true, place, out);
         self.report(out);
     }
 

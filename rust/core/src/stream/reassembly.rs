@@ -74,6 +74,7 @@ pub struct Reassembler {
     limit: usize,
     overlap: Overlap,
     counts: Counts,
+    guessed: bool,
 }
 
 impl Reassembler {
@@ -89,12 +90,22 @@ impl Reassembler {
             limit,
             overlap,
             counts: Counts::default(),
+            guessed: false,
         }
     }
 
     /// Says which sequence number the first byte has; without, the first segment does. Only the first call counts.
     pub fn start(&mut self, seq: u32) {
         self.base.get_or_insert(seq);
+    }
+
+    /// Says where the first byte probably is: what the other side acknowledged. A segment that lies before it and comes
+    /// before anything was handed out or held moves the start.
+    pub fn guess(&mut self, seq: u32) {
+        if self.base.is_none() {
+            self.base = Some(seq);
+            self.guessed = true;
+        }
     }
 
     /// Whether it is known where the stream begins.
@@ -141,6 +152,9 @@ impl Reassembler {
             return;
         }
         self.base.get_or_insert(seq);
+        if std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
+            self.base = Some(seq);
+        }
         let at = self.offset(seq);
         let wire_len = u64::from(wire_len);
         let mut to = at.saturating_add(wire_len as i64).max(0) as u64;

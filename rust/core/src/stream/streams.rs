@@ -232,7 +232,7 @@ impl Streams {
         sides[side].start(if own.has_isn && is_first { own.isn.wrapping_add(1) } else { seq });
         let other = &flow.sides[side ^ 1];
         if packet.tcp_flags & ACK != 0 {
-            sides[side ^ 1].start(packet.tcp_ack);
+            sides[side ^ 1].guess(packet.tcp_ack);
         } else if other.has_isn {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
         }
@@ -452,7 +452,7 @@ impl Stream {
         if self.sides[side].is_done() && !self.ended[side] {
             self.ended[side] = true;
             if let Parser::Tcp(parser) = &mut self.parser {
-                parser.close(side, true, out);
+                parser.close(side, place, out);
             }
         }
         if self.ended == [true; 2] {

@@ -207,16 +207,16 @@ impl Conversation {
     }
 
     /// One side's stream is over; `whole` with a FIN and without anything missing at its end.
-    pub fn close(&mut self, side: Side, whole: bool, bodies: &mut dyn Bodies) {
-        if let Some(event) = self.sides[side as usize].close(whole) {
+    pub fn close(&mut self, side: Side, whole: bool, place: Place, bodies: &mut dyn Bodies) {
+        if let Some(event) = self.sides[side as usize].close(whole, place) {
             self.event(side, event, bodies);
         }
     }
 
     /// The connection is over: whatever is open comes out as it is.
     pub fn finish(&mut self, bodies: &mut dyn Bodies) {
-        self.close(Side::Request, false, bodies);
-        self.close(Side::Response, false, bodies);
+        self.close(Side::Request, false, Place::default(), bodies);
+        self.close(Side::Response, false, Place::default(), bodies);
         while let Some(exchange) = self.open.pop_front() {
             self.done.push(exchange);
         }

@@ -163,6 +163,19 @@ fn is_version(version: &[u8]) -> bool {
     matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
+/// Parses the beginning of a request line that was cut before its version.
+#[must_use]
+pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
+    if looks(bytes) != Looks::Request || bytes.contains(&b'\n') {
+        return None;
+    }
+    let end = bytes.iter().rposition(|byte| *byte == b' ').filter(|last| bytes[..*last].contains(&b' '));
+    let target = &bytes[..end.unwrap_or(bytes.len())];
+    let mut head = parse(&[target, b" HTTP/1.1"].concat())?;
+    head.version = String::new();
+    Some(head)
+}
+
 /// Parses a whole head, its empty line included or not. `None` if the first line is neither request nor status line.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Option<Head> {

@@ -126,6 +126,13 @@ impl Message {
         None
     }
 
+    /// The latest frame that the message needed: out of order, that is not the one of its last byte.
+    fn reach(&mut self, place: Place) {
+        if place.frame >= self.last.frame {
+            self.last = place;
+        }
+    }
+
     fn end(&mut self, fault: Option<&'static str>) -> Option<Event<'static>> {
         self.state = State::Head;
         self.buffer.clear();
@@ -149,7 +156,7 @@ impl Message {
                 return None;
             }
             if self.state != State::Lost && self.state != State::Over {
-                self.last = place;
+                self.reach(place);
             }
             match self.state {
                 State::Over => {
@@ -199,7 +206,7 @@ impl Message {
             if input.is_empty() {
                 return None;
             }
-            self.first = place;
+            (self.first, self.last) = (place, place);
             if let Some(end) = head_end(input, 0).filter(|end| *end <= MAX_HEAD) {
                 let (bytes, rest) = input.split_at(end);
                 *input = rest;
@@ -283,27 +290,27 @@ impl Message {
             }
             State::Length(0) => self.end(None),
             State::Length(left) => {
-                self.last = place;
+                self.reach(place);
                 let part = missing.min(left);
                 *len -= part;
                 self.state = State::Length(left - part);
                 Some(Event::Missing(part))
             }
             State::Chunk(left) if missing <= left => {
-                self.last = place;
+                self.reach(place);
                 *len = 0;
                 self.state = if missing == left { State::ChunkEnd } else { State::Chunk(left - missing) };
                 Some(Event::Missing(missing))
             }
             State::UntilClose => {
-                self.last = place;
+                self.reach(place);
                 *len = 0;
                 Some(Event::Missing(missing))
             }
             State::Head | State::Told => {
                 *len = 0;
                 let bytes = std::mem::take(&mut self.buffer);
-                let head = self.parsed(&bytes, Some("bytes are missing in the head"));
+                let head = self.cut(&bytes, "bytes are missing in the head");
                 self.state = State::Lost;
                 head
             }
@@ -316,10 +323,20 @@ impl Message {
         }
     }
 
-    /// The stream is over. `whole`: with a FIN, everything before it seen.
-    pub fn close(&mut self, whole: bool) -> Option<Event<'static>> {
+    /// A head of which only the beginning is there.
+    fn cut(&mut self, bytes: &[u8], fault: &'static str) -> Option<Event<'static>> {
+        self.state = State::Over;
+        let head = head::parse(bytes).or_else(|| head::parse_cut(bytes))?;
+        Some(Event::Head(Box::new(head), self.first, Some(fault)))
+    }
+
+    /// The stream is over. `whole`: with a FIN at that place, everything before it seen.
+    pub fn close(&mut self, whole: bool, place: Place) -> Option<Event<'static>> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::UntilClose => {
+                if whole {
+                    self.reach(place);
+                }
                 let fault = if whole { None } else { Some("the end was not seen") };
                 Some(Event::End(self.last, fault))
             }
@@ -328,9 +345,7 @@ impl Message {
             }
             State::Head if !self.buffer.is_empty() => {
                 let bytes = std::mem::take(&mut self.buffer);
-                let event = self.parsed(&bytes, Some("the head ends early"));
-                self.state = State::Over;
-                event
+                self.cut(&bytes, "the head ends early")
             }
             State::Head | State::Told | State::Lost | State::Over => None,
         }

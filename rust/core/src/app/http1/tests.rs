@@ -17,7 +17,7 @@ fn lines(steps: &[(Side, &[u8])], size: usize) -> String {
             conversation.piece(*side, Piece::Data(piece, place), &mut bodies);
         }
     }
-    conversation.close(Side::Response, true, &mut bodies);
+    conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64 }, &mut bodies);
     conversation.finish(&mut bodies);
     let text = conversation.take_done().map(|one| line(&one)).collect();
     text
