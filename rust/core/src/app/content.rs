@@ -178,9 +178,8 @@ fn decoder(name: &str, next: Box<dyn Coding>) -> std::result::Result<Box<dyn Cod
         "br" => Box::new(brotli_decompressor::DecompressorWriter::new(Next(Some(next)), BUFFER)),
         "zstd" => {
             // 8 MiB windows at most (RFC 9659).
-            let made = zstd::stream::raw::Decoder::new().and_then(|mut raw| {
-                raw.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(23)).map(|()| raw)
-            });
+            let made = zstd::stream::raw::Decoder::new()
+                .and_then(|mut raw| raw.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(23)).map(|()| raw));
             match made {
                 Ok(raw) => Box::new(zstd::stream::write::Decoder::with_decoder(Next(Some(next)), raw)),
                 Err(_) => return Err(next),

@@ -83,6 +83,12 @@ pub enum Found {
     Http(Box<Exchange>),
     /// A body that was transferred.
     File(Box<File>),
+    /// A DNS query with its answer.
+    Dns(Box<super::dns::Exchange>),
+    /// A TLS handshake.
+    Tls(Box<super::tls::Handshake>),
+    /// A DHCP message.
+    Dhcp(Box<super::dhcp::Message>),
 }
 
 /// A body, its coding undone.

@@ -6,9 +6,12 @@
 //! A protocol over TCP is an [`Analyzer`] and a line in [`OVER_TCP`]; one over UDP is a line in [`OVER_UDP`].
 
 pub mod content;
+pub mod dhcp;
+pub mod dns;
 mod files;
 pub mod found;
 pub mod http1;
+pub mod tls;
 mod web;
 
 pub use files::name_of;
@@ -56,8 +59,6 @@ pub trait Analyzer: Send + Sync {
 
 /// A protocol over TCP.
 pub struct OverTcp {
-    /// Name, as in the `service` column.
-    pub name: &'static str,
     /// Recognises it by the first bytes of a side; the ports are the sender's and the receiver's.
     pub looks: fn(&[u8], (u16, u16)) -> Looks,
     /// The parser, given the client's side.
@@ -70,8 +71,11 @@ pub struct OverTcp {
 pub const ENOUGH_TO_TELL: usize = 24;
 
 /// The protocols over TCP, in the order they are tried.
-pub const OVER_TCP: &[OverTcp] =
-    &[OverTcp { name: "http", looks: web::looks, make: web::make, wanted: |wants| wants.http || wants.files || wants.facts }];
+pub const OVER_TCP: &[OverTcp] = &[
+    OverTcp { looks: tls::looks, make: tls::make, wanted: |wants| wants.tls || wants.facts },
+    OverTcp { looks: web::looks, make: web::make, wanted: |wants| wants.http || wants.files || wants.facts },
+    OverTcp { looks: dns::looks_tcp, make: dns::make_tcp, wanted: |wants| wants.dns || wants.facts },
+];
 
 /// A datagram of a UDP flow.
 #[derive(Clone, Copy, Debug)]
@@ -111,4 +115,7 @@ pub struct OverUdp {
 }
 
 /// The protocols over UDP, in the order they are tried.
-pub const OVER_UDP: &[OverUdp] = &[];
+pub const OVER_UDP: &[OverUdp] = &[
+    OverUdp { looks: dns::looks, make: dns::make, wanted: |wants| wants.dns || wants.facts },
+    OverUdp { looks: dhcp::looks, make: dhcp::make, wanted: |wants| wants.dhcp || wants.facts },
+];

@@ -140,14 +140,7 @@ impl Reassembler {
     }
 
     /// Takes a segment: `payload` was captured of the `wire_len` bytes that it had.
-    pub fn segment(
-        &mut self,
-        seq: u32,
-        payload: &[u8],
-        wire_len: u32,
-        place: Place,
-        emit: &mut dyn FnMut(Piece<'_>),
-    ) {
+    pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
         if wire_len == 0 {
             return;
         }

@@ -413,7 +413,7 @@ fn keep_facts(flow: &mut Flow, facts: Facts) {
         return;
     }
     let kept = flow.facts.get_or_insert_default();
-    kept.service = facts.service.or(kept.service);
+    kept.service = kept.service.or(facts.service);
     let keep = |slot: &mut Option<String>, new: Option<String>| {
         if slot.is_none() {
             *slot = new;

@@ -1,7 +1,7 @@
 //! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
 
 use ahash::RandomState;
-use arrow_array::builder::{ListBuilder, PrimitiveBuilder, StringBuilder, UInt16Builder};
+use arrow_array::builder::{ListBuilder, PrimitiveBuilder, StringBuilder, UInt16Builder, UInt32Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -35,6 +35,8 @@ pub enum Kind {
     Time,
     /// List of unsigned 16 bits.
     ListU16,
+    /// List of unsigned 32 bits.
+    ListU32,
     /// List of text.
     ListText,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Self::Dict => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Self::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
             Self::ListU16 => DataType::List(Arc::new(Field::new("item", DataType::UInt16, true))),
+            Self::ListU32 => DataType::List(Arc::new(Field::new("item", DataType::UInt32, true))),
             Self::ListText => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
         }
     }
@@ -182,6 +185,19 @@ pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     for value in values {
         builder.values().append_slice(value);
         builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of lists of 32-bit numbers; `None` is null.
+pub fn lists_u32<I: Iterator<Item = u32>>(values: impl ExactSizeIterator<Item = Option<I>>) -> ArrayRef {
+    let mut builder = ListBuilder::new(UInt32Builder::new());
+    for value in values {
+        let present = value.is_some();
+        for item in value.into_iter().flatten() {
+            builder.values().append_value(item);
+        }
+        builder.append(present);
     }
     Arc::new(builder.finish())
 }

@@ -35,7 +35,9 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
             })
         }),
         column!("mime_type", Dict, "Content-Type without parameters.", |r| {
-            dictionary(each(r).map(|one| one.and_then(|one| one.mime_type.as_deref())), |value, out| out.push_str(value))
+            dictionary(each(r).map(|one| one.and_then(|one| one.mime_type.as_deref())), |value, out| {
+                out.push_str(value)
+            })
         }),
         column!("content_encoding", Dict, "Content coding that it was transferred in.", |r| {
             dictionary(each(r).map(|one| one.and_then(|one| one.encoding.as_deref())), |value, out| out.push_str(value))

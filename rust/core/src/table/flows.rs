@@ -1,8 +1,6 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{
-    Column, Kind, Table, dense, dictionary, names, numbers, text, times, write_ip, write_mac,
-};
+use super::column::{Column, Kind, Table, dense, dictionary, names, numbers, text, times, write_ip, write_mac};
 use crate::app::Facts;
 use crate::track::key::{ARP, vlan_at};
 use crate::track::{Flow, Tracker, side::Side};

@@ -92,7 +92,8 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("host", Dict, "Host field.", |r| shared(r, request, |h| h.host.as_deref())),
         column!("uri", Text, "Request target as sent.", |r| own(r, request, uri)),
         column!("version", Dict, "HTTP version, `1.1`; of the response if the request was not seen.", |r| {
-            let part = |one: &'_ Exchange| one.request.as_ref().or(one.response.as_ref()).map(|p| p.head.version.clone());
+            let part =
+                |one: &'_ Exchange| one.request.as_ref().or(one.response.as_ref()).map(|p| p.head.version.clone());
             dictionary(each(r).map(|one| one.and_then(part)), |value, out| out.push_str(value))
         }),
         column!("user_agent", Dict, "User-Agent field.", |r| shared(r, request, |h| h.user_agent.as_deref())),
@@ -122,21 +123,29 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("response_frame", U64, "Frame in which the response was complete.", |r| {
             numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(response).map(|part| part.last.frame)))
         }),
-        column!("body_sha256", Text, "SHA-256 of the response body as `extract` writes it: content codings undone.", |r| {
-            text(each(r).map(|one| one.and_then(sha256)), |value, out| {
-                hex(value.as_ref().map_or(&[][..], |hash| &hash[..]), out);
-                value.is_some()
-            })
-        }),
+        column!(
+            "body_sha256",
+            Text,
+            "SHA-256 of the response body as `extract` writes it: content codings undone.",
+            |r| {
+                text(each(r).map(|one| one.and_then(sha256)), |value, out| {
+                    hex(value.as_ref().map_or(&[][..], |hash| &hash[..]), out);
+                    value.is_some()
+                })
+            }
+        ),
         column!("complete", Bool, "Request and response were seen from first to last byte, and nothing is odd.", |r| {
             booleans(each(r).map(|one| one.map(|one| one.fault().is_none())))
         }),
         column!("reason", Dict, "Why it is not complete.", |r| {
             dictionary(each(r).map(|one| one.and_then(Exchange::fault)), |value, out| out.push_str(value))
         }),
-        column!("missing", ListText, "Ranges of the response body that were not captured: first-last byte, from 0.", |r| {
-            ranges(each(r).map(|one| one.and_then(response).map_or(&[][..], |part| &part.body.missing)))
-        }),
+        column!(
+            "missing",
+            ListText,
+            "Ranges of the response body that were not captured: first-last byte, from 0.",
+            |r| { ranges(each(r).map(|one| one.and_then(response).map_or(&[][..], |part| &part.body.missing))) }
+        ),
     ]);
     all
 }

@@ -1,6 +1,8 @@
 //! Rows to columns: the tables of the contract as Arrow record batches, and Parquet.
 
 pub mod column;
+mod dhcp;
+mod dns;
 pub mod file;
 mod files;
 pub mod flows;
@@ -10,3 +12,4 @@ pub mod parquet;
 pub mod reader;
 pub mod rows;
 mod service;
+mod tls;

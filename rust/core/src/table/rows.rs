@@ -54,6 +54,24 @@ pub static TABLES: &[StreamTable] = &[
         hash_column: Some("sha256"),
         columns: super::files::columns,
     },
+    StreamTable {
+        name: "dns",
+        wants: |_| Wants { dns: true, ..NOTHING },
+        hash_column: None,
+        columns: super::dns::columns,
+    },
+    StreamTable {
+        name: "tls",
+        wants: |_| Wants { tls: true, ..NOTHING },
+        hash_column: None,
+        columns: super::tls::columns,
+    },
+    StreamTable {
+        name: "dhcp",
+        wants: |_| Wants { dhcp: true, ..NOTHING },
+        hash_column: None,
+        columns: super::dhcp::columns,
+    },
 ];
 
 const NOTHING: Wants =
@@ -77,9 +95,12 @@ macro_rules! column {
 pub(super) use column;
 
 fn address(rows: &Rows<'_>, get: fn(&Who) -> [u8; 16]) -> ArrayRef {
-    super::column::dictionary(rows.rows.iter().map(|row| Some((row.who.family, get(&row.who)))), |(family, bytes), out| {
-        write_ip(*family, bytes, out);
-    })
+    super::column::dictionary(
+        rows.rows.iter().map(|row| Some((row.who.family, get(&row.who)))),
+        |(family, bytes), out| {
+            write_ip(*family, bytes, out);
+        },
+    )
 }
 
 /// `uid ts`.
@@ -113,7 +134,9 @@ pub(super) fn ends() -> Vec<Column<Streams>> {
             r.rows.iter().map(|row| Some(row.who.orig_p))
         )),
         column!("resp_h", Dict, "The flow's responder.", |r| address(r, |who| who.resp)),
-        column!("resp_p", U16, "Its port.", |r| numbers::<UInt16Type, _>(r.rows.iter().map(|row| Some(row.who.resp_p)))),
+        column!("resp_p", U16, "Its port.", |r| numbers::<UInt16Type, _>(
+            r.rows.iter().map(|row| Some(row.who.resp_p))
+        )),
     ]
 }
 

@@ -373,7 +373,8 @@ impl Head {
     /// `method`: of the request, when this is the response to a known one.
     #[must_use]
     pub fn framing(&self, method: Option<&str>) -> (Framing, Option<&'static str>) {
-        let chunked = self.transfer_encoding.as_deref().map(|te| te.rsplit(',').next().unwrap_or(te).trim() == "chunked");
+        let chunked =
+            self.transfer_encoding.as_deref().map(|te| te.rsplit(',').next().unwrap_or(te).trim() == "chunked");
         let is_request = matches!(self.start, Start::Request { .. });
         if let Start::Response { status, .. } = self.start {
             match (status, method) {

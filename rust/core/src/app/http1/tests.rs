@@ -74,10 +74,8 @@ fn response(fields: &str, body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_request_and_its_response() {
-    let steps: [(Side, &[u8]); 2] = [
-        (Q, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"),
-        (A, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
-    ];
+    let steps: [(Side, &[u8]); 2] =
+        [(Q, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), (A, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")];
     // SHA-256 of "abc" begins ba78 (FIPS 180-4, B.1).
     assert_eq!(same(&steps), "1: GET /a 1.1 200 OK [3 3 ba78]\n");
 }
@@ -155,7 +153,10 @@ fn a_bomb_stops_at_the_limit() {
 #[test]
 fn smuggling_shapes_say_so() {
     let cases: [(&[u8], &str); 6] = [
-        (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "both Transfer-Encoding and Content-Length"),
+        (
+            b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "both Transfer-Encoding and Content-Length",
+        ),
         (b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc", "several Content-Lengths that differ"),
         (b"Content-Length: 3, 5\r\n\r\nabc", "several Content-Lengths that differ"),
         (b"Content-Length: +3\r\n\r\n", "Content-Length is no number"),
@@ -225,7 +226,11 @@ fn behind_a_hole_the_next_message_is_found() {
     let mut bodies = Hashed(true);
     let request = b"GET / HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n";
     conversation.piece(Q, Piece::Data(request, Place { ts: 0, frame: 1 }), &mut bodies);
-    conversation.piece(A, Piece::Data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", place), &mut bodies);
+    conversation.piece(
+        A,
+        Piece::Data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", place),
+        &mut bodies,
+    );
     conversation.piece(A, Piece::Gap(30, place), &mut bodies);
     conversation.piece(A, Piece::Data(b"xyz", place), &mut bodies);
     conversation.piece(A, Piece::Data(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", place), &mut bodies);
