@@ -10,11 +10,12 @@ import click
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.errors import SniffkitError
 
-# What a terminal shows when no columns are asked for; files and --json always have every column.
+# What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
+# Files, pipes and --json always have every column.
 SHORT: dict[str, list[str]] = {
     "flows": [
-        *("ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service"),
-        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "conn_state", "history"),
+        *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
+        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
     ],
     "packets": [
         *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
@@ -30,7 +31,7 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
 
     columns = split(options["columns"])
     inputs = files(given)
-    out = Output(options["out"], options["json"], sys.stdout.isatty())
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     shown = columns
     if columns is None and out.is_screen:
