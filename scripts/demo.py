@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -208,7 +209,8 @@ class Demo:
             (self.scene / name).write_text(text)
         # `ip netns exec` gives the command a mount namespace of its own: what is mounted there ends with the command.
         mounts = " && ".join(
-            f"mount --bind {self.scene}/{name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf")
+            f"mount --bind {shlex.quote(str(self.scene / name))} /etc/{name}"
+            for name in ("resolv.conf", "nsswitch.conf")
         )
         curl = f"curl -s --noproxy '*' http://{SITE}/"
         self.expect(self.do(self.client, ["sh", "-c", f"{mounts} && exec {curl}"], f"curl -s http://{SITE}/"))

@@ -16,7 +16,7 @@ STYLE = re.compile(r"\x1b\[[0-9;]*m")  # bold and such, ECMA-48 SGR
 
 
 def on_terminal(command: Sequence[str], columns: int, cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Exit code and text (stdout and stderr as they come, no styles) of a command at a terminal so many columns wide."""
+    """Exit code and text (stdout and stderr as they come, no styles) of a command at a terminal of so many columns."""
     ours, theirs = os.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
