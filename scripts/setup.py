@@ -171,8 +171,8 @@ def install(target: str, missing: list[Package]) -> list[Package]:
 
 
 def venv_is_whole() -> bool:
-    """False also when making .venv was interrupted, or the Python it was made with is gone."""
-    return all((VENV / "bin" / name).exists() for name in ("python", "pip"))
+    """False also when making .venv was interrupted, or the Python it was made with is gone or not for this user."""
+    return all(os.path.exists(VENV / "bin" / name) for name in ("python", "pip"))
 
 
 def digest(lines: Iterable[str]) -> str:
