@@ -150,7 +150,7 @@ class Demo:
                 node.run(["ip", "address", "add", address, "dev", name])
                 node.run(["ip", "link", "set", name, "up"])
                 continue
-            if "Unknown device type" not in done.stderr:
+            if not any(words in done.stderr for words in ("Unknown device type", "not supported")):
                 raise DemoError(f"a VLAN link: {' '.join(done.stderr.split())}")
             output = f"{name}.out"
             link = self.start(
