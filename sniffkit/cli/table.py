@@ -62,7 +62,7 @@ def command(name: str, summary: str, examples: str) -> click.Command:
     @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
     @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
     @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
-    @click.option("--limit", type=click.IntRange(min=0), help="At most so many rows.")
+    @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows.")
     @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
     @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
     @click.option("--json", is_flag=True, help="One JSON object a line.")
