@@ -60,7 +60,13 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Capture, decode and tabulate traffic of virtual networks."""
+    """Capture, decode and tabulate traffic of virtual networks.
+
+    \b
+    First of all:
+      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
+      sniffkit flows                           the flow table of the newest capture
+    """
     ctx.obj = {"debug": debug}
 
 
