@@ -20,7 +20,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
     "http": ("sniffkit.cli.table", "http", "Table of HTTP requests with their responses."),
+    "dns": ("sniffkit.cli.table", "dns", "Table of DNS queries with their answers."),
+    "tls": ("sniffkit.cli.table", "tls", "Table of TLS handshakes."),
+    "dhcp": ("sniffkit.cli.table", "dhcp", "Table of DHCP messages."),
     "files": ("sniffkit.cli.table", "files_", "Table of bodies that were transferred."),
+    "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
+    "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 
@@ -60,7 +65,13 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Capture, decode and tabulate traffic of virtual networks."""
+    """Capture, decode and tabulate traffic of virtual networks.
+
+    \b
+    First of all:
+      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
+      sniffkit flows                           the flow table of the newest capture
+    """
     ctx.obj = {"debug": debug}
 
 
