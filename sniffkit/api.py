@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sniffkit.tables import Result
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
-TABLES = ("packets", "flows")
+TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
