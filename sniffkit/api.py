@@ -11,12 +11,14 @@ from sniffkit.errors import CaptureFileError
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit._core import TableStream
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
-TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp")
+TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -82,6 +84,26 @@ class Capture:
     def files(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per body that was transferred: name, type, size, SHA-256. columns, filter: as for `flows`."""
         return self._table("files", columns, filter)
+
+    def extract(
+        self,
+        directory: str | os.PathLike[str],
+        http: bool = False,
+        max_size: int = 1 << 30,
+        filter: str | None = None,
+    ) -> pa.Table:
+        """Write every TCP stream, or with `http` every HTTP body, to files in `directory`; the index as pyarrow.Table.
+
+        Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too.
+        max_size: longest file, bytes. Raises SniffkitError if the directory cannot be written.
+        """
+        from sniffkit.extraction import extract
+
+        return extract(self.inputs, directory, http, max_size, filter)
+
+    def streams(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per direction of each TCP connection: bytes, SHA-256, missing ranges."""
+        return self._table("streams", columns, filter)
 
     def dns(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per DNS, mDNS or LLMNR query with its answer. columns, filter: as for `flows`."""

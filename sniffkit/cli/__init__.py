@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "tls": ("sniffkit.cli.table", "tls", "Table of TLS handshakes."),
     "dhcp": ("sniffkit.cli.table", "dhcp", "Table of DHCP messages."),
     "files": ("sniffkit.cli.table", "files_", "Table of bodies that were transferred."),
+    "follow": ("sniffkit.cli.follow", "follow", "Both sides of flows, as they were said."),
+    "extract": ("sniffkit.cli.extract", "extract", "Streams or HTTP bodies as files."),
     "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
     "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),

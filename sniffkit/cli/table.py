@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.live import live_options, print_live, refuse_live_options
 from sniffkit.errors import SniffkitError
 
 # What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
@@ -33,6 +34,9 @@ SHORT: dict[str, list[str]] = {
     ],
     "files": ["ts", "orig_h", "resp_h", "is_orig", "filename", "mime_type", "size", "sha256", "complete"],
 }
+
+# Tables whose rows can be printed as they end.
+LIVE = ("http", "dns", "tls", "dhcp")
 
 
 def run(name: str, given: tuple[str, ...], **options: Any) -> int:
@@ -79,7 +83,14 @@ def command(name: str, summary: str, examples: str) -> click.Command:
     @click.option("--json", is_flag=True, help="One JSON object a line.")
     @click.pass_context
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
+        if options.get("live"):
+            ctx.exit(print_live(name, file, options))
+        if name in LIVE:
+            refuse_live_options(options)
         ctx.exit(run(name, file, **options))
+
+    if name in LIVE:
+        table_command = live_options(table_command)
 
     return table_command
 
@@ -104,7 +115,8 @@ http = command(
     "http",
     "One row per HTTP request with its response, on any port. Without FILE: the newest capture.",
     """  sniffkit http lab.pcapng
-  sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code""",
+  sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code
+  sniffkit http --live --netns ns1 -i veth1""",
 )
 
 files_ = command(

@@ -97,10 +97,11 @@ def test_clients(corpus: Path) -> None:
             for row in rows(corpus, name, "tls")
             if row["client_frame"]
         ]
-        theirs = []
-        for one in reference["tls"]:
-            if one["over"] == "tcp" and "1" in one["hs"]:
-                theirs.append((one["frame"], next(iter(one["sni"]), None), one["ja3"][0], ",".join(one["alpn"]) or None))
+        theirs = [
+            (one["frame"], next(iter(one["sni"]), None), one["ja3"][0], ",".join(one["alpn"]) or None)
+            for one in reference["tls"]
+            if one["over"] == "tcp" and "1" in one["hs"]
+        ]
         found[name] = differences(ours, theirs)
     compare(found, CLIENTS)
 

@@ -119,4 +119,3 @@ def test_bodies(corpus: Path) -> None:
         theirs = [(size, digest) for size, digest, _ in reference["http_objects"]]
         found[name] = differences(ours, theirs)
     compare(found, BODIES)
-

@@ -9,6 +9,7 @@ use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use sniffkit_capture::filter::compile;
+use sniffkit_core::app::spool::Directory;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
@@ -201,26 +202,32 @@ fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult
     Ok(rows)
 }
 
+/// With `directory`, what `files` or `streams` have is written to files there, each of at most `max_file` bytes.
 /// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, directory=None, max_file=1 << 30))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    directory: Option<PathBuf>,
+    max_file: u64,
 ) -> PyResult<TableStream> {
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
-    let reader = match kind {
+    let mut reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
         other => TableReader::streams(other, request),
     }
     .map_err(PyKeyError::new_err)?;
+    if let Some(path) = directory {
+        reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
+    }
     Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() })
 }
 

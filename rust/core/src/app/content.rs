@@ -13,12 +13,7 @@ const MAX_PREFIX: usize = 1 << 12;
 const MAX_CODINGS: usize = 4;
 
 /// Where a body is written, if anywhere.
-pub type BodyFile = Box<dyn BodyWrite>;
-
-/// What a body can be written to.
-pub trait BodyWrite: Write + Send + Sync + std::fmt::Debug {}
-
-impl<T: Write + Send + Sync + std::fmt::Debug> BodyWrite for T {}
+pub type BodyFile = super::spool::Spool;
 
 /// The end of a chain of decoders.
 struct Sink {

@@ -2,6 +2,8 @@
 
 use super::content::BodyFile;
 use super::http1::{Bodies, Exchange, Side};
+use super::raw::Tap;
+use super::spool::Directory;
 use crate::stream::Place;
 use crate::track::Uid;
 
@@ -20,6 +22,8 @@ pub struct Wants {
     pub tls: bool,
     /// Rows of `dhcp`.
     pub dhcp: bool,
+    /// Streams as they are: rows of `streams`, or pieces for a tap.
+    pub raw: bool,
     /// SHA-256 of bodies.
     pub hash: bool,
 }
@@ -34,7 +38,7 @@ impl Wants {
     /// Whether rows are, beside facts.
     #[must_use]
     pub fn rows(&self) -> bool {
-        self.http || self.files || self.dns || self.tls || self.dhcp
+        self.raw || self.http || self.files || self.dns || self.tls || self.dhcp
     }
 }
 
@@ -87,6 +91,8 @@ pub enum Found {
     Dns(Box<super::dns::Exchange>),
     /// A TLS handshake.
     Tls(Box<super::tls::Handshake>),
+    /// One direction of a connection.
+    Stream(Box<super::raw::RawStream>),
     /// A DHCP message.
     Dhcp(Box<super::dhcp::Message>),
 }
@@ -100,6 +106,10 @@ pub struct File {
     pub from_orig: bool,
     /// Name that the sender gave or the URL shows.
     pub name: Option<String>,
+    /// Host and target of the request.
+    pub url: Option<String>,
+    /// Name of the file that it was written to.
+    pub path: Option<String>,
     /// Content-Type without parameters.
     pub mime_type: Option<String>,
     /// Content-Encoding.
@@ -121,16 +131,6 @@ pub struct Row {
     pub found: Found,
 }
 
-/// Where bodies are written, when somebody wants them as files.
-pub trait Files: Send + Sync {
-    /// The file for a body that begins; `None` writes none.
-    fn open(&mut self, who: &Who, exchange: &Exchange, side: Side) -> Option<BodyFile>;
-    /// An exchange is over: its files are whole.
-    fn done(&mut self, who: &Who, exchange: &mut Exchange);
-    /// Longest file.
-    fn limit(&self) -> u64;
-}
-
 /// What parsers write to.
 pub struct Out<'a> {
     /// What is wanted.
@@ -141,8 +141,10 @@ pub struct Out<'a> {
     pub facts: &'a mut Facts,
     /// Rows so far.
     pub rows: &'a mut Vec<Row>,
-    /// Where bodies go.
-    pub files: Option<&'a mut (dyn Files + 'static)>,
+    /// Where bodies go, when somebody wants them as files.
+    pub files: Option<&'a mut Directory>,
+    /// Who listens to streams as they are.
+    pub tap: Option<&'a mut (dyn Tap + 'static)>,
 }
 
 impl Out<'_> {
@@ -153,9 +155,8 @@ impl Out<'_> {
 }
 
 impl Bodies for Out<'_> {
-    fn open(&mut self, exchange: &Exchange, side: Side) -> Option<BodyFile> {
-        let who = self.who;
-        self.files.as_mut()?.open(&who, exchange, side)
+    fn open(&mut self, _exchange: &Exchange, _side: Side) -> Option<BodyFile> {
+        self.files.as_mut().map(|files| files.open())
     }
 
     fn hash(&self) -> bool {
@@ -163,6 +164,6 @@ impl Bodies for Out<'_> {
     }
 
     fn limit(&self) -> u64 {
-        self.files.as_ref().map_or(super::content::MAX_DECODED, |files| files.limit())
+        self.files.as_ref().map_or(super::content::MAX_DECODED, |files| files.max_file())
     }
 }

@@ -11,8 +11,12 @@ pub mod dns;
 mod files;
 pub mod found;
 pub mod http1;
+pub mod http2;
+pub mod raw;
+pub mod spool;
 pub mod tls;
 mod web;
+pub mod websocket;
 
 pub use files::name_of;
 pub use found::{Facts, File, Found, Out, Row, Wants, Who};
@@ -47,6 +51,10 @@ pub enum After<'a> {
 pub trait Analyzer: Send + Sync {
     /// The next piece of a side.
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a>;
+    /// The parser of what a connection becomes, asked for behind [`After::Anew`]; without, it is recognised afresh.
+    fn next(&mut self) -> Option<Box<dyn Analyzer>> {
+        None
+    }
     /// A side has ended with the FIN at that place, everything before it handed out.
     fn close(&mut self, _side: usize, _place: Place, _out: &mut Out<'_>) {}
     /// The connection is over.
@@ -74,6 +82,7 @@ pub const ENOUGH_TO_TELL: usize = 24;
 pub const OVER_TCP: &[OverTcp] = &[
     OverTcp { looks: tls::looks, make: tls::make, wanted: |wants| wants.tls || wants.facts },
     OverTcp { looks: web::looks, make: web::make, wanted: |wants| wants.http || wants.files || wants.facts },
+    OverTcp { looks: http2::looks, make: http2::make, wanted: |wants| wants.http || wants.files || wants.facts },
     OverTcp { looks: dns::looks_tcp, make: dns::make_tcp, wanted: |wants| wants.dns || wants.facts },
 ];
 

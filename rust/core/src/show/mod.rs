@@ -3,6 +3,7 @@
 mod bytes;
 mod canonical;
 mod control;
+pub mod conversation;
 mod dns;
 mod fields;
 mod hex;
@@ -10,6 +11,7 @@ mod json;
 mod line;
 mod sequence;
 mod text;
+mod transaction;
 mod tree;
 mod view;
 

@@ -2,7 +2,8 @@
 
 use super::datagram::Datagrams;
 use super::{Overlap, Piece, Place, Reassembler};
-use crate::app::found::Files;
+use crate::app::raw::{Raw, Tap};
+use crate::app::spool::Directory;
 use crate::app::{
     After, Analyzer, Datagram, DatagramAnalyzer, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who,
 };
@@ -70,6 +71,7 @@ enum Parser {
     Unknown([Vec<u8>; 2]),
     Tcp(Box<dyn Analyzer>),
     Udp(Box<dyn DatagramAnalyzer>),
+    Raw(Box<Raw>),
     None,
 }
 
@@ -95,7 +97,8 @@ pub struct Streams {
     held: usize,
     counters: Counters,
     rows: Vec<Row>,
-    files: Option<Box<dyn Files>>,
+    files: Option<Directory>,
+    tap: Option<Box<dyn Tap>>,
     pub(crate) datagrams: Datagrams,
 }
 
@@ -115,13 +118,19 @@ impl Streams {
             counters: Counters::default(),
             rows: Vec::new(),
             files: None,
+            tap: None,
             datagrams: Datagrams::default(),
         }
     }
 
-    /// Writes bodies to files from now on.
-    pub fn write_bodies(&mut self, files: Box<dyn Files>) {
+    /// Writes bodies or streams to files from now on.
+    pub fn write_to(&mut self, files: Directory) {
         self.files = Some(files);
+    }
+
+    /// Hands streams to a listener from now on.
+    pub fn listen(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
     }
 
     /// What did not fit so far.
@@ -141,7 +150,7 @@ impl Streams {
         let oldest = |stream: &Stream| match &stream.parser {
             Parser::Tcp(parser) => parser.oldest_open(),
             Parser::Udp(parser) => parser.oldest_open(),
-            Parser::Unknown(_) | Parser::None => None,
+            Parser::Unknown(_) | Parser::Raw(_) | Parser::None => None,
         };
         self.slots.iter().flatten().filter_map(|stream| oldest(stream)).min()
     }
@@ -168,6 +177,9 @@ impl Streams {
 
     /// Whether the first segment seen of a side, or one that its decoder has named, is worth a stream.
     fn looks_wanted(&self, flow: &Flow, side: usize, packet: &Packet, frame: &[u8]) -> bool {
+        if self.wants.raw {
+            return true;
+        }
         let payload = packet.payload_of(frame);
         let own = &flow.sides[side];
         let ports = (packet.src_port, packet.dst_port);
@@ -206,7 +218,8 @@ impl Streams {
             who: stream.who,
             facts: &mut facts,
             rows: &mut self.rows,
-            files: self.files.as_deref_mut(),
+            files: self.files.as_mut(),
+            tap: self.tap.as_deref_mut(),
         };
         let before = stream.sides[side].held();
         let keep = stream.segment(side, packet, frame, place, &mut out);
@@ -237,7 +250,16 @@ impl Streams {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
         }
         let who = who(flow);
-        flow.watch = self.open(who, flow.key.ports, sides, Parser::Unknown([Vec::new(), Vec::new()]));
+        let parser = if self.wants.raw {
+            if self.tap.as_mut().is_some_and(|tap| !tap.wants(&who)) {
+                flow.watch = Watch::IGNORED;
+                return;
+            }
+            Parser::Raw(Box::default())
+        } else {
+            Parser::Unknown([Vec::new(), Vec::new()])
+        };
+        flow.watch = self.open(who, flow.key.ports, sides, parser);
     }
 
     fn open(&mut self, who: Who, ports: [u16; 2], sides: [Reassembler; 2], parser: Parser) -> Watch {
@@ -292,7 +314,8 @@ impl Streams {
                 who: stream.who,
                 facts: &mut facts,
                 rows: &mut self.rows,
-                files: self.files.as_deref_mut(),
+                files: self.files.as_mut(),
+                tap: self.tap.as_deref_mut(),
             };
             for side in [0, 1] {
                 stream.skip_holes(side, &mut out);
@@ -314,6 +337,10 @@ impl Streams {
         let payload = packet.payload_of(frame);
         let ports = (packet.src_port, packet.dst_port);
         let datagram = Datagram { payload, wire_len: packet.payload_len, side, ports, place };
+        if self.wants.raw {
+            self.raw_datagram(flow, &datagram, who);
+            return;
+        }
         if flow.watch == Watch::UNDECIDED {
             let wants = self.wants;
             let Some(protocol) = OVER_UDP.iter().find(|one| (one.wanted)(&wants) && (one.looks)(&datagram)) else {
@@ -329,7 +356,8 @@ impl Streams {
                 let mut facts = Facts::default();
                 let who = who(flow);
                 let rows = &mut self.rows;
-                let more = parser.datagram(&datagram, &mut Out { wants, who, facts: &mut facts, rows, files: None });
+                let more = parser
+                    .datagram(&datagram, &mut Out { wants, who, facts: &mut facts, rows, files: None, tap: None });
                 keep_facts(flow, facts);
                 if !more {
                     flow.watch = Watch::IGNORED;
@@ -346,7 +374,7 @@ impl Streams {
         };
         let mut facts = Facts::default();
         let (rows, who) = (&mut self.rows, stream.who);
-        let mut out = Out { wants: self.wants, who, facts: &mut facts, rows, files: None };
+        let mut out = Out { wants: self.wants, who, facts: &mut facts, rows, files: None, tap: None };
         let more = match &mut stream.parser {
             Parser::Udp(parser) => parser.datagram(&datagram, &mut out),
             _ => false,
@@ -355,6 +383,20 @@ impl Streams {
         if !more {
             self.finish(flow.watch);
             flow.watch = Watch::IGNORED;
+        }
+    }
+
+    /// Datagrams are listened to as they come; only TCP makes files.
+    fn raw_datagram(&mut self, flow: &Flow, datagram: &Datagram<'_>, who: impl FnOnce(&Flow) -> Who) {
+        let Some(tap) = &mut self.tap else { return };
+        let who = who(flow);
+        if !tap.wants(&who) || datagram.wire_len == 0 {
+            return;
+        }
+        tap.piece(&who, datagram.side, Piece::Data(datagram.payload, datagram.place));
+        let cut = u64::from(datagram.wire_len).saturating_sub(datagram.payload.len() as u64);
+        if cut > 0 {
+            tap.piece(&who, datagram.side, Piece::Gap(cut, datagram.place));
         }
     }
 
@@ -375,7 +417,8 @@ impl Streams {
             who: stream.who,
             facts: &mut facts,
             rows: &mut self.rows,
-            files: self.files.as_deref_mut(),
+            files: self.files.as_mut(),
+            tap: self.tap.as_deref_mut(),
         };
         let held = stream.sides[0].held() + stream.sides[1].held();
         stream.finish(&mut out);
@@ -451,8 +494,10 @@ impl Stream {
         }
         if self.sides[side].is_done() && !self.ended[side] {
             self.ended[side] = true;
-            if let Parser::Tcp(parser) = &mut self.parser {
-                parser.close(side, place, out);
+            match &mut self.parser {
+                Parser::Tcp(parser) => parser.close(side, place, out),
+                Parser::Raw(raw) => raw.close(side),
+                Parser::Udp(_) | Parser::Unknown(_) | Parser::None => {}
             }
         }
         if self.ended == [true; 2] {
@@ -482,6 +527,7 @@ impl Stream {
         match std::mem::replace(&mut self.parser, Parser::None) {
             Parser::Tcp(mut parser) => parser.finish(out),
             Parser::Udp(mut parser) => parser.finish(out),
+            Parser::Raw(mut raw) => raw.finish(out),
             Parser::Unknown(_) | Parser::None => {}
         }
     }
@@ -493,6 +539,10 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
     // A connection can become another protocol within a piece, but each time the piece gets shorter or is kept.
     loop {
         match parser {
+            Parser::Raw(raw) => {
+                raw.piece(side, piece, out);
+                return true;
+            }
             Parser::Tcp(analyzer) => match analyzer.piece(side, piece, out) {
                 After::More => return true,
                 After::Enough => {
@@ -501,8 +551,9 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                     return false;
                 }
                 After::Anew(rest) => {
+                    let next = analyzer.next();
                     analyzer.finish(out);
-                    *parser = Parser::Unknown([Vec::new(), Vec::new()]);
+                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()]), Parser::Tcp);
                     match piece {
                         Piece::Data(_, place) if !rest.is_empty() => piece = Piece::Data(rest, place),
                         _ => return true,

@@ -34,6 +34,18 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
                 value.is_some()
             })
         }),
+        column!("url", Text, "Host and target of the request.", |r| {
+            text(each(r).map(|one| one.and_then(|one| one.url.as_deref())), |value, out| {
+                out.push_str(value.unwrap_or(""));
+                value.is_some()
+            })
+        }),
+        column!("path", Text, "Name of the file that `extract` wrote; null without.", |r| {
+            text(each(r).map(|one| one.and_then(|one| one.path.as_deref())), |value, out| {
+                out.push_str(value.unwrap_or(""));
+                value.is_some()
+            })
+        }),
         column!("mime_type", Dict, "Content-Type without parameters.", |r| {
             dictionary(each(r).map(|one| one.and_then(|one| one.mime_type.as_deref())), |value, out| {
                 out.push_str(value)

@@ -134,6 +134,17 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
                 })
             }
         ),
+        column!(
+            "ws_client_frames",
+            U64,
+            "WebSocket frames that the client sent behind an upgrade; null otherwise.",
+            |r| {
+                numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(|one| one.websocket).map(|frames| frames[0])))
+            }
+        ),
+        column!("ws_server_frames", U64, "The same of the server.", |r| {
+            numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(|one| one.websocket).map(|frames| frames[1])))
+        }),
         column!("complete", Bool, "Request and response were seen from first to last byte, and nothing is odd.", |r| {
             booleans(each(r).map(|one| one.map(|one| one.fault().is_none())))
         }),

@@ -12,4 +12,5 @@ pub mod parquet;
 pub mod reader;
 pub mod rows;
 mod service;
+mod streams;
 mod tls;

@@ -3,6 +3,7 @@
 use super::column::{Column, Table, schema, select};
 use super::{flows, packets, rows};
 use crate::app::Wants;
+use crate::app::spool::Directory;
 use crate::pipeline::{FrameFilter, Pipeline};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
@@ -82,6 +83,13 @@ impl TableReader {
         let options = Options { streams: (table.wants)(hash), ..request.options };
         let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS };
         Ok(Self::new(request.source, request.filter, options, kind))
+    }
+
+    /// Writes the bodies or streams of the table to files of this directory.
+    pub fn write_to(&mut self, files: Directory) {
+        if let Some(streams) = self.tracker.streams() {
+            streams.write_to(files);
+        }
     }
 
     /// The packet table of a capture.

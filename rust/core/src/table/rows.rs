@@ -55,6 +55,12 @@ pub static TABLES: &[StreamTable] = &[
         columns: super::files::columns,
     },
     StreamTable {
+        name: "streams",
+        wants: |hash| Wants { raw: true, hash, ..NOTHING },
+        hash_column: Some("sha256"),
+        columns: super::streams::columns,
+    },
+    StreamTable {
         name: "dns",
         wants: |_| Wants { dns: true, ..NOTHING },
         hash_column: None,
@@ -75,7 +81,7 @@ pub static TABLES: &[StreamTable] = &[
 ];
 
 const NOTHING: Wants =
-    Wants { facts: false, http: false, files: false, dns: false, tls: false, dhcp: false, hash: false };
+    Wants { facts: false, http: false, files: false, dns: false, tls: false, dhcp: false, raw: false, hash: false };
 
 /// The table of that name with its columns.
 #[must_use]

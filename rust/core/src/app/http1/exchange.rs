@@ -31,6 +31,8 @@ pub struct Part {
     pub body: Finished,
     /// The file that the body went to.
     pub file: Option<BodyFile>,
+    /// Name of the file that it was given.
+    pub path: Option<String>,
     /// What is wrong with it; `None` while it is whole.
     pub fault: Option<&'static str>,
     running: Option<Body>,
@@ -48,6 +50,21 @@ pub struct Exchange {
     pub response: Option<Part>,
     /// The connection goes on with another protocol behind this.
     pub switched: bool,
+    /// Frames of the WebSocket that the connection became, by client and server.
+    pub websocket: Option<[u64; 2]>,
+}
+
+impl Part {
+    /// A message that is over.
+    pub(crate) fn whole(
+        head: Box<Head>,
+        (first, last): (Place, Place),
+        body: Finished,
+        file: Option<BodyFile>,
+        fault: Option<&'static str>,
+    ) -> Self {
+        Self { head, first, last, body, file, path: None, fault, running: None, over: true }
+    }
 }
 
 impl Exchange {
@@ -296,6 +313,7 @@ impl Conversation {
             last: self.sides[at].last(),
             body: Finished::default(),
             file: None,
+            path: None,
             fault: fault.or(odd),
             running: None,
             over: fault.is_some(),

@@ -89,14 +89,14 @@ fn run(steps: &[(usize, &[u8])], size: usize) -> (Option<Handshake>, Facts) {
     for (side, bytes) in steps {
         for piece in bytes.chunks(size) {
             let wants = Wants { tls: true, facts: true, ..Wants::default() };
-            let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None };
+            let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
             if more {
                 more = tls.piece(*side, Piece::Data(piece, Place::default()), &mut out) == After::More;
             }
         }
     }
     let wants = Wants { tls: true, ..Wants::default() };
-    tls.finish(&mut Out { wants, who, facts: &mut facts, rows: &mut rows, files: None });
+    tls.finish(&mut Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None });
     assert!(rows.len() <= 1);
     let seen = rows.pop().and_then(|row| match row.found {
         Found::Tls(seen) => Some(*seen),
