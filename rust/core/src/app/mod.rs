@@ -12,6 +12,7 @@ mod files;
 pub mod found;
 pub mod http1;
 pub mod http2;
+pub mod quic;
 pub mod raw;
 pub mod spool;
 pub mod tls;
@@ -126,5 +127,6 @@ pub struct OverUdp {
 /// The protocols over UDP, in the order they are tried.
 pub const OVER_UDP: &[OverUdp] = &[
     OverUdp { looks: dns::looks, make: dns::make, wanted: |wants| wants.dns || wants.facts },
+    OverUdp { looks: quic::looks, make: quic::make, wanted: |wants| wants.tls || wants.facts },
     OverUdp { looks: dhcp::looks, make: dhcp::make, wanted: |wants| wants.dhcp || wants.facts },
 ];
