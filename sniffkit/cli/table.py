@@ -18,8 +18,8 @@ SHORT: dict[str, list[str]] = {
         *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
     ],
     "packets": [
-        *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
-        *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "malformed"),
+        *("frame_number", "ts", "ip_src", "src_port", "ip_dst", "dst_port", "protocols", "frame_len", "malformed"),
+        *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "interface"),
     ],
 }
 
