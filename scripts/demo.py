@@ -277,7 +277,7 @@ def compare(directory: Path) -> int:
 
     import sniffkit as sk
 
-    kept = pyarrow.parquet.read_table(directory / "demo.parquet").num_rows
+    kept: int = pyarrow.parquet.read_table(directory / "demo.parquet").num_rows
     made = sk.open(directory / "demo.pcapng").flows().to_arrow().num_rows
     if kept != made:
         raise DemoError(f"demo.parquet has {kept} flows, demo.pcapng gives {made}")
