@@ -63,8 +63,8 @@ pub struct CaptureWriter {
     prompt: bool,
     /// Whole blocks that are not yet in the file.
     buffer: Vec<u8>,
-    /// Frames in the buffer.
-    buffered_frames: u64,
+    /// The interface of each frame in the buffer.
+    buffered_frames: Vec<u32>,
     /// Bytes in the file.
     file_bytes: u64,
     interfaces: Interfaces,
@@ -121,7 +121,7 @@ impl CaptureWriter {
             name: file_name,
             prompt: name == "-",
             buffer: Vec::with_capacity(BUFFER + (64 << 10)),
-            buffered_frames: 0,
+            buffered_frames: Vec::new(),
             file_bytes: 0,
             interfaces: Interfaces::default(),
             link_type: interfaces.first().map_or(LinkType::ETHERNET, |info| info.link_type),
@@ -169,6 +169,11 @@ impl CaptureWriter {
         self.frames
     }
 
+    /// Frames of each interface that were taken, less those that an error kept out of the file.
+    pub fn written(&self) -> impl Iterator<Item = u64> {
+        self.counters.iter().map(|counters| counters.written)
+    }
+
     /// Files begun so far.
     #[must_use]
     pub fn file_count(&self) -> u64 {
@@ -205,7 +210,7 @@ impl CaptureWriter {
             Ok(()) => {
                 self.file_bytes += done as u64;
                 self.buffer.clear();
-                self.buffered_frames = 0;
+                self.buffered_frames.clear();
                 Ok(())
             }
             Err(error) => Err(self.fail(error, done)),
@@ -250,7 +255,7 @@ impl CaptureWriter {
             return Err(self.unsupported(format!("a frame of the time {} ns cannot be written", frame.ts)));
         }
         self.frames += 1;
-        self.buffered_frames += 1;
+        self.buffered_frames.push(frame.interface);
         if let Some(counters) = self.counters.get_mut(frame.interface as usize) {
             counters.written += 1;
         }
@@ -324,10 +329,16 @@ impl CaptureWriter {
         // Best effort: a full disk can be cut, a pipe cannot. The error to tell is the first one.
         let _ = self.output.cut(self.file_bytes + whole as u64);
         self.file_bytes += whole as u64;
-        let lost = self.buffered_frames - frames;
+        let mut lost = 0;
+        for &interface in self.buffered_frames.iter().skip(usize::try_from(frames).unwrap_or(usize::MAX)) {
+            lost += 1;
+            if let Some(counters) = self.counters.get_mut(interface as usize) {
+                counters.written -= 1;
+            }
+        }
         self.frames -= lost;
         self.buffer.clear();
-        self.buffered_frames = 0;
+        self.buffered_frames.clear();
         self.failed = true;
         self.io_error(error, lost)
     }
