@@ -86,13 +86,13 @@ impl Collector {
                 any = true;
                 point.level = self.batch.frames[first..].iter().map(|meta| meta.ts).max().unwrap_or(point.level);
             } else if point.ring.is_empty() {
-                point.level = before - UNDERWAY;
+                // A point that has gone may still have a block to come.
+                point.level = if point.ended.is_some() { i64::MAX } else { before - UNDERWAY };
             }
         }
         if any || !self.batch.frames.is_empty() {
             self.judge();
-            let level = self.points.iter().filter(|point| point.ended.is_none()).map(|point| point.level).min();
-            self.hand_on(level.unwrap_or(i64::MAX));
+            self.hand_on(self.points.iter().map(|point| point.level).min().unwrap_or(i64::MAX));
         }
         any
     }

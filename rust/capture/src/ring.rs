@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Size of one block, bytes: the kernel hands over whole blocks.
 pub const BLOCK: usize = 1 << 20;
 
+/// The kernel counts a ring's bytes in 32 bits.
+pub const MAX_BLOCKS: usize = 4095;
+
 /// A block that is not full is handed over after this long, ms.
 pub const RETIRE_MS: u32 = 50;
 
@@ -145,8 +148,7 @@ impl Ring {
             &libc::tpacket_versions::TPACKET_V3,
             "choosing TPACKET_V3",
         )?;
-        // The kernel counts a ring's bytes in 32 bits.
-        let blocks = options.buffer.div_ceil(BLOCK).clamp(2, 4095);
+        let blocks = options.buffer.div_ceil(BLOCK).clamp(2, MAX_BLOCKS);
         let request = libc::tpacket_req3 {
             tp_block_size: BLOCK as u32,
             tp_block_nr: blocks as u32,

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
-use sniffkit_capture::ring::RingOptions;
+use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::{Dump, LineOptions};
@@ -135,11 +135,14 @@ impl LiveSession {
             Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
         };
         // 32 MiB a ring, 256 MiB in all: the kernel takes it at once and does not swap it.
-        let buffer = (256 / points.len()).clamp(2, 32) << 20;
+        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, 32) << 20);
+        if buffer > MAX_BLOCKS * BLOCK {
+            return Err(PyOSError::new_err(format!("a ring has at most {} KiB", MAX_BLOCKS * BLOCK / 1024)));
+        }
         let session = SessionOptions {
             ring: RingOptions {
                 snap_len: options.snap_len.filter(|len| *len > 0).unwrap_or(262_144),
-                buffer: options.buffer.unwrap_or(buffer),
+                buffer,
                 promiscuous: options.promiscuous,
                 direction,
             },
