@@ -24,8 +24,9 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     """Medians by contender, and for those that failed the reason."""
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     failed: dict[str, str] = {}
-    for path in sorted({word for contender in contenders for word in contender.command if word.endswith(".pcap")}):
-        into_page_cache(DATA / path)
+    inputs = {DATA / word for contender in contenders for word in contender.command if word.endswith(".pcap")}
+    for path in sorted(inputs | {contender.load for contender in contenders if contender.load is not None}):
+        into_page_cache(path)
     for number in range(1, rounds + 1):
         for contender in contenders:
             if contender.name in failed:

@@ -99,7 +99,7 @@ def capture(packets: int, load: Callable[[int], Path]) -> list[Contender]:
     out = ["-w", f"{OUT}-live.pcapng"]
     return [
         Contender(
-            "tcpdump", ["ip", "netns", "exec", veth.B, "tcpdump", "-i", "veth2", "-w", f"{OUT}-t.pcap"], load=sent
+            "tcpdump", ["ip", "netns", "exec", veth.B, "tcpdump", "-i", "veth2", "-w", f"{OUT}-tcpdump.out"], load=sent
         ),
         Contender("sniffkit", [SNIFFKIT, "capture", *where, *out, "--flows", f"{OUT}-live.parquet"], load=sent),
         Contender("without flows", [SNIFFKIT, "capture", *where, *out], load=sent),

@@ -1,6 +1,6 @@
 //! The ring thread: empties the rings of a session, judges what the kernel could not, puts frames into time order.
 
-use crate::ring::{KernelStats, RETIRE_MS, Ring};
+use crate::ring::{BLOCK, KernelStats, RETIRE_MS, Ring};
 use crate::session::{PointStats, SessionEnd};
 use sniffkit_core::bpf::Program;
 use sniffkit_core::frame::{FrameBatch, Interfaces};
@@ -48,6 +48,13 @@ pub(crate) struct Collector {
     pub held_since: Instant,
     pub frames: u64,
     pub consumer_gone: bool,
+}
+
+/// A new batch with room for a block.
+pub(crate) fn room() -> FrameBatch {
+    let mut batch = FrameBatch::default();
+    batch.data.reserve(BLOCK + BLOCK / 4);
+    batch
 }
 
 impl Collector {
@@ -139,7 +146,7 @@ impl Collector {
             }
             return;
         }
-        let mut next = self.from_consumer.try_recv().unwrap_or_default();
+        let mut next = self.from_consumer.try_recv().unwrap_or_else(|_| room());
         next.clear();
         for meta in self.batch.frames.drain(ready..) {
             let bytes = &self.batch.data[meta.offset as usize..][..meta.cap_len as usize];

@@ -55,6 +55,9 @@ impl Netns {
                 if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(" ")) };
             CaptureError::NoNamespace(format!("no network namespace {name:?}; {known}"))
         };
+        if name.is_empty() {
+            return Err(missing());
+        }
         let file = File::open(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(),
             _ => CaptureError::system(&format!("namespace {name:?}"), &error),

@@ -1,6 +1,6 @@
 //! A capture session: rings in one or many namespaces, one thread that empties them, frames in batches.
 
-use crate::collector::{Collector, Point};
+use crate::collector::{Collector, Point, room};
 use crate::error::CaptureError;
 use crate::netns::{Netns, run_in};
 use crate::ring::{Ring, RingOptions};
@@ -101,7 +101,7 @@ impl Session {
             latest: latest.clone(),
             to_consumer,
             from_consumer,
-            batch: FrameBatch::default(),
+            batch: room(),
             judged: 0,
             held_since: Instant::now(),
             frames: 0,

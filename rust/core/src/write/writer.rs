@@ -108,6 +108,12 @@ impl CaptureWriter {
             let what = "standard output cannot be rotated".to_owned();
             return Err(WriteError::Unsupported { output: name.to_owned(), what });
         }
+        if let (Format::Pcap(_), Some(first)) = (options.format, interfaces.first())
+            && let Some(other) = interfaces.iter().find(|other| other.link_type != first.link_type)
+        {
+            let what = mixed_link_types(first, other);
+            return Err(WriteError::Unsupported { output: name.to_owned(), what });
+        }
         let files = FileSequence::new(name.to_owned(), options.rotation, now);
         let file_name = files.name();
         let output =
@@ -244,8 +250,11 @@ impl CaptureWriter {
         let encoded = match self.format {
             Format::Pcapng => pcapng::packet(&mut self.buffer, frame, bytes),
             Format::Pcap(resolution) => {
-                if self.interfaces.get(frame.interface as usize).is_some_and(|i| i.link_type != self.link_type) {
-                    return Err(self.mixed_link_types(frame.interface));
+                let (first, own) = (self.interfaces.first(), self.interfaces.get(frame.interface as usize));
+                if let (Some(first), Some(own)) = (first, own)
+                    && own.link_type != self.link_type
+                {
+                    return Err(self.unsupported(mixed_link_types(first, own)));
                 }
                 pcap::record(&mut self.buffer, resolution, frame, bytes)
             }
@@ -365,16 +374,6 @@ impl CaptureWriter {
         (at, frames)
     }
 
-    fn mixed_link_types(&self, interface: u32) -> WriteError {
-        let describe = |info: &InterfaceInfo| {
-            let name = pcapng::interface_name(info).unwrap_or_else(|| "an interface".to_owned());
-            format!("{name} (link type {})", info.link_type.0)
-        };
-        let other = self.interfaces.get(interface as usize).map(|info| describe(info)).unwrap_or_default();
-        let first = self.interfaces.first().map(|info| describe(info)).unwrap_or_default();
-        self.unsupported(format!("pcap holds one link type, not {first} and {other}: write pcapng"))
-    }
-
     fn unsupported(&self, what: String) -> WriteError {
         WriteError::Unsupported { output: self.name.clone(), what }
     }
@@ -382,6 +381,14 @@ impl CaptureWriter {
     fn io_error(&self, error: io::Error, frames_lost: u64) -> WriteError {
         WriteError::Io { output: self.name.clone(), error, frames_lost }
     }
+}
+
+fn mixed_link_types(first: &InterfaceInfo, other: &InterfaceInfo) -> String {
+    let describe = |info: &InterfaceInfo| {
+        let name = pcapng::interface_name(info).unwrap_or_else(|| "an interface".to_owned());
+        format!("{name} (link type {})", info.link_type.0)
+    };
+    format!("pcap holds one link type, not {} and {}: write pcapng", describe(first), describe(other))
 }
 
 impl Drop for CaptureWriter {
