@@ -63,6 +63,7 @@ class LiveOptions:
     count: int | None
     duration: float | None
     utc_offset: int
+    own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...
 
