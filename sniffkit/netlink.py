@@ -147,6 +147,8 @@ def links(netns: str | None) -> list[Interface]:
 
 def peer_namespaces(ip: Any) -> dict[int, int]:
     """netnsid → inode, for the named namespaces that this one has given an id (RTM_GETNSID)."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
     ids: dict[int, int] = {}
     for name in namespaces():
         path = NETNS_DIR / name
@@ -155,11 +157,10 @@ def peer_namespaces(ip: Any) -> dict[int, int]:
         except OSError:
             continue
         try:
-            for answer in ip.get_netnsid(fd=fd):
-                number = answer.get_attr("NETNSA_NSID")
-                if number is not None and 0 <= number < 1 << 31:
-                    ids[number] = os.fstat(fd).st_ino
-        except Exception:  # an id that was never given is an error of the kernel's, not ours
+            number = ip.get_netnsid(fd=fd)["nsid"]
+            if number is not None and 0 <= number < 1 << 31:  # -1: this one has given it no id
+                ids[number] = os.fstat(fd).st_ino
+        except NetlinkError:
             continue
         finally:
             os.close(fd)

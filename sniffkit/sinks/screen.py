@@ -8,7 +8,7 @@ from typing import Any
 MAX_ROWS = 200
 
 
-def write(table: Any) -> None:
+def write(table: Any) -> int:
     """Show `table` (pyarrow.Table), at most MAX_ROWS rows, columns without any value left out."""
     from rich import box
     from rich.console import Console
@@ -28,6 +28,7 @@ def write(table: Any) -> None:
     Console(width=width).print(grid)
     if table.num_rows > MAX_ROWS:
         console.print(f"… {table.num_rows - MAX_ROWS} more rows; -o FILE or a pipe gives all")
+    return int(table.num_rows)
 
 
 def cells(column: Any, name: str) -> list[str]:
