@@ -13,6 +13,10 @@ from sniffkit.tables import Table
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
+    from sniffkit.tables import Result
+
+# The tables that a capture becomes, by name: methods of `Capture` and commands.
+TABLES = ("packets", "flows")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -93,6 +97,15 @@ class Capture:
     def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
         return self._table("packets", columns, filter)
+
+    def sql(self, query: str) -> Result:
+        """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.
+
+        Times are UTC without a zone, in nanoseconds. Raises SniffkitError with the position for a wrong query.
+        """
+        from sniffkit.sql import Database
+
+        return Database(self).query(query)
 
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""

@@ -73,7 +73,7 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
         data = table.to_arrow()
         if query or columns or limit is not None:
             data = select(data, columns, limit=limit, **query)
-        return put(data.to_reader(), out)
+        return put(data, out)
     import pyarrow as pa
 
     batches = pa.RecordBatchReader.from_stream(table)
@@ -102,11 +102,14 @@ def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) 
         array = pa.array([row[name] for row in rows])
         # A column without any value still is text, not "null", to whoever reads the file.
         arrays[name] = array.cast(pa.string()) if pa.types.is_null(array.type) else array
-    put(pa.table(arrays).to_reader(), out)
+    put(pa.table(arrays), out)
 
 
-def put(batches: Any, out: Output) -> int:
-    """Write `batches` (pyarrow.RecordBatchReader) to `out` in its format; returns how many rows."""
+def put(data: Any, out: Output) -> int:
+    """Write `data`, anything with `__arrow_c_stream__`, to `out` in its format; returns how many rows."""
+    import pyarrow as pa
+
+    batches = pa.RecordBatchReader.from_stream(data)
     if out.is_screen:
         from sniffkit.sinks import screen
 
