@@ -22,9 +22,16 @@ def select(
     for name in columns or []:
         if name not in data.column_names:
             raise unknown_column("--columns", name, data.column_names)
-    # DuckDB only says which rows: its timestamps with a zone end at microseconds, ours are nanoseconds.
+    for option, text in (("--where", where), ("--sort", sort)):
+        if text is not None and not text.strip():
+            raise SniffkitError(f"{option} is empty")
+    # DuckDB only says which rows; those taken keep their types and metadata.
     row = "sniffkit_row"
     numbered = data.append_column(row, pa.array(range(data.num_rows), pa.int64()))
+    for at, kind in enumerate(numbered.schema.types):
+        if pa.types.is_timestamp(kind):
+            # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
+            numbered = numbered.set_column(at, numbered.column_names[at], numbered.column(at).cast(pa.timestamp("ns")))
     text = f"SELECT {row} FROM data"
     # part of the statement that the user wrote -> where it begins
     parts: dict[str, tuple[int, str]] = {}
@@ -57,10 +64,10 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         message, position = str(found["exception_message"]), int(found.get("position", -1))
     except (ValueError, KeyError):
         message, position = error, -1
-    message = " ".join(message.partition("\n\nLINE ")[0].replace("FROM clause!", "the table").split())
+    message = " ".join(message.partition("\n\nLINE ")[0].replace("FROM clause! Candidate bindings:", "the table; perhaps:").split())
     for option, (start, text) in parts.items():
         if start <= position <= start + len(text):
             column = position - start + 1
-            return f"{option} {text!r}: {message} at column {column}"
+            return f"{option} {text!r}: at column {column}: {message}"
     given = " ".join(f"{option} {text!r}" for option, (_, text) in parts.items())
     return f"{given}: {message}"

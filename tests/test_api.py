@@ -42,7 +42,7 @@ def test_every_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     code = "import sniffkit as sk; print(sk.open('-').flows().to_arrow().num_rows)"
     with a.open("rb") as stdin:
         done = subprocess.run([sys.executable, "-c", code], stdin=stdin, capture_output=True, check=True)
-    assert done.stdout == b"1\n"
+    assert done.stdout == b"2\n"
 
 
 def test_a_file_object_is_read_from_where_it_stood() -> None:
@@ -50,7 +50,7 @@ def test_a_file_object_is_read_from_where_it_stood() -> None:
     file.seek(4)
     capture = sk.open(file)
     assert capture.packets().to_arrow().num_rows == 2
-    assert capture.flows().to_arrow().num_rows == 1
+    assert capture.flows().to_arrow().num_rows == 2
 
 
 def test_what_can_be_read_once_says_so_the_second_time() -> None:
@@ -73,7 +73,6 @@ def test_pandas_types() -> None:
     assert kinds["src_port"] == "UInt16"
     assert kinds["ip_more_fragments"] == "boolean"
     assert frame["src_port"].isna().tolist() == [False, False, True, False]
-    assert frame["ts"].isna().tolist() == [False, False, True, False]
     flows = sk.open(PCAPNG).flows().to_pandas()
     assert str(flows.dtypes["duration"]) == "Int64"
     assert str(flows.dtypes["orig_len_mean"]) == "float64"
@@ -90,7 +89,7 @@ def test_the_same_rows_whichever_way(tmp_path: Path) -> None:
         arrow = table.to_arrow()
         assert arrow.num_rows == {"packets": 4, "flows": 3}[name]
         assert arrow.schema.metadata[b"sniffkit.table"] == name.encode()
-        assert table.columns() == [(field.name, kind) for field, (_, kind) in zip(arrow.schema, table.columns())]
+        assert [name for name, _ in table.columns()] == arrow.column_names
         rows = arrow.to_pylist()
         assert pa.RecordBatchReader.from_stream(table).read_all().to_pylist() == rows
         assert pa.table(table).to_pylist() == rows
@@ -98,8 +97,8 @@ def test_the_same_rows_whichever_way(tmp_path: Path) -> None:
         assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pylist() == rows
         assert table.to_polars().rows(named=True) == pl.DataFrame(table).rows(named=True)
         assert len(table.to_pandas()) == len(rows)
-        assert duckdb.sql("SELECT count(*) FROM table").fetchall() == [(len(rows),)]
     packets = sk.open(PCAPNG).packets()
+    assert duckdb.sql("SELECT count(*) FROM packets").fetchall() == [(4,)]
     assert duckdb.sql("SELECT max(ts) FROM packets").fetchall()[0][0].year == 2023
 
 
@@ -124,7 +123,8 @@ def test_an_arrow_stream_reads_on_as_it_is_consumed(tmp_path: Path) -> None:
     assert Counting.taken < big.stat().st_size
     with pytest.warns(sk.CaptureWarning, match="cut short") as caught:
         rows += sum(batch.num_rows for batch in reader)
-    assert (rows, len(caught)) == (100_000, 1)
+    assert rows == 100_000
+    assert [one.category for one in caught if one.category is not ResourceWarning] == [sk.CaptureWarning]
     # One that is let go half way stops reading, and nothing is left to say.
     reader = pa.RecordBatchReader.from_stream(sk.open(big).packets())
     reader.read_next_batch()
@@ -172,8 +172,15 @@ class Broken:
     def read(self, size: int) -> bytes:
         if not self.data:
             raise RuntimeError("the cable is out")
-        data, self.data = self.data, b""
+        data, self.data = self.data[:size], self.data[size:]
         return data
+
+
+class Generous:
+    """A file object that gives more than it was asked for."""
+
+    def read(self, size: int) -> bytes:
+        return bytes(size + 1)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,7 @@ class Broken:
         (lambda: sk.open([None]), sk.CaptureFileError, "not None"),
         (lambda: sk.open(io.StringIO("text")), sk.CaptureFileError, "mode 'rb'"),
         (lambda: sk.open(Broken()).flows().to_arrow(), sk.CaptureFileError, "RuntimeError: the cable is out"),
+        (lambda: sk.open(Generous()).flows().to_arrow(), sk.CaptureFileError, "gave more bytes than it was asked for"),
         (lambda: sk.open(__file__).flows().to_arrow(), sk.CaptureFileError, "not a capture: text, starting"),
         (lambda: sk.open("/").flows().to_arrow(), sk.CaptureFileError, "Is a directory"),
         (lambda: sk.open(__file__).packets().__arrow_c_stream__(), sk.CaptureFileError, "not a capture: text"),

@@ -188,7 +188,7 @@ fn no_capture_at_all_is_an_error() {
         (b"12:00 IP 10.0.0.1 > 10.0.0.2", "x: not a capture: text, starting \"12:00 IP 10.0.0.\""),
         (
             b"PAR1\x15\x04",
-            "x: not a pcap or pcapng capture: a Parquet table, not frames: open it with pandas or DuckDB",
+            "x: not a pcap or pcapng capture: a Parquet table, not frames: `sniffkit sql` reads it, as do pandas and DuckDB",
         ),
         (b"\xd4\xc3\xb2\xa1\x02\0", "x: truncated in the pcap file header: 24 bytes needed, 6 there"),
         (

@@ -61,9 +61,11 @@ impl FileObject {
         let bytes = self.0.bind(py).call_method1("read", (buffer.len(),))?;
         let bytes: &[u8] =
             bytes.extract().map_err(|_| PyTypeError::new_err("read() gives no bytes: open it with mode 'rb'"))?;
-        let len = bytes.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&bytes[..len]);
-        Ok(len)
+        let Some(room) = buffer.get_mut(..bytes.len()) else {
+            return Err(PyValueError::new_err("read(n) gave more bytes than it was asked for"));
+        };
+        room.copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 }
 
