@@ -323,6 +323,8 @@ fn has_text(proto: Proto) -> bool {
 
 fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
     match proto {
+        // 802.3: the rest is padding.
+        Proto::Eth => bytes.be16(12).filter(|&length| length <= 1500).map(|length| 14 + usize::from(length)),
         Proto::Ip => bytes.be16(2).filter(|&length| length != 0).map(usize::from),
         Proto::Ipv6 => bytes.be16(4).filter(|&length| length != 0).map(|length| 40 + usize::from(length)),
         _ => None,
