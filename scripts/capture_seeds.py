@@ -15,7 +15,10 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 
 SECONDS = 1_700_000_000
-FRAME = bytes.fromhex("02000000000202000000000108004500002100004000401100000a0000010a000002") + b"\x10\x00\x00\x35\0\x0d\0\0hello"
+FRAME = (
+    bytes.fromhex("02000000000202000000000108004500002100004000401100000a0000010a000002")
+    + b"\x10\x00\x00\x35\0\x0d\0\0hello"
+)
 
 
 def pcap(

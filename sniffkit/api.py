@@ -13,6 +13,7 @@ from sniffkit.tables import Table
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
+    from sniffkit.stats import Stats
     from sniffkit.tables import Result
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
@@ -106,6 +107,13 @@ class Capture:
         from sniffkit.sql import Database
 
         return Database(self).query(query)
+
+    @property
+    def stats(self) -> Stats:
+        """Statistics as tables: `.stats.summary()`, `.hierarchy()`, `.conversations("tcp")`, `.io(0.1)`, …"""
+        from sniffkit.stats import Stats
+
+        return Stats(self)
 
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""

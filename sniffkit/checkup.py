@@ -78,7 +78,9 @@ def privileges() -> list[dict[str, Any]]:
     names = ",".join(name.lower() for name in CAPABILITIES)
     remedy = f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
     return [
-        finding("privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"needed to {use}: {remedy}")
+        finding(
+            "privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"needed to {use}: {remedy}"
+        )
         for name, (bit, use) in CAPABILITIES.items()
     ]
 

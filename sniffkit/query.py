@@ -64,7 +64,9 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         message, position = str(found["exception_message"]), int(found.get("position", -1))
     except (ValueError, KeyError):
         message, position = error, -1
-    message = " ".join(message.partition("\n\nLINE ")[0].replace("FROM clause! Candidate bindings:", "the table; perhaps:").split())
+    message = " ".join(
+        message.partition("\n\nLINE ")[0].replace("FROM clause! Candidate bindings:", "the table; perhaps:").split()
+    )
     for option, (start, text) in parts.items():
         if start <= position <= start + len(text):
             column = position - start + 1

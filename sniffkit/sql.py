@@ -97,10 +97,8 @@ class Database:
             for name, relation in relations.items():
                 connection.execute(f'DROP TABLE "{name}"').fetchall()
                 connection.register(f"{name}__source", relation)
-                times = [c for c in needs[name].columns if self.tables[name].get(c) == "TIMESTAMP_NS"]
-                replace = ", ".join(f'"{c}"::TIMESTAMP_NS AS "{c}"' for c in times)
-                columns = f"* REPLACE ({replace})" if replace else "*"
-                connection.execute(f'CREATE VIEW "{name}" AS SELECT {columns} FROM "{name}__source"').fetchall()
+                body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
+                connection.execute(f'CREATE VIEW "{name}" AS SELECT {body} FROM "{name}__source"').fetchall()
             connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
             try:
                 answer = connection.sql(text).to_arrow_table()
@@ -149,6 +147,13 @@ class Database:
             need.columns = [c for c in self.tables[table] if c in words or c in need.columns]
         connection.execute("RESET disabled_optimizers").fetchall()
         return connection, needs
+
+    def _in_view(self, table: str, column: str, need: Needs) -> str:
+        """A column of the view over what was decoded. One that the answer does not depend on is there, but null."""
+        kind = self.tables[table][column]
+        if column not in need.columns:
+            return f'NULL::{kind} AS "{column}"'
+        return f'"{column}"::{kind} AS "{column}"' if kind == "TIMESTAMP_NS" else f'"{column}"'
 
     def _relation(self, name: str, need: Needs) -> Any:
         """The rows of a table, as DuckDB reads them."""

@@ -101,14 +101,14 @@ def test_rows_are_chosen_and_ordered(run: Run) -> None:
         ([PCAP, "--columns", "ip_scr"], "packets: no column 'ip_scr'; did you mean 'ip_src'? there are: frame_number"),
         ([PCAP, "--columns", "nope", "--sort", "ts"], "no column 'nope'; there are: frame_number ts"),
         ([PCAP, "--columns", ","], "--columns needs at least one name"),
-        ([PCAP, "--where", "ip_ttl > 3 and and"], "at column 16: syntax error at or near \"and\""),
-        ([PCAP, "--where", "  nope = 1"], "at column 3: Referenced column \"nope\" not found"),
+        ([PCAP, "--where", "ip_ttl > 3 and and"], 'at column 16: syntax error at or near "and"'),
+        ([PCAP, "--where", "  nope = 1"], 'at column 3: Referenced column "nope" not found'),
         ([PCAP, "--sort", "ts, nope"], "--sort 'ts, nope': at column 5: Referenced column"),
         ([PCAP, "--where", "true; select 1"], "at column 5: syntax error"),
         ([PCAP, "--where", ""], "--where is empty"),
         ([PCAP, "--where", "(select count(*) from '/etc/passwd') > 0"], "/etc/passwd does not exist"),
         ([PCAP, "--where", "(select count(*) from read_csv('/etc/passwd')) > 0"], "disabled by configuration"),
-        ([PCAP, "--filter", "tcp prot 80"], "bad filter \"tcp prot 80\": syntax error at column 5"),
+        ([PCAP, "--filter", "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5'),
         ([PCAP, "--json", "-o", "x.csv"], "--json and x.csv contradict each other"),
         ([PCAP, "-o", "x.xlsx"], "x.xlsx: no format for this suffix; there are: .parquet .csv"),
         ([PCAP, "-o", "nosuch/x.csv"], "nosuch/x.csv: there is no directory nosuch"),
@@ -128,7 +128,10 @@ def test_a_table_given_as_a_capture_is_named(run: Run, tmp_path: Path) -> None:
     assert run("flows", PCAP, "-o", table)[0] == 0
     code, _, err = run("flows", table)
     assert code == 2
-    assert err == f"sniffkit: {table}: not a pcap or pcapng capture: a Parquet table, not frames: `sniffkit sql` reads it, as do pandas and DuckDB\n"
+    assert (
+        err
+        == f"sniffkit: {table}: not a pcap or pcapng capture: a Parquet table, not frames: `sniffkit sql` reads it, as do pandas and DuckDB\n"
+    )
 
 
 def test_damage_gives_the_rows_before_a_line_and_exit_1(run: Run) -> None:
@@ -136,7 +139,10 @@ def test_damage_gives_the_rows_before_a_line_and_exit_1(run: Run) -> None:
     for arguments in (["--columns", "frame_number"], ["--columns", "frame_number", "--where", "true"]):
         code, out, err = run("packets", cut, *arguments)
         assert (code, out) == (1, "frame_number\n1\n")
-        assert err == f"sniffkit: {cut}: at byte 87: cut short: 36 bytes needed for the next packet record, 33 left; rows before are kept\n"
+        assert (
+            err
+            == f"sniffkit: {cut}: at byte 87: cut short: 36 bytes needed for the next packet record, 33 left; rows before are kept\n"
+        )
 
 
 def test_without_a_file_the_newest_capture_is_read_and_named(

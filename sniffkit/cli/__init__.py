@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
     "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
+    "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 
@@ -71,7 +72,13 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Capture, decode and tabulate traffic of virtual networks."""
+    """Capture, decode and tabulate traffic of virtual networks.
+
+    \b
+    First of all:
+      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
+      sniffkit flows                           the flow table of the newest capture
+    """
     ctx.obj = {"debug": debug}
 
 

@@ -164,9 +164,12 @@ def print_piece(piece: str) -> None:
 @click.option("-T", "format", type=click.Choice(["fields", "json"]), help="fields: those named by -E, tab-separated.")
 @click.option("-E", "--field", "field", multiple=True, metavar="NAME", help="A field for -T fields, Wireshark's name.")
 @click.option("-Y", "display_filter", metavar="EXPR", help="Wireshark display filter; hands over to tshark.")
-@click.option("-c", "count", type=click.IntRange(min=1), help="At most so many frames.")
+@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="At most so many frames.")
 @click.option(
-    "-t", "times", count=True, help="-t no time, -tt seconds since 1970, -ttt since the line before, -tttt with the "
+    "-t",
+    "times",
+    count=True,
+    help="-t no time, -tt seconds since 1970, -ttt since the line before, -tttt with the "
     "date, -ttttt since the first line.",
 )
 @click.option("-r", "more", multiple=True, metavar="FILE", help="As FILE, for tcpdump's users.")

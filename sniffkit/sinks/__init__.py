@@ -26,11 +26,15 @@ SINKS: dict[str, str] = {
 
 @dataclass
 class Output:
-    """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal."""
+    """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal.
+
+    fit: the last columns may be left out where a terminal has no room for them.
+    """
 
     path: str | None
     json: bool
     screen: bool
+    fit: bool = False
 
     def __post_init__(self) -> None:
         if self.path not in (None, "-") and self.suffix not in SINKS:
@@ -113,7 +117,7 @@ def put(data: Any, out: Output) -> int:
     if out.is_screen:
         from sniffkit.sinks import screen
 
-        return screen.write(batches.read_all())
+        return screen.write(batches.read_all(), out.fit)
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":
         rows: int = module.write(batches, sys.stdout.buffer)

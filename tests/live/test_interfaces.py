@@ -92,8 +92,9 @@ def test_a_namespace_by_name_path_and_pid(names: list[str]) -> None:
 
 
 def test_a_namespace_without_a_name_is_called_by_a_pid() -> None:
-    with subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link add only0 type veth; echo; exec sleep 60"],
-                          stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link add only0 type veth; echo; exec sleep 60"], stdout=subprocess.PIPE
+    ) as process:
         try:
             assert process.stdout is not None
             process.stdout.readline()
