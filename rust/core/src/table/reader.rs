@@ -2,7 +2,7 @@
 
 use super::column::{Column, Table, schema, select};
 use super::{flows, packets};
-use crate::pipeline::{FrameFilter, Pipeline};
+use crate::pipeline::{FrameFilter, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -42,6 +42,7 @@ pub struct TableReader {
     schema: SchemaRef,
     ready: std::collections::VecDeque<RecordBatch>,
     ended: bool,
+    frames: u64,
     warnings: Vec<Warning>,
 }
 
@@ -85,6 +86,7 @@ impl TableReader {
             schema,
             ready: std::collections::VecDeque::new(),
             ended: false,
+            frames: 0,
             warnings: Vec::new(),
         }
     }
@@ -95,7 +97,14 @@ impl TableReader {
         self.schema.clone()
     }
 
-    /// Reads one batch of frames. `false` at the end; record batches come from [`TableReader::take`].
+    /// How many frames have been read.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Reads one batch of frames, or waits a moment for a slow input. `false` at the end; record batches come from
+    /// [`TableReader::take`].
     ///
     /// # Errors
     /// When the input cannot be read.
@@ -103,7 +112,11 @@ impl TableReader {
         if self.ended {
             return Ok(false);
         }
-        let Some(decoded) = self.pipeline.receive() else {
+        let received = self.pipeline.receive();
+        if matches!(received, Received::Waiting) {
+            return Ok(true);
+        }
+        let Received::Batch(decoded) = received else {
             self.ended = true;
             let result = self.pipeline.end();
             self.tracker.finish();
@@ -116,6 +129,7 @@ impl TableReader {
             self.warnings.extend(result?);
             return Ok(false);
         };
+        self.frames += decoded.batch.frames.len() as u64;
         match &mut self.kind {
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
@@ -153,6 +167,11 @@ impl TableReader {
     /// The warnings of the input, once it has ended.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Puts warnings back, for whoever takes the rest of the table.
+    pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
+        self.warnings.splice(0..0, warnings);
     }
 }
 
