@@ -37,9 +37,15 @@ impl Tracker {
     /// Makes room: the twentieth of the flows that have been quiet the longest.
     pub(super) fn evict(&mut self) {
         let mut slots: Vec<u32> = self.table.iter().copied().collect();
-        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
-        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
-        for slot in slots.into_iter().take(keep) {
+        if slots.is_empty() {
+            return;
+        }
+        let last = (slots.len() / 20).max(1) - 1;
+        slots.select_nth_unstable_by_key(last, |slot| {
+            let flow = &self.flows[*slot as usize];
+            (flow.ts_end, flow.first_frame) // not by slot: which one is free depends on how the input was cut in batches
+        });
+        for slot in slots.into_iter().take(last + 1) {
             let flow = &self.flows[slot as usize];
             let reason = if flow.closed { flow.end } else { EndReason::Evicted };
             self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);

@@ -1,7 +1,7 @@
 //! Names of flows that are the same on every run, and Community ID.
 
 use super::flow::Flow;
-use super::key::icmp_pair;
+use super::key::{PORTLESS, icmp_pair, is_ported};
 use sha1::{Digest, Sha1};
 
 /// 96 bits that name a flow: a hash of its capture point, key and first packet. Same bytes in, same uid.
@@ -57,7 +57,7 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[22] = k.proto;
     rest[23] = k.family;
     rest[24] = k.tunnel as u8;
-    rest[32..40].copy_from_slice(&flow.ts.to_be_bytes());
+    rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
     hash.update(rest);
     let digest = hash.finalize();
@@ -85,7 +85,7 @@ pub fn community_id(flow: &Flow) -> Option<String> {
             one_way = single;
             (sport, dport, true)
         }
-        6 | 17 | 132 => (flow.orig_port(), flow.resp_port(), true),
+        proto if is_ported(proto) && k.extra != PORTLESS => (flow.orig_port(), flow.resp_port(), true),
         _ => (0, 0, false),
     };
     let swap = !one_way && (dst, dport) < (src, sport);
