@@ -15,6 +15,7 @@ use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
 use sniffkit_core::track::Options;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
@@ -189,27 +190,44 @@ fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult
     if first.is_none() {
         first = reader.take();
     }
-    let schema = reader.schema();
-    let rows = parquet::write(&mut *file, schema, first.map(Ok).into_iter().chain(reader))
-        .map_err(|error| PyOSError::new_err(error.to_string()))?;
+    let failed = |error: parquet::ParquetError| PyOSError::new_err(error.to_string());
+    let mut writer = parquet::Writer::new(&mut *file, reader.schema()).map_err(failed)?;
+    let mut next = first;
+    loop {
+        match next {
+            Some(batch) => writer.write(&batch).map_err(failed)?,
+            None if !reader.advance().map_err(source_error)? => break,
+            None => {}
+        }
+        next = reader.take();
+    }
+    while let Some(batch) = reader.take() {
+        writer.write(&batch).map_err(failed)?;
+    }
+    let rows = writer.finish(reader.schema().metadata().clone()).map_err(failed)?;
     file.flush()?;
     Ok(rows)
 }
 
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`.
+/// Opens a table of `inputs`: `kind` is `flows` or `packets`; `rules` are those of [`Options::set`].
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    rules: Option<BTreeMap<String, f64>>,
 ) -> PyResult<TableStream> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options };
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),

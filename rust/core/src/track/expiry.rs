@@ -1,12 +1,13 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Tracker, options};
+use super::{EndReason, SWEEP_EVERY, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
+        self.since_sweep += SWEEP_EVERY as usize;
         let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
         if !due || self.since_sweep < self.table.len() / 4 {
             return;

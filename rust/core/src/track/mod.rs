@@ -57,6 +57,9 @@ struct Share {
     timed: bool,
 }
 
+/// Frames between two looks for flows that have been quiet for long.
+const SWEEP_EVERY: u64 = 4096;
+
 impl Tracker {
     /// An empty table.
     #[must_use]
@@ -104,9 +107,11 @@ impl Tracker {
             if let Some(uids) = uids.as_deref_mut() {
                 uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
             }
+            // By frames and not by batches: the same input gives the same rows however it is cut.
+            if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
+                self.sweep();
+            }
         }
-        self.since_sweep += packets.len();
-        self.sweep();
     }
 
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8]) -> Option<u32> {
