@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.progress import counter
 from sniffkit.errors import SniffkitError
 
 # What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
@@ -39,8 +40,9 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
         # With a condition or an order, any column may be named there, so all are made and DuckDB picks.
-        table = getattr(capture, name)(columns=None if query else shown, filter=options["filter"])
-        rows = write(table, out, columns=shown if query else None, **query)
+        table = getattr(capture, name)(columns=None if set(query) - {"limit"} else shown, filter=options["filter"])
+        with counter("frames", sys.stderr) as table.progress:
+            rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
     return 1 if damage or rows == 0 else 0
 
 
