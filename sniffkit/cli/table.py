@@ -103,7 +103,7 @@ def __getattr__(name: str) -> click.Command:
     summary = f"{about(name).summary} Without FILE: the newest capture."
 
     @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{lines}")
-    @click.argument("file", nargs=-1, type=click.Path())
+    @click.argument("file", nargs=-1)
     @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
     @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
     @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
