@@ -20,7 +20,11 @@ class TableStream:
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 def open_table(
-    kind: str, inputs: list[_Input], columns: list[str] | None = None, filter: str | None = None
+    kind: str,
+    inputs: list[_Input],
+    columns: list[str] | None = None,
+    filter: str | None = None,
+    rules: dict[str, float] | None = None,
 ) -> TableStream: ...
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
 def table_columns(kind: str) -> list[tuple[str, str, str]]: ...
@@ -66,6 +70,7 @@ class LiveOptions:
     count: int | None
     duration: float | None
     utc_offset: int
+    own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...
 

@@ -1,4 +1,4 @@
-"""Files that cannot be read, or not to their end, and outputs that cannot be written, for every command that takes FILE.
+"""Files that cannot be read, or not to their end, and outputs that cannot be written, for each command with FILE.
 
 One clear line, the exit code, no traceback, nothing lost.
 """

@@ -16,7 +16,9 @@ from sniffkit.errors import SniffkitError
 
 @dataclass(frozen=True)
 class About:
-    """What a table's command says of it. short: columns on a terminal when none are asked for; all without."""
+    """What a table's command says of it. short: columns on a terminal when none are asked for, the most wanted
+    first (the last ones go where it is narrow); all without.
+    """
 
     summary: str
     examples: Sequence[str]
@@ -34,8 +36,8 @@ ABOUT: dict[str, About] = {
             "sniffkit flows a.pcap b.pcapng --where \"service = 'dns'\" --sort 'orig_bytes desc' --limit 10",
         ],
         [
-            *("ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service"),
-            *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "conn_state", "history"),
+            *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
+            *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
         ],
     ),
     "packets": About(
@@ -46,8 +48,8 @@ ABOUT: dict[str, About] = {
             "sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'",
         ],
         [
-            *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
-            *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "malformed"),
+            *("frame_number", "ts", "ip_src", "src_port", "ip_dst", "dst_port", "protocols", "frame_len", "malformed"),
+            *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "interface"),
         ],
     ),
 }

@@ -38,7 +38,7 @@ def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
 
     laid_out = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=0)
     for name, wide in zip(names, widths(names, texts), strict=True):
-        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double"))
+        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double", "decimal"))
         head = header(name, texts[name])
         laid_out.add_column(
             head, justify="right" if numeric else "left", no_wrap=True, min_width=wide, vertical="bottom"

@@ -16,6 +16,7 @@ use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
 use sniffkit_core::track::Options;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -234,29 +235,39 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
 
 fn write_table(reader: &mut TableReader, watch: &mut Watch, file: &mut BufWriter<File>, path: &Path) -> PyResult<u64> {
     // The schema of a flow table is complete once the input has ended, so read up to the first rows before.
+    let failed = |error: parquet::ParquetError| write_error(path, &error);
     let mut rows = Watched { reader, watch };
     let first = rows.next();
-    let schema = rows.reader.schema();
-    let rows =
-        parquet::write(&mut *file, schema, first.into_iter().chain(rows)).map_err(|error| write_error(path, &error))?;
+    let mut writer = parquet::Writer::new(&mut *file, rows.reader.schema()).map_err(failed)?;
+    for batch in first.into_iter().chain(&mut rows) {
+        let batch = batch.map_err(|error| write_error(path, &parquet::ParquetError::External(Box::new(error))))?;
+        writer.write(&batch).map_err(failed)?;
+    }
+    // The counters are complete only now.
+    let rows = writer.finish(rows.reader.schema().metadata().clone()).map_err(failed)?;
     file.flush().map_err(|error| io_error(path, &error))?;
     Ok(rows)
 }
 
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`.
+/// Opens a table of `inputs`: `kind` is `flows` or `packets`; `rules` are those of [`Options::set`].
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    rules: Option<BTreeMap<String, f64>>,
 ) -> PyResult<TableStream> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options };
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
