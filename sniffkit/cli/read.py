@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
 
 def pointed_at(lines: list[str]) -> str:
     """Where tshark's `^~~~` points in a filter, as words."""
-    for drawn, marks in zip(lines, lines[1:], strict=False):
+    for drawn, marks in itertools.pairwise(lines):
         if marks.strip() and not marks.strip().strip("^~"):
             indent = len(drawn) - len(drawn.lstrip())
             return f" at column {marks.index('^') - indent + 1}"
