@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import REQUIRE_ALL, SHARED
+from setting import REQUIRE_ALL, SHARED
 
 import sniffkit as sk
 from captures import flow_cases
