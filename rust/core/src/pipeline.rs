@@ -42,10 +42,13 @@ impl Decoded {
 /// Keeps only frames that it says yes to: a capture filter over a file.
 pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send + Sync>;
 
-/// A running source and decoder.
-pub struct Pipeline {
+/// What the thread of a pipeline makes of each batch beside decoding it.
+pub type Make<R> = Box<dyn FnMut(&Decoded) -> R + Send>;
+
+/// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
+pub struct Pipeline<R> {
     /// A mutex only to be `Sync`; it is never locked, since reading takes `&mut self`.
-    ready: Option<Mutex<Receiver<Decoded>>>,
+    ready: Option<Mutex<Receiver<(Decoded, R)>>>,
     empty: SyncSender<Decoded>,
     thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
 }
@@ -53,10 +56,10 @@ pub struct Pipeline {
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
 const IN_FLIGHT: usize = 6;
 
-impl Pipeline {
+impl<R: Send + 'static> Pipeline<R> {
     /// Starts reading and decoding.
     #[must_use]
-    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>) -> Self {
+    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>, mut make: Make<R>) -> Self {
         let (to_ready, ready) = sync_channel(IN_FLIGHT);
         let (empty, from_empty) = sync_channel::<Decoded>(IN_FLIGHT + 2);
         for _ in 0..IN_FLIGHT {
@@ -72,7 +75,8 @@ impl Pipeline {
                     apply(keep, &mut decoded.batch);
                 }
                 decoded.decode();
-                if to_ready.send(decoded).is_err() {
+                let made = make(&decoded);
+                if to_ready.send((decoded, made)).is_err() {
                     break; // the consumer has gone
                 }
             }
@@ -82,7 +86,7 @@ impl Pipeline {
     }
 
     /// The next batch; `None` at the end of the input. Give it back with [`Pipeline::recycle`].
-    pub fn receive(&mut self) -> Option<Decoded> {
+    pub fn receive(&mut self) -> Option<(Decoded, R)> {
         self.ready.as_mut()?.get_mut().ok()?.recv().ok()
     }
 

@@ -13,10 +13,11 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
+use sniffkit_core::table::write::WriteError;
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
 use sniffkit_core::track::Options;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -137,10 +138,8 @@ impl TableStream {
     #[pyo3(name = "to_parquet")]
     fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
         let mut reader = self.reader.take().ok_or_else(|| PyValueError::new_err("this stream has been consumed"))?;
-        let mut file = create(&path)?;
-        let result = py.detach(|| write_table(&mut reader, &mut file));
-        let rows = result?;
-        py.check_signals()?;
+        let output = Output::create(path)?;
+        let rows = py.detach(|| write_table(&mut reader, &output.file).and_then(|rows| output.keep().map(|()| rows)))?;
         let warnings = reader.take_warnings();
         Ok((rows, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
     }
@@ -169,9 +168,44 @@ impl TableStream {
     }
 }
 
-fn create(path: &PathBuf) -> PyResult<BufWriter<File>> {
-    let file = File::create(path).map_err(|error| io_error(path, &error))?;
-    Ok(BufWriter::with_capacity(1 << 20, file))
+/// A file in the making. It gets its name once it is whole, so that nothing half written is ever left or takes the
+/// place of what was there.
+struct Output {
+    file: File,
+    path: PathBuf,
+    /// What it is called until then; `None` for what cannot be renamed over, such as devices and links.
+    part: Option<PathBuf>,
+}
+
+impl Output {
+    fn create(path: PathBuf) -> PyResult<Self> {
+        let plain = std::fs::symlink_metadata(&path).map_or(true, |about| about.is_file());
+        let part = path.file_name().filter(|_| plain).map(|name| {
+            let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+            path.with_file_name(name)
+        });
+        let file = File::create(part.as_ref().unwrap_or(&path)).map_err(|error| io_error(&path, &error))?;
+        Ok(Self { file, path, part })
+    }
+
+    /// The file is whole.
+    fn keep(mut self) -> PyResult<()> {
+        match self.part.take() {
+            Some(part) => std::fs::rename(&part, &self.path).map_err(|error| {
+                let _ = std::fs::remove_file(&part); // the error that matters is that of the renaming
+                io_error(&self.path, &error)
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part); // nothing can be done about it, and the cause is reported already
+        }
+    }
 }
 
 fn io_error(path: &std::path::Path, error: &std::io::Error) -> PyErr {
@@ -180,20 +214,22 @@ fn io_error(path: &std::path::Path, error: &std::io::Error) -> PyErr {
     PyOSError::new_err(format!("{}: {text}", path.display()))
 }
 
-fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult<u64> {
-    // The schema of a flow table is complete once the input has ended, so read up to the first rows before.
-    let mut first = None;
-    while first.is_none() && reader.advance().map_err(source_error)? {
-        first = reader.take();
+/// Writes the table without the GIL, which is taken now and then to see whether ^C was pressed.
+fn write_table(reader: &mut TableReader, file: &File) -> PyResult<u64> {
+    let (mut asked, mut raised) = (0_u32, None);
+    let result = reader.write(file, || {
+        asked += 1;
+        if asked % 16 == 0 {
+            raised = Python::attach(|py| py.check_signals()).err();
+        }
+        raised.is_none()
+    });
+    match (result, raised) {
+        (_, Some(raised)) => Err(raised),
+        (Ok(rows), None) => Ok(rows),
+        (Err(WriteError::Source(error)), None) => Err(source_error(error)),
+        (Err(error), None) => Err(PyOSError::new_err(error.to_string())),
     }
-    if first.is_none() {
-        first = reader.take();
-    }
-    let schema = reader.schema();
-    let rows = parquet::write(&mut *file, schema, first.map(Ok).into_iter().chain(reader))
-        .map_err(|error| PyOSError::new_err(error.to_string()))?;
-    file.flush()?;
-    Ok(rows)
 }
 
 /// Opens a table of `inputs`: `kind` is `flows` or `packets`.
@@ -223,12 +259,12 @@ fn open_table(
 #[pyfunction]
 fn write_parquet(py: Python<'_>, stream: PyRecordBatchReader, path: PathBuf) -> PyResult<u64> {
     let reader = stream.into_reader()?;
-    let mut file = create(&path)?;
+    let output = Output::create(path)?;
     py.detach(|| {
+        let file = BufWriter::with_capacity(1 << 20, &output.file);
         let schema = reader.schema();
-        let rows = parquet::write(&mut file, schema, reader).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        file.flush()?;
-        Ok(rows)
+        let rows = parquet::write(file, schema, reader).map_err(|error| PyOSError::new_err(error.to_string()))?;
+        output.keep().map(|()| rows)
     })
 }
 

@@ -1,17 +1,24 @@
 //! Tables as streams of record batches, made while the capture is read.
 
-use super::column::{Column, Table, schema, select};
+use super::column::{Column, schema, select};
+use super::parquet::{ParquetError, TableFile};
+use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets};
-use crate::pipeline::{FrameFilter, Pipeline};
+use crate::pipeline::{FrameFilter, Make, Pipeline};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
 use std::collections::{HashMap, VecDeque};
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
 const FLOW_ROWS: usize = 1024;
+
+/// Batches of packets that wait for the thread that writes them.
+const AHEAD: usize = 8;
 
 /// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
 const MAX_ORDERED: usize = 1 << 20;
@@ -28,15 +35,14 @@ pub struct Request {
     pub options: Options,
 }
 
-fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
-    let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
+fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, count: usize) -> RecordBatch {
     RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
         .expect("every column is filled with its declared type, one value a row")
 }
 
 /// A table that is being made.
 pub struct TableReader {
-    pipeline: Pipeline,
+    pipeline: Pipeline<Vec<ArrayRef>>,
     tracker: Tracker,
     kind: Making,
     schema: SchemaRef,
@@ -49,7 +55,8 @@ enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
     Packets {
         columns: Vec<&'static Column<packets::Packets>>,
-        track: bool,
+        /// Where the flow's uid stands among them; flows are followed only for its sake.
+        uid_at: Vec<usize>,
         uids: Vec<Option<Uid>>,
         held: VecDeque<Held>,
     },
@@ -71,13 +78,13 @@ impl TableReader {
     /// A column name that is not there.
     pub fn packets(request: Request) -> Result<Self, String> {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
-        let track = packets::needs_flows(request.columns.as_deref());
-        let options = Options { uid_per_packet: track, ..request.options };
+        let uid_at: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].name == "uid").collect();
+        let options = Options { uid_per_packet: !uid_at.is_empty(), ..request.options };
         Ok(Self::new(
             request.source,
             request.filter,
             options,
-            Making::Packets { columns, track, uids: Vec::new(), held: VecDeque::new() },
+            Making::Packets { columns, uid_at, uids: Vec::new(), held: VecDeque::new() },
         ))
     }
 
@@ -87,7 +94,18 @@ impl TableReader {
             Making::Flows(columns) => schema(columns, metadata("flows", &tracker)),
             Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
         });
-        let pipeline = Pipeline::start(source, filter);
+        // Columns of packets need no state but the flow: the thread that decodes makes them.
+        let make: Make<Vec<ArrayRef>> = match &kind {
+            Making::Flows(_) => Box::new(|_| Vec::new()),
+            Making::Packets { columns, .. } => {
+                let columns = columns.clone();
+                Box::new(move |decoded| {
+                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
+                    columns.iter().map(|column| (column.fill)(&rows)).collect()
+                })
+            }
+        };
+        let pipeline = Pipeline::start(source, filter, make);
         Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, warnings: Vec::new() }
     }
 
@@ -102,10 +120,25 @@ impl TableReader {
     /// # Errors
     /// When the input cannot be read.
     pub fn advance(&mut self) -> Result<bool, SourceError> {
+        let more = self.read();
+        if self.flows_are_due(&more) {
+            self.emit_flows();
+        }
+        more
+    }
+
+    /// The input has ended, or enough flows have.
+    fn flows_are_due(&self, more: &Result<bool, SourceError>) -> bool {
+        matches!(self.kind, Making::Flows(_))
+            && (!matches!(more, Ok(true)) || self.tracker.finished_len() >= MAX_ORDERED)
+    }
+
+    /// Accounts one batch of frames, and makes the batch of packets of it.
+    fn read(&mut self) -> Result<bool, SourceError> {
         if self.ended {
             return Ok(false);
         }
-        let Some(decoded) = self.pipeline.receive() else {
+        let Some((decoded, mut made)) = self.pipeline.receive() else {
             self.ended = true;
             let result = self.pipeline.end();
             self.tracker.finish();
@@ -116,7 +149,6 @@ impl TableReader {
                 let fields = self.schema.fields().clone();
                 let metadata = metadata("flows", &self.tracker);
                 self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
-                self.emit_flows();
             }
             self.warnings.extend(result?);
             return Ok(false);
@@ -124,21 +156,20 @@ impl TableReader {
         match &mut self.kind {
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
-                if self.tracker.finished_len() >= MAX_ORDERED {
-                    self.emit_flows();
-                }
             }
-            Making::Packets { columns, track, uids, held } => {
+            Making::Packets { uid_at, uids, held, .. } => {
                 uids.clear();
                 let first = self.tracker.counters().frames + 1;
-                if *track {
+                if !uid_at.is_empty() {
                     self.tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
                     self.tracker.release();
+                    for column in uid_at {
+                        made[*column] = packets::uids(uids.iter().copied());
+                    }
                 }
                 let count = decoded.batch.frames.len();
                 if count > 0 {
-                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids };
-                    let batch = record_batch(columns, &self.schema, &rows, count);
+                    let batch = record_batch(&self.schema, made, count);
                     // Fragments ahead of their datagram's first keep their rows back until their flow is known.
                     let waits = self.tracker.earliest_unnamed().is_some();
                     let named = self.tracker.take_named();
@@ -153,6 +184,64 @@ impl TableReader {
         }
         self.pipeline.recycle(decoded);
         Ok(true)
+    }
+
+    /// Writes the whole table as a Parquet file; returns how many rows it has. `go_on` is asked again and again from
+    /// this thread; once it says no, writing stops and the file is not whole.
+    ///
+    /// # Errors
+    /// When the input cannot be read, the output cannot be written, or `go_on` says no.
+    pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut() -> bool) -> Result<u64, WriteError> {
+        let Making::Flows(columns) = &self.kind else { return self.write_batches(out, go_on) };
+        let columns = columns.clone();
+        let mut file = TableFile::new(out, &self.schema)?;
+        loop {
+            let more = self.read();
+            if !go_on() {
+                return Err(WriteError::Stopped);
+            }
+            if self.flows_are_due(&more) {
+                write_flows(&mut file, &mut self.tracker, &columns)?;
+            }
+            if !more? {
+                return Ok(file.finish(&self.schema)?);
+            }
+        }
+    }
+
+    /// Packets: a thread of its own encodes them, behind the one that decodes and this one that follows flows.
+    fn write_batches<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut() -> bool) -> Result<u64, WriteError> {
+        let mut writer = BatchWriter::new(out, &self.schema)?;
+        std::thread::scope(|scope| {
+            let (to_writer, batches) = sync_channel::<RecordBatch>(AHEAD);
+            let thread = scope.spawn(move || {
+                for batch in batches {
+                    writer.write(&batch)?;
+                }
+                Ok::<_, ParquetError>(writer)
+            });
+            let mut more = true;
+            let mut result = Ok(());
+            'reading: while more {
+                match self.read() {
+                    Ok(read) => more = read,
+                    Err(error) => (more, result) = (false, Err(error.into())),
+                }
+                if !go_on() {
+                    result = Err(WriteError::Stopped);
+                    break;
+                }
+                while let Some(batch) = self.ready.pop_front() {
+                    if to_writer.send(batch).is_err() {
+                        break 'reading; // the output refused; it says why below
+                    }
+                }
+            }
+            drop(to_writer);
+            let writer = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            result?;
+            Ok(writer.finish()?)
+        })
     }
 
     fn emit_flows(&mut self) {
@@ -217,7 +306,7 @@ pub fn flow_batches(
     let make = |chunk: &[u32]| {
         let flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
         let rows = flows::Rows { flows: &flows, tracker: shared };
-        record_batch(columns, schema, &rows, flows.len())
+        record_batch(schema, columns.iter().map(|column| (column.fill)(&rows)).collect(), flows.len())
     };
     let batches = if chunks.len() < 4 {
         chunks.into_iter().map(make).collect()
