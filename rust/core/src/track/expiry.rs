@@ -1,14 +1,14 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Tracker, options};
+use super::{EndReason, Entry, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
-        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
-        if !due || self.since_sweep < self.table.len() / 4 {
+        let due = self.now.saturating_sub(self.swept) > 30 * options::SECOND;
+        if !due || self.since_sweep < self.table.len() {
             return;
         }
         self.expire(self.now.saturating_sub(SLACK));
@@ -20,7 +20,7 @@ impl Tracker {
         self.since_sweep = 0;
         self.give_up_old(now);
         let mut ended = Vec::new();
-        for slot in &self.table {
+        for Entry { slot, .. } in &self.table {
             let flow = &self.flows[*slot as usize];
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
@@ -36,7 +36,7 @@ impl Tracker {
 
     /// Makes room: the twentieth of the flows that have been quiet the longest.
     pub(super) fn evict(&mut self) {
-        let mut slots: Vec<u32> = self.table.iter().copied().collect();
+        let mut slots: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
         if slots.is_empty() {
             return;
         }
@@ -56,7 +56,7 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.table.iter().copied().collect();
+        let open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
         self.table.clear();
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);
