@@ -7,8 +7,9 @@ use crate::frame::FrameBatch;
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Frames with what their headers say: `packets[i]` belongs to `batch.frames[i]`.
 #[derive(Debug, Default)]
@@ -56,6 +57,20 @@ pub struct Pipeline<R> {
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
 const IN_FLIGHT: usize = 6;
 
+/// How long a slow input is waited for before the consumer gets to look at signals.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What [`Pipeline::receive`] found.
+#[derive(Debug)]
+pub enum Received<R> {
+    /// Frames, to be given back with [`Pipeline::recycle`], and what was made of them.
+    Batch(Decoded, R),
+    /// Nothing yet: the input is slow.
+    Waiting,
+    /// The input has ended.
+    End,
+}
+
 impl<R: Send + 'static> Pipeline<R> {
     /// Starts reading and decoding.
     #[must_use]
@@ -85,9 +100,14 @@ impl<R: Send + 'static> Pipeline<R> {
         Self { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
     }
 
-    /// The next batch; `None` at the end of the input. Give it back with [`Pipeline::recycle`].
-    pub fn receive(&mut self) -> Option<(Decoded, R)> {
-        self.ready.as_mut()?.get_mut().ok()?.recv().ok()
+    /// The next batch, waited for a moment.
+    pub fn receive(&mut self) -> Received<R> {
+        let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
+        match ready.recv_timeout(PATIENCE) {
+            Ok((decoded, made)) => Received::Batch(decoded, made),
+            Err(RecvTimeoutError::Timeout) => Received::Waiting,
+            Err(RecvTimeoutError::Disconnected) => Received::End,
+        }
     }
 
     /// Gives a batch back to be filled again.

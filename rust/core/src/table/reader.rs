@@ -1,10 +1,10 @@
 //! Tables as streams of record batches, made while the capture is read.
 
 use super::column::{Column, schema, select};
-use super::parquet::{ParquetError, TableFile};
+use super::parquet::TableFile;
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets};
-use crate::pipeline::{FrameFilter, Make, Pipeline};
+use crate::pipeline::{FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -48,6 +48,7 @@ pub struct TableReader {
     schema: SchemaRef,
     ready: VecDeque<RecordBatch>,
     ended: bool,
+    frames: u64,
     warnings: Vec<Warning>,
 }
 
@@ -105,8 +106,16 @@ impl TableReader {
                 })
             }
         };
-        let pipeline = Pipeline::start(source, filter, make);
-        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, warnings: Vec::new() }
+        Self {
+            pipeline: Pipeline::start(source, filter, make),
+            tracker,
+            kind,
+            schema,
+            ready: VecDeque::new(),
+            ended: false,
+            frames: 0,
+            warnings: Vec::new(),
+        }
     }
 
     /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
@@ -115,7 +124,14 @@ impl TableReader {
         self.schema.clone()
     }
 
-    /// Reads one batch of frames. `false` at the end; record batches come from [`TableReader::take`].
+    /// How many frames have been read.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Reads one batch of frames, or waits a moment for a slow input. `false` at the end; record batches come from
+    /// [`TableReader::take`].
     ///
     /// # Errors
     /// When the input cannot be read.
@@ -125,6 +141,19 @@ impl TableReader {
             self.emit_flows();
         }
         more
+    }
+
+    /// No more frames are taken: every flow ends, and the schema becomes complete.
+    fn end(&mut self) {
+        self.ended = true;
+        self.tracker.finish();
+        if let Making::Packets { held, .. } = &mut self.kind {
+            name_held(held, self.tracker.take_named(), None, &mut self.ready);
+        } else {
+            let fields = self.schema.fields().clone();
+            let metadata = metadata("flows", &self.tracker);
+            self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
+        }
     }
 
     /// The input has ended, or enough flows have.
@@ -138,21 +167,16 @@ impl TableReader {
         if self.ended {
             return Ok(false);
         }
-        let Some((decoded, mut made)) = self.pipeline.receive() else {
-            self.ended = true;
-            let result = self.pipeline.end();
-            self.tracker.finish();
-            if let Making::Packets { held, .. } = &mut self.kind {
-                name_held(held, self.tracker.take_named(), None, &mut self.ready);
-            }
-            if matches!(self.kind, Making::Flows(_)) {
-                let fields = self.schema.fields().clone();
-                let metadata = metadata("flows", &self.tracker);
-                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
-            }
-            self.warnings.extend(result?);
+        let received = self.pipeline.receive();
+        if matches!(received, Received::Waiting) {
+            return Ok(true);
+        }
+        let Received::Batch(decoded, mut made) = received else {
+            self.end();
+            self.warnings.extend(self.pipeline.end()?);
             return Ok(false);
         };
+        self.frames += decoded.batch.frames.len() as u64;
         match &mut self.kind {
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
@@ -186,20 +210,17 @@ impl TableReader {
         Ok(true)
     }
 
-    /// Writes the whole table as a Parquet file; returns how many rows it has. `go_on` is asked again and again from
-    /// this thread; once it says no, writing stops and the file is not whole.
+    /// Writes the whole table as a Parquet file; returns how many rows it has. `go_on` is asked again and again, from
+    /// this thread and with the number of frames read; once it says no, the table ends as if the input did.
     ///
     /// # Errors
-    /// When the input cannot be read, the output cannot be written, or `go_on` says no.
-    pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut() -> bool) -> Result<u64, WriteError> {
+    /// When the input cannot be read or the output cannot be written.
+    pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
         let Making::Flows(columns) = &self.kind else { return self.write_batches(out, go_on) };
         let columns = columns.clone();
         let mut file = TableFile::new(out, &self.schema)?;
         loop {
-            let more = self.read();
-            if !go_on() {
-                return Err(WriteError::Stopped);
-            }
+            let more = self.read_while(&mut go_on);
             if self.flows_are_due(&more) {
                 write_flows(&mut file, &mut self.tracker, &columns)?;
             }
@@ -209,8 +230,16 @@ impl TableReader {
         }
     }
 
+    fn read_while(&mut self, go_on: &mut impl FnMut(u64) -> bool) -> Result<bool, SourceError> {
+        if go_on(self.frames) {
+            return self.read();
+        }
+        self.end();
+        Ok(false)
+    }
+
     /// Packets: a thread of its own encodes them, behind the one that decodes and this one that follows flows.
-    fn write_batches<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut() -> bool) -> Result<u64, WriteError> {
+    fn write_batches<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
         let mut writer = BatchWriter::new(out, &self.schema)?;
         std::thread::scope(|scope| {
             let (to_writer, batches) = sync_channel::<RecordBatch>(AHEAD);
@@ -218,19 +247,11 @@ impl TableReader {
                 for batch in batches {
                     writer.write(&batch)?;
                 }
-                Ok::<_, ParquetError>(writer)
+                writer.finish()
             });
-            let mut more = true;
-            let mut result = Ok(());
-            'reading: while more {
-                match self.read() {
-                    Ok(read) => more = read,
-                    Err(error) => (more, result) = (false, Err(error.into())),
-                }
-                if !go_on() {
-                    result = Err(WriteError::Stopped);
-                    break;
-                }
+            let mut more = Ok(true);
+            'reading: while matches!(more, Ok(true)) {
+                more = self.read_while(&mut go_on);
                 while let Some(batch) = self.ready.pop_front() {
                     if to_writer.send(batch).is_err() {
                         break 'reading; // the output refused; it says why below
@@ -238,9 +259,9 @@ impl TableReader {
                 }
             }
             drop(to_writer);
-            let writer = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            result?;
-            Ok(writer.finish()?)
+            let rows = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            more?;
+            Ok(rows)
         })
     }
 
@@ -257,6 +278,11 @@ impl TableReader {
     /// The warnings of the input, once it has ended.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Puts warnings back, for whoever takes the rest of the table.
+    pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
+        self.warnings.splice(0..0, warnings);
     }
 }
 

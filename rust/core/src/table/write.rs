@@ -28,8 +28,6 @@ pub enum WriteError {
     Source(SourceError),
     /// The output cannot be written.
     Parquet(ParquetError),
-    /// The caller asked to stop.
-    Stopped,
 }
 
 impl From<SourceError> for WriteError {
@@ -49,12 +47,18 @@ impl std::fmt::Display for WriteError {
         match self {
             Self::Source(error) => error.fmt(f),
             Self::Parquet(error) => error.fmt(f),
-            Self::Stopped => f.write_str("stopped"),
         }
     }
 }
 
-impl std::error::Error for WriteError {}
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source(error) => Some(error),
+            Self::Parquet(error) => Some(error),
+        }
+    }
+}
 
 /// Writes the ended flows of a tracker in order of their first frame; then the tracker forgets them.
 ///
