@@ -6,6 +6,7 @@ rows must be, and that this script gives the files that are kept, byte for byte.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from captures.wire import (
     ip4,
     ip6,
     ip6_fragment,
+    mac,
     pcap,
     tcp,
     udp,
@@ -36,6 +38,8 @@ from captures.wire import (
 FOLDER = Path(__file__).with_name("flows")
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 SNAP_LEN = {"snap_length": 60}
+COOKED = 113  # LINKTYPE_LINUX_SLL
+LINK_TYPE = {"cooked": COOKED}
 CASES: dict[str, Callable[[], list[Frame]]] = {}
 
 
@@ -198,13 +202,11 @@ def idle() -> list[Frame]:
 
 @case
 def echo() -> list[Frame]:
-    """Pings of A to B and to C with one identifier, and of A to B with another."""
+    """Pings of A to B and to C with one identifier, of A to B with another, and of B to A with the first."""
     frames = []
-    for at, dst, ident in ((0, B, 7), (100, C, 7), (200, B, 8), (1000, B, 7)):
-        frames += [
-            echo_frame(at, 8, A, dst, ident, 1 + at // 1000),
-            echo_frame(at + 1, 0, dst, A, ident, 1 + at // 1000),
-        ]
+    for at, src, dst, ident in ((0, A, B, 7), (100, A, C, 7), (200, A, B, 8), (300, B, A, 7), (1000, A, B, 7)):
+        number = 1 + at // 1000
+        frames += [echo_frame(at, 8, src, dst, ident, number), echo_frame(at + 1, 0, dst, src, ident, number)]
     return frames
 
 
@@ -236,7 +238,7 @@ def arp_rows() -> list[Frame]:
 
 @case
 def other_types() -> list[Frame]:
-    """LLDP, a spanning tree frame, two of an experimental type each way, EAPOL."""
+    """LLDP, a spanning tree frame, one of an experimental type each way, EAPOL, a tagged spanning tree frame, CDP."""
     lldp = eth(0x88CC, bytes.fromhex("0207040200000000010403020502060200780000"), CLIENT_MAC, "01:80:c2:00:00:0e")
     stp = bytes.fromhex(
         "0180c2000000020000000001002642420300000000008000020000000001000000008000020000000001800100001400020f00"
@@ -244,8 +246,25 @@ def other_types() -> list[Frame]:
     there = eth(0x88B5, b"question", CLIENT_MAC, SERVER_MAC)
     back = eth(0x88B5, b"answer", SERVER_MAC, CLIENT_MAC)
     eapol = eth(0x888E, bytes.fromhex("01010000"), CLIENT_MAC, SERVER_MAC)
-    frames = [lldp, stp.ljust(60, b"\0"), there, back, eapol]
+    tagged = stp[:12] + bytes.fromhex("81000007") + stp[12:]
+    cdp = bytes.fromhex("01000ccccccc0200000000010020aaaa0300000c200002b4000000010008737769746368")
+    frames = [lldp, stp.ljust(60, b"\0"), there, back, eapol, tagged.ljust(60, b"\0"), cdp.ljust(60, b"\0")]
     return [Frame(T0 + at * MS, frame) for at, frame in enumerate(frames)]
+
+
+@case
+def cooked() -> list[Frame]:
+    """Linux cooked frames: UDP both ways, and LLDP; each names its sender's hardware address alone."""
+
+    def frame(at: int, sender: str, kind: int, payload: bytes) -> Frame:
+        return Frame(T0 + at * MS, struct.pack(">HHH6sHH", 0, 1, 6, mac(sender), 0, kind) + payload)
+
+    there, back = udp(A, 40_000, B, 9999, b"question"), udp(B, 9999, A, 40_000, b"answer")
+    return [
+        frame(0, CLIENT_MAC, 0x0800, ip4(A, B, 17, there)),
+        frame(1, SERVER_MAC, 0x0800, ip4(B, A, 17, back)),
+        frame(2, ROUTER_MAC, 0x88CC, bytes.fromhex("0207040200000000030000")),
+    ]
 
 
 def fragments_of(src: str, sport: int, dst: str, dport: int, size: int, ident: int, part: int = 1480) -> list[bytes]:
@@ -419,7 +438,8 @@ def unanswered() -> list[Frame]:
 def write(folder: Path = FOLDER) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in CASES.items():
-        (folder / f"{name}.pcap").write_bytes(pcap(make(), SNAP_LEN.get(name, 262_144)))
+        data = pcap(make(), SNAP_LEN.get(name, 262_144), LINK_TYPE.get(name, 1))
+        (folder / f"{name}.pcap").write_bytes(data)
 
 
 if __name__ == "__main__":

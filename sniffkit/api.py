@@ -81,23 +81,33 @@ class Capture:
         self._begun = True
         return list(self.inputs)
 
-    def _table(self, name: str, columns: Sequence[str] | None, filter: str | None) -> Table:
+    def _table(
+        self, name: str, columns: Sequence[str] | None, filter: str | None, rules: dict[str, float] | None = None
+    ) -> Table:
         wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter)
+            return _core.open_table(name, self.fresh(), wanted, filter, rules)
 
         return Table(name, start, wanted)
 
-    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
-        return self._table("flows", columns, filter)
+    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None, **rules: float) -> Table:
+        """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's.
 
-    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
-        return self._table("packets", columns, filter)
+        rules: when rows end, in seconds of packet time: `tcp_idle` (300), `udp_idle` (60; every other IP protocol too),
+        `arp_idle` (10; every other Ethernet type too), `active` (none), `linger` (60: how long late packets belong to a
+        closed TCP row); and bounds: `max_flows`, `max_fragmented`. They are in the table's metadata.
+        """
+        return self._table("flows", columns, filter, rules)
+
+    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None, **rules: float) -> Table:
+        """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's.
+
+        rules: those of `flows`, which decide the `uid`.
+        """
+        return self._table("packets", columns, filter, rules)
 
     def sql(self, query: str) -> Result:
         """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.

@@ -159,10 +159,10 @@ def test_idle_timeouts(proto: str, ends: str) -> None:
 
 def test_echo_pairs_of_two_hosts_and_two_identifiers() -> None:
     rows = table("echo")
-    found = [(row["resp_h"], row["orig_pkts"], row["resp_pkts"]) for row in rows]
-    assert found == [(B, 2, 2), (C, 1, 1), (B, 1, 1)]
+    found = [(row["orig_h"], row["resp_h"], row["orig_pkts"], row["resp_pkts"]) for row in rows]
+    assert found == [(A, B, 2, 2), (A, C, 1, 1), (A, B, 1, 1), (B, A, 1, 1)]
     for row in rows:
-        same(row, orig_h=A, orig_p=None, resp_p=None, proto="icmp", icmp_type=8, icmp_code=0, conn_state="OTH")
+        same(row, orig_p=None, resp_p=None, proto="icmp", icmp_type=8, icmp_code=0, conn_state="OTH")
         same(row, history=None, orig_tcp_flags=None, orig_retrans_pkts=None, service=None)
 
 
@@ -190,10 +190,18 @@ def test_arp_rows() -> None:
 
 
 def test_other_ethernet_types_have_rows() -> None:
-    lldp, stp, experiment, eapol = table("other_types")
-    assert [row["proto"] for row in (lldp, stp, experiment, eapol)] == ["lldp", "stp", "0x88b5", "eapol"]
+    lldp, _, experiment, *_ = rows = table("other_types")
+    assert [row["proto"] for row in rows] == ["lldp", "stp", "0x88b5", "eapol", "stp", "cdp"]
+    assert [row["vlan"] for row in rows] == [None, None, None, None, 7, None]
     same(experiment, orig_pkts=1, resp_pkts=1, orig_l2_addr=CLIENT_MAC, resp_l2_addr=SERVER_MAC)
     same(lldp, orig_h=None, resp_h=None, orig_p=None, resp_l2_addr=None, orig_bytes=60)
+
+
+def test_cooked_frames_name_their_senders() -> None:
+    datagrams, lldp = table("cooked")
+    same(datagrams, orig_h=A, resp_h=B, orig_pkts=1, resp_pkts=1, orig_l2_addr=CLIENT_MAC, resp_l2_addr=SERVER_MAC)
+    same(lldp, proto="lldp", orig_pkts=1, orig_l2_addr=ROUTER_MAC, resp_l2_addr=None)
+    same(table("cooked", "packets")[0], eth_src=None, eth_dst=None, eth_type=None, ip_src=A)
 
 
 def test_fragments_count_in_the_flow_of_their_datagram() -> None:

@@ -1,9 +1,9 @@
 """Columns of the packets table and totals of the flows table against tshark, on every clean reference capture.
 
-What a frame's columns must be follows from its reference line, cut where `test_corpus_packets.py` cuts it: addresses and
-ports are those of the innermost headers that were sent. Flows are compared as sums a 5-tuple, because rows also end by
-close, reuse and timeout, and keep VLANs, tunnels and interfaces apart: none of these changes a sum. Where fragments are
-present sums are a pair of addresses: tshark gives a fragment no ports, a flow counts it with its datagram.
+What a frame's columns must be follows from its reference line, cut where `test_corpus_packets.py` cuts it: addresses
+and ports are those of the innermost headers that were sent. Flows are compared as sums a 5-tuple, because rows end by
+close, reuse and timeout, and keep VLANs, tunnels and interfaces apart: none of these changes a sum. With fragments the
+sums are a pair of addresses: tshark gives a fragment no ports, a flow counts it with its datagram.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def expected_frames(answer: dict[str, Any], to_the_end: bool = False) -> Iterato
 
 
 def bogus_times(path: Path) -> set[int]:
-    """Frames of a pcap file whose fraction of a second is more than a second: tshark's 32-bit arithmetic wraps there."""
+    """Frames of a pcap file with a fraction of a second of more than one: tshark's 32-bit arithmetic wraps there."""
     data = path.read_bytes()
     magic = {b"\xd4\xc3\xb2\xa1": ("<", 10**6), b"\xa1\xb2\xc3\xd4": (">", 10**6)}
     order, limit = magic.get(data[:4]) or ("", 0)
@@ -312,7 +312,7 @@ def test_flow_totals(references: dict[str, dict[str, Any]], corpus: Path) -> Non
 
 
 def test_the_sums_compared_are_tsharks_own(references: dict[str, dict[str, Any]]) -> None:
-    """The 5-tuples that `test_flow_totals` expects are the answer's `tuples` wherever no line is cut before an address."""
+    """What `test_flow_totals` expects is the answer's `tuples` wherever no line is cut before an address."""
     same = 0
     for name, answer in references.items():
         if answer["malformed"] or answer["misaligned"]:
@@ -325,3 +325,22 @@ def test_the_sums_compared_are_tsharks_own(references: dict[str, dict[str, Any]]
             assert sums_of_frames(answer, True) == sums_of_tuples(answer, True), name
             same += 1
     assert same > len(references) / 3
+
+
+def test_packets_and_flows_name_the_same_frames(corpus: Path) -> None:
+    """Every frame of a row of flows names it in the packets table, damaged files and headless fragments included."""
+    compared = 0
+    for path in sorted((corpus / "captures").iterdir()):
+        try:
+            flows = rows(path, "flows", ["uid", "orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes"])
+        except sk.SniffkitError:
+            continue
+        pkts, size = Counter[str](), Counter[str]()
+        for row in rows(path, "packets", ["uid", "frame_len"]):
+            if row["uid"] is not None:
+                pkts[row["uid"]] += 1
+                size[row["uid"]] += row["frame_len"]
+        assert pkts == {row["uid"]: row["orig_pkts"] + row["resp_pkts"] for row in flows}, path.name
+        assert size == {row["uid"]: row["orig_bytes"] + row["resp_bytes"] for row in flows}, path.name
+        compared += 1
+    assert compared > 390

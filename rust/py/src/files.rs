@@ -16,6 +16,7 @@ use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
 use sniffkit_core::track::Options;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Read};
@@ -270,22 +271,25 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-}
-
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`.
+/// Opens a table of `inputs`: `kind` is `flows` or `packets`; `rules` are those of [`Options::set`].
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    rules: Option<BTreeMap<String, f64>>,
 ) -> PyResult<TableStream> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options };
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),

@@ -357,7 +357,7 @@ pub fn flow_batches(
 pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let options = tracker.options();
     let counters = tracker.counters();
-    let seconds = |ns: i64| (ns / crate::track::options::SECOND).to_string();
+    let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
     let mut entries =
         vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
     if table == "flows" {

@@ -133,7 +133,7 @@ fn encode(
 ) -> Result<Vec<(usize, Chunk)>, ParquetError> {
     let mut encoders = Vec::with_capacity(task.len());
     for at in task {
-        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type())?));
+        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len())?));
     }
     // A dictionary is made once for the whole run.
     let whole = task.iter().any(|at| columns[*at].kind == Kind::Dict);

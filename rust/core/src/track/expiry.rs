@@ -1,13 +1,15 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Entry, Tracker, options};
+use super::{EndReason, Entry, SWEEP_EVERY, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
-        let due = self.now.saturating_sub(self.swept) > 30 * options::SECOND;
+        self.since_sweep += SWEEP_EVERY as usize;
+        // A look at every flow costs a packet's work at most, and none is due within the slack.
+        let due = self.now.saturating_sub(self.swept) > SLACK;
         if !due || self.since_sweep < self.table.len() {
             return;
         }
@@ -56,7 +58,8 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
+        let mut open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
+        open.sort_unstable(); // memory in its order
         self.table.clear();
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);

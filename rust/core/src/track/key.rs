@@ -1,7 +1,7 @@
 //! What makes two packets one flow: capture point, VLAN tags, tunnel, addresses, ports and protocol.
 
 use crate::decode::Proto;
-use crate::decode::cursor::{be16, be32};
+use crate::decode::cursor::be16;
 use crate::packet::{NONE, Packet, Tunnel};
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
@@ -18,9 +18,9 @@ pub struct FlowKey {
     /// What tells flows of one protocol apart beside ports: echo identifier, a hash of the flow that an ICMP error
     /// quotes, or [`PORTLESS`].
     pub extra: u32,
-    /// Ports of `low` and `high`.
+    /// Ports of `low` and `high`; for ICMP what stands for them.
     pub ports: [u16; 2],
-    /// Without IP: Ethernet type. ICMP: type (the request's, for pairs) and code.
+    /// Ethernet type, for flows without IP.
     pub ethertype: u16,
     /// Capture point: see [`super::Points`].
     pub point: u32,
@@ -113,24 +113,40 @@ pub struct Keyed {
     pub from_high: bool,
 }
 
-/// ICMP types that answer each other: (request, reply).
-const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (13, 14), (15, 16), (17, 18), (10, 9)];
-/// The same for ICMPv6.
-const ICMPV6_PAIRS: [(u8, u8); 5] = [(128, 129), (133, 134), (135, 136), (130, 131), (144, 145)];
+/// ICMP types that answer each other: (IP version, request, reply).
+/// Source: <https://github.com/corelight/community-id-spec>, as Zeek pairs them.
+const ICMP_PAIRS: [(u8, u8, u8); 11] = [
+    (4, 8, 0),
+    (4, 13, 14),
+    (4, 15, 16),
+    (4, 17, 18),
+    (4, 10, 9),
+    (6, 128, 129),
+    (6, 130, 131),
+    (6, 133, 134),
+    (6, 135, 136),
+    (6, 139, 140),
+    (6, 144, 145),
+];
 
-/// The request type of the pair that `icmp_type` belongs to, whether this is the reply, and whether it has a pair.
+/// The type that answers this one, or that this one answers; `None` for messages that go one way.
 #[must_use]
-pub fn icmp_pair(version: u8, icmp_type: u8) -> (u8, bool, bool) {
-    let pairs = if version == 6 { &ICMPV6_PAIRS } else { &ICMP_PAIRS };
-    for (request, reply) in pairs {
-        if icmp_type == *request {
-            return (*request, false, true);
-        }
-        if icmp_type == *reply {
-            return (*request, true, true);
-        }
-    }
-    (icmp_type, false, false)
+pub fn icmp_counterpart(version: u8, icmp_type: u8) -> Option<u8> {
+    let (_, request, reply) =
+        ICMP_PAIRS.iter().find(|(of, a, b)| *of == version && (*a == icmp_type || *b == icmp_type))?;
+    Some(if icmp_type == *request { *reply } else { *request })
+}
+
+/// What stands for the ports of an ICMP message in a key: type and counterpart, so that a request and its reply are one
+/// flow and the same request the other way round is another; else type and code, which no message answers.
+fn icmp_ports(version: u8, icmp_type: u8, icmp_code: u8) -> (u16, u16) {
+    let answer = icmp_counterpart(version, icmp_type).map_or(0x100 | u16::from(icmp_code), u16::from);
+    (u16::from(icmp_type), answer)
+}
+
+/// The message has an identifier that tells conversations apart (RFC 792; RFC 4443, 4).
+fn has_identifier(version: u8, icmp_type: u8) -> bool {
+    matches!((version, icmp_type), (4, 0 | 8 | 13..=18) | (6, 128 | 129))
 }
 
 /// The key of a decoded frame; `None` if it has neither IP, ARP nor Ethernet addresses.
@@ -162,8 +178,7 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
             }
         }
         if packet.has_icmp {
-            let (kind, _, paired) = icmp_pair(packet.ip_version, packet.icmp_type);
-            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { packet.icmp_code });
+            (src_port, dst_port) = icmp_ports(packet.ip_version, packet.icmp_type, packet.icmp_code);
             key.extra = icmp_extra(packet, frame);
         }
         return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
@@ -245,13 +260,10 @@ fn icmp_extra(packet: &Packet, frame: &[u8]) -> u32 {
             .iter()
             .chain(&k.high)
             .fold(0x811c_9dc5_u32, |mix, byte| (mix ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        let rest = k.extra.rotate_left(8) ^ u32::from(k.ethertype) << 4 ^ u32::from(k.proto);
+        let rest = k.extra.rotate_left(8) ^ u32::from(k.proto);
         return ends ^ (u32::from(k.ports[0]) << 16 | u32::from(k.ports[1])) ^ rest;
     }
-    match (packet.ip_version, packet.icmp_type) {
-        (4, 0 | 8 | 13..=18) | (6, 128 | 129) => u32::from(be16(header, 4)),
-        _ => 0,
-    }
+    if has_identifier(packet.ip_version, packet.icmp_type) { u32::from(be16(header, 4)) } else { 0 }
 }
 
 /// The key of the packet that an ICMP error quotes, as that packet would have had it at the same capture point.
@@ -298,9 +310,9 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         6 | 17 | 132 => ports = (be16(header, transport), be16(header, transport + 2)),
         1 | 58 => {
             let icmp = header.get(transport..)?;
-            let (kind, _, paired) = icmp_pair(family, *icmp.first()?);
-            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { *icmp.get(1)? });
-            key.extra = (be32(icmp, 4) >> 16) * u32::from(matches!(kind, 8 | 13 | 15 | 17 | 128));
+            let (kind, code) = (*icmp.first()?, *icmp.get(1)?);
+            ports = icmp_ports(family, kind, code);
+            key.extra = u32::from(be16(icmp, 4)) * u32::from(has_identifier(family, kind));
         }
         _ => {}
     }

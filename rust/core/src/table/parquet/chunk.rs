@@ -101,24 +101,24 @@ pub struct Chunk {
 }
 
 impl Encoder {
-    /// For a column of this Arrow type.
+    /// For about so many rows of a column of this Arrow type.
     ///
     /// # Errors
     /// A type that no table has.
-    pub fn new(data_type: &DataType) -> Result<Self> {
+    pub fn new(data_type: &DataType, rows: usize) -> Result<Self> {
         let (leaf, list) = match data_type {
             DataType::List(item) => (item.data_type(), true),
             other => (other, false),
         };
         let (values, number) = match leaf {
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => (Values::Numbers(Vec::new()), Number::Unsigned32),
-            DataType::UInt64 => (Values::Numbers(Vec::new()), Number::Unsigned64),
+            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => (Values::Numbers(Vec::with_capacity(rows)), Number::Unsigned32),
+            DataType::UInt64 => (Values::Numbers(Vec::with_capacity(rows)), Number::Unsigned64),
             DataType::Int64 | DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                (Values::Numbers(Vec::new()), Number::Signed64)
+                (Values::Numbers(Vec::with_capacity(rows)), Number::Signed64)
             }
-            DataType::Float64 => (Values::Numbers(Vec::new()), Number::Double),
+            DataType::Float64 => (Values::Numbers(Vec::with_capacity(rows)), Number::Double),
             DataType::Boolean => (Values::Bools(Vec::new()), Number::Unsigned32),
-            DataType::Utf8 => (Values::Text { lengths: Vec::new(), bytes: Vec::new() }, Number::Unsigned32),
+            DataType::Utf8 => (Values::Text { lengths: Vec::with_capacity(rows), bytes: Vec::new() }, Number::Unsigned32),
             DataType::Dictionary(_, _) => (Values::Dict(Dictionary::default()), Number::Unsigned32),
             other => return Err(ParquetError::NYI(format!("a column of type {other}"))),
         };

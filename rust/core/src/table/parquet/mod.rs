@@ -142,7 +142,7 @@ fn key_values(metadata: &HashMap<String, String>) -> Vec<KeyValue> {
 /// A type that no table has.
 pub fn encoders(schema: &Schema) -> Result<Vec<Encoder>> {
     let columns = ArrowSchemaConverter::new().convert(schema)?;
-    let encoders = schema.fields().iter().map(|field| Encoder::new(field.data_type())).collect::<Result<Vec<_>>>()?;
+    let encoders = schema.fields().iter().map(|field| Encoder::new(field.data_type(), 0)).collect::<Result<Vec<_>>>()?;
     debug_assert!(encoders.iter().zip(columns.columns()).all(|(own, column)| physical(own) == column.physical_type()));
     Ok(encoders)
 }
