@@ -3,7 +3,7 @@
 
 use super::column::{Column, Kind};
 use super::flows::{self, Flows};
-use super::parquet::chunk::{Chunk, Encoder};
+use super::parquet::chunk::{Chunk, Encoder, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
 use crate::source::SourceError;
 use crate::track::{Flow, Tracker};
@@ -87,9 +87,9 @@ fn flow_chunks(
     let tasks = tasks(columns);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<(usize, Chunk)>, ParquetError> {
-        let mut done = Vec::new();
+        let (mut done, mut spare) = (Vec::new(), Spare::default());
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.extend(encode(task, flows, tracker, columns)?);
+            done.extend(encode(task, flows, tracker, columns, &mut spare)?);
         }
         Ok(done)
     };
@@ -130,10 +130,11 @@ fn encode(
     flows: &[&Flow],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
+    spare: &mut Spare,
 ) -> Result<Vec<(usize, Chunk)>, ParquetError> {
     let mut encoders = Vec::with_capacity(task.len());
     for at in task {
-        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len())?));
+        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), spare)?));
     }
     // A dictionary is made once for the whole run.
     let whole = task.iter().any(|at| columns[*at].kind == Kind::Dict);
@@ -143,7 +144,7 @@ fn encode(
             encoder.append(&(columns[*at].fill)(&rows));
         }
     }
-    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close()?))).collect()
+    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(spare)?))).collect()
 }
 
 /// Writes record batches of one schema as they come, a row group at a time.
@@ -151,6 +152,7 @@ pub struct BatchWriter<W: Write> {
     file: TableFile<W>,
     schema: Schema,
     encoders: Vec<Encoder>,
+    spare: Spare,
     rows: usize,
 }
 
@@ -160,7 +162,9 @@ impl<W: Write> BatchWriter<W> {
     /// # Errors
     /// What the output refused.
     pub fn new(out: W, schema: &Schema) -> Result<Self, ParquetError> {
-        Ok(Self { file: TableFile::new(out, schema)?, schema: schema.clone(), encoders: encoders(schema)?, rows: 0 })
+        let mut spare = Spare::default();
+        let encoders = encoders(schema, &mut spare)?;
+        Ok(Self { file: TableFile::new(out, schema)?, schema: schema.clone(), encoders, spare, rows: 0 })
     }
 
     /// Adds the rows of a batch.
@@ -177,8 +181,9 @@ impl<W: Write> BatchWriter<W> {
     }
 
     fn flush(&mut self) -> Result<(), ParquetError> {
-        let ended = std::mem::replace(&mut self.encoders, encoders(&self.schema)?);
-        let chunks = ended.into_iter().map(Encoder::close).collect::<Result<Vec<_>, _>>()?;
+        let ended = self.encoders.drain(..).map(|encoder| encoder.close(&mut self.spare));
+        let chunks = ended.collect::<Result<Vec<_>, _>>()?;
+        self.encoders = encoders(&self.schema, &mut self.spare)?;
         self.file.group(chunks, std::mem::take(&mut self.rows))
     }
 

@@ -76,6 +76,26 @@ impl Levels {
     }
 }
 
+/// Buffers that one chunk has left for the next: fresh memory costs more than filling it.
+#[derive(Default)]
+pub struct Spare {
+    numbers: Vec<Vec<u64>>,
+    page: Vec<u8>,
+}
+
+impl Spare {
+    fn take(&mut self, rows: usize) -> Vec<u64> {
+        let mut numbers = self.numbers.pop().unwrap_or_default();
+        numbers.reserve(rows);
+        numbers
+    }
+
+    fn keep(&mut self, mut numbers: Vec<u64>) {
+        numbers.clear();
+        self.numbers.push(numbers);
+    }
+}
+
 /// A column chunk in the making.
 pub struct Encoder {
     values: Values,
@@ -105,20 +125,20 @@ impl Encoder {
     ///
     /// # Errors
     /// A type that no table has.
-    pub fn new(data_type: &DataType, rows: usize) -> Result<Self> {
+    pub fn new(data_type: &DataType, rows: usize, spare: &mut Spare) -> Result<Self> {
         let (leaf, list) = match data_type {
             DataType::List(item) => (item.data_type(), true),
             other => (other, false),
         };
         let (values, number) = match leaf {
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => (Values::Numbers(Vec::with_capacity(rows)), Number::Unsigned32),
-            DataType::UInt64 => (Values::Numbers(Vec::with_capacity(rows)), Number::Unsigned64),
+            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => (Values::Numbers(spare.take(rows)), Number::Unsigned32),
+            DataType::UInt64 => (Values::Numbers(spare.take(rows)), Number::Unsigned64),
             DataType::Int64 | DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                (Values::Numbers(Vec::with_capacity(rows)), Number::Signed64)
+                (Values::Numbers(spare.take(rows)), Number::Signed64)
             }
-            DataType::Float64 => (Values::Numbers(Vec::with_capacity(rows)), Number::Double),
+            DataType::Float64 => (Values::Numbers(spare.take(rows)), Number::Double),
             DataType::Boolean => (Values::Bools(Vec::new()), Number::Unsigned32),
-            DataType::Utf8 => (Values::Text { lengths: Vec::with_capacity(rows), bytes: Vec::new() }, Number::Unsigned32),
+            DataType::Utf8 => (Values::Text { lengths: spare.take(rows), bytes: Vec::with_capacity(rows * 20) }, Number::Unsigned32),
             DataType::Dictionary(_, _) => (Values::Dict(Dictionary::default()), Number::Unsigned32),
             other => return Err(ParquetError::NYI(format!("a column of type {other}"))),
         };
@@ -167,8 +187,8 @@ impl Encoder {
     ///
     /// # Errors
     /// A page beyond 2 GiB.
-    pub fn close(mut self) -> Result<Chunk> {
-        let mut page = Vec::with_capacity(self.size() / 2 + 64);
+    pub fn close(self, spare: &mut Spare) -> Result<Chunk> {
+        let mut page = std::mem::take(&mut spare.page);
         let mut bytes = Vec::new();
         if let Some(repetition) = &self.repetition {
             repetition.encode(1, &mut page);
@@ -176,7 +196,7 @@ impl Encoder {
         self.definition.encode(if self.repetition.is_some() { 3 } else { 1 }, &mut page);
         let mut dictionary = 0;
         let nulls = Some(self.nulls);
-        let (encoding, statistics) = match &mut self.values {
+        let (encoding, statistics) = match &self.values {
             Values::Numbers(numbers) => encode_numbers(numbers, self.number, nulls, &mut page),
             Values::Bools(bools) => {
                 let (least, most) = (bools.iter().min().copied(), bools.iter().max().copied());
@@ -195,16 +215,22 @@ impl Encoder {
                     (Encoding::PLAIN, statistics)
                 } else {
                     let count = entries.len();
+                    entries.encode(&mut page);
+                    bytes.reserve(entries.page().len() + page.len() + 2 * HEADER);
                     header(entries.page().len(), Page::Dictionary { count }, &mut bytes)?;
                     bytes.extend_from_slice(entries.page());
                     dictionary = bytes.len();
-                    entries.encode(&mut page);
                     (Encoding::RLE_DICTIONARY, statistics)
                 }
             }
         };
+        bytes.reserve_exact(page.len() + HEADER);
         header(page.len(), Page::Data { count: self.definition.count, encoding }, &mut bytes)?;
         bytes.append(&mut page);
+        spare.page = page;
+        if let Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } = self.values {
+            spare.keep(numbers);
+        }
         let mut encodings = vec![encoding, Encoding::RLE];
         if dictionary > 0 {
             encodings.push(Encoding::PLAIN);
@@ -327,6 +353,9 @@ fn encode_numbers(numbers: &[u64], number: Number, nulls: Option<u64>, page: &mu
     }
     (Encoding::DELTA_BINARY_PACKED, statistics)
 }
+
+/// More bytes than any page header has.
+const HEADER: usize = 64;
 
 enum Page {
     Dictionary { count: usize },

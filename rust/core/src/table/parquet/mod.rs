@@ -6,8 +6,8 @@ pub mod chunk;
 mod dictionary;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, Schema, SchemaRef};
-use chunk::{Chunk, Encoder, physical};
+use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
+use chunk::{Chunk, Encoder, Spare, physical};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{ColumnOrder, Compression};
 pub use parquet::errors::ParquetError;
@@ -140,9 +140,10 @@ fn key_values(metadata: &HashMap<String, String>) -> Vec<KeyValue> {
 ///
 /// # Errors
 /// A type that no table has.
-pub fn encoders(schema: &Schema) -> Result<Vec<Encoder>> {
+pub fn encoders(schema: &Schema, spare: &mut Spare) -> Result<Vec<Encoder>> {
     let columns = ArrowSchemaConverter::new().convert(schema)?;
-    let encoders = schema.fields().iter().map(|field| Encoder::new(field.data_type(), 0)).collect::<Result<Vec<_>>>()?;
+    let encoder = |field: &FieldRef| Encoder::new(field.data_type(), 0, spare);
+    let encoders = schema.fields().iter().map(encoder).collect::<Result<Vec<_>>>()?;
     debug_assert!(encoders.iter().zip(columns.columns()).all(|(own, column)| physical(own) == column.physical_type()));
     Ok(encoders)
 }
