@@ -400,3 +400,23 @@ impl Packet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_go_to_the_heap_and_end_at_the_limit() {
+        let mut packet = Packet::default();
+        for round in 0..2 {
+            packet.reset(0, 0);
+            let all: Vec<Layer> = (0..MAX_LAYERS).map(|at| Layer::new(Proto::Vlan, at + round)).collect();
+            for (at, layer) in all.iter().enumerate() {
+                assert!(packet.push_layer(*layer));
+                assert_eq!(packet.layers(), &all[..=at]);
+            }
+            assert!(!packet.push_layer(all[0]));
+            assert_eq!(packet.layers(), all);
+        }
+    }
+}
