@@ -43,6 +43,7 @@ format: ## rewrite Rust and Python sources in the project's format
 
 bench: ## measure against tcpdump, softflowd, argus, NFStream and tshark (BENCH_ARGS='--help')
 	@$(SETUP) bench
+	cargo build --release --quiet -p sniffkit-core --example core $(CARGO_FLAGS)
 	$(VENV)/python -m bench $(BENCH_ARGS)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) from its kept corpus (FUZZ_ARGS='decode' for one)
@@ -56,7 +57,7 @@ fuzz-keep: ## add what fuzzing found to the kept corpus, smallest set that cover
 golden: ## write the golden files anew from what the code gives now, and show what changed
 	@$(SETUP) test
 	SNIFFKIT_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests $(PYTEST_ARGS)
-	git --no-pager diff --stat -- tests
+	git --no-pager diff --stat -- tests docs
 
 clean: ## remove what was built (.venv, .tools, rust/target, the core)
 	rm -rf .venv .tools rust/target rust/fuzz/target rust/fuzz/found sniffkit/_core*.so

@@ -1,5 +1,6 @@
 """The Rust core. Private: users call `sniffkit`."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import IO, Any, final
 
@@ -10,6 +11,8 @@ _Warning = tuple[str, int, str]
 
 @final
 class TableStream:
+    progress: Callable[[int], object] | None
+    on_end: Callable[[list[_Warning]], object] | None
     def finish(self) -> list[_Warning]: ...
     def to_parquet(self, path: str | PathLike[str]) -> tuple[int, list[_Warning]]: ...
     def columns(self) -> list[tuple[str, str]]: ...
@@ -21,6 +24,7 @@ def open_table(
     inputs: list[_Input],
     columns: list[str] | None = None,
     filter: str | None = None,
+    rules: dict[str, float] | None = None,
     directory: str | PathLike[str] | None = None,
     max_file: int = ...,
 ) -> TableStream: ...
@@ -40,7 +44,7 @@ def read_text(
     link: bool = False,
     absolute: bool = False,
     time: str = "clock",
-    utc_offset: int = 0,
+    zone: list[tuple[int, int]] = [],
     dump: str | None = None,
     fields: list[str] | None = None,
     count: int | None = None,
@@ -90,6 +94,7 @@ class LiveOptions:
     count: int | None
     duration: float | None
     utc_offset: int
+    own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
+import re
 import shutil
+import sys
 import threading
 from typing import Any
 
@@ -13,7 +16,7 @@ COLUMNS = ("area", "what", "ok", "found", "remedy")
 # capability -> (bit in /proc/self/status CapEff, what it is for), capabilities(7)
 CAPABILITIES = {
     "CAP_NET_RAW": (13, "open capture sockets"),
-    "CAP_NET_ADMIN": (12, "promiscuous mode, make links"),
+    "CAP_NET_ADMIN": (12, "turn on promiscuous mode and make links"),
     "CAP_SYS_ADMIN": (21, "enter and make namespaces"),
 }
 
@@ -71,11 +74,13 @@ def effective_capabilities() -> int:
 def privileges() -> list[dict[str, Any]]:
     """The capabilities that capturing and labs need."""
     mask = effective_capabilities()
-    remedy = (
-        "run with sudo, or: sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin+eip $(readlink -f .venv/bin/python)"
-    )
+    python = os.path.realpath(sys.executable)
+    names = ",".join(name.lower() for name in CAPABILITIES)
+    remedy = f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
     return [
-        finding("privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"to {use}: {remedy}")
+        finding(
+            "privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"needed to {use}: {remedy}"
+        )
         for name, (bit, use) in CAPABILITIES.items()
     ]
 
@@ -112,7 +117,10 @@ def packages() -> list[dict[str, Any]]:
 
 
 def kernel() -> list[dict[str, Any]]:
-    """Which link kinds the running kernel makes: each is tried in a namespace that only this check's thread is in."""
+    """Which link kinds the running kernel makes: each is tried in a namespace that only this check's thread is in.
+
+    Where none may be made, what the kernel's configuration and modules say.
+    """
     box: list[dict[str, Any]] = []
     thread = threading.Thread(target=lambda: box.extend(try_kinds()))
     thread.start()
@@ -124,20 +132,58 @@ def try_kinds() -> list[dict[str, Any]]:
     """Makes one link of each kind in a new namespace, which goes with the thread. Call it on a thread of its own."""
     libc = ctypes.CDLL(None, use_errno=True)
     clone_newnet = 0x40000000
+    options = kernel_options()
     if libc.unshare(clone_newnet) != 0:
-        text = "cannot be tried without CAP_SYS_ADMIN"
-        return [finding("kernel", kind, False, "unknown", text) for kind in LINK_KINDS]
+        return [told_kind(kind, options) for kind in LINK_KINDS]
     from pyroute2 import IPRoute
 
     rows = []
     with IPRoute() as ip:
         ip.link("add", ifname="base0", kind="veth", peer={"ifname": "base1"})
         base = ip.link_lookup(ifname="base0")[0]
-        for kind, (option, module) in LINK_KINDS.items():
+        for kind in LINK_KINDS:
             error = try_kind(ip, kind, base)
-            remedy = f"kernel needs {option}: sudo modprobe {module}, or a kernel built with it"
-            rows.append(finding("kernel", kind, error is None, "yes" if error is None else error, remedy))
+            how = "/dev/net/tun is there" if kind == "tun" else "made one in a new namespace"
+            found = f"yes: {how}" if error is None else f"no: making one: {error}"
+            rows.append(finding("kernel", kind, error is None, found, kind_remedy(kind)))
     return rows
+
+
+def told_kind(kind: str, options: dict[str, str]) -> dict[str, Any]:
+    """A row about a link kind that could not be tried."""
+    option, _ = LINK_KINDS[kind]
+    if option in options:
+        there = options[option] in "ym"
+        words = {"y": "built in", "m": "a module"}.get(options[option], "not set")
+        return finding("kernel", kind, there, f"{option} is {words} (not tried: no CAP_SYS_ADMIN)", kind_remedy(kind))
+    return finding("kernel", kind, False, "unknown: not tried without CAP_SYS_ADMIN", "sudo sniffkit doctor tries it")
+
+
+def kind_remedy(kind: str) -> str:
+    """How to get a link kind: load its module where the running kernel has one, else another kernel."""
+    option, module = LINK_KINDS[kind]
+    try:
+        with open(f"/lib/modules/{os.uname().release}/modules.dep", encoding="utf-8") as file:
+            there = any(f"/{module}.ko" in line.partition(":")[0] for line in file)
+    except OSError:
+        there = False
+    return f"sudo modprobe {module}" if there else f"a kernel with {option}; this one has no module {module}"
+
+
+def kernel_options() -> dict[str, str]:
+    """The running kernel's configuration as far as it tells: CONFIG_… → y, m or n."""
+    import gzip
+
+    for path in ("/proc/config.gz", f"/boot/config-{os.uname().release}"):
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+            text = (gzip.decompress(data) if path.endswith(".gz") else data).decode()
+        except OSError:
+            continue
+        found = dict(re.findall(r"^(CONFIG_\w+)=([ym])$", text, re.MULTILINE))
+        return {option: found.get(option, "n") for option, _ in LINK_KINDS.values()}
+    return {}
 
 
 def try_kind(ip: Any, kind: str, base: int) -> str | None:
@@ -158,8 +204,6 @@ def try_kind(ip: Any, kind: str, base: int) -> str | None:
         "gre": {"gre_local": "192.0.2.2", "gre_remote": "192.0.2.1"},
     }
     if kind == "tun":
-        import os
-
         return None if os.path.exists("/dev/net/tun") else "no /dev/net/tun"
     try:
         ip.link("add", ifname="try0", kind=kind, **extra.get(kind, {}))

@@ -33,7 +33,7 @@ def extract(
     def start() -> TableStream:
         from sniffkit import _core
 
-        return _core.open_table(name, list(inputs), None, filter, path, max_size)
+        return _core.open_table(name, list(inputs), None, filter, directory=path, max_file=max_size)
 
     index = Table(name, start).to_arrow()
     for suffix in ("parquet", "jsonl"):

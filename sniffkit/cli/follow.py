@@ -70,7 +70,7 @@ def print_streams(
 
     try:
         text = _core.follow(
-            list(open_capture(inputs).inputs),
+            open_capture(inputs).fresh(),
             uid=uid,
             ends=between,
             style=style,

@@ -3,40 +3,109 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.inputs import damage_as_lines
+from sniffkit.cli.inputs import files as inputs_of
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
+from sniffkit.cli.progress import counter
 from sniffkit.errors import SniffkitError
 
-# What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
-# Files, pipes and --json always have every column.
-SHORT: dict[str, list[str]] = {
-    "flows": [
-        *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
-        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
-    ],
-    "packets": [
-        *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
-        *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "malformed"),
-    ],
-    "http": [
-        *("ts", "orig_h", "resp_h", "resp_p", "method", "host", "uri", "status_code", "response_body_len"),
-        *("content_type", "duration", "complete"),
-    ],
-    "dns": ["ts", "orig_h", "resp_h", "proto", "query", "qtype_name", "rcode_name", "answers", "rtt"],
-    "tls": ["ts", "orig_h", "resp_h", "resp_p", "server_name", "version", "cipher", "established", "alpn", "ja4"],
-    "dhcp": [
-        *("ts", "msg_type", "client_mac", "host_name", "assigned_addr", "requested_addr", "server_addr"),
-        *("lease_time", "orig_h", "resp_h"),
-    ],
-    "files": ["ts", "orig_h", "resp_h", "is_orig", "filename", "mime_type", "size", "sha256", "complete"],
+
+@dataclass(frozen=True)
+class About:
+    """What a table's command says of it. short: columns on a terminal when none are asked for, the most wanted
+    first (the last ones go where it is narrow); all without.
+    """
+
+    summary: str
+    examples: Sequence[str]
+    short: Sequence[str] | None = None
+
+
+# A table without an entry here has a command all the same: its line in COMMANDS is enough. Files and --json always have
+# every column.
+ABOUT: dict[str, About] = {
+    "flows": About(
+        "One row per bidirectional flow, Zeek's column names.",
+        [
+            "sniffkit flows",
+            "sniffkit flows lab.pcapng -o flows.parquet",
+            "sniffkit flows a.pcap b.pcapng --where \"service = 'dns'\" --sort 'orig_bytes desc' --limit 10",
+        ],
+        [
+            *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
+            *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
+        ],
+    ),
+    "packets": About(
+        "One row per frame, Wireshark's field names.",
+        [
+            "sniffkit packets lab.pcapng",
+            "sniffkit packets big.pcap -o packets.parquet",
+            "sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'",
+        ],
+        [
+            *("frame_number", "ts", "ip_src", "src_port", "ip_dst", "dst_port", "protocols", "frame_len", "malformed"),
+            *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "interface"),
+        ],
+    ),
+    "http": About(
+        "One row per HTTP request with its response, on any port.",
+        [
+            "sniffkit http lab.pcapng",
+            "sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code",
+            "sniffkit http --live --netns ns1 -i veth1",
+        ],
+        [
+            *("ts", "method", "host", "uri", "status_code", "response_body_len", "content_type", "duration"),
+            *("orig_h", "resp_h", "resp_p", "complete"),
+        ],
+    ),
+    "files": About(
+        "One row per body that was transferred: name, type, size, SHA-256.",
+        ["sniffkit files lab.pcapng", "sniffkit files lab.pcapng --where \"mime_type like 'image/%'\" -o images.parquet"],
+        ["ts", "filename", "mime_type", "size", "orig_h", "resp_h", "is_orig", "sha256", "complete"],
+    ),
+    "dns": About(
+        "One row per DNS, mDNS or LLMNR query with its answer.",
+        ["sniffkit dns lab.pcapng", "sniffkit dns lab.pcapng --where \"rcode_name = 'NXDOMAIN'\""],
+        ["ts", "query", "qtype_name", "rcode_name", "answers", "rtt", "orig_h", "resp_h", "proto"],
+    ),
+    "tls": About(
+        "One row per TLS handshake: server name, version, cipher, JA3, JA4.",
+        ["sniffkit tls lab.pcapng", "sniffkit tls lab.pcapng --columns server_name,ja4,established"],
+        ["ts", "server_name", "version", "cipher", "established", "alpn", "ja4", "orig_h", "resp_h", "resp_p"],
+    ),
+    "dhcp": About(
+        "One row per DHCP or DHCPv6 message: leases, host names.",
+        ["sniffkit dhcp lab.pcapng"],
+        [
+            *("ts", "msg_type", "client_mac", "host_name", "assigned_addr", "requested_addr", "server_addr"),
+            *("lease_time", "orig_h", "resp_h"),
+        ],
+    ),
+    "streams": About(
+        "One row per direction of each TCP connection: bytes, SHA-256, missing ranges.",
+        ["sniffkit streams lab.pcapng"],
+        ["uid", "ts", "orig_h", "orig_p", "resp_h", "resp_p", "is_orig", "size", "complete", "missing"],
+    ),
 }
 
 # Tables whose rows can be printed as they end.
 LIVE = ("http", "dns", "tls", "dhcp")
+
+
+def about(name: str) -> About:
+    """What is said of a table; without an entry in ABOUT, the line of COMMANDS."""
+    from sniffkit.cli import COMMANDS
+
+    examples = (f"sniffkit {name} lab.pcapng", f"sniffkit {name} lab.pcapng -o {name}.parquet")
+    return ABOUT.get(name) or About(COMMANDS[name][2], examples)
 
 
 def run(name: str, given: tuple[str, ...], **options: Any) -> int:
@@ -45,17 +114,19 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     from sniffkit.sinks import Output, write
 
     columns = split(options["columns"])
-    inputs = files(given)
+    inputs = inputs_of(given)
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     shown = columns
     if columns is None and out.is_screen:
-        shown = SHORT[name]
+        short = about(name).short
+        shown = None if short is None else list(short)
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
         # With a condition or an order, any column may be named there, so all are made and DuckDB picks.
-        table = getattr(capture, name)(columns=None if query else shown, filter=options["filter"])
-        rows = write(table, out, columns=shown if query else None, **query)
+        table = getattr(capture, name)(columns=None if set(query) - {"limit"} else shown, filter=options["filter"])
+        with counter("frames", sys.stderr) as table.progress:
+            rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
     return 1 if damage or rows == 0 else 0
 
 
@@ -69,11 +140,17 @@ def split(text: str | None) -> list[str] | None:
     return names
 
 
-def command(name: str, summary: str, examples: str) -> click.Command:
-    """The click command of one table."""
+def __getattr__(name: str) -> click.Command:
+    """The command of a table, by the table's name: every name that the API has a table of."""
+    from sniffkit.api import TABLES
 
-    @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{examples}")
-    @click.argument("file", nargs=-1, type=click.Path())
+    if name not in TABLES:
+        raise AttributeError(f"no table {name!r}")
+    lines = "\n".join(f"  {line}" for line in about(name).examples)
+    summary = f"{about(name).summary} Without FILE: the newest capture."
+
+    @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{lines}")
+    @click.argument("file", nargs=-1)
     @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
     @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
     @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
@@ -93,55 +170,3 @@ def command(name: str, summary: str, examples: str) -> click.Command:
         table_command = live_options(table_command)
 
     return table_command
-
-
-flows = command(
-    "flows",
-    "One row per bidirectional flow, Zeek's column names. Without FILE: the newest capture.",
-    """  sniffkit flows
-  sniffkit flows lab.pcapng -o flows.parquet
-  sniffkit flows a.pcap b.pcapng --where "service = 'dns'" --sort 'orig_bytes desc' --limit 10""",
-)
-
-packets = command(
-    "packets",
-    "One row per frame, Wireshark's field names. Without FILE: the newest capture.",
-    """  sniffkit packets lab.pcapng
-  sniffkit packets big.pcap -o packets.parquet
-  sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'""",
-)
-
-http = command(
-    "http",
-    "One row per HTTP request with its response, on any port. Without FILE: the newest capture.",
-    """  sniffkit http lab.pcapng
-  sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code
-  sniffkit http --live --netns ns1 -i veth1""",
-)
-
-files_ = command(
-    "files",
-    "One row per body that was transferred: name, type, size, SHA-256. Without FILE: the newest capture.",
-    """  sniffkit files lab.pcapng
-  sniffkit files lab.pcapng --where "mime_type like 'image/%'" -o images.parquet""",
-)
-
-dns = command(
-    "dns",
-    "One row per DNS, mDNS or LLMNR query with its answer. Without FILE: the newest capture.",
-    """  sniffkit dns lab.pcapng
-  sniffkit dns lab.pcapng --where "rcode_name = 'NXDOMAIN'" """.rstrip(),
-)
-
-tls = command(
-    "tls",
-    "One row per TLS handshake: server name, version, cipher, JA3, JA4. Without FILE: the newest capture.",
-    """  sniffkit tls lab.pcapng
-  sniffkit tls lab.pcapng --columns server_name,ja4,established""",
-)
-
-dhcp = command(
-    "dhcp",
-    "One row per DHCP or DHCPv6 message: leases, host names. Without FILE: the newest capture.",
-    """  sniffkit dhcp lab.pcapng""",
-)

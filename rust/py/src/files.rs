@@ -1,9 +1,10 @@
 //! Tables of capture files.
 
 use crate::live::capture_error;
-use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use crate::watch::{Rest, TURN, Watch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
@@ -16,10 +17,13 @@ use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet, rows};
 use sniffkit_core::track::Options;
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::io::{BufWriter, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -39,13 +43,31 @@ struct FileObject(Py<PyAny>);
 impl Read for FileObject {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         Python::attach(|py| {
-            let bytes = self.0.bind(py).call_method1("read", (buffer.len(),))?;
-            let bytes: &[u8] = bytes.extract()?;
-            let len = bytes.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&bytes[..len]);
-            Ok(len)
+            self.read_with(py, buffer).map_err(|error| {
+                if error.is_instance_of::<PyException>(py) {
+                    return std::io::Error::other(error.to_string());
+                }
+                // ^C while Python waited for bytes: raised again where signals are looked at next.
+                let again = py.import("_thread").and_then(|module| module.call_method0("interrupt_main"));
+                match again {
+                    Ok(_) => std::io::ErrorKind::Interrupted.into(),
+                    Err(error) => std::io::Error::other(error.to_string()),
+                }
+            })
         })
-        .map_err(|error: PyErr| std::io::Error::other(error.to_string()))
+    }
+}
+
+impl FileObject {
+    fn read_with(&self, py: Python<'_>, buffer: &mut [u8]) -> PyResult<usize> {
+        let bytes = self.0.bind(py).call_method1("read", (buffer.len(),))?;
+        let bytes: &[u8] =
+            bytes.extract().map_err(|_| PyTypeError::new_err("read() gives no bytes: open it with mode 'rb'"))?;
+        let Some(room) = buffer.get_mut(..bytes.len()) else {
+            return Err(PyValueError::new_err("read(n) gave more bytes than it was asked for"));
+        };
+        room.copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 }
 
@@ -87,29 +109,35 @@ pub struct TableStream {
     reader: Option<TableReader>,
     batches: Vec<RecordBatch>,
     warnings: Vec<Warning>,
+    /// Called with the number of frames read so far, now and then.
+    #[pyo3(set)]
+    progress: Option<Py<PyAny>>,
+    /// Called with the warnings once a consumer of `__arrow_c_stream__` has taken everything.
+    #[pyo3(set)]
+    on_end: Option<Py<PyAny>>,
 }
 
 impl TableStream {
-    /// Runs the reader to its end. The GIL is free while it works; ^C is looked at between batches of frames.
-    fn run(&mut self, py: Python<'_>, keep_going: impl Fn(&TableReader) -> bool) -> PyResult<()> {
+    /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
+    /// and then.
+    fn run(&mut self, py: Python<'_>, everything: bool) -> PyResult<()> {
         while let Some(reader) = &mut self.reader {
-            if !keep_going(reader) {
+            if !everything && !self.batches.is_empty() {
                 return Ok(());
             }
             let more = py.detach(|| {
-                // A few batches at a time: the signal check needs the GIL.
-                for _ in 0..16 {
+                let start = Instant::now();
+                loop {
                     match reader.advance() {
-                        Ok(true) => {}
+                        Ok(true) if everything && start.elapsed() < TURN => {}
                         other => return other,
                     }
                 }
-                Ok(true)
             });
             while let Some(batch) = reader.take() {
                 self.batches.push(batch);
             }
-            py.check_signals()?;
+            Watch::look(py, self.progress.as_ref(), reader.frames())?;
             if !more.map_err(source_error)? {
                 self.warnings.extend(reader.take_warnings());
                 return Ok(());
@@ -130,20 +158,26 @@ impl TableStream {
 impl TableStream {
     /// Reads everything; returns the warnings as (file, offset, text).
     fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<WarningTuple>> {
-        self.run(py, |_| true)?;
+        self.run(py, true)?;
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
     }
 
-    /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch.
+    /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch; after ^C the file
+    /// is whole and has the rows until then.
     #[pyo3(name = "to_parquet")]
     fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
         let mut reader = self.reader.take().ok_or_else(|| PyValueError::new_err("this stream has been consumed"))?;
-        let mut file = create(&path)?;
-        let result = py.detach(|| write_table(&mut reader, &mut file));
-        let rows = result?;
-        py.check_signals()?;
+        let output = Output::create(path)?;
+        let mut watch = Watch::new(self.progress.take());
+        let rows = py.detach(|| {
+            let rows = reader.write(&output.file, |frames| watch.go_on(frames));
+            rows.map_err(|error| write_error(&output.path, &error)).and_then(|rows| output.keep().map(|()| rows))
+        });
+        if let Some(stopped) = watch.stopped {
+            return Err(stopped);
+        }
         let warnings = reader.take_warnings();
-        Ok((rows, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
+        Ok((rows?, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
     }
 
     /// Column names and Arrow types, as text.
@@ -156,69 +190,112 @@ impl TableStream {
         Ok(to_schema_pycapsule(py, self.schema()?.as_ref())?)
     }
 
-    /// The Arrow PyCapsule interface: the whole table as a stream. Consumes it.
+    /// The Arrow PyCapsule interface: the table as a stream that reads on as it is consumed. The first rows are made
+    /// now, so that an input that cannot be read is an exception here.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &mut self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        self.run(py, |_| true)?;
+        self.run(py, false)?;
         let schema = self.schema()?;
-        self.reader = None;
-        let batches = std::mem::take(&mut self.batches);
+        let Some(mut reader) = self.reader.take() else { return Err(PyValueError::new_err("no stream")) };
+        reader.return_warnings(std::mem::take(&mut self.warnings));
         let field = arrow_schema::Field::new_struct("", schema.fields().clone(), false)
             .with_metadata(schema.metadata().clone());
-        let arrays = batches.into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
-        let arrays = Box::new(ArrayIterator::new(arrays, Arc::new(field)));
-        Ok(to_stream_pycapsule(py, arrays, requested_schema)?)
+        let batches = std::mem::take(&mut self.batches).into();
+        let rest = Rest { batches, reader, on_end: self.on_end.take() };
+        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
     }
 }
 
-fn create(path: &PathBuf) -> PyResult<BufWriter<File>> {
-    let file = File::create(path).map_err(|error| io_error(path, &error))?;
-    Ok(BufWriter::with_capacity(1 << 20, file))
+/// A file in the making. It gets its name once it is whole, so that nothing half written is ever left or takes the
+/// place of what was there.
+struct Output {
+    file: File,
+    path: PathBuf,
+    /// What it is called until then; `None` for what cannot be renamed over, such as devices and links.
+    part: Option<PathBuf>,
 }
 
-fn io_error(path: &std::path::Path, error: &std::io::Error) -> PyErr {
+impl Output {
+    fn create(path: PathBuf) -> PyResult<Self> {
+        let plain = std::fs::symlink_metadata(&path).map_or(true, |about| about.is_file());
+        let part = path.file_name().filter(|_| plain).map(|name| {
+            let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+            path.with_file_name(name)
+        });
+        let file = File::create(part.as_ref().unwrap_or(&path)).map_err(|error| io_error(&path, &error))?;
+        Ok(Self { file, path, part })
+    }
+
+    /// The file is whole.
+    fn keep(mut self) -> PyResult<()> {
+        match self.part.take() {
+            Some(part) => std::fs::rename(&part, &self.path).map_err(|error| {
+                let _ = std::fs::remove_file(&part); // the error that matters is that of the renaming
+                io_error(&self.path, &error)
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part); // nothing can be done about it, and the cause is reported already
+        }
+    }
+}
+
+/// An error of the output: with number and file name, by which Python tells it from one of the input.
+fn io_error(path: &Path, error: &std::io::Error) -> PyErr {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-    PyOSError::new_err(format!("{}: {text}", path.display()))
+    PyOSError::new_err((error.raw_os_error().unwrap_or(0), text, path.to_path_buf()))
 }
 
-fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult<u64> {
-    // The schema of a flow table is complete once the input has ended, so read up to the first rows before.
-    let mut first = None;
-    while first.is_none() && reader.advance().map_err(source_error)? {
-        first = reader.take();
+/// What went wrong while a Parquet file was written: its output, or the input under its rows.
+fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        if let Some(error) = at.downcast_ref::<std::io::Error>() {
+            return io_error(path, error);
+        }
+        if let Some(error) = at.downcast_ref::<SourceError>() {
+            return PyOSError::new_err(error.to_string());
+        }
+        cause = at.source();
     }
-    if first.is_none() {
-        first = reader.take();
-    }
-    let schema = reader.schema();
-    let rows = parquet::write(&mut *file, schema, first.map(Ok).into_iter().chain(reader))
-        .map_err(|error| PyOSError::new_err(error.to_string()))?;
-    file.flush()?;
-    Ok(rows)
+    PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-/// With `directory`, what `files` or `streams` have is written to files there, each of at most `max_file` bytes.
-/// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …
+/// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …; `rules` are those
+/// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
+/// `max_file` bytes.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, directory=None, max_file=1 << 30))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30))]
+#[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    rules: Option<BTreeMap<String, f64>>,
     directory: Option<PathBuf>,
     max_file: u64,
 ) -> PyResult<TableStream> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options };
     let mut reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
@@ -228,19 +305,19 @@ fn open_table(
     if let Some(path) = directory {
         reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
     }
-    Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() })
+    Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None })
 }
 
 /// Writes any Arrow stream to a Parquet file; returns how many rows.
 #[pyfunction]
 fn write_parquet(py: Python<'_>, stream: PyRecordBatchReader, path: PathBuf) -> PyResult<u64> {
     let reader = stream.into_reader()?;
-    let mut file = create(&path)?;
+    let output = Output::create(path)?;
     py.detach(|| {
+        let file = BufWriter::with_capacity(1 << 20, &output.file);
         let schema = reader.schema();
-        let rows = parquet::write(&mut file, schema, reader).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        file.flush()?;
-        Ok(rows)
+        let rows = parquet::write(file, schema, reader).map_err(|error| write_error(&output.path, &error))?;
+        output.keep().map(|()| rows)
     })
 }
 

@@ -4,7 +4,7 @@ use crate::files::{frame_filter, input, source_error};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use sniffkit_core::pipeline::Pipeline;
+use sniffkit_core::pipeline::{Pipeline, Received};
 use sniffkit_core::show::conversation::{Conversations, Select, Style};
 use sniffkit_core::source::{CaptureFiles, Warning};
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ pub fn style(name: &str) -> PyResult<Style> {
 /// The text of what was said, piece by piece.
 #[pyclass(module = "sniffkit._core")]
 pub struct FollowText {
-    pipeline: Pipeline,
+    pipeline: Pipeline<()>,
     conversations: Conversations,
     warnings: Vec<Warning>,
     ended: bool,
@@ -47,13 +47,18 @@ impl FollowText {
             py.check_signals()?;
             let mut out = Vec::new();
             let ended = py.detach(|| {
-                if let Some(decoded) = self.pipeline.receive() {
-                    self.conversations.batch(&decoded.batch, decoded.packets(), &mut out);
-                    self.pipeline.recycle(decoded);
-                    return false;
+                match self.pipeline.receive() {
+                    Received::Waiting => false,
+                    Received::Batch(decoded, ()) => {
+                        self.conversations.batch(&decoded.batch, decoded.packets(), &mut out);
+                        self.pipeline.recycle(decoded);
+                        false
+                    }
+                    Received::End => {
+                        self.conversations.finish(&mut out);
+                        true
+                    }
                 }
-                self.conversations.finish(&mut out);
-                true
             });
             if ended {
                 self.ended = true;
@@ -106,6 +111,6 @@ fn follow(
     let conversations = Conversations::follow(select, self::style(style)?, colour, utc_offset);
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
-    let pipeline = Pipeline::start(Box::new(source), filter);
+    let pipeline = Pipeline::start(Box::new(source), filter, Box::new(|_| ()));
     Ok(FollowText { pipeline, conversations, warnings: Vec::new(), ended: false })
 }

@@ -4,6 +4,7 @@ mod files;
 mod follow;
 mod live;
 mod show;
+mod watch;
 
 use pyo3::prelude::*;
 

@@ -10,6 +10,7 @@ mod hex;
 mod json;
 mod line;
 mod sequence;
+mod stp;
 mod text;
 mod transaction;
 mod tree;

@@ -14,3 +14,4 @@ pub mod rows;
 mod service;
 mod streams;
 mod tls;
+pub mod write;

@@ -5,7 +5,7 @@ use super::column::{
 };
 use crate::decode::cursor::be16;
 use crate::frame::{Direction, FrameBatch, FrameMeta};
-use crate::packet::{Layer, NONE, Packet};
+use crate::packet::{NONE, Packet};
 use crate::track::Uid;
 use arrow_array::ArrayRef;
 use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type, UInt64Type};
@@ -80,9 +80,9 @@ fn arp_ip(rows: &Rows<'_>, offset: usize) -> ArrayRef {
 }
 
 fn ip(rows: &Rows<'_>, get: fn(&Packet) -> &[u8; 16]) -> ArrayRef {
-    dictionary(rows.iter().map(|p| (p.ip_version != 0).then(|| (p.ip_version, *get(p)))), |(family, bytes), out| {
-        write_ip(*family, bytes, out);
-    })
+    // As numbers, which hash faster than arrays.
+    let addresses = rows.iter().map(|p| (p.ip_version != 0).then(|| (p.ip_version, u128::from_be_bytes(*get(p)))));
+    dictionary(addresses, |(family, address), out| write_ip(*family, &address.to_be_bytes(), out))
 }
 
 /// An address of the outermost IP header, if that is not the innermost.
@@ -106,24 +106,37 @@ fn outer(rows: &Rows<'_>, source: bool) -> ArrayRef {
     )
 }
 
+/// The layers of a packet: in one number while they are few, since each row's are looked up.
+#[derive(PartialEq, Eq, Hash)]
+enum Stack {
+    Few(u128),
+    Many(Vec<u8>),
+}
+
 /// The stack as text. Traffic has few different stacks, so each is written once a batch.
 fn protocols(rows: &Rows<'_>) -> ArrayRef {
-    fn stack(packet: &Packet) -> impl Iterator<Item = u8> + '_ {
-        packet.layers().iter().map(|layer: &Layer| layer.proto() as u8)
-    }
+    const FEW: usize = 16;
     dictionary(
-        rows.iter().map(|p| {
-            if p.layers().is_empty() {
-                return None;
+        rows.iter().map(|packet| {
+            let layers = packet.layers();
+            let stack = layers.iter().rev().map(|layer| layer.proto() as u8);
+            match layers.len() {
+                0 => None,
+                // One more than the number, so that no layer is zero.
+                1..=FEW => Some(Stack::Few(stack.fold(0, |all, proto| all << 8 | (u128::from(proto) + 1)))),
+                _ => Some(Stack::Many(stack.rev().collect())),
             }
-            let mut key = [u8::MAX; crate::packet::MAX_LAYERS];
-            for (slot, proto) in key.iter_mut().zip(stack(p)) {
-                *slot = proto;
-            }
-            Some(key)
         }),
-        |key, out| {
-            for (i, proto) in key.iter().take_while(|proto| **proto != u8::MAX).enumerate() {
+        |stack, out| {
+            let few;
+            let protos = match stack {
+                Stack::Few(all) => {
+                    few = all.to_le_bytes().map(|proto| proto.wrapping_sub(1));
+                    &few[..FEW - all.leading_zeros() as usize / 8]
+                }
+                Stack::Many(protos) => protos,
+            };
+            for (i, proto) in protos.iter().enumerate() {
                 if i > 0 {
                     out.push(':');
                 }
@@ -146,9 +159,12 @@ fn direction(rows: &Rows<'_>) -> ArrayRef {
 }
 
 fn uid(rows: &Rows<'_>) -> ArrayRef {
-    dictionary((0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()), |uid, out| {
-        out.extend(uid.text().map(char::from))
-    })
+    uids((0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()))
+}
+
+/// The `uid` column.
+pub fn uids(values: impl ExactSizeIterator<Item = Option<Uid>>) -> ArrayRef {
+    dictionary(values, |uid, out| out.extend(uid.text().map(char::from)))
 }
 
 fn malformed(rows: &Rows<'_>) -> ArrayRef {
@@ -166,7 +182,7 @@ fn has_ip(packet: &Packet) -> bool {
     packet.ip_version != 0
 }
 
-/// IPv4 always has an identification; IPv6 only in fragments.
+/// IPv4 always has an identification, offset and flag; IPv6 only in fragments.
 fn has_id(packet: &Packet) -> bool {
     packet.ip_version == 4 || packet.ip_version == 6 && packet.is_fragment
 }
@@ -179,7 +195,9 @@ pub static COLUMNS: &[Column<Packets>] = &[
     column!("frame_number", U64, "Position in the input, from 1.", |r| dense::<UInt64Type, _>(
         r.metas().map(|m| m.number)
     )),
-    column!("ts", Time, "Capture time.", |r| times(r.metas().map(|m| m.ts))),
+    column!("ts", Time, "Capture time; null where the file records none (pcapng simple packet blocks).", |r| {
+        times(r.metas().map(|m| (!m.ts_missing).then_some(m.ts)))
+    }),
     column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| {
         interface(r, |info| info.netns.as_deref())
     }),
@@ -200,7 +218,7 @@ pub static COLUMNS: &[Column<Packets>] = &[
         |p| p.eth_type,
         "Type of the innermost Ethernet header (0x8100 when a tag follows); null for 802.3 length frames."
     ),
-    column!("vlan_id", ListU16, "Every VLAN id of the frame in wire order; empty without tags.", |r| lists(
+    column!("vlan_id", ListU16, "Every VLAN id of the frame in wire order; null without tags.", |r| lists(
         r.iter().map(Packet::vlans)
     )),
     number!(
@@ -221,9 +239,16 @@ pub static COLUMNS: &[Column<Packets>] = &[
     number!("ip_proto", U8, UInt8Type, has_ip, |p| p.ip_proto, "Protocol, extension headers skipped (RFC 8200, 4)."),
     number!("ip_ttl", U8, UInt8Type, has_ip, |p| p.ip_ttl, "Time to live or hop limit."),
     number!("ip_id", U32, UInt32Type, has_id, |p| p.ip_id, "Identification; for IPv6 only in fragments."),
-    number!("ip_frag_offset", U16, UInt16Type, has_ip, |p| p.ip_frag_offset, "Fragment offset, bytes."),
-    column!("ip_more_fragments", Bool, "More fragments follow.", |r| std::sync::Arc::new(
-        r.iter().map(|p| has_ip(p).then_some(p.ip_more_fragments)).collect::<arrow_array::BooleanArray>()
+    number!(
+        "ip_frag_offset",
+        U16,
+        UInt16Type,
+        has_id,
+        |p| p.ip_frag_offset,
+        "Fragment offset, bytes; for IPv6 only in fragments."
+    ),
+    column!("ip_more_fragments", Bool, "More fragments follow; for IPv6 only in fragments.", |r| std::sync::Arc::new(
+        r.iter().map(|p| has_id(p).then_some(p.ip_more_fragments)).collect::<arrow_array::BooleanArray>()
     )),
     number!("src_port", U16, UInt16Type, |p| p.has_ports, |p| p.src_port, "Source port, where this frame carries it."),
     number!("dst_port", U16, UInt16Type, |p| p.has_ports, |p| p.dst_port, "Destination port, likewise."),
@@ -242,9 +267,3 @@ pub static COLUMNS: &[Column<Packets>] = &[
     column!("uid", Dict, "The flow's uid; null for frames that belong to none.", uid),
     column!("malformed", Text, "Layer, offset and reason where decoding stopped; null when all went well.", malformed),
 ];
-
-/// Whether a column needs flow tracking.
-#[must_use]
-pub fn needs_flows(names: Option<&[String]>) -> bool {
-    names.is_none_or(|names| names.iter().any(|name| name == "uid"))
-}

@@ -116,7 +116,7 @@ pub(super) fn whose() -> Vec<Column<Streams>> {
             out.extend(row.who.uid.text().map(char::from));
             true
         })),
-        column!("ts", Time, "Time of the first byte.", |r| times(r.rows.iter().map(|row| row.first.ts))),
+        column!("ts", Time, "Time of the first byte.", |r| times(r.rows.iter().map(|row| Some(row.first.ts)))),
     ]
 }
 

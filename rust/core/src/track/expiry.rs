@@ -1,14 +1,16 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Tracker, options};
+use super::{EndReason, Entry, SWEEP_EVERY, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
-        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
-        if !due || self.since_sweep < self.table.len() / 4 {
+        self.since_sweep += SWEEP_EVERY as usize;
+        // A look at every flow costs a packet's work at most, and none is due within the slack.
+        let due = self.now.saturating_sub(self.swept) > SLACK;
+        if !due || self.since_sweep < self.table.len() {
             return;
         }
         self.expire(self.now.saturating_sub(SLACK));
@@ -20,7 +22,7 @@ impl Tracker {
         self.since_sweep = 0;
         self.give_up_old(now);
         let mut ended = Vec::new();
-        for slot in &self.table {
+        for Entry { slot, .. } in &self.table {
             let flow = &self.flows[*slot as usize];
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
@@ -36,10 +38,16 @@ impl Tracker {
 
     /// Makes room: the twentieth of the flows that have been quiet the longest.
     pub(super) fn evict(&mut self) {
-        let mut slots: Vec<u32> = self.table.iter().copied().collect();
-        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
-        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
-        for slot in slots.into_iter().take(keep) {
+        let mut slots: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
+        if slots.is_empty() {
+            return;
+        }
+        let last = (slots.len() / 20).max(1) - 1;
+        slots.select_nth_unstable_by_key(last, |slot| {
+            let flow = &self.flows[*slot as usize];
+            (flow.ts_end, flow.first_frame) // not by slot: which one is free depends on how the input was cut in batches
+        });
+        for slot in slots.into_iter().take(last + 1) {
             let flow = &self.flows[slot as usize];
             let reason = if flow.closed { flow.end } else { EndReason::Evicted };
             self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);
@@ -50,7 +58,8 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.table.iter().copied().collect();
+        let mut open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
+        open.sort_unstable(); // memory in its order
         self.table.clear();
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);
