@@ -68,7 +68,10 @@ ABOUT: dict[str, About] = {
     ),
     "files": About(
         "One row per body that was transferred: name, type, size, SHA-256.",
-        ["sniffkit files lab.pcapng", "sniffkit files lab.pcapng --where \"mime_type like 'image/%'\" -o images.parquet"],
+        [
+            "sniffkit files lab.pcapng",
+            "sniffkit files lab.pcapng --where \"mime_type like 'image/%'\" -o images.parquet",
+        ],
         ["ts", "filename", "mime_type", "size", "orig_h", "resp_h", "is_orig", "sha256", "complete"],
     ),
     "dns": About(
