@@ -46,18 +46,16 @@ impl FollowText {
         while !self.ended {
             py.check_signals()?;
             let mut out = Vec::new();
-            let ended = py.detach(|| {
-                match self.pipeline.receive() {
-                    Received::Waiting => false,
-                    Received::Batch(decoded, ()) => {
-                        self.conversations.batch(&decoded.batch, decoded.packets(), &mut out);
-                        self.pipeline.recycle(decoded);
-                        false
-                    }
-                    Received::End => {
-                        self.conversations.finish(&mut out);
-                        true
-                    }
+            let ended = py.detach(|| match self.pipeline.receive() {
+                Received::Waiting => false,
+                Received::Batch(decoded, ()) => {
+                    self.conversations.batch(&decoded.batch, decoded.packets(), &mut out);
+                    self.pipeline.recycle(decoded);
+                    false
+                }
+                Received::End => {
+                    self.conversations.finish(&mut out);
+                    true
                 }
             });
             if ended {

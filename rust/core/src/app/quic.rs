@@ -30,8 +30,8 @@ const VERSIONS: [Version; 2] = [
     Version {
         number: 1,
         salt: [
-            0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f,
-            0x0a,
+            0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb,
+            0x7f, 0x0a,
         ],
         labels: ["quic key", "quic iv", "quic hp"],
         initial: 0,
@@ -40,8 +40,8 @@ const VERSIONS: [Version; 2] = [
     Version {
         number: 0x6b33_43cf,
         salt: [
-            0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e,
-            0xd9,
+            0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd,
+            0x2e, 0xd9,
         ],
         labels: ["quicv2 key", "quicv2 iv", "quicv2 hp"],
         initial: 1,
@@ -128,7 +128,8 @@ fn open(initial: &Initial<'_>, dcid: &[u8]) -> Option<Vec<u8>> {
     let [key_label, iv_label, hp_label] = initial.version.labels;
     let (key, mut nonce, hp): ([u8; 16], [u8; 12], [u8; 16]) =
         (expand(&secret, key_label)?, expand(&secret, iv_label)?, expand(&secret, hp_label)?);
-    let mut mask = <[u8; 16]>::try_from(initial.packet.get(initial.number_at + 4..initial.number_at + 20)?).ok()?.into();
+    let mut mask =
+        <[u8; 16]>::try_from(initial.packet.get(initial.number_at + 4..initial.number_at + 20)?).ok()?.into();
     Aes128::new(&hp.into()).encrypt_block(&mut mask);
     let mut header = initial.packet[..initial.number_at + 4].to_vec();
     header[0] ^= mask[0] & 0x0f;
