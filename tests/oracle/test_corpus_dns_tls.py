@@ -1,4 +1,5 @@
-"""DNS and TLS of the clean reference captures against tshark: every message and every hello over TCP."""
+"""DNS and TLS of the clean reference captures against tshark: every message, every hello over TCP, every
+ClientHello over QUIC."""
 
 from __future__ import annotations
 
@@ -100,7 +101,7 @@ def test_clients(corpus: Path) -> None:
         theirs = [
             (one["frame"], next(iter(one["sni"]), None), one["ja3"][0], ",".join(one["alpn"]) or None)
             for one in reference["tls"]
-            if one["over"] == "tcp" and "1" in one["hs"]
+            if one["over"] in ("tcp", "quic") and "1" in one["hs"]
         ]
         found[name] = differences(ours, theirs)
     compare(found, CLIENTS)
