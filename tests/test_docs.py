@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from conftest import REQUIRE_ALL, UPDATE_GOLDEN
+from setting import REQUIRE_ALL, UPDATE_GOLDEN
 
 from sniffkit import _core
 from sniffkit.api import TABLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import itertools
 import os
 import subprocess
@@ -100,7 +101,7 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
         command += ["-c", str(options["count"])]
     printed = False
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tshark:
-        assert tshark.stdout is not None
+        assert isinstance(tshark.stdout, io.BufferedReader)
         assert tshark.stderr is not None
         try:
             # tshark's few complaints fit a pipe, so they are read when it has ended.
