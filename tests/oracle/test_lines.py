@@ -32,9 +32,8 @@ SHARES = {
     "http": (0.76, "on other ports, which tcpdump does not take for HTTP"),
     "dns": (0.96, "DNS over TCP"),
     "icmpv6": (0.91, "routing headers, L2TP's session in front"),
-    "icmp": (0.90, "one frame with a header longer than the packet"),
     "igmp": (0.96, "DVMRP"),
-    "stp": (0.93, "inside ERSPAN; 802.1aq"),
+    "stp": (0.75, "802.1d messages with another length, inside ERSPAN, 802.1aq"),
     "esp": (0.96, "one that is cut"),
 }
 
