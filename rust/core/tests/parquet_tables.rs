@@ -63,10 +63,7 @@ fn batch(numbers: &mut Numbers, rows: usize, nulls: u64) -> RecordBatch {
         column!(BooleanArray, |value| value % 2 == 0),
         column!(StringArray, |value| Some(text(value)).filter(|text| text.len() > 3)),
         Arc::new(
-            (0..rows as i64)
-                .map(|row| 1_700_000_000_000_000_000 + row * row)
-                .collect::<TimestampNanosecondArray>()
-                .with_timezone("UTC"),
+            (0..rows as i64).map(|row| 1_700_000_000_000_000_000 + row * row).collect::<TimestampNanosecondArray>().with_timezone("UTC"),
         ),
         Arc::new(dictionary.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>()),
         Arc::new(lists.finish()),

@@ -8,3 +8,4 @@ pub mod parquet;
 pub mod reader;
 mod service;
 pub mod write;
+
