@@ -159,13 +159,7 @@ impl Tracker {
         std::hint::black_box(words);
     }
 
-    fn frame(
-        &mut self,
-        meta: &FrameMeta,
-        packet: &Packet,
-        frame: &[u8],
-        key: Option<&(Keyed, u64)>,
-    ) -> Option<u32> {
+    fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);
         self.give_up_waiting();
