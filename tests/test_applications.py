@@ -92,3 +92,44 @@ def test_cut_requests_are_rows(tmp_path: Path) -> None:
     frames = plain([*segments[:3], (*segments[3][:5], b"GET /cut HTTP/1.1\r\nHo")])
     (row,) = rows(capture(tmp_path / "cut.pcap", frames).http())
     assert (row["uri"], row["complete"], row["reason"]) == ("/cut", False, "the head ends early")
+
+
+def frame2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame of HTTP/2 (RFC 9113, 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A header field, neither indexed nor compressed (RFC 7541, 6.2.2)."""
+    return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+def test_http2_with_prior_knowledge(tmp_path: Path) -> None:
+    request = b"".join(literal(*field) for field in ((b":method", b"GET"), (b":path", b"/two"), (b":authority", b"h2")))
+    ask = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame2(4, 0, 0, b"") + frame2(1, 5, 1, request)
+    # 0x88 is the static table's `:status: 200`; the body comes in two frames, the second one padded.
+    answer = frame2(4, 0, 0, b"") + frame2(1, 4, 1, b"\x88" + literal(b"content-type", b"text/plain"))
+    answer += frame2(0, 0, 1, b"ab") + frame2(0, 9, 1, b"\x02c\0\0")
+    segments = connection(answer)
+    split = 40
+    here = segments[3]
+    first, second = (*here[:5], ask[:split]), (*here[:3], here[3] + split, here[4], ask[split:])
+    one = capture(tmp_path / "h2.pcap", plain([*segments[:3], first, second, *segments[4:-3]]))
+    (row,) = rows(one.http())
+    assert (row["version"], row["method"], row["host"], row["uri"]) == ("2", "GET", "h2", "/two")
+    assert (row["status_code"], row["content_type"], row["response_body_len"]) == (200, "text/plain", 3)
+    assert row["body_sha256"].startswith("ba7816bf")  # SHA-256 of "abc" (FIPS 180-4)
+    assert (row["complete"], row["reason"]) == (True, None)
+    (flow,) = rows(one.flows(columns=["service", "http_host"]))
+    assert flow == {"service": "http2", "http_host": "h2"}
+
+
+def test_websocket_frames_are_counted(tmp_path: Path) -> None:
+    ask = b"GET /chat HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x81\x02hi\x81\x01!"
+    segments = connection(answer)
+    here = segments[3]
+    masked = (*here[:3], here[3] + len(ask), here[4] + len(answer), b"\x81\x82\1\2\3\4ab")
+    frames = plain([*segments[:3], (*here[:5], ask), segments[4], masked])
+    (row,) = rows(capture(tmp_path / "ws.pcap", frames).http())
+    assert (row["status_code"], row["ws_client_frames"], row["ws_server_frames"]) == (101, 1, 2)

@@ -119,14 +119,3 @@ def test_bodies(corpus: Path) -> None:
         theirs = [(size, digest) for size, digest, _ in reference["http_objects"]]
         found[name] = differences(ours, theirs)
     compare(found, BODIES)
-
-
-def test_http2(corpus: Path) -> None:
-    """Requests and statuses of HTTP/2 in clear."""
-    for name, reference in answers(corpus, "http2"):
-        ours = [row for row in rows(corpus, name, "http") if row["version"] == "2"]
-        theirs = reference["http2"]
-        assert [row["uri"] for row in ours] == [path for one in theirs for path in one["path"]], name
-        assert sorted(str(row["status_code"]) for row in ours if row["status_code"]) == sorted(
-            status for one in theirs for status in one["status"]
-        ), name

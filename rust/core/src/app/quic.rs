@@ -19,16 +19,16 @@ const MAX_DATAGRAMS: u32 = 16;
 
 /// What versions differ in.
 struct Version {
-    number: u32,
+    numbers: std::ops::RangeInclusive<u32>,
     salt: [u8; 20],
     labels: [&'static str; 3],
     initial: u8,
 }
 
-const VERSIONS: [Version; 2] = [
+const VERSIONS: [Version; 3] = [
     // RFC 9001, 5.2
     Version {
-        number: 1,
+        numbers: 1..=1,
         salt: [
             0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17, 0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb,
             0x7f, 0x0a,
@@ -36,9 +36,19 @@ const VERSIONS: [Version; 2] = [
         labels: ["quic key", "quic iv", "quic hp"],
         initial: 0,
     },
+    // draft-ietf-quic-tls-29 to 32, 5.2
+    Version {
+        numbers: 0xff00_001d..=0xff00_0020,
+        salt: [
+            0xaf, 0xbf, 0xec, 0x28, 0x99, 0x93, 0xd2, 0x4c, 0x9e, 0x97, 0x86, 0xf1, 0x9c, 0x61, 0x11, 0xe0, 0x43, 0x90,
+            0xa8, 0x99,
+        ],
+        labels: ["quic key", "quic iv", "quic hp"],
+        initial: 0,
+    },
     // RFC 9369, 3.2 and 3.3
     Version {
-        number: 0x6b33_43cf,
+        numbers: 0x6b33_43cf..=0x6b33_43cf,
         salt: [
             0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93, 0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd,
             0x2e, 0xd9,
@@ -97,7 +107,7 @@ fn is_known(version: u32) -> bool {
 
 fn initial(bytes: &[u8]) -> Option<Initial<'_>> {
     let (number, dcid, mut at) = long_header(bytes)?;
-    let version = VERSIONS.iter().find(|version| version.number == number)?;
+    let version = VERSIONS.iter().find(|version| version.numbers.contains(&number))?;
     if bytes[0] >> 4 & 3 != version.initial {
         return None;
     }

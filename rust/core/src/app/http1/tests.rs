@@ -19,8 +19,8 @@ fn lines(steps: &[(Side, &[u8])], size: usize) -> String {
     }
     conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64 }, &mut bodies);
     conversation.finish(&mut bodies);
-    let text = conversation.take_done().map(|one| line(&one)).collect();
-    text
+    let done: Vec<Exchange> = conversation.take_done().collect();
+    done.iter().map(line).collect()
 }
 
 fn line(one: &Exchange) -> String {
