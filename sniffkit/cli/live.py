@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -26,14 +27,13 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.capturing import point, start
     from sniffkit.cli.capture import attend
-    from sniffkit.cli.read import utc_offset
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
         raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
     live = _core.LiveOptions()
     live.filter = " ".join(expression) or None
-    live.say, live.duration, live.utc_offset = what, options["duration"], utc_offset()
+    live.say, live.duration, live.utc_offset = what, options["duration"], time.localtime().tm_gmtoff
     for name, value in more.items():
         setattr(live, name, value)
     return attend(start(points, live), None, None, None)
