@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "lab": ("sniffkit.cli.lab", "lab", "Virtual networks from a YAML file: up, down, check, graph, …."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 
