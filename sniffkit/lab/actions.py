@@ -324,6 +324,8 @@ def refusal(op: Op, code: int, words: str) -> LabError:
     if op.do == "link":
         found = kind(op.args["kind"])
         name = f"{op.node}/{op.args['name']}"
+        if code == errno.EOPNOTSUPP and op.args["data"].get("vlan_filtering"):
+            return LabError(lacking(f"{name}: vlan_filtering", "CONFIG_BRIDGE_VLAN_FILTERING", "bridge"))
         if code == errno.EOPNOTSUPP:
             return LabError(lacking(f"{name}: kind {found.name}", found.option, found.module))
         if code == errno.EEXIST:
@@ -341,6 +343,6 @@ def refusal(op: Op, code: int, words: str) -> LabError:
 def lacking(what: str, option: str, module: str) -> str:
     """The line about something that the running kernel does not have."""
     return (
-        f"{what}: Linux {os.uname().release} lacks it: {option}, module {module} "
-        f"(sudo modprobe {module}, or scripts/uml_run.py)"
+        f"{what}{': ' if what else ''}Linux {os.uname().release} lacks it: {option}, module {module} "
+        f"(sudo modprobe {module}, or a kernel that has it: scripts/uml_run.py)"
     )

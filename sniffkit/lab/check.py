@@ -146,7 +146,10 @@ def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) 
                 result.ok = False
                 result.found += f"; {point}: {len(found)} frames match {filter!r}"
     if not result.ok:
-        result.seen = [summary(row) for row in rows(None)][:40] or ["nothing was seen on the wire"]
+        everything = sorted(rows(None), key=lambda row: row["ts"])
+        # Every new interface announces itself by IPv6 for seconds; that is rarely what is looked for.
+        quiet = [row for row in everything if "icmpv6" not in row["protocols"]]
+        result.seen = [summary(row) for row in quiet or everything][:40] or ["nothing was seen on the wire"]
 
 
 def place(row: dict[str, Any]) -> str:
@@ -276,7 +279,7 @@ def _lease(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
         found = []
         for entry in json.loads(text or "[]"):
             for address in entry.get("addr_info", []):
-                if not address.get("tentative"):
+                if "local" in address and not address.get("tentative"):
                     found.append(address["local"])
         for text in found:
             if wanted is None or ipaddress.ip_address(text) in wanted:

@@ -77,6 +77,7 @@ def _item(one: Interface, found: dict[str, Any], everything: list[Interface]) ->
     """An interface's settings as in a lab file, and why it cannot be made, if so."""
     item: dict[str, Any] = {}
     why = None
+    up = found.pop("up", True)
     if one.kind == "ether":
         item["kind"] = "physical"
         if one.netns is None:
@@ -97,7 +98,7 @@ def _item(one: Interface, found: dict[str, Any], everything: list[Interface]) ->
         item["address"] = addresses
     if one.mtu not in (0, 1500, 65536) and one.kind in ("veth", "bridge", "dummy"):
         item["mtu"] = one.mtu
-    if one.state == "down":
+    if not up:
         item["up"] = False
     return item, why
 
@@ -118,7 +119,7 @@ def _details(netns: str | None) -> dict[str, dict[str, Any]]:
         info = one.get_attr("IFLA_LINKINFO")
         data = info.get_attr("IFLA_INFO_DATA") if info else None
         kind = info.get_attr("IFLA_INFO_KIND") if info else None
-        keys: dict[str, Any] = {}
+        keys: dict[str, Any] = {} if one["flags"] & 1 else {"up": False}
         parent = one.get_attr("IFLA_LINK")
         if parent in names and one.get_attr("IFLA_LINK_NETNSID") is None and kind != "veth":
             keys["link"] = names[parent]

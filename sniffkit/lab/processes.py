@@ -83,13 +83,13 @@ def _explain(argv: list[str], said: str) -> str:
     from sniffkit.lab.actions import lacking
     from sniffkit.lab.qdiscs import QDISCS
 
-    unknown = "qdisc kind is unknown" in said or "No such file or directory" in said
+    unknown = "qdisc kind is unknown" in said or "classifier not found" in said or "No such file or directory" in said
     if argv[0] == "tc" and unknown:
         for name, one in QDISCS.items():
             if name in argv:
-                return lacking(f"qdisc {name}", one.option, one.module)
-        if "matchall" in argv:
-            return lacking("filter matchall", "CONFIG_NET_CLS_MATCHALL", "cls_matchall")
+                return lacking("", one.option, one.module)
+        if "u32" in argv:
+            return lacking("filter u32", "CONFIG_NET_CLS_U32", "cls_u32")
     return said[:300]
 
 

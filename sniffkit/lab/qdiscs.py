@@ -101,7 +101,11 @@ def operations(one: Interface) -> list[Op]:
         )
         for how, target in one.ingress.items():
             action = f"action mirred egress {how} dev {target}"
-            tc(f"ingress {how}", f"filter add dev {one.name} parent ffff: matchall {action}", f"ingress {how}")
+            tc(
+                f"ingress {how}",
+                f"filter add dev {one.name} parent ffff: protocol all u32 match u32 0 0 {action}",
+                f"ingress {how}",
+            )
     return out
 
 

@@ -75,6 +75,10 @@ def _nodes(spec: LabSpec, given: Any) -> None:
     else:
         raise spec.source.error(path, "nodes: a list of names, or a mapping from names to settings")
     for name, where, value in names:
+        if name == HOST:
+            raise spec.source.error(
+                where, f"{HOST!r} is this machine's own namespace: links may end there, it is no node"
+            )
         if name in spec.nodes:
             raise spec.source.error(where, f"node {name!r} is there twice")
         settings: dict[str, Any] = {} if value is None else Keys(NODE).parse(value, where, spec.source)

@@ -110,12 +110,12 @@ class _Builder:
 
     def scalar(self, node: Any, path: Path) -> Any:
         text = str(node.value)
-        if node.style is not None:
+        if node.style in ("'", '"', "|", ">"):
             return text
         if text.lower() in _WORDS:
             return _WORDS[text.lower()]
         if _INTEGER.fullmatch(text):
-            if len(text) > 20:
-                raise self.source.error(path, "a number is too long")
+            if len(text) > 20 or (text[0] == "0" and text.isdecimal() and text != "0"):
+                return text  # a key, a serial number: its digits matter
             return int(text, 16) if text.lower().startswith("0x") else int(text)
         return float(text) if _FLOAT.fullmatch(text) else text
