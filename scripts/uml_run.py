@@ -5,7 +5,7 @@
 
 The guest is a process: no virtual machine, no image. It sees the machine's files read-only, the current directory
 read-write, and has its own /tmp, /run, /proc and network namespaces (no interface of the machine). The exit code is
-the command's; 125 if the guest died before it had one. Needs Debian's `user-mode-linux` and `kmod`. Standard library only.
+the command's; 125 if the guest died before it had one. Needs Debian's `user-mode-linux` and `kmod`.
 
 What it does not have: nftables NAT, more than one processor. It is several times slower than the machine.
 """

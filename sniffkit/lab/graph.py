@@ -25,6 +25,7 @@ COLORS = {
     "macsec": "#b71c1c",
 }
 OTHER = "#5f6368"
+KEEP = 'xml:space="preserve"'  # two blanks stay two
 
 
 def draw(spec: LabSpec, out: str | None) -> None:
@@ -277,7 +278,7 @@ def _box(spec: LabSpec, box: Box) -> list[str]:
     out = [
         f'<rect x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" height="{box.height:.0f}" rx="5" '
         'fill="#f7f9fc" stroke="#37474f" stroke-width="1.2"/>',
-        f'<text x="{box.x + PAD:.0f}" y="{box.y + 17:.0f}" font-weight="bold">{html.escape(box.node)}'
+        f'<text {KEEP} x="{box.x + PAD:.0f}" y="{box.y + 17:.0f}" font-weight="bold">{html.escape(box.node)}'
         f'<tspan font-weight="normal" fill="#607d8b">{html.escape(box.title)}</tspan></text>',
     ]
     for one in box.rows:
@@ -285,5 +286,5 @@ def _box(spec: LabSpec, box: Box) -> list[str]:
         x = box.x + PAD + 14 * depth(spec, one)
         color = COLORS.get(one.kind, OTHER)
         out.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{color}"/>')
-        out.append(f'<text x="{x + 8:.0f}" y="{y + 4:.0f}" fill="#263238">{html.escape(label(one))}</text>')
+        out.append(f'<text {KEEP} x="{x + 8:.0f}" y="{y + 4:.0f}" fill="#263238">{html.escape(label(one))}</text>')
     return out

@@ -217,7 +217,8 @@ class Keys(Type):
 
     def schema(self) -> dict[str, Any]:
         properties = {name: {**key.type.schema(), "description": key.doc} for name, key in self.keys.items()}
-        out: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+        empty = "object" if any(key.required for key in self.keys.values()) else ["object", "null"]
+        out: dict[str, Any] = {"type": empty, "properties": properties, "additionalProperties": False}
         required = [name for name, key in self.keys.items() if key.required]
         if required:
             out["required"] = required

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from functools import cache
 from typing import Any
 
@@ -91,7 +93,7 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
             "tool": found.tool,
             "package": found.package,
         }
-        shown = " ".join(word if " " not in word else f"'{word}'" for word in start.argv)
-        line = f"ip netns exec {node.name} {shown.splitlines()[0]} &"
+        words = ["python3" if word == sys.executable else word for word in start.argv]
+        line = f"ip netns exec {node.name} {shlex.join(words)} &".replace("\n", "\\n")
         out.append(Op(SERVICE + 10 * start.late, "service", node.name, key, args, (netns_id(node.name),), line))
     return out
