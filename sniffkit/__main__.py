@@ -1,0 +1,5 @@
+"""`python -m sniffkit` is `sniffkit`."""
+
+from sniffkit.cli import main
+
+main()
