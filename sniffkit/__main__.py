@@ -1,5 +1,6 @@
-"""`python -m sniffkit` is `sniffkit`."""
+"""`python -m sniffkit` is the `sniffkit` command."""
 
 from sniffkit.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """The Rust core. Private: users call `sniffkit`."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import IO, Any, final
 
@@ -10,13 +11,20 @@ _Warning = tuple[str, int, str]
 
 @final
 class TableStream:
+    progress: Callable[[int], object] | None
+    on_end: Callable[[list[_Warning]], object] | None
     def finish(self) -> list[_Warning]: ...
     def to_parquet(self, path: str | PathLike[str]) -> tuple[int, list[_Warning]]: ...
     def columns(self) -> list[tuple[str, str]]: ...
+    def __arrow_c_schema__(self) -> Any: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 def open_table(
-    kind: str, inputs: list[_Input], columns: list[str] | None = None, filter: str | None = None
+    kind: str,
+    inputs: list[_Input],
+    columns: list[str] | None = None,
+    filter: str | None = None,
+    rules: dict[str, float] | None = None,
 ) -> TableStream: ...
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
 def table_columns(kind: str) -> list[tuple[str, str, str]]: ...
@@ -34,7 +42,7 @@ def read_text(
     link: bool = False,
     absolute: bool = False,
     time: str = "clock",
-    utc_offset: int = 0,
+    zone: list[tuple[int, int]] = [],
     dump: str | None = None,
     fields: list[str] | None = None,
     count: int | None = None,
@@ -62,6 +70,7 @@ class LiveOptions:
     count: int | None
     duration: float | None
     utc_offset: int
+    own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...
 

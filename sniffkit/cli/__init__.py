@@ -19,9 +19,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
+    "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
     "lab": ("sniffkit.cli.lab", "lab", "Virtual networks from a YAML file: up, down, check, graph, …."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
+
+
+def forget_stdout() -> None:
+    """Nothing more can be written: not an error again when the interpreter flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class LazyGroup(click.Group):
@@ -43,8 +50,15 @@ class LazyGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError:
             # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            forget_stdout()
             return 0
+        except OSError as error:
+            if error.filename is not None or ctx.obj["debug"]:
+                raise
+            from sniffkit.tables import output_error
+
+            forget_stdout()
+            raise output_error("standard output", error) from None
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -59,7 +73,13 @@ class LazyGroup(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Capture, decode and tabulate traffic of virtual networks."""
+    """Capture, decode and tabulate traffic of virtual networks.
+
+    \b
+    First of all:
+      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
+      sniffkit flows                           the flow table of the newest capture
+    """
     ctx.obj = {"debug": debug}
 
 

@@ -3,6 +3,7 @@
 mod files;
 mod live;
 mod show;
+mod watch;
 
 use pyo3::prelude::*;
 
