@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 import time
+import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
-from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError
+from sniffkit.errors import CaptureError, CaptureWarning, FilterError, PrivilegeError, SniffkitError
 from sniffkit.tables import Table
 
 
@@ -153,7 +154,10 @@ class LiveCapture:
         return True
 
     def stop(self) -> None:
-        """End the capture; what the rings hold by then is kept. Raises CaptureError if writing failed."""
+        """End the capture; what the rings hold by then is kept.
+
+        Warns (CaptureWarning) of interfaces that had gone away before; raises CaptureError if writing failed.
+        """
         if not self.ready:
             return
         self.ready = False
@@ -161,6 +165,8 @@ class LiveCapture:
         self._session.wait()
         if self._flows is not None and self._session.flow_rows is not None:
             convert(parquet_of(self._flows), self._flows)
+        for text in self._session.lost:
+            warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
         if self._session.error:
             raise CaptureError(self._session.error)
 

@@ -97,7 +97,7 @@ def test_the_same_rows_whichever_way(tmp_path: Path) -> None:
         assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pylist() == rows
         assert table.to_polars().rows(named=True) == pl.DataFrame(table).rows(named=True)
         assert len(table.to_pandas()) == len(rows)
-    packets = sk.open(PCAPNG).packets()
+    packets = sk.open(PCAPNG).packets()  # noqa: F841 (DuckDB finds it by its name)
     assert duckdb.sql("SELECT count(*) FROM packets").fetchall() == [(4,)]
     assert duckdb.sql("SELECT max(ts) FROM packets").fetchall()[0][0].year == 2023
 

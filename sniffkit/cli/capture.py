@@ -73,7 +73,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     """Start, wait, report; the exit code."""
     from sniffkit import _core
     from sniffkit.capturing import own_output, parquet_of, point, start
-    from sniffkit.cli.read import dump_flag, utc_offset
+    from sniffkit.cli.read import dump_flag
 
     comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
     interfaces: list[str] = list(options["interface"])
@@ -101,8 +101,8 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.print = options["print_lines"] or options["write"] is None
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
-    live.utc_offset = utc_offset()
-    live.comments = comments
+    live.utc_offset = time.localtime().tm_gmtoff
+    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
     live.drop_to = account(options["user"])
     if write == "-" and live.print:
         raise SniffkitError("-w - and --print would share standard output")

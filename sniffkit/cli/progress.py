@@ -13,7 +13,7 @@ EVERY = 0.2  # seconds between two counts
 
 @contextmanager
 def counter(what: str, out: TextIO) -> Iterator[Callable[[int], None] | None]:
-    """A function to be called with a count now and then, or None where nobody would see it. Leaves no trace on `out`."""
+    """A function to be called with a count now and then, or None where nobody would see it. Leaves no trace behind."""
     if not out.isatty():
         yield None
         return

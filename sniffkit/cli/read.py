@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import io
+import itertools
 import os
 import subprocess
 import sys
@@ -94,7 +96,7 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
         command += ["-c", str(options["count"])]
     printed = False
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tshark:
-        assert tshark.stdout is not None
+        assert isinstance(tshark.stdout, io.BufferedReader)
         assert tshark.stderr is not None
         try:
             # tshark's few complaints fit a pipe, so they are read when it has ended.
@@ -117,7 +119,7 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
 
 def pointed_at(lines: list[str]) -> str:
     """Where tshark's `^~~~` points in a filter, as words."""
-    for drawn, marks in zip(lines, lines[1:], strict=False):
+    for drawn, marks in itertools.pairwise(lines):
         if marks.strip() and not marks.strip().strip("^~"):
             indent = len(drawn) - len(drawn.lstrip())
             return f" at column {marks.index('^') - indent + 1}"

@@ -28,9 +28,9 @@ def capture(tmp_path: Path) -> Iterator[Capture]:
     """Starts `sniffkit capture` with these arguments in `tmp_path`; what still runs after the test is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str, **options: object) -> Running:
+    def start(*arguments: str, command: tuple[str, ...] = (SNIFFKIT, "capture"), **options: object) -> Running:
         given: dict[str, object] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, **options}
-        process: subprocess.Popen[bytes] = subprocess.Popen([SNIFFKIT, "capture", *arguments], **given)  # type: ignore[call-overload]
+        process: subprocess.Popen[bytes] = subprocess.Popen([*command, *arguments], **given)  # type: ignore[call-overload]
         started.append(process)
         return Running(process)
 

@@ -116,3 +116,34 @@ def test_link_headers_and_dumps(net: Net, capture: Capture, tmp_path: Path) -> N
     text = out.decode()
     assert "02:00:00:00:00:01 > 02:00:00:00:00:02" in text
     assert "0x0000:  0200 0000 0002 0200 0000 0001 0800 4500" in text
+
+
+def test_the_connection_that_carries_the_output_is_left_out(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """In an SSH session, each line about its packets would be another packet."""
+    inside = ("ip", "netns", "exec", net.b, SNIFFKIT, "capture", "-i", "veth2")
+    ssh = {**os.environ, "SSH_CONNECTION": "10.231.0.1 4096 10.231.0.2 4097"}
+    own, other = frame(1, proto=6), frame(2, proto=6).replace(b"\x10\x00\x10\x01", b"\x10\x02\x10\x01")
+    cases: list[tuple[tuple[str, ...], list[int]]] = [
+        (("-w", "x.pcapng", "--print"), [2]),
+        (("-w", "x.pcapng"), [1, 2]),
+    ]
+    for arguments, expected in cases:
+        running = capture(*arguments, "tcp", command=inside, env=ssh)
+        net.send([own, other])
+        assert running.end()[0] == 0
+        assert numbers(tmp_path / "x.pcapng") == expected
+    # another namespace does not carry it
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--print", "tcp", env=ssh)
+    net.send([own, other])
+    assert running.end()[0] == 0
+    assert numbers(tmp_path / "x.pcapng") == [1, 2]
+
+
+def test_an_ssh_connection_as_a_filter() -> None:
+    from sniffkit.capturing import connection_filter
+
+    expected = "tcp port 5022 and tcp port 22 and host 192.0.2.1 and host 192.0.2.2"
+    assert connection_filter("192.0.2.1 5022 192.0.2.2 22") == expected
+    assert "host fe80::1 and" in (connection_filter("fe80::1%eth0 5022 fe80::2%eth0 22") or "")
+    for text in ("", "192.0.2.1 22", "a b c d", "1.2.3.4 or 5.6.7.8 22"):
+        assert connection_filter(text) is None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from livenet import Net, frame
+from livenet import Net, frame, tshark_numbers
 
 import sniffkit as sk
 
@@ -154,3 +155,45 @@ def test_unfinished_checksums_are_offloaded_never_bad(net: Net) -> None:
                 int.from_bytes(value, "little") for code, value in options(body, 20 + (size + 3) // 4 * 4) if code == 2
             ]
     assert any(flag & 1 << 9 for flag in flags), "veth leaves checksums to hardware that is not there"
+
+
+def make_tun(net: Net, name: str) -> int:
+    """A tun interface in namespace b, up; the descriptor through which packets come in from outside."""
+    import fcntl
+    import struct
+
+    from sniffkit.netlink import run_in
+
+    def make() -> int:
+        device = os.open("/dev/net/tun", os.O_RDWR)
+        # TUNSETIFF; IFF_TUN | IFF_NO_PI (linux/if_tun.h)
+        fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", name.encode(), 0x1001))
+        return device
+
+    device = run_in(net.b, make)
+    net.run(net.b, "ip", "link", "set", name, "up")
+    return device
+
+
+def test_an_interface_without_link_header(net: Net, tmp_path: Path) -> None:
+    device = make_tun(net, "tun0")
+    try:
+        with sk.capture(f"{net.b}/tun0", net.veth2, filter="udp", write=tmp_path / "x.pcapng") as live:
+            os.write(device, frame(1)[14:])
+            net.send([frame(2)])
+        rows = live.packets(["interface", "protocols", "ip_id", "direction"]).to_arrow().to_pylist()
+        assert [(row["interface"], row["protocols"].split(":")[0], row["ip_id"], row["direction"]) for row in rows] == [
+            ("tun0", "raw", 1, "in"),
+            ("veth2", "eth", 2, "in"),
+        ]
+        # each interface block says its own link type: tshark reads that, tcpdump (one type a file) does not
+        assert tshark_numbers(tmp_path / "x.pcapng") == [1, 2]
+        done = subprocess.run(
+            ["tcpdump", "-nr", str(tmp_path / "x.pcapng")], check=False, capture_output=True, text=True
+        )
+        assert "different from the type of the first interface" in done.stderr
+        with pytest.raises(sk.CaptureError, match=r"pcap holds one link type, not .*tun0 \(link type 101\) and "):
+            sk.capture(f"{net.b}/tun0", net.veth2, write=tmp_path / "x.pcap")
+        assert not (tmp_path / "x.pcap").exists()
+    finally:
+        os.close(device)

@@ -35,6 +35,7 @@ def test_namespace_not_there(net: Net, refused: Refused) -> None:
     assert {net.a, net.b} <= set(said.split(": ")[1].split())
     said = line(refused("--netns", "4194304", "-i", "veth2", "-w", "x.pcapng"))
     assert said.startswith('no network namespace "4194304"')
+    assert line(refused("-i", "/veth2", "-w", "x")).startswith('no network namespace ""; there are: ')
     said = line(refused("-i", "/etc/passwd/veth2", "-w", "x.pcapng"))
     assert said == "/etc/passwd is not a network namespace"
 
@@ -46,6 +47,7 @@ def test_namespace_not_there(net: Net, refused: Refused) -> None:
         ("icmp and foo", "at column 10"),
         ("host 1.2.3.4.5", "at column 6"),
         ("(tcp", "column"),
+        ("udp and inbound", "use -Q in or -Q out (at column 9)"),
     ],
 )
 def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, place: str) -> None:
@@ -118,6 +120,16 @@ def test_an_interface_that_goes_away_ends_it(own_net: Net, capture: Capture, tmp
     assert (tmp_path / "f.parquet").exists()
 
 
+def test_python_warns_of_an_interface_that_went_away(own_net: Net) -> None:
+    live = sk.capture(own_net.veth2, filter="udp")
+    own_net.send([frame(1)])
+    own_net.run(own_net.a, "ip", "link", "delete", "veth1")
+    assert live.wait(5)
+    with pytest.warns(sk.CaptureWarning, match=f"^{own_net.veth2}: the interface has gone"):
+        live.stop()
+    assert live.stats[0].captured == 1
+
+
 def test_the_other_points_go_on(own_net: Net, capture: Capture, tmp_path: Path) -> None:
     own_net.run(own_net.a, "ip", "link", "add", "veth3", "type", "veth", "peer", "name", "veth4")
     for name in ("veth3", "veth4"):
@@ -173,3 +185,14 @@ def test_a_full_disk(net: Net, capture: Capture, small_disk: Path, name: str) ->
     assert len(kept) > 500
     assert re.search(rf"(?m)^{len(kept)} packets captured", said), said
     assert "f.parquet" not in os.listdir(small_disk)
+
+
+def test_a_full_disk_under_the_flow_table_alone(net: Net, capture: Capture, small_disk: Path, tmp_path: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(1_044_000))
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--flows", str(small_disk / "f.parquet"), "udp")
+    net.send(frame(n) for n in range(10))
+    code, _, said = running.end()
+    assert code == 1
+    assert f"sniffkit: {small_disk}/f.parquet: No space left on device; what was written before is kept\n" in said
+    assert numbers(tmp_path / "x.pcapng") == list(range(10))
+    assert os.listdir(small_disk) == ["filler"]

@@ -111,6 +111,8 @@ fn cooked_header(link_type: LinkType, address: &[u8], tag: Option<[u8; 4]>) -> (
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn offsets_are_those_of_the_kernel_structures() {
         use std::mem::offset_of;
@@ -125,5 +127,32 @@ mod tests {
         assert_eq!(offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tpid), 8);
         assert_eq!(std::mem::size_of::<libc::tpacket3_hdr>().next_multiple_of(16), 48);
         assert_eq!(offset_of!(libc::sockaddr_ll, sll_pkttype), 10);
+    }
+
+    /// `struct sockaddr_ll`: family, protocol (network order), index, hardware type, packet type, address.
+    fn address(protocol: u16, index: i32, hardware: u16, packet_type: u8) -> Vec<u8> {
+        let mut out = 17u16.to_ne_bytes().to_vec();
+        out.extend_from_slice(&protocol.to_be_bytes());
+        out.extend_from_slice(&index.to_ne_bytes());
+        out.extend_from_slice(&hardware.to_ne_bytes());
+        out.extend_from_slice(&[packet_type, 6, 2, 0, 0, 0, 0, 1, 0, 0]);
+        out
+    }
+
+    #[test]
+    fn cooked_headers() {
+        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), None);
+        assert_eq!(header[..used], [8, 0, 0, 0, 0, 0, 0, 5, 0, 1, 4, 6, 2, 0, 0, 0, 0, 1, 0, 0]);
+        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), Some([0x81, 0, 0, 7]));
+        assert_eq!(used, 24);
+        assert_eq!((&header[..2], &header[20..]), (&[0x81, 0][..], &[0, 7, 8, 0][..]));
+        // a netlink message to NETLINK_GENERIC (16) from user space (PACKET_USER, 6)
+        let (header, used) = cooked_header(LinkType::NETLINK, &address(16, 9, 824, 6), None);
+        assert_eq!(header[..used], [0, 6, 3, 56, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0, 16]);
+    }
+
+    #[test]
+    fn parts_are_cut_together() {
+        assert_eq!(within(5, [b"abc", b"def", b"ghi"]), [&b"abc"[..], b"de", b""]);
     }
 }

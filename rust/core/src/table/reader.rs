@@ -89,16 +89,7 @@ impl TableReader {
             Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
         });
         let pipeline = Pipeline::start(source, filter);
-        Self {
-            pipeline,
-            tracker,
-            kind,
-            schema,
-            ready: VecDeque::new(),
-            ended: false,
-            frames: 0,
-            warnings: Vec::new(),
-        }
+        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, frames: 0, warnings: Vec::new() }
     }
 
     /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
