@@ -102,7 +102,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.utc_offset = time.localtime().tm_gmtoff
-    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    live.comments = comments
     live.drop_to = account(options["user"])
     if write == "-" and live.print:
         raise SniffkitError("-w - and --print would share standard output")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +114,7 @@ class Lab(Mapping[str, Node]):
         except FileExistsError:
             self._again(wanted)
             return self
-        journal.add(**{"is": "lab", "file": self._file(), "token": secrets.token_hex(8), "pid": os.getpid()})
+        journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
         self._guard = guard.watch(self.name)
         try:
             run(lambda stop: _do(journal, stop, wanted))
@@ -201,6 +200,8 @@ class Lab(Mapping[str, Node]):
         return check(self, **options)
 
     def __enter__(self) -> Lab:
+        if self.is_up:
+            raise LabError(f"lab {self.name} is up already: sniffkit lab down {self.name}")
         return self.up()
 
     def __exit__(

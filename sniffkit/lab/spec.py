@@ -12,6 +12,8 @@ from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec, Point
 from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Mac, Name, NodeName, nearest
 from sniffkit.lab.yamlfile import Path, Source
 
+MAX_INTERFACE_NAME = 15  # the kernel's IFNAMSIZ less the closing NUL
+
 # Keys of every interface, whatever its kind.
 INTERFACE: dict[str, Key] = {
     "address": Key(ListOf(Cidr), "addresses such as 10.0.0.1/24"),
@@ -124,8 +126,8 @@ def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> 
     node, slash, name = text.partition("/")
     if not (node and slash and name) or "/" in name:
         raise spec.source.error(path, f"an end is NODE/INTERFACE, not {text!r}")
-    if len(name) > 15:
-        raise spec.source.error(path, f"{text}: {name!r} is over 15 characters")
+    if len(name) > MAX_INTERFACE_NAME:
+        raise spec.source.error(path, f"{text}: {name!r} is over {MAX_INTERFACE_NAME} characters")
     NodeName.parse(node, (*path[:-1], node), spec.source)
     Name.parse(name, (*path[:-1], name), spec.source)
     wanted = given.get("kind", "veth") if isinstance(given, dict) else "veth"

@@ -79,12 +79,22 @@ def create(name: str) -> Journal:
     """A new lab's journal. Raises FileExistsError if there is a lab of that name."""
     try:
         ROOT.mkdir(parents=True, exist_ok=True)
-        (ROOT / name).mkdir(mode=0o711)
+        # Made and locked under another name: whoever sees a lab's directory sees it locked.
+        hidden = ROOT / f".{name}.{os.getpid()}.new"
+        hidden.mkdir(mode=0o711)
     except PermissionError as error:
         from sniffkit.errors import PrivilegeError
 
         raise PrivilegeError(f"{error.filename}: not permitted: a lab needs root; run it with sudo") from None
-    return Journal(ROOT / name)
+    journal = Journal(hidden)
+    try:
+        os.rename(hidden, ROOT / name)
+    except OSError:
+        shutil.rmtree(hidden)
+        journal.close()
+        raise FileExistsError(name) from None
+    journal.directory, journal.name = ROOT / name, name
+    return journal
 
 
 def names() -> list[str]:
