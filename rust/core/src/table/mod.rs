@@ -7,3 +7,5 @@ pub mod packets;
 pub mod parquet;
 pub mod reader;
 mod service;
+pub mod write;
+
