@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError, SniffkitError
 from sniffkit.lab import guard, processes, state
+from sniffkit.lab.drift import gone
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import difference, plan
+from sniffkit.lab.plan import dependent, difference, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
@@ -140,13 +141,15 @@ class Lab(Mapping[str, Node]):
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         old = state.operations(ups[-1])
-        undo, do = difference(old, wanted)
+        lost = dependent(old, gone(journal, old))
+        there = [op for op in old if op.id not in lost]
+        undo, do = difference(there, wanted)
         try:
             run(lambda stop: _change(journal, stop, undo, do))
             self._record(journal, wanted)
         except BaseException as error:
             try:
-                back, forth = difference(wanted, old)
+                back, forth = difference(wanted, there)
                 run(lambda stop: _change(journal, threading.Event(), back, forth))
             except SniffkitError as second:
                 tear_down(journal)

@@ -207,6 +207,47 @@ def test_up_again_changes_only_what_differs(file: Path) -> None:
     assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
 
 
+def test_up_again_makes_what_was_deleted(file: Path) -> None:
+    nodes = {f"{P}a": {"services": {"http": 8080}}, f"{P}b": None}
+    path = write(file, nodes=nodes)
+    assert sniffkit("lab", "up", path).returncode == 0
+    ip("-n", f"{P}a", "link", "del", "eth0")
+    os.kill(int(ip("netns", "pids", f"{P}a").split()[0]), signal.SIGKILL)
+    time.sleep(0.05)
+    assert sniffkit("lab", "up", path).returncode == 0
+    ip("-n", f"{P}b", "address", "del", "10.0.0.2/24", "dev", "eth0")
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8080/").stdout == f"{P}a\n"
+    ip("netns", "del", f"{P}b")
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert sniffkit("lab", "exec", f"{P}b", "ping", "-c1", "-W5", "10.0.0.1").returncode == 0
+
+
+def test_up_again_replaces_services_rules_and_shaping(file: Path) -> None:
+    def lab(port: int, out: str, qdisc: dict[str, Any], far: str, priority: int) -> str:
+        nodes = {f"{P}a": {"services": {"http": port}, "nat": [{"masquerade": out}]}, f"{P}b": None}
+        nodes[f"{P}a"]["rules"] = [f"from 10.0.0.0/24 table 100 priority {priority}"]  # type: ignore[index]
+        links = [
+            {f"{P}a/eth0": {"address": "10.0.0.1/24", "qdisc": qdisc}, f"{P}b/eth0": "10.0.0.2/24"},
+            {f"{P}a/vx": {"kind": "vxlan", "id": 5, "fdb": far}},
+        ]
+        return write(file, nodes=nodes, links=links)
+
+    assert sniffkit("lab", "up", lab(8080, "eth0", {"tbf": {"rate": "8mbit"}}, "10.0.0.2", 1000)).returncode == 0
+    index = json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["ifindex"]
+    assert sniffkit("lab", "up", lab(8081, "vx", {"htb": {"rate": "5mbit"}}, "10.0.0.3", 900)).returncode == 0
+    assert json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["ifindex"] == index
+    inside = ("netns", "exec", f"{P}a")
+    assert "qdisc htb 1: root" in ip(*inside, "tc", "qdisc", "show", "dev", "eth0")
+    rules = ip(*inside, "nft", "list", "ruleset")
+    assert 'oifname "vx" masquerade' in rules
+    assert "eth0" not in rules
+    assert ip(*inside, "bridge", "fdb", "show", "dev", "vx").split()[2] == "10.0.0.3"
+    assert ip("-n", f"{P}a", "rule").count("lookup 100") == 1
+    assert len(ip("netns", "pids", f"{P}a").split()) == 1
+    assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8081/").stdout == f"{P}a\n"
+
+
 def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
     assert sniffkit("lab", "up", write(file)).returncode == 0
     bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
