@@ -55,11 +55,15 @@ LAB_LIKE = st.fixed_dictionaries(
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+def one_line(error: LabError) -> None:
+    assert "\n" not in str(error)
+
+
 def try_all(data: Any) -> None:
     try:
         spec = build(data, Source("lab.yaml"), None)
     except LabError as error:
-        assert "\n" not in str(error)
+        one_line(error)
         return
     operations = plan(spec)
     assert difference(operations, plan(spec)) == ([], [])
@@ -86,7 +90,7 @@ def test_any_text(data: str) -> None:
     try:
         found, source = parse(data, "lab.yaml")
     except LabError as error:
-        assert "\n" not in str(error)
+        one_line(error)
         return
     if found is not None:
         try_all(found)

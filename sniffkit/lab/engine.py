@@ -313,9 +313,9 @@ def tear_down(journal: Journal) -> list[str]:
                     left.append(f"namespace {node} lives on in {', '.join(busy)}; its interfaces are removed")
                     _empty(engine, node)
                 engine.drop(node)
+        journal.remove()  # here, so that no second ^C comes between
 
     run(work)
-    journal.remove()
     return left
 
 
