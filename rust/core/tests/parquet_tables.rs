@@ -50,6 +50,7 @@ fn batch(numbers: &mut Numbers, rows: usize, nulls: u64) -> RecordBatch {
     }
     let text = |value: u64| if value % 7 == 0 { String::new() } else { format!("host-{}", value % 300) };
     let dictionary: Vec<Option<String>> = (0..rows).map(|_| numbers.some(nulls, text)).collect();
+    let times = (0..rows as i64).map(|row| 1_700_000_000_000_000_000 + row * row);
     let columns = [
         column!(UInt8Array, |value| value as u8),
         column!(UInt16Array, |value| value as u16 % 3),
@@ -61,10 +62,8 @@ fn batch(numbers: &mut Numbers, rows: usize, nulls: u64) -> RecordBatch {
         column!(Int64Array, |value| (value << 10) as i64),
         column!(Float64Array, |value| value as f64 / 3.0 - 1e15),
         column!(BooleanArray, |value| value % 2 == 0),
-        column!(StringArray, |value| Some(text(value)).filter(|text| text.len() > 3)),
-        Arc::new(
-            (0..rows as i64).map(|row| 1_700_000_000_000_000_000 + row * row).collect::<TimestampNanosecondArray>().with_timezone("UTC"),
-        ),
+        column!(StringArray, text),
+        Arc::new(TimestampNanosecondArray::from_iter_values(times).with_timezone("UTC")),
         Arc::new(dictionary.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>()),
         Arc::new(lists.finish()),
         Arc::new(texts.finish()),

@@ -8,4 +8,3 @@ pub mod parquet;
 pub mod reader;
 mod service;
 pub mod write;
-

@@ -239,7 +239,11 @@ impl TableReader {
     }
 
     /// Packets: a thread of its own encodes them, behind the one that decodes and this one that follows flows.
-    fn write_batches<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
+    fn write_batches<W: Write + Send>(
+        &mut self,
+        out: W,
+        mut go_on: impl FnMut(u64) -> bool,
+    ) -> Result<u64, WriteError> {
         let mut writer = BatchWriter::new(out, &self.schema)?;
         std::thread::scope(|scope| {
             let (to_writer, batches) = sync_channel::<RecordBatch>(AHEAD);

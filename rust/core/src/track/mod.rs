@@ -2,10 +2,12 @@
 //!
 //! The tracker knows no clock: time is the packets' own. Rows are handed out by [`Tracker::finished_order`] once they ended.
 
+mod count;
 mod expiry;
 pub mod flow;
 mod fragments;
 pub mod key;
+mod lookup;
 pub mod options;
 pub mod points;
 pub mod side;
@@ -21,9 +23,11 @@ use crate::decode::Proto;
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
 use ahash::RandomState;
+use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
 use key::{FlowKey, Keyed};
+use lookup::{Entry, TOGETHER};
 
 /// The flow table.
 pub struct Tracker {
@@ -42,18 +46,6 @@ pub struct Tracker {
     swept: i64,
     since_sweep: usize,
 }
-
-/// An open flow in the hash table. With its hash beside it, neither a look-up that finds another flow nor a growing
-/// table touches the flows themselves.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    hash: u64,
-    slot: u32,
-}
-
-/// Packets whose flows are fetched into the cache together, before any of them is counted: memory answers all of them
-/// in about the time of one.
-const TOGETHER: usize = 32;
 
 /// What one frame adds to a flow, whether decoded now or counted later.
 #[derive(Clone, Copy, Debug)]
@@ -134,38 +126,7 @@ impl Tracker {
         }
     }
 
-    fn hash(&self, key: &FlowKey) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    /// Reads a word of each cache line that counting these packets will need; nothing depends on what they say.
-    fn fetch(&self, keys: &[Option<(Keyed, u64)>; TOGETHER]) {
-        let mut slots = [usize::MAX; TOGETHER];
-        for (slot, key) in slots.iter_mut().zip(keys) {
-            if let Some((_, hash)) = key
-                && let Some(entry) = self.table.find(*hash, |entry| entry.hash == *hash)
-            {
-                *slot = entry.slot as usize;
-            }
-        }
-        let mut words = 0;
-        for (slot, key) in slots.iter().zip(keys) {
-            if let (Some(flow), Some((keyed, _))) = (self.flows.get(*slot), key) {
-                let side = &flow.sides[usize::from(keyed.from_high)];
-                words ^= u64::from(flow.key.vni) ^ flow.last_frame ^ u64::from(flow.seen) ^ side.pkts;
-                words ^= u64::from(side.next_seq) ^ side.len.max ^ side.iat.max ^ u64::from(side.letters);
-            }
-        }
-        std::hint::black_box(words);
-    }
-
-    fn frame(
-        &mut self,
-        meta: &FrameMeta,
-        packet: &Packet,
-        frame: &[u8],
-        key: Option<&(Keyed, u64)>,
-    ) -> Option<u32> {
+    fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);
         self.give_up_waiting();
@@ -253,16 +214,6 @@ impl Tracker {
             let point = self.points.get(flow.key.point);
             uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
         })
-    }
-
-    fn find(&self, key: &FlowKey) -> Option<u32> {
-        self.find_hashed(key, self.hash(key))
-    }
-
-    #[inline]
-    fn find_hashed(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        let same = |entry: &Entry| entry.hash == hash && self.flows[entry.slot as usize].key == *key;
-        self.table.find(hash, same).map(|entry| entry.slot)
     }
 
     /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
@@ -378,75 +329,6 @@ impl Tracker {
         let mut flows: Vec<&Flow> = self.table.iter().map(|entry| &self.flows[entry.slot as usize]).collect();
         flows.sort_unstable_by_key(|flow| flow.first_frame);
         flows
-    }
-}
-
-/// Adds a frame to the counters of one side.
-#[inline]
-fn count(flow: &mut Flow, side: usize, share: &Share) {
-    if flow.first_frame == 0 {
-        flow.first_frame = share.number;
-    }
-    flow.first_frame = flow.first_frame.min(share.number);
-    flow.last_frame = flow.last_frame.max(share.number);
-    flow.ts = flow.ts.min(share.ts);
-    flow.ts_end = flow.ts_end.max(share.ts);
-    flow.timed |= share.timed;
-    let own = &mut flow.sides[side];
-    if own.pkts > 0 {
-        // Times that run back count as no time passed, so that the times between packets never add up to more than the
-        // flow's duration.
-        own.iat.add(share.ts.saturating_sub(own.last_ts).max(0) as u64);
-        own.ttl_min = own.ttl_min.min(share.ttl);
-        own.last_ts = own.last_ts.max(share.ts);
-    } else {
-        own.ttl_min = share.ttl;
-        own.last_ts = share.ts;
-    }
-    own.ttl_max = own.ttl_max.max(share.ttl);
-    own.pkts += 1;
-    own.bytes += u64::from(share.frame_len);
-    own.ip_bytes += u64::from(share.ip_len);
-    own.payload_bytes += u64::from(share.payload_len);
-    own.truncated_pkts += u32::from(share.truncated);
-    own.len.add(u64::from(share.frame_len));
-}
-
-/// Remembers the hardware address that a side sends from.
-#[inline]
-fn note_l2(flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) {
-    if flow.sides[side].has_l2 {
-        return;
-    }
-    if packet.eth == NONE {
-        if let Some(source) = key::cooked_source(packet, frame) {
-            (flow.sides[side].l2, flow.sides[side].has_l2) = (source, true);
-        }
-        return;
-    }
-    let at = packet.eth as usize;
-    if let Some(header) = frame.get(at..at + 12) {
-        flow.sides[side].l2.copy_from_slice(&header[6..12]);
-        flow.sides[side].has_l2 = true;
-        let other = &mut flow.sides[side ^ 1];
-        // The other side's address is known as a destination until it speaks itself; not if that is a group address.
-        if !other.has_l2 && header[0] & 1 == 0 && other.pkts == 0 {
-            other.l2.copy_from_slice(&header[..6]);
-        }
-    }
-}
-
-/// TCP closes when both FINs are acknowledged, or by RST (RFC 9293, 3.6).
-#[inline]
-fn close(flow: &mut Flow) {
-    if flow.closed {
-        return;
-    }
-    let [low, high] = &flow.sides;
-    if low.rst || high.rst {
-        (flow.closed, flow.end) = (true, EndReason::Rst);
-    } else if low.fin_acked && high.fin_acked {
-        (flow.closed, flow.end) = (true, EndReason::Fin);
     }
 }
 

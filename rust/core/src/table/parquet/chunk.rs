@@ -21,7 +21,10 @@ enum Values {
     /// Integers, and doubles by their bits.
     Numbers(Vec<u64>),
     Bools(Vec<bool>),
-    Text { lengths: Vec<u64>, bytes: Vec<u8> },
+    Text {
+        lengths: Vec<u64>,
+        bytes: Vec<u8>,
+    },
     Dict(Dictionary),
 }
 
@@ -131,14 +134,18 @@ impl Encoder {
             other => (other, false),
         };
         let (values, number) = match leaf {
-            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => (Values::Numbers(spare.take(rows)), Number::Unsigned32),
+            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
+                (Values::Numbers(spare.take(rows)), Number::Unsigned32)
+            }
             DataType::UInt64 => (Values::Numbers(spare.take(rows)), Number::Unsigned64),
             DataType::Int64 | DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                 (Values::Numbers(spare.take(rows)), Number::Signed64)
             }
             DataType::Float64 => (Values::Numbers(spare.take(rows)), Number::Double),
             DataType::Boolean => (Values::Bools(Vec::new()), Number::Unsigned32),
-            DataType::Utf8 => (Values::Text { lengths: spare.take(rows), bytes: Vec::with_capacity(rows * 20) }, Number::Unsigned32),
+            DataType::Utf8 => {
+                (Values::Text { lengths: spare.take(rows), bytes: Vec::with_capacity(rows * 20) }, Number::Unsigned32)
+            }
             DataType::Dictionary(_, _) => (Values::Dict(Dictionary::default()), Number::Unsigned32),
             other => return Err(ParquetError::NYI(format!("a column of type {other}"))),
         };
@@ -298,7 +305,11 @@ fn strings(array: &StringArray, lengths: &mut Vec<u64>, bytes: &mut Vec<u8>) {
     let (start, end) = (offsets.first().copied().unwrap_or(0), offsets.last().copied().unwrap_or(0));
     bytes.extend_from_slice(&array.value_data()[start as usize..end as usize]);
     lengths.extend(
-        offsets.windows(2).enumerate().filter(|(row, _)| array.is_valid(*row)).map(|(_, pair)| (pair[1] - pair[0]) as u64),
+        offsets
+            .windows(2)
+            .enumerate()
+            .filter(|(row, _)| array.is_valid(*row))
+            .map(|(_, pair)| (pair[1] - pair[0]) as u64),
     );
 }
 
@@ -329,10 +340,11 @@ fn encode_numbers(numbers: &[u64], number: Number, nulls: Option<u64>, page: &mu
             (spread, Statistics::int64(long(least), long(most), None, nulls, false))
         }
         Number::Double => {
-            let (least, most) = numbers.iter().map(|bits| f64::from_bits(*bits)).filter(|value| !value.is_nan()).fold(
-                (f64::INFINITY, f64::NEG_INFINITY),
-                |(least, most), value| (value.min(least), value.max(most)),
-            );
+            let (least, most) = numbers
+                .iter()
+                .map(|bits| f64::from_bits(*bits))
+                .filter(|value| !value.is_nan())
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (value.min(least), value.max(most)));
             let there = least <= most;
             // Zero has two signs, and a reader may take either for the bound.
             let (least, most) = (if least == 0.0 { -0.0 } else { least }, if most == 0.0 { 0.0 } else { most });
