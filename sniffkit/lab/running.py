@@ -113,7 +113,7 @@ class Lab(Mapping[str, Node]):
         try:
             journal = state.create(self.name)
         except FileExistsError:
-            self._again(wanted)
+            self._again(wanted, keep)
             return self
         journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
         self._guard = guard.watch(self.name)
@@ -129,13 +129,13 @@ class Lab(Mapping[str, Node]):
             self._release()
         return self
 
-    def _again(self, wanted: list[Op]) -> None:
+    def _again(self, wanted: list[Op], keep: bool) -> None:
         """There is a lab of this name: change what differs, or clean up after a crash and start anew."""
         journal = state.Journal(self.directory)
         ups = journal.of("up")
         if not ups:
             tear_down(journal)
-            self.up(keep=True)
+            self.up(keep)
             return
         if journal.entries[0]["file"] != self._file():
             journal.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from typing import Any
 
 from sniffkit.lab import yamlfile
@@ -56,8 +57,8 @@ def build(data: Any, source: Source, file: str | None) -> LabSpec:
 def _default_name(file: str | None) -> str:
     if file is None:
         return ""
-    stem = os.path.basename(file)
-    return stem.removesuffix(".yaml").removesuffix(".yml") or "lab"
+    stem = os.path.basename(file).removesuffix(".yaml").removesuffix(".yml")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip(".")[:60] or "lab"
 
 
 def _nodes(spec: LabSpec, given: Any) -> None:
