@@ -409,3 +409,51 @@ def test_a_lab_left_half_made_is_cleared_away(file: Path) -> None:
     assert "broken" in sniffkit("lab", "list").stdout
     assert sniffkit("lab", "up", write(file)).returncode == 0
     assert netns() == [f"{P}a", f"{P}b"]
+
+
+def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
+    settings = {
+        "routes": [
+            "10.1.0.0/16 via 10.0.0.2 metric 7 src 10.0.0.1",
+            "default via 10.0.0.2 table 1000",
+            "blackhole 10.66.0.0/16",
+            "unreachable 2001:db8:66::/48 table 12",
+            "2001:db8:9::/48 via 2001:db8::2 dev eth0",
+            {"to": "10.2.0.0/16", "nexthops": [{"via": "10.0.0.2", "weight": 3}, "10.0.0.3"]},
+        ],
+        "rules": [
+            "from 10.0.0.0/24 to 10.9.0.0/16 table 1000 priority 100",
+            "fwmark 0x5 iif eth0 table 12 priority 101",
+            "ipproto tcp dport 443 table main priority 102",
+            "prohibit from 10.7.0.0/16 priority 103",
+            "from 2001:db8::/48 table 12 priority 104",
+        ],
+    }
+    links = [{f"{P}a/eth0": ["10.0.0.1/24", "2001:db8::1/64"], f"{P}b/eth0": ["10.0.0.2/24", "2001:db8::2/64"]}]
+    path = write(file, nodes={f"{P}a": settings, f"{P}b": None}, links=links)
+    done = sniffkit("lab", "up", path)
+    assert done.returncode == 0, done.stderr
+    shown = ip("-n", f"{P}a", "route", "show", "table", "all") + ip("-6", "-n", f"{P}a", "route", "show", "table", "12")
+    for line in (
+        "10.1.0.0/16 via 10.0.0.2 dev eth0 proto static src 10.0.0.1 metric 7",
+        "default via 10.0.0.2 dev eth0 table 1000 proto static",
+        "blackhole 10.66.0.0/16 proto static",
+        "unreachable 2001:db8:66::/48 dev lo proto static",
+    ):
+        assert line in shown
+    assert "2001:db8:9::/48 via 2001:db8::2 dev eth0 proto static" in ip("-6", "-n", f"{P}a", "route")
+    hops = ip("-n", f"{P}a", "route", "show", "10.2.0.0/16")
+    assert "nexthop via 10.0.0.2 dev eth0 weight 3" in hops
+    assert "nexthop via 10.0.0.3 dev eth0 weight 1" in hops
+    rules = ip("-n", f"{P}a", "rule") + ip("-6", "-n", f"{P}a", "rule")
+    for line in (
+        "100:\tfrom 10.0.0.0/24 to 10.9.0.0/16 lookup 1000",
+        "101:\tfrom all fwmark 0x5 iif eth0 lookup 12",
+        "102:\tfrom all ipproto tcp dport 443 lookup main",
+        "103:\tfrom 10.7.0.0/16 prohibit",
+        "104:\tfrom 2001:db8::/48 lookup 12",
+    ):
+        assert line in rules
+    assert sniffkit("lab", "up", write(file, nodes={f"{P}a": None, f"{P}b": None}, links=links)).returncode == 0
+    assert "static" not in ip("-n", f"{P}a", "route", "show", "table", "all")
+    assert len(ip("-n", f"{P}a", "rule").splitlines()) == 3
