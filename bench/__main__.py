@@ -49,6 +49,8 @@ def run_contender(case: Case, contender: Contender) -> Cost:
     if contender.load is not None:
         return under_load(list(contender.command), contender.load, log)[0]
     cost = measure(contender.command, log)
+    if contender.after:
+        measure(contender.after, log)
     if not contender.startup:
         return cost
     fixed = measure(contender.startup, log)

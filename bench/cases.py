@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench import labs
 from bench import live as veth
 from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head, transfer
 from bench.web import web
@@ -33,6 +34,7 @@ class Contender:
 
     scale: its time beyond `startup` (a command that does the same on one packet) is multiplied by this, for peers that
     get only a part of the input. load: a capture that is sent while it listens on the veth pair of bench/live.py.
+    after: a command that undoes what the run did; it is not measured.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Contender:
     scale: float = 1.0
     startup: Sequence[str] = ()
     load: Path | None = None
+    after: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,17 @@ def startup(_: int) -> list[Contender]:
     ]
 
 
+def line_of_labs(_: int) -> list[Contender]:
+    """100 namespaces in a line, made by each; their removal is not measured."""
+    lab, batch, bare, removal = labs.line(100)
+    remove = ["ip", "-batch", str(removal)]
+    return [
+        Contender("sniffkit", [SNIFFKIT, "lab", "up", str(lab)], after=[SNIFFKIT, "lab", "down", str(lab)]),
+        Contender("ip -batch", ["ip", "-batch", str(batch)], after=remove),
+        Contender("links only", ["ip", "-batch", str(bare)], after=remove),
+    ]
+
+
 CASES = (
     Case(
         "flows",
@@ -199,6 +213,12 @@ CASES = (
         "its bodies as files",
         extract,
         (Target("sniffkit", "cpu", 1 / 2, "tcpflow"), Target("sniffkit", "cpu", 1 / 5, "tshark")),
+    ),
+    Case(
+        "labs",
+        "100 namespaces in a line with veth pairs, addresses, all up (links only: neither address nor up)",
+        line_of_labs,
+        (Target("sniffkit", "wall", 1.5, "ip -batch"),),
     ),
     Case(
         "startup",

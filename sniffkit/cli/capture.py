@@ -34,6 +34,7 @@ class CaptureCommand(click.Command):
 @click.option(
     "-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="Where to capture; repeatable; any."
 )
+@click.option("--lab", metavar="FILE", help="A lab that is up: -i NODE/IF, NODE or all. The file carries its topology.")
 @click.option("-w", "write", metavar="FILE", help="Write pcapng (.pcap: pcap) and print nothing; - is stdout.")
 @click.option(
     "--print",
@@ -80,6 +81,7 @@ def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) 
       sniffkit capture --netns ns1 -i veth1
       sniffkit capture -i ns1/veth1 -i ns2/veth2 -w both.pcapng --flows both.parquet 'tcp port 80'
       sniffkit capture --netns ns1 -i veth1 -w - | wireshark -k -i -
+      sniffkit capture --lab docs/labs/nat.yaml -i router -i client/eth0
       sniffkit capture -i any -c 10 --no-save
     """
     ctx.exit(run(" ".join(expression), options))
@@ -91,7 +93,14 @@ def run(expression: str, options: dict[str, Any]) -> int:
     from sniffkit.capturing import own_output, parquet_of, point, start
     from sniffkit.cli.read import dump_flag
 
-    points = [point(text, options["netns"]) for text in options["interface"]]
+    comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    interfaces: list[str] = list(options["interface"])
+    if options["lab"] is not None:
+        if options["netns"] is not None:
+            raise SniffkitError("--lab and --netns contradict each other: a lab's interfaces are NODE/IF")
+        interfaces, topology = of_lab(options["lab"], interfaces)
+        comments += topology
+    points = [point(text, options["netns"]) for text in interfaces]
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
     write, flows = outputs(points, options)
@@ -100,6 +109,9 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.filter = expression or None
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
     live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
+    if options["lab"] is not None and live.buffer is None:
+        # A lab has many points; the default of 32 MiB each would be gigabytes of the kernel's memory.
+        live.buffer = min(32, max(2, 128 // len(points))) << 20
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]
     live.write = write
@@ -114,7 +126,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.utc_offset = time.localtime().tm_gmtoff
-    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    live.comments = comments
     live.drop_to = account(options["user"])
     if write == "-" and (live.print or live.say):
         raise SniffkitError("-w - and --print would share standard output")
@@ -124,6 +136,21 @@ def run(expression: str, options: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     session = start(points, live)
     return attend(session, write, flows, table)
+
+
+def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
+    """The interfaces of a lab that is up, and the comments that carry its topology."""
+    from sniffkit.lab.capturing import comment, points_of
+    from sniffkit.lab.report import load
+    from sniffkit.lab.state import stored
+
+    spec = load(lab)
+    if stored(spec.name) is None:
+        raise SniffkitError(f"lab {spec.name} is not up: sniffkit lab up {lab}")
+    if not interfaces:
+        raise SniffkitError(f"-i NODE/IF, -i NODE or -i all is missing: 'sniffkit lab show {lab}' lists them")
+    topology = comment(spec)
+    return points_of(spec, interfaces), [topology] if topology else []
 
 
 def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
