@@ -10,11 +10,12 @@ use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use sniffkit_capture::filter::compile;
+use sniffkit_core::app::spool::Directory;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
+use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet, rows};
 use sniffkit_core::track::Options;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -271,9 +272,12 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`; `rules` are those of [`Options::set`].
+/// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …; `rules` are those
+/// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
+/// `max_file` bytes.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30))]
+#[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
     kind: &str,
@@ -281,6 +285,8 @@ fn open_table(
     columns: Option<Vec<String>>,
     filter: Option<&str>,
     rules: Option<BTreeMap<String, f64>>,
+    directory: Option<PathBuf>,
+    max_file: u64,
 ) -> PyResult<TableStream> {
     let mut options = Options::default();
     for (name, value) in rules.unwrap_or_default() {
@@ -290,12 +296,15 @@ fn open_table(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let request = Request { source: Box::new(source), filter, columns, options };
-    let reader = match kind {
+    let mut reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
-        other => Err(format!("no table {other:?}")),
+        other => TableReader::streams(other, request),
     }
     .map_err(PyKeyError::new_err)?;
+    if let Some(path) = directory {
+        reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
+    }
     Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None })
 }
 
@@ -322,6 +331,9 @@ fn table_columns(kind: &str) -> PyResult<Vec<(&'static str, String, &'static str
     match kind {
         "flows" => Ok(describe(&flows::COLUMNS)),
         "packets" => Ok(describe(packets::COLUMNS)),
-        other => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        other => match rows::find(other) {
+            Some((_, columns)) => Ok(describe(columns)),
+            None => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        },
     }
 }

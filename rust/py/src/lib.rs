@@ -1,6 +1,7 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
 mod files;
+mod follow;
 mod live;
 mod show;
 mod watch;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     files::register(module)?;
+    follow::register(module)?;
     live::register(module)?;
     show::register(module)?;
     Ok(())

@@ -50,6 +50,9 @@ const BY_PORT: &[(u8, u16, &str)] = &[
 /// The `service` of a flow.
 #[must_use]
 pub fn of(flow: &Flow) -> Option<&'static str> {
+    if let Some(service) = flow.facts.as_ref().and_then(|facts| facts.service) {
+        return Some(service);
+    }
     if let Some(service) = flow.service {
         return Some(service.name());
     }
