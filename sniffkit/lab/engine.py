@@ -33,6 +33,7 @@ class Stopped(Exception):
 def run(task: Callable[[threading.Event], T]) -> T:
     """Run `task` on a thread of its own and wait for it; ^C sets the event it gets, and is raised once it has ended."""
     stop = threading.Event()
+    ended = threading.Event()
     box: dict[str, Any] = {}
     interrupted = False
 
@@ -41,16 +42,20 @@ def run(task: Callable[[threading.Event], T]) -> T:
             box["value"] = task(stop)
         except BaseException as error:  # handed to the caller's thread
             box["error"] = error
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, name="lab")
     thread.start()
     while True:
         try:
-            thread.join()
+            # Not join(): Python 3.11 takes a thread for ended when a signal interrupts waiting for it.
+            ended.wait()
             break
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
+    thread.join()
     error = box.get("error")
     if isinstance(error, Stopped) or (interrupted and error is None):
         raise KeyboardInterrupt
