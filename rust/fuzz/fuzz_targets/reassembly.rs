@@ -29,7 +29,10 @@ fuzz_target!(|input: &[u8]| {
         let seq = isn.wrapping_add(offset);
         let payload: Vec<u8> = (0..len).map(|i| byte(offset + i)).collect();
         let cut = if kind & 1 == 0 { payload.len() } else { payload.len() / 2 };
-        if len > 0 {
+        // The first segment or FIN says where a stream without a known start begins.
+        let is_skip = kind >> 1 & 7 == 6;
+        let is_fin = kind >> 1 & 7 == 7;
+        if is_fin || len > 0 && !is_skip {
             first.get_or_insert(seq);
         }
         let start = first.unwrap_or(seq);
