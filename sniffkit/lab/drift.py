@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 
 from sniffkit.lab import namespaces, processes
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends
 from sniffkit.lab.state import Journal
-from sniffkit.netlink import links
 
 
 def gone(journal: Journal, plan: list[Op]) -> set[str]:
@@ -20,7 +21,7 @@ def gone(journal: Journal, plan: list[Op]) -> set[str]:
     there: dict[str, dict[str, list[str]]] = {}
     for node in [*nodes, HOST]:
         if namespaces.inode(node) is not None or node == HOST:
-            there[node] = {one.name: one.addresses for one in links(None if node == HOST else node)}
+            there[node] = addresses(node)
     running = set(processes.find(processes.token(journal)))
     pids = {entry["id"]: entry["pid"] for entry in journal.of("process")}
     for op in plan:
@@ -37,3 +38,15 @@ def gone(journal: Journal, plan: list[Op]) -> set[str]:
         if missing:
             out.add(op.id)
     return out
+
+
+def addresses(node: str) -> dict[str, list[str]]:
+    """The interfaces of a node and their addresses."""
+    argv = processes.inside_argv(node, ["ip", "-j", "address", "show"], [])
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=processes.COMMAND_SECONDS)
+    found = json.loads(done.stdout or "[]")
+    return {
+        one["ifname"]: [f"{entry['local']}/{entry['prefixlen']}" for entry in one["addr_info"] if "local" in entry]
+        for one in found
+        if "ifname" in one
+    }
