@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "scan": ("sniffkit.cli.scan", "scan", "Hosts, ports and services, by nmap inside a namespace."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 
