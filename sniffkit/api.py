@@ -70,6 +70,23 @@ class Capture:
         """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
         return self._table("packets", columns, filter)
 
+    def arp(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per ARP message, with what is odd about it in `finding`: see `sniffkit arp --help`."""
+        return self._table("arp", columns, filter)
+
+    def neighbors(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """The same for ARP and IPv6 Neighbor Discovery (RFC 4861) together."""
+        return self._table("neighbors", columns, filter)
+
+    def hosts(self, columns: Sequence[str] | None = None, filter: str | None = None, scan: Any = None) -> Table:
+        """One row per address and the station that claims it, from what its traffic tells.
+
+        scan: a `ScanResult`, or the path of nmap's XML, that is merged in; `source` then has "nmap" where it adds.
+        """
+        from sniffkit.hosts import hosts_table
+
+        return hosts_table(self._table("hosts", None, filter), columns, scan)
+
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""
         from sniffkit.handover import scapy_packets
@@ -85,7 +102,7 @@ class Capture:
     def __repr__(self) -> str:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
         more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
-        return f"<sniffkit capture {names}{more}: .flows() .packets()>"
+        return f"<sniffkit capture {names}{more}: .flows() .packets() .arp() .hosts()>"
 
 
 __all__: list[Any] = ["Capture", "open"]

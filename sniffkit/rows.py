@@ -19,6 +19,7 @@ TYPES: dict[str, Callable[[Any], Any]] = {
     "name": lambda pa: pa.dictionary(pa.int32(), pa.string()),
     "names": lambda pa: pa.list_(pa.string()),
     "time": lambda pa: pa.timestamp("ns", "UTC"),
+    "u16s": lambda pa: pa.list_(pa.uint16()),
     "u8": lambda pa: pa.uint8(),
     "u16": lambda pa: pa.uint16(),
     "u32": lambda pa: pa.uint32(),
@@ -53,15 +54,22 @@ class RowStream:
         return self._data.__arrow_c_stream__(requested_schema)
 
 
-def table(name: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A Table of these rows. columns: name → a key of TYPES; a value that a row does not have is null."""
+Rows = Sequence[Mapping[str, Any]]
+
+
+def table(name: str, columns: Mapping[str, str], rows: Rows | Callable[[], Rows]) -> Table:
+    """A Table of these rows, or of those that a function gives each time it is read.
+
+    columns: name → a key of TYPES; a value that a row does not have is null. Times are nanoseconds since 1970.
+    """
 
     def start() -> TableStream:
         import pyarrow as pa
 
+        given = rows() if callable(rows) else rows
         fields = [pa.field(column, TYPES[kind](pa)) for column, kind in columns.items()]
         # Built as plain text, then encoded: pyarrow makes no dictionaries from Python objects of several batches.
-        arrays = [pa.array([row.get(field.name) for row in rows], plain(pa, field.type)).cast(field.type)
+        arrays = [pa.array([row.get(field.name) for row in given], plain(pa, field.type)).cast(field.type)
                   for field in fields]  # fmt: skip
         metadata = {"sniffkit.table": name}
         return cast("TableStream", RowStream(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata))))

@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "read": ("sniffkit.cli.read", "read", "Print captured frames, a line each, as tcpdump does."),
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
+    "arp": ("sniffkit.cli.arp", "arp", "Who claims which address, and whether somebody lies."),
+    "hosts": ("sniffkit.cli.hosts", "hosts", "Hosts by what their traffic tells."),
     "scan": ("sniffkit.cli.scan", "scan", "Hosts, ports and services, by nmap inside a namespace."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }

@@ -47,9 +47,11 @@ def parse(text: str, netns: str | None = None) -> Target:
     # Ranges may begin with a dash for nmap (-5.0.0.1); as a word of a command line that would be an option.
     if _RANGES.fullmatch(text) and not text.startswith("-"):
         octets = text.partition("/")[0].split(".")
-        if all(int(number) < 256 for octet in octets for number in re.findall(r"\d+", octet)):
-            return Target(text, 4)
-        raise SniffkitError(f"target {text!r}: an octet is over 255")
+        if any(int(number) > 255 for octet in octets for number in re.findall(r"\d+", octet)):
+            raise SniffkitError(f"target {text!r}: an octet is over 255")
+        if int(text.partition("/")[2] or 0) > 32:
+            raise SniffkitError(f"target {text!r}: no such prefix length")
+        return Target(text, 4)
     found = _NAME.fullmatch(text)
     if found is None or re.fullmatch(r"[\d./]+", text):
         raise SniffkitError(f"target {text!r} is neither an address, a network, a range nor a host name")

@@ -7,6 +7,9 @@
 pub mod bpf;
 pub mod decode;
 pub mod frame;
+#[cfg(feature = "table")]
+pub mod hosts;
+pub mod neighbor;
 pub mod packet;
 pub mod pipeline;
 pub mod show;

@@ -1,5 +1,6 @@
 //! Tables of capture files.
 
+use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::SchemaRef;
@@ -13,7 +14,7 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet};
+use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet};
 use sniffkit_core::track::Options;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
@@ -133,6 +134,24 @@ impl TableStream {
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
     }
 
+    /// Reads on until there are rows or a pause in the input; `None` at the end. For tables that grow while one looks.
+    fn step(&mut self, py: Python<'_>) -> PyResult<Option<Chunk>> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let more = py.detach(|| reader.advance()).map_err(source_error)?;
+        let batches: Vec<RecordBatch> = std::iter::from_fn(|| reader.take()).collect();
+        py.check_signals()?;
+        if !more && batches.is_empty() {
+            self.warnings.extend(reader.take_warnings());
+            return Ok(None);
+        }
+        Ok(Some(Chunk::new(reader.schema(), batches)))
+    }
+
+    /// What a later run can start from: see `open_table`.
+    fn known(&self) -> Vec<KnownTuple> {
+        self.reader.iter().flat_map(TableReader::known).map(discovery::to_python).collect()
+    }
+
     /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch.
     #[pyo3(name = "to_parquet")]
     fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
@@ -196,19 +215,25 @@ fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult
     Ok(rows)
 }
 
-/// Opens a table of `inputs`: `kind` is `flows` or `packets`.
+/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors` or `hosts`. `known`: addresses that an
+/// earlier `arp` or `neighbors` table knew.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, known=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    known: Option<Vec<KnownTuple>>,
 ) -> PyResult<TableStream> {
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
+    if matches!(kind, "arp" | "neighbors" | "hosts") {
+        let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known)?;
+        return Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() });
+    }
     let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
     let reader = match kind {
         "flows" => TableReader::flows(request),
@@ -242,6 +267,8 @@ fn table_columns(kind: &str) -> PyResult<Vec<(&'static str, String, &'static str
     match kind {
         "flows" => Ok(describe(&flows::COLUMNS)),
         "packets" => Ok(describe(packets::COLUMNS)),
+        "arp" | "neighbors" => Ok(describe(arp::COLUMNS)),
+        "hosts" => Ok(describe(hosts::COLUMNS)),
         other => Err(PyKeyError::new_err(format!("no table {other:?}"))),
     }
 }

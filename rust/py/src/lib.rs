@@ -1,5 +1,6 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
+mod discovery;
 mod files;
 mod live;
 mod show;
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    discovery::register(module)?;
     files::register(module)?;
     live::register(module)?;
     show::register(module)?;

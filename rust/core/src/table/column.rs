@@ -132,6 +132,11 @@ pub fn times(values: impl ExactSizeIterator<Item = i64>) -> ArrayRef {
     Arc::new(arrow_array::TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC"))
 }
 
+/// A column of instants that may be unknown, nanoseconds since 1970.
+pub fn times_or_null(values: impl ExactSizeIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<arrow_array::TimestampNanosecondArray>().with_timezone("UTC"))
+}
+
 /// A column of text, each value written by `write` into a buffer that is reused; `false` makes it null.
 pub fn text<I>(values: impl ExactSizeIterator<Item = I>, mut write: impl FnMut(I, &mut String) -> bool) -> ArrayRef {
     let mut builder = StringBuilder::with_capacity(values.len(), values.len() * 20);
@@ -187,6 +192,21 @@ pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     let mut builder = ListBuilder::new(UInt16Builder::new());
     for value in values {
         builder.values().append_slice(value);
+        builder.append(true);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of lists of text.
+pub fn name_lists<'a, I>(values: impl ExactSizeIterator<Item = I>) -> ArrayRef
+where
+    I: Iterator<Item = &'a str>,
+{
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for value in values {
+        for name in value {
+            builder.values().append_value(name);
+        }
         builder.append(true);
     }
     Arc::new(builder.finish())

@@ -2,12 +2,12 @@
 
 use super::column::{Column, Table, schema, select};
 use super::{flows, packets};
-use crate::pipeline::{FrameFilter, Pipeline};
+use crate::pipeline::{Decoded, FrameFilter, Pipeline};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
@@ -28,7 +28,22 @@ pub struct Request {
     pub options: Options,
 }
 
-fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
+/// A table that is made from decoded frames one batch after another, beside flows and packets.
+pub trait Stage: Send + Sync {
+    /// The schema; its metadata is complete after [`Stage::end`].
+    fn schema(&self) -> SchemaRef;
+    /// Looks at a batch of frames; rows that are ready go to `out`.
+    fn frames(&mut self, decoded: &Decoded, out: &mut VecDeque<RecordBatch>);
+    /// The input has ended: the rows that waited for that go to `out`.
+    fn end(&mut self, out: &mut VecDeque<RecordBatch>);
+    /// What a later run can start from, for tables that say so.
+    fn known(&self) -> Vec<crate::neighbor::Known> {
+        Vec::new()
+    }
+}
+
+/// A run of rows as a record batch.
+pub(super) fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
     let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
     RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
         .expect("every column is filled with its declared type, one value a row")
@@ -40,7 +55,7 @@ pub struct TableReader {
     tracker: Tracker,
     kind: Making,
     schema: SchemaRef,
-    ready: std::collections::VecDeque<RecordBatch>,
+    ready: VecDeque<RecordBatch>,
     ended: bool,
     warnings: Vec<Warning>,
 }
@@ -48,6 +63,7 @@ pub struct TableReader {
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
     Packets { columns: Vec<&'static Column<packets::Packets>>, track: bool, uids: Vec<Option<Uid>> },
+    Stage(Box<dyn Stage>),
 }
 
 impl TableReader {
@@ -71,19 +87,35 @@ impl TableReader {
         Ok(Self::new(request.source, request.filter, options, Making::Packets { columns, track, uids: Vec::new() }))
     }
 
+    /// A table of another kind.
+    #[must_use]
+    pub fn stage(source: Box<dyn Source>, filter: Option<FrameFilter>, stage: Box<dyn Stage>) -> Self {
+        Self::new(source, filter, Options::default(), Making::Stage(stage))
+    }
+
+    /// What a later run can start from: see [`Stage::known`].
+    #[must_use]
+    pub fn known(&self) -> Vec<crate::neighbor::Known> {
+        match &self.kind {
+            Making::Stage(stage) => stage.known(),
+            _ => Vec::new(),
+        }
+    }
+
     fn new(source: Box<dyn Source>, filter: Option<FrameFilter>, options: Options, kind: Making) -> Self {
         let tracker = Tracker::new(options);
-        let schema = Arc::new(match &kind {
-            Making::Flows(columns) => schema(columns, metadata("flows", &tracker)),
-            Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
-        });
+        let schema = match &kind {
+            Making::Flows(columns) => Arc::new(schema(columns, metadata("flows", &tracker))),
+            Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
+            Making::Stage(stage) => stage.schema(),
+        };
         let pipeline = Pipeline::start(source, filter);
         Self {
             pipeline,
             tracker,
             kind,
             schema,
-            ready: std::collections::VecDeque::new(),
+            ready: VecDeque::new(),
             ended: false,
             warnings: Vec::new(),
         }
@@ -107,6 +139,10 @@ impl TableReader {
             self.ended = true;
             let result = self.pipeline.end();
             self.tracker.finish();
+            if let Making::Stage(stage) = &mut self.kind {
+                stage.end(&mut self.ready);
+                self.schema = stage.schema();
+            }
             if matches!(self.kind, Making::Flows(_)) {
                 let fields = self.schema.fields().clone();
                 let metadata = metadata("flows", &self.tracker);
@@ -123,6 +159,7 @@ impl TableReader {
                     self.emit_flows();
                 }
             }
+            Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
             Making::Packets { columns, track, uids } => {
                 uids.clear();
                 if *track {

@@ -1,0 +1,122 @@
+"""The `hosts` table: what traffic tells of each host, with the vendor of its card, and a scan merged in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import SniffkitError
+from sniffkit.rows import table
+from sniffkit.tables import Table
+
+if TYPE_CHECKING:
+    from sniffkit.scan import ScanResult
+    from sniffkit.scan.report import Host
+
+COLUMNS = {
+    "ip": "name", "mac": "name", "vendor": "name", "hostname": "name", "os_guess": "name", "netns": "name",
+    "first_seen": "time", "last_seen": "time", "pkts": "u64", "bytes": "u64", "ports": "u16s", "services": "names",
+    "source": "names", "os_confidence": "u8", "os_signature": "text", "hostname_source": "name", "mac_source": "name",
+    "os_source": "name", "open_ports_source": "names",
+}  # fmt: skip
+
+
+def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any = None) -> Table:
+    """The core's table of hosts with vendors; `scan` (a ScanResult or the path of nmap's XML) merged in.
+
+    Raises SniffkitError for a column that is not there or a file that is not nmap's.
+    """
+    for name in columns or ():
+        if name not in COLUMNS:
+            raise SniffkitError(f"hosts: no column {name!r}; there are: {' '.join(COLUMNS)}")
+    wanted = {name: COLUMNS[name] for name in columns} if columns else COLUMNS
+    found = scan_result(scan)
+
+    def rows() -> list[dict[str, Any]]:
+        made = passive_rows(passive)
+        if found is not None:
+            merge(made, found)
+        for row in made:
+            row["vendor"] = row.get("vendor") or vendor_of(row["mac"])
+        return made
+
+    return table("hosts", wanted, rows)
+
+
+def vendor_of(mac: str | None) -> str | None:
+    """The vendor of a card."""
+    from sniffkit.vendor import vendor
+
+    return vendor(mac)
+
+
+def scan_result(scan: Any) -> ScanResult | None:
+    """A ScanResult from what a caller gave."""
+    if scan is None:
+        return None
+    from sniffkit.scan import ScanResult
+    from sniffkit.scan.report import from_file
+
+    return scan if isinstance(scan, ScanResult) else ScanResult([from_file(os.fspath(scan))])
+
+
+def passive_rows(passive: Table) -> list[dict[str, Any]]:
+    """The core's rows, each value with its source."""
+    import pyarrow as pa
+
+    data = passive.to_arrow()
+    for at, field in enumerate(data.schema):
+        if pa.types.is_timestamp(field.type):
+            # pandas-free and exact: Python's datetime ends at microseconds
+            data = data.set_column(at, field.name, data.column(at).cast(pa.int64()))
+    rows: list[dict[str, Any]] = data.to_pylist()
+    for row in rows:
+        sources = row["source"]
+        row["mac_source"] = next((s for s in ("arp", "nd", "dhcp") if s in sources), None) if row["mac"] else None
+        row["os_source"] = "tcp" if row["os_guess"] else None
+        row["open_ports_source"] = [s for s in ("tcp", "udp") if s in sources] if row["ports"] else []
+    return rows
+
+
+def merge(rows: list[dict[str, Any]], scan: ScanResult) -> None:
+    """Add what a scan found to the rows of the same address (and station, where both know it); others become rows."""
+    for host in scan.found:
+        if host.state != "up":
+            continue
+        same = [row for row in rows if row["ip"] == host.ip and scan.netns in (None, row["netns"])]
+        exact = [row for row in same if host.mac is not None and row["mac"] == host.mac]
+        of_host = exact or [row for row in same if host.mac is None or row["mac"] is None]
+        if not of_host:
+            of_host = [empty_row(host, scan.netns)]
+            rows += of_host
+        for row in of_host:
+            add(row, host)
+
+
+def empty_row(host: Host, netns: str | None) -> dict[str, Any]:
+    """A row for a host that only the scan saw."""
+    start, end = (None if t is None else t * 1_000_000_000 for t in (host.start, host.end))
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    return row | {
+        "ip": host.ip, "netns": netns, "first_seen": start, "last_seen": end,
+        "ports": [], "services": [], "source": [], "open_ports_source": [],
+    }  # fmt: skip
+
+
+def add(row: dict[str, Any], host: Host) -> None:
+    """Put a scanned host's values where the row has none; nmap's OS match is better than a guess by SYN."""
+    row["source"] = [*row["source"], "nmap"]
+    if row["mac"] is None and host.mac is not None:
+        row["mac"], row["mac_source"] = host.mac, "nmap"
+    row["vendor"] = host.vendor if host.mac is not None and row["mac"] == host.mac else None
+    if row["hostname"] is None and host.hostnames:
+        row["hostname"], row["hostname_source"] = host.hostnames[0][0], "nmap"
+    best = host.os[0] if host.os else None
+    if best is not None and (best.accuracy or 0) > (row["os_confidence"] or 0):
+        row["os_guess"], row["os_confidence"], row["os_source"] = best.name, best.accuracy, "nmap"
+    ports = [port for port in host.ports if port.state == "open"]
+    if ports:
+        row["ports"] = sorted({*row["ports"], *(port.number for port in ports)})
+        row["services"] = sorted({*row["services"], *(s for port in ports if (s := port.service.get("name")))})
+        row["open_ports_source"] = [*row["open_ports_source"], "nmap"]
