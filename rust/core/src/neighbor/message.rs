@@ -1,6 +1,7 @@
 //! ARP and Neighbor Discovery messages in one shape.
 
 use super::{Ip, Mac, Segment, is_station};
+use crate::decode::Proto;
 use crate::decode::cursor::be16;
 use crate::frame::FrameMeta;
 use crate::packet::{NONE, Packet};
@@ -74,7 +75,14 @@ impl Message {
 #[must_use]
 #[inline]
 pub fn is_candidate(packet: &Packet) -> bool {
-    packet.arp != NONE || packet.has_icmp && packet.ip_version == 6 && matches!(packet.icmp_type, 133..=136)
+    arp_at(packet).is_some() || packet.has_icmp && packet.ip_version == 6 && matches!(packet.icmp_type, 133..=136)
+}
+
+/// Where the ARP message is: the last layer, whatever its addresses are.
+#[inline]
+fn arp_at(packet: &Packet) -> Option<usize> {
+    let last = packet.layers().last()?;
+    (last.proto() == Proto::Arp).then(|| last.offset())
 }
 
 fn mac(bytes: &[u8], at: usize) -> Option<Mac> {
@@ -102,8 +110,8 @@ pub fn read(meta: &FrameMeta, packet: &Packet, frame: &[u8], point: u32) -> Opti
         gratuitous: false,
         router: false,
     };
-    if packet.arp != NONE {
-        return arp(empty, frame.get(packet.arp as usize..)?);
+    if let Some(at) = arp_at(packet) {
+        return arp(empty, frame.get(at..)?);
     }
     // RFC 4861, 7.1: what was forwarded is not of this link.
     if !is_candidate(packet) || packet.ip_ttl != 255 {
@@ -112,20 +120,24 @@ pub fn read(meta: &FrameMeta, packet: &Packet, frame: &[u8], point: u32) -> Opti
     neighbor_discovery(empty, packet, frame.get(packet.transport as usize..)?)
 }
 
+/// Addresses of other lengths than IPv4 over Ethernet have are left out; the opcode is always there.
 fn arp(mut message: Message, body: &[u8]) -> Option<Message> {
-    let body = body.get(..28)?;
-    let ip = |at: usize| Some(Ip::v4([body[at], body[at + 1], body[at + 2], body[at + 3]]));
-    message.opcode = be16(body, 6);
-    message.src_hw = mac(body, 8);
-    message.src_ip = ip(14);
-    message.dst_hw = mac(body, 18);
-    message.dst_ip = ip(24);
+    let head = body.first_chunk::<8>()?;
+    let (hardware, protocol) = (usize::from(head[4]), usize::from(head[5]));
+    let is_ipv4 = be16(head, 2) == 0x0800 && protocol == 4;
+    let ip = |at: usize| body.get(at..)?.first_chunk().copied().filter(|_| is_ipv4).map(Ip::v4);
+    let station = |at: usize| mac(body, at).filter(|_| hardware == 6);
+    message.opcode = be16(head, 6);
+    message.src_hw = station(8);
+    message.src_ip = ip(8 + hardware);
+    message.dst_hw = station(8 + hardware + protocol);
+    message.dst_ip = ip(8 + 2 * hardware + protocol);
     message.role = match message.opcode {
         1 => Role::Asks,
         2 => Role::Answers,
         _ => Role::Other,
     };
-    message.gratuitous = message.role != Role::Other && message.src_ip == message.dst_ip;
+    message.gratuitous = message.role != Role::Other && message.src_ip.is_some() && message.src_ip == message.dst_ip;
     Some(message)
 }
 
