@@ -6,7 +6,7 @@
 Four steps; each looks first and does only what is missing, so a second run takes well under a second:
 
 1. Debian packages of the target (table PACKAGES), by apt-get. Without root, or off Debian, the missing ones are named
-   with the command that installs them; the run goes on unless the target cannot work at all without one.
+   with the command that installs them; the run goes on unless the target cannot work at all without one (`demo`: root).
 2. `.venv` with the Python dependencies of pyproject.toml, at the versions of scripts/constraints.txt.
 3. The Rust core, built by maturin into `sniffkit/_core*.so`; `.venv/bin/sniffkit` is there from then on.
 4. Only for `bench` and `fuzz`: the peers from PyPI, and cargo-fuzz, under `.tools/`.
@@ -59,9 +59,10 @@ PACKAGES = (
     Package("tshark", "tshark", "display filters; the oracle of the tests", "demo test bench"),
     Package("nmap", "nmap", "sniffkit scan", "demo test"),
     Package("nftables", "nft", "NAT and firewalls of labs", "demo test"),
-    Package("dnsmasq-base", "dnsmasq", "DNS and DHCP of labs", "demo test"),
-    Package("iputils-ping", "ping", "test traffic", "demo test"),
-    Package("curl", "curl", "test traffic", "demo test"),
+    Package("dnsmasq-base", "dnsmasq", "DNS and DHCP of labs", "demo test", vital="demo"),
+    Package("iputils-ping", "ping", "test traffic", "demo test", vital="demo"),
+    Package("curl", "curl", "test traffic", "demo test", vital="demo"),
+    Package("mount", "mount", "a resolver of its own for the demo's client", "demo test", vital="demo"),
     Package("ethtool", "ethtool", "offloads of lab interfaces", "test"),
     Package("tcpreplay", "tcpreplay", "load for live captures", "test bench"),
     Package("git", "git", "lists the project's files for its own checks", "test"),
@@ -138,8 +139,19 @@ def apt_install(names: list[str]) -> bool:
 
 def install_packages(target: str) -> None:
     missing = missing_packages(target)
-    if not missing:
-        return
+    if missing:
+        missing = install(target, missing)
+    for package in missing:
+        say(f"  missing {package.name}: {package.why}")
+    vital = [package.name for package in missing if {"build", target} & set(package.vital.split())]
+    if target == "demo" and os.geteuid() != 0:
+        vital.insert(0, "root, for network namespaces (sudo make demo)")
+    if vital:
+        fail(f"`make {target}` cannot go on without: {', '.join(vital)}")
+
+
+def install(target: str, missing: list[Package]) -> list[Package]:
+    """Install what is missing, or say how; returns what still is."""
     names = [package.name for package in missing]
     by_hand = "apt-get update && apt-get install -y --no-install-recommends " + " ".join(names)
     if find_command("apt-get") is None:
@@ -151,20 +163,16 @@ def install_packages(target: str) -> None:
         say(f"Debian packages: {' '.join(names)}")
         if not apt_install(names):
             say(f"apt-get failed; by hand: {by_hand}")
-        missing = missing_packages(target)
-    for package in missing:
-        say(f"  missing {package.name}: {package.why}")
-    vital = [package.name for package in missing if {"build", target} & set(package.vital.split())]
-    if vital:
-        fail(f"`make {target}` cannot go on without: {' '.join(vital)}")
+        return missing_packages(target)
+    return missing
 
 
 # Step 2: Python
 
 
 def venv_is_whole() -> bool:
-    """False also when making .venv was interrupted, or the Python it was made with is gone."""
-    return all((VENV / "bin" / name).exists() for name in ("python", "pip"))
+    """False also when making .venv was interrupted, or the Python it was made with is gone or not for this user."""
+    return all(os.path.exists(VENV / "bin" / name) for name in ("python", "pip"))
 
 
 def digest(lines: Iterable[str]) -> str:
@@ -237,16 +245,19 @@ def rust_sources() -> list[Path]:
     )
 
 
-def build_core() -> None:
-    def key() -> str:
-        sources = ((path, path.stat()) for path in rust_sources() if path.exists())
-        return digest(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in sources)
+def core_key() -> str:
+    """What changes when a file changes that the core is built from."""
+    sources = ((path, path.stat()) for path in rust_sources() if path.exists())
+    return digest(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in sources)
 
-    if (
-        fresh(CORE_STAMP, key())
-        and list((ROOT / "sniffkit").glob("_core*.so"))
-        and (VENV / "bin" / "sniffkit").exists()
-    ):
+
+def core_is_built() -> bool:
+    there = list((ROOT / "sniffkit").glob("_core*.so")) and (VENV / "bin" / "sniffkit").exists()
+    return bool(there) and fresh(CORE_STAMP, core_key())
+
+
+def build_core() -> None:
+    if core_is_built():
         return
     say("Rust core (maturin develop --release; minutes the first time)")
     maturin = shutil.which(VENV / "bin" / "maturin") or shutil.which("maturin")
@@ -255,7 +266,7 @@ def build_core() -> None:
     path = f"{Path(find_cargo()).parent}:{os.environ.get('PATH', os.defpath)}"
     env = {"VIRTUAL_ENV": str(VENV), "PATH": path, "PIP_QUIET": "1"}
     locked = ["--locked"] if os.environ.get("CI") == "true" else []
-    built = key()  # before the build: a source that changes meanwhile is built again next time
+    built = core_key()  # before the build: a source that changes meanwhile is built again next time
     if not run([maturin, "develop", "--release", *locked], env):
         fail("the Rust core could not be built (see above)")
     CORE_STAMP.write_text(built)
@@ -292,11 +303,12 @@ def main(arguments: list[str]) -> int:
         fail("usage: scripts/setup.py [build|demo|test|bench|fuzz]")
     if sys.version_info < (3, 11):  # noqa: UP036 - run by whatever python3 the machine has
         fail(f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.11 …")
-    if not os.access(ROOT, os.W_OK):
-        fail(f"{ROOT} is not writable by this user")
     start = time.monotonic()
     install_packages(target)
-    find_cargo()
+    if not os.access(ROOT, os.W_OK):
+        fail(f"{ROOT} is not writable by this user")
+    if target != "demo" or not core_is_built():  # before the long steps; `sudo make demo` finds no user's cargo
+        find_cargo()
     install_python()
     build_core()
     if target == "bench":

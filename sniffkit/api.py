@@ -12,6 +12,11 @@ from sniffkit.tables import Table
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
+    from sniffkit.stats import Stats
+    from sniffkit.tables import Result
+
+# The tables that a capture becomes, by name: methods of `Capture` and commands.
+TABLES = ("packets", "flows", "arp", "neighbors", "hosts")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -86,6 +91,22 @@ class Capture:
         from sniffkit.hosts import hosts_table
 
         return hosts_table(self._table("hosts", None, filter), columns, scan)
+
+    def sql(self, query: str) -> Result:
+        """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.
+
+        Times are UTC without a zone, in nanoseconds. Raises SniffkitError with the position for a wrong query.
+        """
+        from sniffkit.sql import Database
+
+        return Database(self).query(query)
+
+    @property
+    def stats(self) -> Stats:
+        """Statistics as tables: `.stats.summary()`, `.hierarchy()`, `.conversations("tcp")`, `.io(0.1)`, …"""
+        from sniffkit.stats import Stats
+
+        return Stats(self)
 
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""

@@ -17,6 +17,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
+    import sniffkit.accessor  # noqa: F401 - gives frames their `.sk`
+
     nullable = {
         pa.uint8(): pd.UInt8Dtype(),
         pa.uint16(): pd.UInt16Dtype(),

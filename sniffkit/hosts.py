@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
-from sniffkit.rows import table
+from sniffkit.rows import CORE_NAMES, table
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ COLUMNS = {
     "source": "names", "os_confidence": "u8", "os_signature": "text", "hostname_source": "name", "mac_source": "name",
     "os_source": "name", "open_ports_source": "names",
 }  # fmt: skip
+
+
+def core_columns() -> list[tuple[str, str]]:
+    """The columns and their types, named as the core names those of its tables."""
+    return [(name, CORE_NAMES[kind]) for name, kind in COLUMNS.items()]
 
 
 def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any = None) -> Table:

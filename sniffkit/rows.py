@@ -30,6 +30,14 @@ TYPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# The same as the core writes its types.
+CORE_NAMES = {
+    "text": "Utf8", "name": "Dictionary", "names": "List(Utf8)", "time": "Timestamp", "u16s": "List(UInt16)",
+    "u8": "UInt8", "u16": "UInt16", "u32": "UInt32", "u64": "UInt64", "i64": "Int64", "f64": "Float64",
+    "bool": "Boolean",
+}  # fmt: skip
+
+
 class RowStream:
     """What `_core.TableStream` is for captures, for a table that is in memory already."""
 
@@ -49,6 +57,9 @@ class RowStream:
     def columns(self) -> list[tuple[str, str]]:
         """Column names and their Arrow types."""
         return [(field.name, str(field.type)) for field in self._data.schema]
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._data.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self._data.__arrow_c_stream__(requested_schema)

@@ -92,6 +92,32 @@ class Table:
         return f"<sniffkit {self.name} table: .to_pandas() .to_polars() .to_arrow() .to_parquet(path)>"
 
 
+class Result(Table):
+    """Rows that are already there, as an answer to a query; taken like any other table."""
+
+    def __init__(self, name: str, data: pa.Table) -> None:
+        self.name = name
+        self._data = data
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._data.__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> pa.Table:
+        return self._data
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> int:
+        import pyarrow.parquet
+
+        try:
+            pyarrow.parquet.write_table(self._data, path)
+        except OSError as error:
+            raise SniffkitError(f"{os.fspath(path)}: {error.strerror or error}") from None
+        return int(self._data.num_rows)
+
+    def columns(self) -> list[tuple[str, str]]:
+        return [(column.name, str(column.type)) for column in self._data.schema]
+
+
 def warn(found: list[tuple[str, int, str]]) -> None:
     """Issue one `CaptureWarning` for each damaged input: file, offset in bytes, what is wrong."""
     for file, offset, what in found:

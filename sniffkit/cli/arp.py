@@ -73,7 +73,7 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.tables import Table
 
     live_only(options)
-    out = Output(options["out"], options["json"], sys.stdout.isatty())
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
     columns = split(options["columns"]) or (SHORT if out.is_screen else None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     known = load(options["state"]) if options["state"] else []

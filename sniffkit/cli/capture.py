@@ -26,9 +26,9 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.option("--no-save", is_flag=True, help="Only print; save nothing.")
 @click.option("--dir", "directory", metavar="DIR", help="Where captures are saved ($SNIFFKIT_CAPTURES, captures/).")
 @click.option("--flows", metavar="FILE", help="Keep the flow table while capturing: .parquet .csv .jsonl .arrow.")
-@click.option("-c", "count", type=click.IntRange(min=1), help="End after so many frames.")
+@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="End after so many frames.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
-@click.option("-s", "snap_len", type=click.IntRange(0, 262144), help="Bytes to keep of each frame (0: all).")
+@click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")
 @click.option("-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768).")
 @click.option(
     "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."

@@ -57,7 +57,7 @@ def run(given: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.hosts import scan_result
     from sniffkit.sinks import Output, write
 
-    out = Output(options["out"], options["json"], sys.stdout.isatty())
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
     columns = split(options["columns"]) or (SHORT if out.is_screen else None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     scan = scan_result(options["scan"])

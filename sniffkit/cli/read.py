@@ -86,7 +86,7 @@ class ReadCommand(click.Command):
 @click.option("-T", "format", type=click.Choice(["fields", "json"]), help="fields: those named by -E, tab-separated.")
 @click.option("-E", "--field", "field", multiple=True, metavar="NAME", help="A field for -T fields, Wireshark's name.")
 @click.option("-Y", "display_filter", metavar="EXPR", help="Wireshark display filter; hands over to tshark.")
-@click.option("-c", "count", type=click.IntRange(min=1), help="At most so many frames.")
+@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="At most so many frames.")
 @click.option("-t", "times", count=True, help="-t no time, -tt seconds since 1970, -tttt with the date.")
 @click.option("-S", "absolute", is_flag=True, help="TCP sequence numbers as they stand in the header.")
 @click.pass_context

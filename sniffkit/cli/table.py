@@ -10,11 +10,12 @@ import click
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.errors import SniffkitError
 
-# What a terminal shows when no columns are asked for; files and --json always have every column.
+# What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
+# Files, pipes and --json always have every column.
 SHORT: dict[str, list[str]] = {
     "flows": [
-        *("ts", "duration", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service"),
-        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "conn_state", "history"),
+        *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
+        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
     ],
     "packets": [
         *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
@@ -30,7 +31,7 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
 
     columns = split(options["columns"])
     inputs = files(given)
-    out = Output(options["out"], options["json"], sys.stdout.isatty())
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     shown = columns
     if columns is None and out.is_screen:
@@ -61,7 +62,7 @@ def command(name: str, summary: str, examples: str) -> click.Command:
     @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
     @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
     @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
-    @click.option("--limit", type=click.IntRange(min=0), help="At most so many rows.")
+    @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows.")
     @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
     @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
     @click.option("--json", is_flag=True, help="One JSON object a line.")

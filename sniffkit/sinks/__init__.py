@@ -26,11 +26,15 @@ SINKS: dict[str, str] = {
 
 @dataclass
 class Output:
-    """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal."""
+    """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal.
+
+    fit: the last columns may be left out where a terminal has no room for them.
+    """
 
     path: str | None
     json: bool
     screen: bool
+    fit: bool = False
 
     def __post_init__(self) -> None:
         if self.path not in (None, "-") and self.suffix not in SINKS:
@@ -89,7 +93,7 @@ def put(data: Any, out: Output) -> None:
     if out.is_screen:
         from sniffkit.sinks import screen
 
-        screen.write(data)
+        screen.write(data, out.fit)
         return
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":

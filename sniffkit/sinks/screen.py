@@ -8,26 +8,53 @@ from typing import Any
 MAX_ROWS = 200
 
 
-def write(table: Any) -> None:
-    """Show `table` (pyarrow.Table), at most MAX_ROWS rows, columns without any value left out."""
-    from rich import box
+def write(table: Any, fit: bool = False) -> None:
+    """Show `table` (pyarrow.Table), at most MAX_ROWS rows, columns without any value left out.
+
+    fit: leave out the last columns that the terminal has no room for, and name them; else lines may be longer than it.
+    """
     from rich.console import Console
-    from rich.table import Table
 
     kept = [name for name in table.column_names if table.column(name).null_count < table.num_rows or not table.num_rows]
     rows = table.select(kept).slice(0, MAX_ROWS)
-    grid = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for name in kept:
-        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double"))
-        grid.add_column(name, justify="right" if numeric else "left", no_wrap=True, overflow="fold")
-    for row in zip(*(cells(rows.column(name), name) for name in kept), strict=True):
-        grid.add_row(*row)
+    texts = {name: cells(rows.column(name), name) for name in kept}
     console = Console()
+    hidden: list[str] = []
+    while (width := sum(widths(kept, texts)) + len(kept)) > console.width and fit and len(kept) > 1:
+        hidden.insert(0, kept.pop())
     # Wider than the terminal is better than cut: nobody can read half an address.
-    width = max(console.width, console.measure(grid).maximum)
-    Console(width=width).print(grid)
+    Console(width=max(console.width, width)).print(grid(rows, kept, texts))
+    if hidden:
+        console.print(f"no room for {', '.join(hidden)}: widen the terminal, or --columns, -o FILE")
     if table.num_rows > MAX_ROWS:
         console.print(f"… {table.num_rows - MAX_ROWS} more rows; -o FILE or a pipe gives all")
+
+
+def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
+    """The table as rich lays it out: one blank between columns, numbers to the right."""
+    from rich import box
+    from rich.table import Table
+
+    laid_out = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=0)
+    for name, wide in zip(names, widths(names, texts), strict=True):
+        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double"))
+        head = header(name, texts[name])
+        laid_out.add_column(
+            head, justify="right" if numeric else "left", no_wrap=True, min_width=wide, vertical="bottom"
+        )
+    for row in zip(*(texts[name] for name in names), strict=True):
+        laid_out.add_row(*row)
+    return laid_out
+
+
+def header(name: str, texts: list[str]) -> str:
+    """A column's name, in two lines where that makes a column of short values narrower."""
+    return "\n".join(name.split("_", 1)) if len(name) > max(map(len, texts), default=0) else name
+
+
+def widths(names: list[str], texts: dict[str, list[str]]) -> list[int]:
+    """Characters that each column needs."""
+    return [max(map(len, [*header(name, texts[name]).split("\n"), *texts[name]])) for name in names]
 
 
 def cells(column: Any, name: str) -> list[str]:

@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
-use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
+use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use sniffkit_capture::filter::compile;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
@@ -167,6 +167,11 @@ impl TableStream {
     /// Column names and Arrow types, as text.
     fn columns(&self) -> PyResult<Vec<(String, String)>> {
         Ok(self.schema()?.fields().iter().map(|f| (f.name().clone(), f.data_type().to_string())).collect())
+    }
+
+    /// The Arrow PyCapsule interface: the schema alone, without reading anything.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        Ok(to_schema_pycapsule(py, self.schema()?.as_ref())?)
     }
 
     /// The Arrow PyCapsule interface: the whole table as a stream. Consumes it.

@@ -1,0 +1,98 @@
+"""`sniffkit sql`: a query over the tables of captures."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.errors import SniffkitError
+
+PROMPT, MORE = "sniffkit> ", "     ...> "
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="['SELECT …'] [FILE…]")
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
+@click.option("--json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json: bool) -> None:
+    """Ask the tables of captures (packets, flows, …) and Parquet files in SQL. Without a query: a prompt.
+
+    Only the tables and columns that the query names are decoded; nothing but the files given is read. Times are UTC
+    with nanoseconds. A Parquet file that sniffkit wrote is the table it holds, any other is named after its file.
+
+    \b
+    Examples:
+      sniffkit sql 'select orig_h, sum(orig_bytes) b from flows group by 1 order by b desc' lab.pcapng
+      sniffkit sql 'select protocols, count(*) from packets group by all' a.pcap b.pcap
+      sniffkit sql 'from flows where service = $$dns$$' flows.parquet -o dns.csv
+      sniffkit sql lab.pcapng
+    """
+    from sniffkit.sinks import Output
+
+    query = arguments[0] if arguments and not os.path.exists(arguments[0]) and " " in arguments[0] else None
+    names = files(arguments if query is None else arguments[1:])
+    target = Output(out, json, sys.stdout.isatty())
+    if query is None:
+        ctx.exit(prompt(names, target))
+    ctx.exit(0 if ask(names, query, target) else 1)
+
+
+def database(names: list[str]) -> object:
+    """The captures and Parquet files as one database."""
+    from sniffkit.api import open as open_capture
+    from sniffkit.sql import Database
+
+    captures = [name for name in names if not name.endswith(".parquet")]
+    parquet = [name for name in names if name.endswith(".parquet")]
+    return Database(open_capture(captures) if captures else None, parquet)
+
+
+def ask(names: list[str], query: str, target: object) -> bool:
+    """Answer one query; whether there were rows and no damage."""
+    from sniffkit.sinks import put
+
+    with damage_as_lines() as damage:
+        answer = database(names).query(query).to_arrow()  # type: ignore[attr-defined]
+        put(answer, target)  # type: ignore[arg-type]
+    return bool(answer.num_rows) and not damage
+
+
+def prompt(names: list[str], target: object) -> int:
+    """Read queries, each ended by a semicolon or an empty line, until the end of the input."""
+    interactive = sys.stdin.isatty()
+    if interactive:
+        import readline  # noqa: F401 - gives input() its history and editing
+
+        print("Tables: packets, flows, …; DESCRIBE flows; shows columns. End a query with ; and the prompt with ^D.")
+    lines: list[str] = []
+    failed = False
+    while True:
+        try:
+            line = input((MORE if lines else PROMPT) if interactive else "")
+        except EOFError:
+            break
+        except KeyboardInterrupt:
+            print()
+            lines.clear()
+            continue
+        lines.append(line)
+        text = "\n".join(lines).strip()
+        if text.endswith(";") or not line.strip():
+            lines.clear()
+            failed |= bool(text) and not answered(names, text.rstrip(";"), target)
+    text = "\n".join(lines).strip()
+    failed |= bool(text) and not answered(names, text, target)
+    return 1 if failed and not interactive else 0
+
+
+def answered(names: list[str], text: str, target: object) -> bool:
+    """Answer a query of the prompt; a wrong one is told and the prompt goes on."""
+    try:
+        return ask(names, text, target)
+    except SniffkitError as error:
+        print(f"sniffkit: {error}", file=sys.stderr)
+        return False

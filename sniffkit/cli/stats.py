@@ -1,0 +1,95 @@
+"""`sniffkit stats`: what a capture holds, in figures."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sniffkit.errors import SniffkitError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sniffkit.api import Capture
+    from sniffkit.sinks import Output
+    from sniffkit.tables import Result
+
+TOP = 10  # rows of a long section on a terminal or a pipe when all sections are shown
+
+
+@click.command()
+@click.argument("file", nargs=-1, type=click.Path())
+@click.option(
+    "--only", metavar="SECTION", help="Only this one, whole: summary hierarchy conversations endpoints lengths io tcp."
+)
+@click.option(
+    "--layer", metavar="LAYER", default="ip", help="Of conversations and endpoints: eth ip ipv6 tcp udp sctp."
+)
+@click.option("--interval", type=float, default=1.0, metavar="S", help="Of io, seconds (1).")
+@click.option("--plot", metavar="FILE", help="Draw frames and bytes over time to FILE: .png .svg .pdf.")
+@click.option(
+    "-o", "--out", metavar="FILE", help="Write the section to FILE: .parquet .csv .jsonl .arrow; - is stdout."
+)
+@click.option("--json", is_flag=True, help="One JSON object a line; needs --only.")
+@click.pass_context
+def stats(ctx: click.Context, /, file: tuple[str, ...], **options: object) -> None:
+    """Figures of captures: what capinfos and tshark -z say. Without FILE: the newest capture.
+
+    \b
+    Examples:
+      sniffkit stats lab.pcapng
+      sniffkit stats --only conversations --layer tcp lab.pcapng
+      sniffkit stats --only io --interval 0.1 lab.pcapng -o io.csv
+      sniffkit stats --plot io.png lab.pcapng
+    """
+    ctx.exit(run(file, **options))
+
+
+def run(file: tuple[str, ...], **options: object) -> int:
+    """Show one section or all; the exit code."""
+    from sniffkit.api import open as open_capture
+    from sniffkit.cli.inputs import damage_as_lines, files
+    from sniffkit.sinks import Output, put
+    from sniffkit.stats import SECTIONS
+
+    only, out, json = options["only"], options["out"], bool(options["json"])
+    if only is not None and only not in SECTIONS:
+        raise SniffkitError(f"no section {only!r}; there are: {' '.join(SECTIONS)}")
+    if only is None and (out is not None or json):
+        raise SniffkitError("-o and --json write one table: --only SECTION says which")
+    target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
+    names = files(file)
+    if "-" in names:
+        raise SniffkitError("statistics read a capture several times, which standard input cannot be")
+    with damage_as_lines() as damage:
+        capture = open_capture(names)
+        if only is not None:
+            put(section(capture, str(only), options).to_arrow(), target)
+        elif options["plot"] is None:
+            for name, (_, title) in SECTIONS.items():
+                show(title, section(capture, name, options).to_arrow(), target)
+        if options["plot"] is not None:
+            from sniffkit.stats.plot import io_plot
+
+            io_plot(capture, str(options["plot"]), float(str(options["interval"])))
+    return 1 if damage else 0
+
+
+def section(capture: Capture, name: str, options: dict[str, object]) -> Result:
+    """The table of a section, with the options that it takes."""
+    taken = {"conversations": ("layer",), "endpoints": ("layer",), "io": ("interval",)}.get(name, ())
+    table: Result = getattr(capture.stats, name)(**{key: options[key] for key in taken})
+    return table
+
+
+def show(title: str, table: pa.Table, target: Output) -> None:
+    """A section under its title, cut to TOP rows."""
+    from sniffkit.sinks import put
+
+    rows = table.num_rows
+    more = f", first {TOP} of {rows} rows" if rows > TOP else ""
+    print(f"{title}{more}:", flush=True)
+    put(table.slice(0, TOP), target)
+    print(flush=True)

@@ -1,0 +1,271 @@
+"""SQL over the tables of captures, by DuckDB: only the tables and columns that a query names are decoded."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import CaptureFileError, SniffkitError
+from sniffkit.tables import Result, warn
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+
+# How DuckDB names the Arrow types of our columns. Times are UTC without a zone: DuckDB's functions on nanoseconds know
+# only those, and no digit is lost.
+TYPES = {
+    "Boolean": "BOOLEAN",
+    "UInt8": "UTINYINT",
+    "UInt16": "USMALLINT",
+    "UInt32": "UINTEGER",
+    "UInt64": "UBIGINT",
+    "Int64": "BIGINT",
+    "Float64": "DOUBLE",
+    "Utf8": "VARCHAR",
+}
+
+
+def duckdb_type(arrow: str) -> str:
+    """The DuckDB type of a column, from its Arrow type as the core has it: `List(UInt16)`, `Timestamp(ns, "UTC")`."""
+    if arrow in TYPES:
+        return TYPES[arrow]
+    if arrow.startswith("Dictionary"):
+        return "VARCHAR"
+    if arrow.startswith("Timestamp"):
+        return "TIMESTAMP_NS"
+    if arrow.startswith("List"):
+        inner = re.search(r"U?Int\d+|Utf8|Float64", arrow)
+        return f"{TYPES[inner.group()] if inner else 'VARCHAR'}[]"
+    raise AssertionError(f"a column of type {arrow}")
+
+
+@dataclass
+class Needs:
+    """What a query reads of one table: its columns, and how many times it scans it."""
+
+    columns: list[str] = field(default_factory=list)
+    scans: int = 0
+
+
+class Database:
+    """The tables of a capture (and of Parquet files) as a database that can be asked, and nothing else.
+
+    Tables of the capture are decoded anew for each query, with the columns that it names. A Parquet file that sniffkit
+    wrote adds its rows to the table it holds; any other is a table named after its file.
+    """
+
+    def __init__(self, capture: Capture | None, parquet: Sequence[str] = ()) -> None:
+        from sniffkit import _core
+        from sniffkit.api import TABLES
+        from sniffkit.hosts import core_columns
+
+        self._capture = capture
+        self._parquet: dict[str, list[str]] = {}
+        self.tables: dict[str, dict[str, str]] = {}
+        if capture is not None:
+            for name in TABLES:
+                described = core_columns() if name == "hosts" else [one[:2] for one in _core.table_columns(name)]
+                self.tables[name] = {column: duckdb_type(kind) for column, kind in described}
+        for path in parquet:
+            self._add_parquet(path)
+
+    def _add_parquet(self, path: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            schema = pq.read_schema(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise CaptureFileError(f"{path}: {getattr(error, 'strerror', None) or 'not a Parquet file'}") from None
+        held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode()
+        name = held or re.sub(r"\W", "_", os.path.basename(path).split(".")[0])
+        self._parquet.setdefault(name, []).append(path)
+        if name not in self.tables:
+            self.tables[name] = {}
+        for column in schema:
+            self.tables[name].setdefault(column.name, arrow_to_duckdb(column.type))
+
+    def query(self, text: str) -> Result:
+        """The answer to one SELECT. Raises SniffkitError with the position for one that is wrong."""
+        connection, needs = self._plan(text)
+        relations = {name: self._relation(name, need) for name, need in needs.items()}
+        import duckdb
+
+        with connection:
+            for name, relation in relations.items():
+                connection.execute(f'DROP TABLE "{name}"').fetchall()
+                connection.register(f"{name}__source", relation)
+                body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
+                connection.execute(f'CREATE VIEW "{name}" AS SELECT {body} FROM "{name}__source"').fetchall()
+            connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
+            try:
+                answer = connection.sql(text).to_arrow_table()
+            except duckdb.Error as error:
+                raise self._explained(text, error) from None
+        for relation in relations.values():
+            if isinstance(relation, Relation):
+                relation.finish()
+        return Result("sql", answer)
+
+    def _plan(self, text: str) -> tuple[Any, dict[str, Needs]]:
+        """A connection with every table empty, and what the query would read: DuckDB's own plan tells."""
+        import duckdb
+
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone='UTC'; SET enable_external_access=false").fetchall()
+        # Empty tables would be planned away.
+        connection.execute("SET disabled_optimizers='statistics_propagation,empty_result_pullup'").fetchall()
+        for name, columns in self.tables.items():
+            body = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+            connection.execute(f'CREATE TABLE "{name}" ({body})').fetchall()
+        try:
+            statements = connection.extract_statements(text)
+            if len(statements) != 1:
+                raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
+            if statements[0].type != duckdb.StatementType.SELECT:
+                raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
+        except duckdb.Error as error:
+            connection.close()
+            raise self._explained(text, error) from None
+        explain = f"EXPLAIN (FORMAT JSON)\n{text}"
+        try:
+            rows = connection.execute(explain).fetchall()
+        except duckdb.Error as error:
+            connection.close()
+            raise self._explained(explain, error, lines_before=1) from None
+        needs: dict[str, Needs] = {}
+        for node in nodes(json.loads(rows[0][1])):
+            info = node.get("extra_info", {})
+            table = str(info.get("Table", "")).rpartition(".")[2]
+            if node["name"].strip() != "SEQ_SCAN" or table not in self.tables:
+                continue
+            need = needs.setdefault(table, Needs())
+            need.scans += 1
+            words = set(re.findall(r"\w+", json.dumps([info.get("Projections"), info.get("Filters")])))
+            need.columns = [c for c in self.tables[table] if c in words or c in need.columns]
+        connection.execute("RESET disabled_optimizers").fetchall()
+        return connection, needs
+
+    def _in_view(self, table: str, column: str, need: Needs) -> str:
+        """A column of the view over what was decoded. One that the answer does not depend on is there, but null."""
+        kind = self.tables[table][column]
+        if column not in need.columns:
+            return f'NULL::{kind} AS "{column}"'
+        return f'"{column}"::{kind} AS "{column}"' if kind == "TIMESTAMP_NS" else f'"{column}"'
+
+    def _relation(self, name: str, need: Needs) -> Any:
+        """The rows of a table, as DuckDB reads them."""
+        # count(*) names no column; the cheapest one still has the rows.
+        columns = need.columns or list(self.tables[name])[:1]
+        need.columns = columns
+        if name not in self._parquet:
+            assert self._capture is not None
+            relation = Relation(getattr(self._capture, name)(columns=columns))
+            return relation.to_arrow() if need.scans > 1 else relation
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        parts = [pq.read_table(path, columns=columns) for path in self._parquet[name]]
+        if self._capture is not None and name in self._capture_tables():
+            parts.append(getattr(self._capture, name)(columns=columns).to_arrow())
+        return pa.concat_tables(parts, promote_options="default").select(columns)
+
+    def _capture_tables(self) -> tuple[str, ...]:
+        from sniffkit.api import TABLES
+
+        return TABLES
+
+    def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
+        """DuckDB's error as one line: what is wrong, where, and what there is instead."""
+        return SniffkitError(one_line(text, str(error), self.tables, lines_before))
+
+
+def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_before: int = 0) -> str:
+    """DuckDB's message with its position in the query as `column N`, and the names that exist."""
+    lines = [line.rstrip() for line in message.splitlines()]
+    what = lines[0].partition(": ")[2] or lines[0]
+    place = ""
+    for number, line in enumerate(lines[:-1]):
+        shown = re.match(r"LINE (\d+): ", line)
+        caret = lines[number + 1].find("^")
+        if shown and caret >= 0:
+            excerpt = line[shown.end() :].strip(".")
+            query_line = text.splitlines()[int(shown.group(1)) - 1]
+            start = max(query_line.find(excerpt[:20]), 0)
+            dots = 3 if line[shown.end() :].startswith("...") else 0
+            column = start + caret - shown.end() - dots + 1
+            place = f" (line {int(shown.group(1)) - lines_before}, column {column})"
+    unknown = re.search(r"[Tt]able with name (\w+) does not exist", message)
+    if unknown:
+        return f"no table {unknown.group(1)!r}{place}; there are: {' '.join(tables)}"
+    column_name = re.search(r'[Cc]olumn "(\w+)" not found|column named "(\w+)"', message)
+    if column_name:
+        name = column_name.group(1) or column_name.group(2)
+        used = [table for table in tables if re.search(rf"\b{table}\b", text)]
+        known = "; ".join(f"{table} has: {' '.join(tables[table])}" for table in used or tables)
+        return f"no column {name!r}{place}; {known}"
+    return f"{what}{place}"
+
+
+def nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    """Every operator of a plan."""
+    todo = list(plan)
+    while todo:
+        node = todo.pop()
+        yield node
+        todo.extend(node.get("children", []))
+
+
+def arrow_to_duckdb(kind: Any) -> str:
+    """The DuckDB type of a Parquet column."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "VARCHAR"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP_NS"
+    if pa.types.is_list(kind):
+        return f"{arrow_to_duckdb(kind.value_type)}[]"
+    numbers = {
+        "bool": "BOOLEAN",
+        "uint8": "UTINYINT",
+        "uint16": "USMALLINT",
+        "uint32": "UINTEGER",
+        "uint64": "UBIGINT",
+        "int8": "TINYINT",
+        "int16": "SMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "float": "FLOAT",
+        "double": "DOUBLE",
+        "date32[day]": "DATE",
+    }
+    return numbers.get(str(kind), "VARCHAR")
+
+
+class Relation:
+    """A table that DuckDB reads once, batch by batch."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._stream = table.stream()
+        self._found: list[tuple[str, int, str]] = []
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._stream.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        self._found += self._stream.finish()
+        return self._stream.__arrow_c_stream__(requested_schema)
+
+    def to_arrow(self) -> Any:
+        """All of it, for a query that reads it more than once."""
+        return self._table.to_arrow()
+
+    def finish(self) -> None:
+        """Report damage that was met while reading."""
+        warn(self._found)

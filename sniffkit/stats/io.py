@@ -1,0 +1,36 @@
+"""Frames and bytes over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sniffkit.errors import SniffkitError
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+    from sniffkit.tables import Result
+
+# More rows than anybody plots: a capture with one frame of 1970 in it would ask for billions.
+MAX_ROWS = 1_000_000
+
+
+def table(capture: Capture, interval: float = 1.0) -> Result:
+    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if that is not above 0."""
+    if interval <= 0:
+        raise SniffkitError(f"interval {interval}: it must be above 0 s")
+    step = max(round(interval * 1e9), 1)
+    span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
+    first, last = span["a"][0].as_py(), span["b"][0].as_py()
+    count = 0 if first is None else (last - first) // step + 1
+    if count > MAX_ROWS:
+        seconds = (last - first) / 1e9
+        raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {seconds:.0f} s")
+    return capture.sql(f"""
+        WITH counted AS (
+            SELECT (epoch_ns(ts) - {first or 0}) // {step} AS n, count(*) AS frames, sum(frame_len) AS bytes
+            FROM packets WHERE ts IS NOT NULL GROUP BY 1
+        )
+        SELECT range * {step} / 1e9 AS start, coalesce(frames, 0)::UBIGINT AS frames,
+               coalesce(bytes, 0)::UBIGINT AS bytes
+        FROM range(0, {count}) LEFT JOIN counted ON range = n ORDER BY range
+    """)

@@ -1,0 +1,48 @@
+"""Traffic over time as a picture."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sniffkit.errors import MissingToolError, SniffkitError
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def io_plot(capture: Capture, path: str, interval: float = 1.0) -> None:
+    """Frames and bytes a second over time, one step an interval (s), to a PNG, SVG or PDF file.
+
+    Raises SniffkitError for another suffix, a missing directory or an empty capture; MissingToolError if there is no
+    matplotlib.
+    """
+    if os.path.splitext(path)[1] not in SUFFIXES:
+        raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingToolError("matplotlib is not installed: pip install 'sniffkit[plot]'") from None
+    rows = capture.stats.io(interval).to_arrow()
+    if rows.num_rows == 0:
+        raise SniffkitError("nothing to draw: there are no frames")
+    start = rows["start"].to_pylist()
+    edges = [*start, start[-1] + interval]
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True)
+    for panel, name, unit, scale in zip(panels, ("frames", "bytes"), ("frames/s", "kB/s"), (1, 1000), strict=True):
+        values = [value / interval / scale for value in rows[name].to_pylist()]
+        panel.stairs(values, edges, fill=True, alpha=0.35, color="tab:blue")
+        panel.stairs(values, edges, color="tab:blue", linewidth=1)
+        panel.set_ylabel(unit)
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+    panels[0].set_title(f"Traffic, {interval:g} s steps")
+    panels[1].set_xlabel("seconds after the first frame")
+    panels[1].set_xlim(edges[0], edges[-1])
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise SniffkitError(f"{path}: {error.strerror or error}") from None

@@ -1,0 +1,70 @@
+"""`DataFrame.sk` against figures worked out by hand."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import sniffkit.accessor  # noqa: F401 - registers `.sk`
+from sniffkit.errors import SniffkitError
+
+
+@pytest.fixture
+def flows() -> pd.DataFrame:
+    return pd.DataFrame({
+        "ts": pd.to_datetime(["2026-01-01T00:00:00.5", "2026-01-01T00:00:00.9", "2026-01-01T00:00:02.1"], utc=True),
+        "orig_h": pd.Categorical(["a", "a", "b"]),
+        "resp_h": pd.Categorical(["b", "c", "a"]),
+        "service": pd.Categorical(["dns", None, "dns"]),
+        "orig_pkts": [1, 2, 3], "resp_pkts": [1, 0, 2],
+        "orig_bytes": [100, 200, 300], "resp_bytes": [10, 0, 30],
+    })  # fmt: skip
+
+
+def test_top_has_sums_and_shares(flows: pd.DataFrame) -> None:
+    top = flows.sk.top("orig_h")
+    assert top["bytes"].to_dict() == {"b": 330, "a": 310}
+    assert top["rows"].to_dict() == {"b": 1, "a": 2}
+    assert top["share"].sum() == pytest.approx(1)
+    assert flows.sk.top(["orig_h", "resp_h"], n=1).index.tolist() == [("b", "a")]
+    assert flows.sk.top("service", measure="packets")["packets"].tolist() == [7, 2]
+
+
+def test_timeline_has_a_row_a_step_also_without_rows(flows: pd.DataFrame) -> None:
+    assert flows.sk.timeline("1s").tolist() == [310, 0, 330]
+    by = flows.sk.timeline("1s", by="orig_h")
+    assert by["a"].tolist() == [310, 0, 0]
+    assert by["b"].tolist() == [0, 0, 330]
+
+
+def test_matrix_counts_each_direction_for_its_sender(flows: pd.DataFrame) -> None:
+    matrix = flows.sk.matrix()
+    assert (matrix.loc["a", "b"], matrix.loc["b", "a"], matrix.loc["a", "c"]) == (130, 310, 200)
+    assert matrix.to_numpy().sum() == 640
+
+
+def test_packets_have_them_too() -> None:
+    packets = pd.DataFrame({
+        "frame_number": [1, 2], "ts": pd.to_datetime([0, 1], unit="s", utc=True),
+        "ip_src": ["x", "y"], "ip_dst": ["y", "x"], "frame_len": [60, 70],
+    })  # fmt: skip
+    assert packets.sk.matrix().loc["y", "x"] == 70
+    assert packets.sk.timeline("1s", measure="packets").tolist() == [1, 1]
+
+
+def test_what_is_missing_is_named(flows: pd.DataFrame) -> None:
+    with pytest.raises(SniffkitError, match="no column 'nosuch'"):
+        flows.sk.top("nosuch")
+    with pytest.raises(SniffkitError, match="no measure 'apples'"):
+        flows.sk.top("orig_h", measure="apples")
+    with pytest.raises(AttributeError, match="flows or packets"):
+        _ = pd.DataFrame({"x": [1]}).sk
+
+
+def test_plots_draw_what_the_tables_say(flows: pd.DataFrame) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    assert flows.sk.plot_timeline("1s").lines[0].get_ydata().tolist() == [310, 0, 330]
+    assert [bar.get_width() for bar in flows.sk.plot_top("orig_h").patches][-2:] == [310, 330]
+    assert [label.get_text() for label in flows.sk.plot_matrix().get_yticklabels()] == ["a", "b", "c"]

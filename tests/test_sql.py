@@ -1,0 +1,124 @@
+"""`sk.open(...).sql(...)` and `sniffkit sql`: answers, what is decoded for them, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sniffkit as sk
+from sniffkit.errors import SniffkitError
+from sniffkit.sql import Database, Needs
+
+
+def udp_frame(src: int, sport: int, payload: bytes) -> bytes:
+    """Ethernet, IPv4 10.0.0.src → 10.0.0.9, UDP to port 53."""
+    udp = struct.pack("!HHHH", sport, 53, 8 + len(payload), 0) + payload
+    ip = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, bytes((10, 0, 0, src)), bytes((10, 0, 0, 9))
+    )
+    return b"\x02\0\0\0\0\x09" + b"\x02\0\0\0\0" + bytes([src]) + b"\x08\0" + ip + udp
+
+
+@pytest.fixture
+def capture_file(tmp_path: Path) -> Path:
+    """Three flows to one server: 1, 2 and 3 frames, 1 ms and 1 ns apart."""
+    out = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
+    number = 0
+    for src in (1, 2, 3):
+        for _ in range(src):
+            frame = udp_frame(src, 1000 + src, b"x" * 10 * src)
+            out += struct.pack("<IIII", 1_700_000_000, number * 1_000_001, len(frame), len(frame)) + frame
+            number += 1
+    path = tmp_path / "three.pcap"
+    path.write_bytes(out)
+    return path
+
+
+def test_rows_are_those_of_the_table(capture_file: Path) -> None:
+    answer = sk.open(capture_file).sql("select orig_h, orig_pkts, orig_bytes from flows order by orig_h").to_arrow()
+    assert answer.to_pydict() == {
+        "orig_h": ["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+        "orig_pkts": [1, 2, 3],
+        "orig_bytes": [52, 124, 216],
+    }
+
+
+def test_nanoseconds_survive(capture_file: Path) -> None:
+    answer = sk.open(capture_file).sql("select max(ts) t, epoch_ns(max(ts)) n from packets").to_arrow()
+    assert answer["n"].to_pylist() == [1_700_000_000_005_000_005]
+    assert answer["t"].cast("int64").to_pylist() == [1_700_000_000_005_000_005]
+
+
+def test_one_query_over_two_tables_and_twice_over_one(capture_file: Path) -> None:
+    capture = sk.open(capture_file)
+    joined = "select count(*) n from packets p join flows f on p.uid = f.uid where f.orig_pkts = 3"
+    assert capture.sql(joined).to_arrow()["n"].to_pylist() == [3]
+    twice = "select count(*) n from packets a join packets b on a.src_port = b.src_port"
+    assert capture.sql(twice).to_arrow()["n"].to_pylist() == [1 + 4 + 9]
+
+
+@pytest.mark.parametrize(
+    ("query", "needs"),
+    [
+        ("select orig_h, sum(orig_bytes) from flows group by 1", {"flows": Needs(["orig_h", "orig_bytes"], 1)}),
+        ("select count(*) from packets where ip_src = '10.0.0.1'", {"packets": Needs(["ip_src"], 1)}),
+        ("with a as (from packets) select max(ts) from a", {"packets": Needs(["ts"], 1)}),
+        ("select 1", {}),
+    ],
+)
+def test_only_what_the_query_names_is_decoded(capture_file: Path, query: str, needs: dict[str, Needs]) -> None:
+    connection, found = Database(sk.open(capture_file))._plan(query)
+    connection.close()
+    assert found == needs
+
+
+def test_parquet_files_beside_captures(capture_file: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"ip": ["10.0.0.2"], "owner": ["eve"]}), tmp_path / "owners.parquet")
+    flows = tmp_path / "saved.parquet"
+    sk.open(capture_file).flows().to_parquet(flows)
+    database = Database(sk.open(capture_file), [str(tmp_path / "owners.parquet")])
+    answer = database.query("select owner, orig_pkts from flows join owners on orig_h = ip").to_arrow()
+    assert answer.to_pylist() == [{"owner": "eve", "orig_pkts": 2}]
+    saved = Database(None, [str(flows)]).query("select sum(orig_pkts)::int n from flows").to_arrow()
+    assert saved["n"].to_pylist() == [6]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("select nosuch from packets", r"no column 'nosuch' \(line 1, column 8\); packets has: frame_number ts"),
+        ("select 1\nfrom packts", r"no table 'packts' \(line 2, column 6\); there are: packets flows"),
+        ("selec 1", r"syntax error at or near \"selec\" \(line 1, column 1\)"),
+        ("select * from read_csv('/etc/passwd')", "file system operations are disabled"),
+        ("select * from '/etc/passwd'", "passwd"),
+        ("copy (select 1) to '/tmp/sniffkit-sql-out'", "only a query"),
+        ("drop table flows", "only a query"),
+        ("set enable_external_access=true", "only a query"),
+        ("select 1; select 2", "one query, not 2"),
+    ],
+)
+def test_a_wrong_or_forbidden_query_is_one_line(capture_file: Path, query: str, says: str) -> None:
+    with pytest.raises(SniffkitError, match=says) as caught:
+        sk.open(capture_file).sql(query)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_answers_and_prompts(capture_file: Path) -> None:
+    command = [sys.executable, "-m", "sniffkit", "sql"]
+    asked = [*command, "select count(*) n from flows", str(capture_file)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "n\n3\n", "")
+    typed = "select count(*) n\nfrom packets;\nselect x from flows;\nselect 7 as seven"
+    done = subprocess.run(
+        [*command, str(capture_file)], input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "n\n6\nseven\n7\n")
+    assert done.stderr.count("\n") == 1
+    assert "no column 'x'" in done.stderr
