@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
 import shutil
+import sys
 import threading
 from typing import Any
 
@@ -25,24 +27,15 @@ TOOLS = {
     "ip": ("iproute2", "namespaces by hand"),
     "nft": ("nftables", "NAT in labs"),
     "dnsmasq": ("dnsmasq-base", "DNS and DHCP in labs"),
+    "udhcpc": ("udhcpc", "DHCP clients in labs"),
+    "dropbear": ("dropbear-bin", "SSH in labs"),
+    "curl": ("curl", "HTTP clients in labs"),
+    "rsvg-convert": ("librsvg2-bin", "lab graph as PNG"),
 }
 
-# link kind -> (kernel option, module)
-LINK_KINDS = {
-    "veth": ("CONFIG_VETH", "veth"),
-    "bridge": ("CONFIG_BRIDGE", "bridge"),
-    "vlan": ("CONFIG_VLAN_8021Q", "8021q"),
-    "vxlan": ("CONFIG_VXLAN", "vxlan"),
+# link kinds that labs do not have, but captures meet -> (kernel option, module)
+OTHER_KINDS = {
     "geneve": ("CONFIG_GENEVE", "geneve"),
-    "macvlan": ("CONFIG_MACVLAN", "macvlan"),
-    "macvtap": ("CONFIG_MACVTAP", "macvtap"),
-    "ipvlan": ("CONFIG_IPVLAN", "ipvlan"),
-    "ipvtap": ("CONFIG_IPVTAP", "ipvtap"),
-    "dummy": ("CONFIG_DUMMY", "dummy"),
-    "ifb": ("CONFIG_IFB", "ifb"),
-    "nlmon": ("CONFIG_NLMON", "nlmon"),
-    "macsec": ("CONFIG_MACSEC", "macsec"),
-    "tun": ("CONFIG_TUN", "tun"),
     "bond": ("CONFIG_BONDING", "bonding"),
     "vrf": ("CONFIG_NET_VRF", "vrf"),
     "gre": ("CONFIG_NET_IPGRE", "ip_gre"),
@@ -112,60 +105,108 @@ def packages() -> list[dict[str, Any]]:
 
 
 def kernel() -> list[dict[str, Any]]:
-    """Which link kinds the running kernel makes: each is tried in a namespace that only this check's thread is in."""
+    """What of labs the running kernel has: each is tried in a namespace that only this check's thread is in."""
     box: list[dict[str, Any]] = []
-    thread = threading.Thread(target=lambda: box.extend(try_kinds()))
+    thread = threading.Thread(target=lambda: box.extend(try_kernel()))
     thread.start()
     thread.join()
     return box
 
 
-def try_kinds() -> list[dict[str, Any]]:
-    """Makes one link of each kind in a new namespace, which goes with the thread. Call it on a thread of its own."""
+def wanted() -> dict[str, tuple[str, str]]:
+    """What to try -> (kernel option, module): link kinds, what bridges can do, queueing disciplines, NAT."""
+    from sniffkit.lab.links import KINDS, kind
+    from sniffkit.lab.qdiscs import QDISCS
+
+    out = {name: (kind(name).option, kind(name).module) for name in KINDS if kind(name).how != "physical"}
+    out |= OTHER_KINDS
+    out["bridge vlan_filtering"] = ("CONFIG_BRIDGE_VLAN_FILTERING", "bridge")
+    out |= {f"qdisc {name}": (one.option, one.module) for name, one in QDISCS.items()}
+    out["nftables NAT"] = ("CONFIG_NFT_NAT", "nft_nat")
+    return out
+
+
+def try_kernel() -> list[dict[str, Any]]:
+    """Tries everything in a new namespace, which goes with the thread. Call it on a thread of its own."""
     libc = ctypes.CDLL(None, use_errno=True)
     clone_newnet = 0x40000000
     if libc.unshare(clone_newnet) != 0:
         text = "cannot be tried without CAP_SYS_ADMIN"
-        return [finding("kernel", kind, False, "unknown", text) for kind in LINK_KINDS]
-    from pyroute2 import IPRoute
+        return [finding("kernel", what, False, "unknown", text) for what in wanted()]
+    from sniffkit.lab.wire import Socket
 
     rows = []
-    with IPRoute() as ip:
-        ip.link("add", ifname="base0", kind="veth", peer={"ifname": "base1"})
-        base = ip.link_lookup(ifname="base0")[0]
-        for kind, (option, module) in LINK_KINDS.items():
-            error = try_kind(ip, kind, base)
-            remedy = f"kernel needs {option}: sudo modprobe {module}, or a kernel built with it"
-            rows.append(finding("kernel", kind, error is None, "yes" if error is None else error, remedy))
+    socket = Socket()
+    make_link(socket, "base0", "veth", {})
+    for what, (option, module) in wanted().items():
+        if what.startswith("qdisc "):
+            error = try_command(["tc", "qdisc", "replace", "dev", "base0", "root", *QDISC_WORDS[what[6:]]])
+        elif what == "nftables NAT":
+            error = try_command(["nft", "-f", "-"], NAT)
+        elif what == "bridge vlan_filtering":
+            error = try_link(socket, "bridge", {"vlan_filtering": True, "default_pvid": 0})
+        else:
+            error = try_link(socket, what, TRY_DATA.get(what, {}))
+        remedy = f"kernel needs {option}: sudo modprobe {module}, or a kernel built with it (scripts/uml_run.py)"
+        rows.append(finding("kernel", what, error is None, "yes" if error is None else error, remedy))
+    socket.close()
     return rows
 
 
-def try_kind(ip: Any, kind: str, base: int) -> str | None:
+QDISC_WORDS = {
+    "htb": ["htb"],
+    "tbf": ["tbf", "rate", "1mbit", "burst", "32kb", "latency", "50ms"],
+    "netem": ["netem", "delay", "1ms"],
+    "sfq": ["sfq"],
+}
+NAT = "table ip try { chain c { type nat hook postrouting priority srcnat; masquerade; }; }"
+# The least that each kind must be told.
+TRY_DATA: dict[str, dict[str, Any]] = {"vlan": {"id": 100}, "vxlan": {"id": 42, "port": 4789}}
+
+
+def try_command(argv: list[str], text: str = "") -> str | None:
+    """None if a command works in this thread's namespace, else its words."""
+    import subprocess
+
+    from sniffkit.lab.processes import ADMIN_PATH
+
+    found = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}")
+    if found is None:
+        return f"cannot be tried without {argv[0]}"
+    done = subprocess.run([found, *argv[1:]], input=text, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else " ".join(done.stderr.split())[:80] or f"exit code {done.returncode}"
+
+
+def try_link(socket: Any, name: str, data: dict[str, Any]) -> str | None:
     """None if a link of this kind can be made, else the kernel's words."""
-    from pyroute2.netlink.exceptions import NetlinkError
+    from sniffkit.lab.wire import DELLINK, Refused, attribute, link_header, message, text
 
-    extra: dict[str, dict[str, Any]] = {
-        "veth": {"peer": {"ifname": "try1"}},
-        "vlan": {"link": base, "vlan_id": 100},
-        "vxlan": {"vxlan_id": 42, "vxlan_port": 4789},
-        "geneve": {"geneve_id": 42, "geneve_remote": "192.0.2.1"},
-        "macvlan": {"link": base, "macvlan_mode": "bridge"},
-        "macvtap": {"link": base, "macvtap_mode": "vepa"},
-        "ipvlan": {"link": base},
-        "ipvtap": {"link": base},
-        "macsec": {"link": base},
-        "vrf": {"vrf_table": 42},
-        "gre": {"gre_local": "192.0.2.2", "gre_remote": "192.0.2.1"},
-    }
-    if kind == "tun":
-        import os
-
+    if name in ("tun", "tap"):
         return None if os.path.exists("/dev/net/tun") else "no /dev/net/tun"
     try:
-        ip.link("add", ifname="try0", kind=kind, **extra.get(kind, {}))
-    except NetlinkError as error:
-        return str(error.args[-1])
-    found = ip.link_lookup(ifname="try0")
-    if found:
-        ip.link("del", index=found[0])
+        make_link(socket, "try0", name, data)
+        socket.send([message(DELLINK, 0, link_header() + attribute(3, text("try0")))])
+    except Refused as error:
+        return str(error)
     return None
+
+
+def make_link(socket: Any, ifname: str, name: str, data: dict[str, Any]) -> None:
+    """Ask for a link; those that stand on another stand on base0."""
+    import socket as system
+
+    from sniffkit.lab.links import KINDS, kind
+    from sniffkit.lab.wire import CREATE, EXCL, NEWLINK, attribute, ip, link_header, message, nest, text
+
+    raw = {
+        "veth": nest(1, link_header() + attribute(3, text(f"{ifname}p"))),
+        "geneve": attribute(1, b"\x2a\0\0\0") + attribute(2, ip("192.0.2.1")),
+        "vrf": attribute(1, b"\x2a\0\0\0"),
+        "gre": attribute(6, ip("192.0.2.2")) + attribute(7, ip("192.0.2.1")),
+        "bond": b"",
+    }
+    encoded = raw[name] if name in raw else kind(name).encode(data)
+    body = attribute(3, text(ifname)) + nest(18, attribute(1, text(name)), nest(2, encoded) if encoded else b"")
+    if name in KINDS and kind(name).parent == "must":
+        body += attribute(5, system.if_nametoindex("base0").to_bytes(4, sys.byteorder))
+    socket.send([message(NEWLINK, CREATE | EXCL, link_header() + body)])

@@ -155,10 +155,9 @@ def peer_namespaces(ip: Any) -> dict[int, int]:
         except OSError:
             continue
         try:
-            for answer in ip.get_netnsid(fd=fd):
-                number = answer.get_attr("NETNSA_NSID")
-                if number is not None and 0 <= number < 1 << 31:
-                    ids[number] = os.fstat(fd).st_ino
+            number = ip.get_netnsid(fd=fd)["nsid"]
+            if number is not None and 0 <= number < 1 << 31:
+                ids[number] = os.fstat(fd).st_ino
         except Exception:  # an id that was never given is an error of the kernel's, not ours
             continue
         finally:

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "scan": ("sniffkit.cli.scan", "scan", "Hosts, ports and services, by nmap inside a namespace."),
     "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
     "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
+    "lab": ("sniffkit.cli.lab", "lab", "Virtual networks from a YAML file: up, down, check, graph, …."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 

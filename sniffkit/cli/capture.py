@@ -20,7 +20,7 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.option(
     "-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="Where to capture; repeatable; any."
 )
-@click.option("--lab", metavar="FILE", help="Interfaces are NODE/IF of this lab; -i all takes every one.")
+@click.option("--lab", metavar="FILE", help="A lab that is up: -i NODE/IF, NODE or all. The file carries its topology.")
 @click.option("-w", "write", metavar="FILE", help="Write pcapng (.pcap: pcap) and print nothing; - is stdout.")
 @click.option("--print", "print_lines", is_flag=True, help="Print a line a frame also with -w.")
 @click.option("--no-save", is_flag=True, help="Only print; save nothing.")
@@ -59,6 +59,7 @@ def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) 
       sniffkit capture --netns ns1 -i veth1
       sniffkit capture -i ns1/veth1 -i ns2/veth2 -w both.pcapng --flows both.parquet 'tcp port 80'
       sniffkit capture --netns ns1 -i veth1 -w - | wireshark -k -i -
+      sniffkit capture --lab docs/labs/nat.yaml -i router -i client/eth0
       sniffkit capture -i any -c 10 --no-save
     """
     ctx.exit(run(" ".join(expression), options))
@@ -70,7 +71,14 @@ def run(expression: str, options: dict[str, Any]) -> int:
     from sniffkit.capturing import point, start
     from sniffkit.cli.read import dump_flag, utc_offset
 
-    points = [point(text, options["netns"]) for text in options["interface"]]
+    comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    interfaces: list[str] = list(options["interface"])
+    if options["lab"] is not None:
+        if options["netns"] is not None:
+            raise SniffkitError("--lab and --netns contradict each other: a lab's interfaces are NODE/IF")
+        interfaces, topology = of_lab(options["lab"], interfaces)
+        comments += topology
+    points = [point(text, options["netns"]) for text in interfaces]
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
     if len(set(points)) != len(points):
@@ -92,7 +100,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.utc_offset = utc_offset()
-    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    live.comments = comments
     live.drop_to = account(options["user"])
     if write == "-" and live.print:
         raise SniffkitError("-w - and --print would share standard output")
@@ -104,6 +112,21 @@ def run(expression: str, options: dict[str, Any]) -> int:
         forget(table)
         raise
     return attend(session, write, flows, table)
+
+
+def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
+    """The interfaces of a lab that is up, and the comments that carry its topology."""
+    from sniffkit.lab.capturing import comment, points_of
+    from sniffkit.lab.report import load
+    from sniffkit.lab.state import stored
+
+    spec = load(lab)
+    if stored(spec.name) is None:
+        raise SniffkitError(f"lab {spec.name} is not up: sniffkit lab up {lab}")
+    if not interfaces:
+        raise SniffkitError(f"-i NODE/IF, -i NODE or -i all is missing: 'sniffkit lab show {lab}' lists them")
+    topology = comment(spec)
+    return points_of(spec, interfaces), [topology] if topology else []
 
 
 def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:

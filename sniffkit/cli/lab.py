@@ -1,0 +1,257 @@
+"""`sniffkit lab`: virtual networks from a YAML file: up, down, list, show, graph, exec, check, from-host."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import click
+
+from sniffkit.errors import LabError
+
+
+@click.group()
+def lab() -> None:
+    """Build virtual networks from one YAML file, run commands in them, prove what must flow.
+
+    \b
+    Examples:
+      sniffkit lab up docs/labs/veth.yaml
+      sniffkit lab exec net1 -- ping -c1 10.0.0.11
+      sniffkit lab check docs/labs/veth.yaml
+      sniffkit lab down docs/labs/veth.yaml
+    """
+
+
+@lab.command()
+@click.argument("file", type=click.Path())
+@click.option("--dry-run", is_flag=True, help="Only print the operations, as iproute2 commands.")
+@click.pass_context
+def up(ctx: click.Context, /, file: str, dry_run: bool) -> None:
+    """Make a lab, or change a running one into what the file says now.
+
+    \b
+    Examples:
+      sniffkit lab up docs/labs/veth.yaml
+      sniffkit lab up docs/labs/nat.yaml --dry-run
+    """
+    from sniffkit.lab.running import Lab
+    from sniffkit.lab.spec import parse
+
+    made = Lab(parse(file))
+    if dry_run:
+        for op in made.plan():
+            print(op.line)
+        return
+    # SIGTERM is as ^C: what was made is taken away again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    made.up(keep=True)
+    size = f"{len(made.spec.nodes)} namespaces, {len(made.spec.interfaces)} interfaces"
+    print(f"sniffkit: lab {made.name} is up: {size}", file=sys.stderr)
+
+
+@lab.command()
+@click.argument("lab", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every lab that is up.")
+def down(lab: str | None, everything: bool) -> None:
+    """Remove a lab, by its file or its name, and nothing else. One that is not up is no error.
+
+    \b
+    Examples:
+      sniffkit lab down docs/labs/veth.yaml
+      sniffkit lab down veth
+      sniffkit lab down --all
+    """
+    from sniffkit.lab import state
+    from sniffkit.lab.engine import tear_down
+
+    if (lab is None) == (not everything):
+        raise LabError("down needs a FILE or a lab's name, or --all")
+    for name in state.names() if lab is None else [name_of(lab)]:
+        if not (state.ROOT / name).is_dir():
+            print(f"sniffkit: lab {name} is not up", file=sys.stderr)
+            continue
+        for text in tear_down(state.Journal(state.ROOT / name)):
+            print(f"sniffkit: {text}", file=sys.stderr)
+
+
+def name_of(text: str) -> str:
+    """The name of a lab given by its file or its name. A file that is gone or wrong still names its lab."""
+    import os
+
+    from sniffkit.lab import state
+    from sniffkit.lab.spec import parse
+
+    if "/" not in text and text in state.names():
+        return text
+    path = os.path.abspath(text)
+    for name in state.names():
+        entries = state.read_entries(state.ROOT / name / "journal")
+        if entries and entries[0].get("file") == path:
+            return name
+    if os.path.exists(text):
+        return parse(text).name
+    if "/" in text or text.endswith((".yaml", ".yml")):
+        raise LabError(f"{text}: no such file")
+    return text
+
+
+@lab.command("list")
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
+@click.option("--json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def list_(ctx: click.Context, /, out: str | None, json: bool) -> None:
+    """List the labs that are up.
+
+    \b
+    Examples:
+      sniffkit lab list
+      sniffkit lab list --json
+    """
+    from sniffkit.lab.report import LABS, labs
+
+    _write(labs(), LABS, out, json)
+
+
+@lab.command()
+@click.argument("lab")
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
+@click.option("--json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def show(ctx: click.Context, /, lab: str, out: str | None, json: bool) -> None:
+    """Show a lab's interfaces: kind, addresses, where they lead, and their state if the lab is up.
+
+    LAB is a file, the name of a lab that is up, or a capture that was made in one.
+
+    \b
+    Examples:
+      sniffkit lab show docs/labs/vlan.yaml
+      sniffkit lab show veth --json
+    """
+    from sniffkit.lab.report import INTERFACES, interfaces, load
+
+    ctx.exit(0 if _write(interfaces(load(lab)), INTERFACES, out, json) else 1)
+
+
+def _write(rows: list[dict[str, Any]], columns: tuple[str, ...], out: str | None, json: bool) -> int:
+    from sniffkit.sinks import Output, write_rows
+
+    write_rows(rows, columns, Output(out, json, sys.stdout.isatty()))
+    return len(rows)
+
+
+@lab.command()
+@click.argument("lab")
+@click.option("-o", "--out", metavar="FILE", help="Write .svg, .png, .dot or .txt; without it text to the terminal.")
+def graph(lab: str, out: str | None) -> None:
+    """Draw a lab: namespaces as boxes, interfaces with addresses, VLANs and VNIs, and the links between.
+
+    LAB is a file, the name of a lab that is up, or a capture that was made in one.
+
+    \b
+    Examples:
+      sniffkit lab graph docs/labs/nat.yaml
+      sniffkit lab graph docs/labs/nat.yaml -o nat.svg
+    """
+    from sniffkit.lab.graph import draw
+    from sniffkit.lab.report import load
+
+    draw(load(lab), out)
+
+
+@lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec_(node: str, command: tuple[str, ...]) -> None:
+    """Run a command in a node of a lab that is up; exits with its exit code. LAB/NODE where two labs have the node.
+
+    \b
+    Examples:
+      sniffkit lab exec net1 -- ping -c1 10.0.0.11
+      sniffkit lab exec net1 bash
+    """
+    import os
+
+    from sniffkit.lab.report import find_node
+
+    words = list(command[1:] if command[0] == "--" else command)
+    if not words:
+        raise LabError("exec needs a command after the node")
+    argv, env = find_node(node, words)
+    sys.stdout.flush()
+    try:
+        os.execvpe(argv[0], argv, env)
+    except OSError as error:
+        raise LabError(f"{argv[0]}: {error.strerror}") from None
+
+
+@lab.command()
+@click.argument("file", type=click.Path())
+@click.option("-w", "write", metavar="FILE", help="Keep what was captured meanwhile, pcapng.")
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
+@click.option("--json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, json: bool) -> None:
+    """Run a lab's traffic and expectations, and say which failed and what was seen on the wire.
+
+    A lab that is not up is built for it and removed again. Exits with 1 if an expectation is not met.
+
+    \b
+    Examples:
+      sniffkit lab check docs/labs/nat.yaml
+      sniffkit lab check docs/labs/vxlan.yaml -w vxlan.pcapng
+    """
+    from sniffkit.lab.check import COLUMNS, check_file
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    results = check_file(file, write)
+    _write([one.row() for one in results], COLUMNS, out, json)
+    for one in results:
+        for line in one.seen if not one.ok else []:
+            print(f"  {line}", file=sys.stderr)
+    failed = sum(not one.ok for one in results)
+    if not results:
+        raise LabError(f"{file}: there is nothing under expect")
+    if failed:
+        print(f"sniffkit: {failed} of {len(results)} expectations failed", file=sys.stderr)
+    ctx.exit(1 if failed else 0)
+
+
+@lab.command("from-host")
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE instead of standard output.")
+@click.option("--netns", metavar="NAME", multiple=True, help="Only these namespaces (all that have names).")
+def from_host(out: str | None, netns: tuple[str, ...]) -> None:
+    """Write the YAML of what runs on this machine: namespaces, links, peers, bridges, VLANs, VXLANs, routes.
+
+    \b
+    Examples:
+      sniffkit lab from-host
+      sniffkit lab from-host --netns ns1 --netns ns2 -o found.yaml
+    """
+    from sniffkit.lab.host import describe
+
+    text = describe(list(netns))
+    if out is None or out == "-":
+        print(text, end="")
+        return
+    try:
+        with open(out, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise LabError(f"{out}: {error.strerror}") from None
+
+
+@lab.command()
+def schema() -> None:
+    """Print the JSON schema of a lab file.
+
+    \b
+    Examples:
+      sniffkit lab schema > lab.schema.json
+    """
+    import json
+
+    from sniffkit.lab.filekeys import json_schema
+
+    print(json.dumps(json_schema(), indent=1))

@@ -1,0 +1,348 @@
+"""How each operation is done and undone. Requests to the kernel go out in batches; the rest is done one by one."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sniffkit.errors import LabError
+from sniffkit.lab import processes, wire
+from sniffkit.lab.links import kind
+from sniffkit.lab.model import HOST
+from sniffkit.lab.ops import Op
+from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix
+
+if TYPE_CHECKING:
+    from sniffkit.lab.engine import Engine
+
+IFNAME, ADDRESS, MTU, LINK, MASTER, LINKINFO, AF_SPEC, NET_NS_FD = 3, 1, 4, 5, 10, 18, 26, 28
+NUD_PERMANENT_NOARP, NTF_SELF = 0xC0, 2
+TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
+IFF_TUN, IFF_TAP, IFF_NO_PI = 0x1, 0x2, 0x1000
+
+# The namespace whose socket a request goes to, and the request.
+Request = tuple[str, bytes]
+
+
+class Action(NamedTuple):
+    """request and undo_request give a netlink request, or None for `do` and `undo` to be called instead."""
+
+    request: Callable[[Engine, Op], Request | None] | None = None
+    undo_request: Callable[[Engine, Op], Request | None] | None = None
+    do: Callable[[Engine, Op], None] | None = None
+    undo: Callable[[Engine, Op], None] | None = None
+
+
+def _end(end: dict[str, Any]) -> bytes:
+    out = wire.attribute(IFNAME, wire.text(end["name"]))
+    if "mtu" in end:
+        out += wire.attribute(MTU, struct.pack("=I", end["mtu"]))
+    if "mac" in end:
+        out += wire.attribute(ADDRESS, wire.mac(end["mac"]))
+    return out
+
+
+def make_link(engine: Engine, op: Op) -> Request | None:
+    """RTM_NEWLINK, directly in its namespace; asked of the namespace of the interface it stands on."""
+    found = kind(op.args["kind"])
+    if found.how != "link":
+        return None
+    asked = op.node
+    body = _end(op.args)
+    data = found.encode(op.args["data"])
+    if "parent" in op.args:
+        node, name = op.args["parent"]
+        index = struct.pack("=I", engine.index(node, name))
+        if found.name == "vxlan":
+            data += wire.attribute(3, index)
+        else:
+            asked = node
+            body += wire.attribute(LINK, index)
+    if asked != op.node:
+        body += wire.attribute(NET_NS_FD, struct.pack("=i", engine.descriptor(op.node)))
+    if "peer" in op.args:
+        peer = op.args["peer"]
+        there = wire.attribute(NET_NS_FD, struct.pack("=i", engine.descriptor(peer["node"])))
+        data += wire.nest(1, wire.link_header() + _end(peer) + there)
+    info = wire.attribute(1, wire.text(found.name)) + (wire.nest(2, data) if data else b"")
+    body += wire.nest(LINKINFO, info)
+    for node, name in ((op.node, op.args["name"]), *[(p["node"], p["name"]) for p in [op.args.get("peer")] if p]):
+        if node == HOST:
+            engine.record_host_link(name)
+    return asked, wire.message(wire.NEWLINK, wire.CREATE | wire.EXCL, wire.link_header() + body)
+
+
+def do_link(engine: Engine, op: Op) -> None:
+    """tun and tap by an ioctl of their device; physical by moving what is there."""
+    if kind(op.args["kind"]).how == "physical":
+        engine.take_physical(op)
+    else:
+        _make_tun(engine, op)
+    rest = _end(op.args)
+    if "mtu" in op.args or "mac" in op.args:
+        engine.socket(op.node).send([wire.message(wire.NEWLINK, 0, wire.link_header() + rest)])
+
+
+def _make_tun(engine: Engine, op: Op) -> None:
+    import fcntl
+
+    name = op.args["name"]
+    if op.node == HOST:
+        engine.record_host_link(name)
+    engine.enter(op.node)
+    if name in (found for _, found in socket.if_nameindex()):
+        raise LabError(f"{op.node}/{name} exists already and is not this lab's")
+    flags = (IFF_TUN if op.args["kind"] == "tun" else IFF_TAP) | IFF_NO_PI
+    try:
+        fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise LabError(
+            f"{op.node}/{name}: /dev/net/tun: {error.strerror}: kernel needs CONFIG_TUN, module tun"
+        ) from None
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+        fcntl.ioctl(fd, TUNSETPERSIST, 1)
+    except OSError as error:
+        raise LabError(f"{op.node}/{name}: {error.strerror}") from None
+    finally:
+        os.close(fd)
+
+
+def delete_link(engine: Engine, op: Op) -> Request | None:
+    """RTM_DELLINK by name."""
+    if kind(op.args["kind"]).how == "physical":
+        return None
+    name = wire.attribute(IFNAME, wire.text(op.args["name"]))
+    return op.node, wire.message(wire.DELLINK, 0, wire.link_header() + name)
+
+
+def undo_link(engine: Engine, op: Op) -> None:
+    """Bring a physical interface back."""
+    engine.return_physical(op.args["name"])
+
+
+def _named(op: Op, body: bytes, flags: int = 0, change: int = 0) -> Request:
+    header = wire.link_header(0, flags, change) + wire.attribute(IFNAME, wire.text(op.args["dev"]))
+    return op.node, wire.message(wire.NEWLINK, 0, header + body)
+
+
+def set_up(engine: Engine, op: Op) -> Request:
+    """IFF_UP."""
+    return _named(op, b"", wire.IFF_UP, wire.IFF_UP)
+
+
+def set_down(engine: Engine, op: Op) -> Request:
+    """The opposite."""
+    return _named(op, b"", 0, wire.IFF_UP)
+
+
+def join(engine: Engine, op: Op) -> Request:
+    """IFLA_MASTER: a bridge's port."""
+    return _named(op, wire.attribute(MASTER, struct.pack("=I", engine.index(op.node, op.args["master"]))))
+
+
+def leave(engine: Engine, op: Op) -> Request:
+    """No master."""
+    return _named(op, wire.attribute(MASTER, struct.pack("=I", 0)))
+
+
+def port_settings(engine: Engine, op: Op) -> Request:
+    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+    from sniffkit.lab.links.bridge import port_attributes
+
+    data = wire.attribute(4, wire.text("bridge")) + wire.nest(5, port_attributes(op.args["settings"]))
+    return _named(op, wire.nest(LINKINFO, data))
+
+
+def _vlan(engine: Engine, op: Op, kind: int) -> Request:
+    at = wire.attribute(0, struct.pack("=H", 2)) if op.args["self"] else b""  # BRIDGE_FLAGS_SELF
+    info = wire.attribute(2, struct.pack("=HH", op.args["flags"], op.args["vid"]))
+    header = wire.link_header(engine.index(op.node, op.args["dev"]), family=wire.AF_BRIDGE)
+    return op.node, wire.message(kind, 0, header + wire.nest(AF_SPEC, at + info))
+
+
+def _fdb(engine: Engine, op: Op, kind: int, flags: int) -> Request:
+    header = struct.pack(
+        "=BxxxiHBB", wire.AF_BRIDGE, engine.index(op.node, op.args["dev"]), NUD_PERMANENT_NOARP, NTF_SELF, 0
+    )
+    body = wire.attribute(1, wire.ip(op.args["dst"])) + wire.attribute(2, wire.mac(op.args["mac"]))
+    return op.node, wire.message(kind, flags, header + body)
+
+
+def _address(engine: Engine, op: Op, kind: int, flags: int) -> Request:
+    text, _, length = op.args["address"].partition("/")
+    address = ipaddress.ip_address(text)
+    # IFA_F_NODAD: what the file gives is usable at once, not after a second of looking for duplicates.
+    ifa_flags = 0x02 if address.version == 6 else 0
+    header = struct.pack(
+        "=BBBBi", 10 if address.version == 6 else 2, int(length), ifa_flags, 0, engine.index(op.node, op.args["dev"])
+    )
+    body = wire.attribute(2, address.packed)
+    if address.version == 4:
+        body += wire.attribute(1, address.packed)
+        if int(length) < 31:
+            network = ipaddress.ip_network(op.args["address"], strict=False)
+            body += wire.attribute(4, network.broadcast_address.packed)
+    return op.node, wire.message(kind, flags, header + body)
+
+
+def _route(engine: Engine, op: Op, kind: int, flags: int) -> Request:
+    given = op.args
+    destination, length = prefix(given["to"])
+    table = given.get("table", 254)
+    typ = ROUTE_TYPES[given.get("type", "unicast")]
+    near = "via" not in given and not given.get("nexthops") and typ == 1
+    family_ = family(given["to"], given.get("via"), *(hop["via"] for hop in given.get("nexthops", [])))
+    body = struct.pack(
+        "=BBBBBBBBI", family_, length, 0, 0, min(table, 252) if table > 255 else table, 4, 253 if near else 0, typ, 0
+    )
+    body += wire.attribute(15, struct.pack("=I", table))
+    if destination:
+        body += wire.attribute(1, destination)
+    if "via" in given:
+        body += wire.attribute(5, wire.ip(given["via"]))
+    if "dev" in given:
+        body += wire.attribute(4, struct.pack("=I", engine.index(op.node, given["dev"])))
+    if "metric" in given:
+        body += wire.attribute(6, struct.pack("=I", given["metric"]))
+    if "src" in given:
+        body += wire.attribute(7, wire.ip(given["src"]))
+    hops = b""
+    for hop in given.get("nexthops", []):
+        index = engine.index(op.node, hop["dev"]) if "dev" in hop else 0
+        gateway = wire.attribute(5, wire.ip(hop["via"]))
+        hops += struct.pack("=HBBi", 8 + len(gateway), 0, hop.get("weight", 1) - 1, index) + gateway
+    if hops:
+        body += wire.attribute(9, hops)
+    return op.node, wire.message(kind, flags, body)
+
+
+def _rule(engine: Engine, op: Op, kind: int, flags: int) -> Request:
+    given = op.args
+    source, source_length = prefix(given.get("from", "default"))
+    target, target_length = prefix(given.get("to", "default"))
+    table = given.get("table", 0)
+    action = RULE_ACTIONS[given["action"]] if "action" in given else 1
+    family_ = family(given.get("from"), given.get("to"))
+    body = struct.pack(
+        "=BBBBBBBBI", family_, target_length, source_length, 0, table if table < 256 else 252, 0, 0, action, 0
+    )
+    body += wire.attribute(6, struct.pack("=I", given["priority"]))
+    if table:
+        body += wire.attribute(15, struct.pack("=I", table))
+    if source:
+        body += wire.attribute(2, source)
+    if target:
+        body += wire.attribute(1, target)
+    for number, key in ((3, "iif"), (17, "oif")):
+        if key in given:
+            body += wire.attribute(number, wire.text(given[key]))
+    if "fwmark" in given:
+        body += wire.attribute(10, struct.pack("=I", given["fwmark"]))
+    if "ipproto" in given:
+        body += wire.attribute(22, struct.pack("=B", PROTOCOLS[given["ipproto"]]))
+    if "dport" in given:
+        body += wire.attribute(24, struct.pack("=HH", given["dport"], given["dport"]))
+    return op.node, wire.message(kind, flags, body)
+
+
+def _sysctl_path(name: str) -> str:
+    return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
+
+
+def set_sysctl(engine: Engine, op: Op) -> None:
+    """Write a file below /proc/sys/net, which shows the namespace of the thread that writes."""
+    engine.enter(op.node)
+    path = _sysctl_path(op.args["name"])
+    try:
+        with open(path, "r+", encoding="ascii") as file:
+            before = file.read().strip()
+            file.seek(0)
+            file.write(op.args["value"])
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and op.args["name"] == "net.ipv6.conf.all.forwarding":
+            return  # `forward` on a kernel without IPv6
+        raise LabError(f"{op.node}: sysctl {op.args['name']}={op.args['value']}: {error.strerror}") from None
+    engine.journal.add(**{"is": "sysctl", "id": op.id, "before": before})
+
+
+def reset_sysctl(engine: Engine, op: Op) -> None:
+    """Back to what it was."""
+    before = [one["before"] for one in engine.journal.of("sysctl") if one["id"] == op.id]
+    engine.enter(op.node)
+    if before and os.path.exists(_sysctl_path(op.args["name"])):
+        with open(_sysctl_path(op.args["name"]), "w", encoding="ascii") as file:
+            file.write(before[-1])
+
+
+def write_file(engine: Engine, op: Op) -> None:
+    """A file of the lab's directory."""
+    (engine.journal.directory / op.args["name"]).write_text(op.args["text"])
+
+
+def remove_file(engine: Engine, op: Op) -> None:
+    """The file goes."""
+    (engine.journal.directory / op.args["name"]).unlink(missing_ok=True)
+
+
+ACTIONS: dict[str, Action] = {
+    "netns": Action(do=lambda engine, op: engine.make_namespace(op.node), undo=lambda engine, op: engine.drop(op.node)),
+    "link": Action(make_link, delete_link, do_link, undo_link),
+    "up": Action(set_up, set_down),
+    "port": Action(join, leave),
+    "port_settings": Action(port_settings),
+    "bridge_vlan": Action(lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK)),
+    "fdb": Action(
+        lambda e, op: _fdb(e, op, wire.NEWNEIGH, wire.CREATE | wire.APPEND), lambda e, op: _fdb(e, op, wire.DELNEIGH, 0)
+    ),
+    "address": Action(
+        lambda e, op: _address(e, op, wire.NEWADDR, wire.CREATE | wire.EXCL),
+        lambda e, op: _address(e, op, wire.DELADDR, 0),
+    ),
+    "route": Action(
+        lambda e, op: _route(e, op, wire.NEWROUTE, wire.CREATE | wire.EXCL),
+        lambda e, op: _route(e, op, wire.DELROUTE, 0),
+    ),
+    "rule": Action(
+        lambda e, op: _rule(e, op, wire.NEWRULE, wire.CREATE | wire.EXCL), lambda e, op: _rule(e, op, wire.DELRULE, 0)
+    ),
+    "sysctl": Action(do=set_sysctl, undo=reset_sysctl),
+    "file": Action(do=write_file, undo=remove_file),
+    "command": Action(do=processes.run_command, undo=processes.undo_command),
+    "service": Action(do=processes.start_service, undo=processes.stop_service),
+}
+
+
+def refusal(op: Op, code: int, words: str) -> LabError:
+    """Why the kernel did not do an operation, in a line that says what to do about it."""
+    said = words or os.strerror(code)
+    if op.do == "link":
+        found = kind(op.args["kind"])
+        name = f"{op.node}/{op.args['name']}"
+        if code == errno.EOPNOTSUPP and op.args["data"].get("vlan_filtering"):
+            return LabError(lacking(f"{name}: vlan_filtering", "CONFIG_BRIDGE_VLAN_FILTERING", "bridge"))
+        if code == errno.EOPNOTSUPP:
+            return LabError(lacking(f"{name}: kind {found.name}", found.option, found.module))
+        if code == errno.EEXIST:
+            peer = op.args.get("peer")
+            also = f" (or {peer['node']}/{peer['name']})" if peer else ""
+            return LabError(f"{name}{also} exists already and is not this lab's")
+        return LabError(f"{name}: {found.name}: {said}")
+    if op.do == "bridge_vlan" and code == errno.EOPNOTSUPP:
+        return LabError(
+            lacking(f"{op.node}/{op.args['dev']}: vlan_filtering", "CONFIG_BRIDGE_VLAN_FILTERING", "bridge")
+        )
+    return LabError(f"{op.node}: {op.line}: {said}")
+
+
+def lacking(what: str, option: str, module: str) -> str:
+    """The line about something that the running kernel does not have."""
+    return (
+        f"{what}{': ' if what else ''}Linux {os.uname().release} lacks it: {option}, module {module} "
+        f"(sudo modprobe {module}, or a kernel that has it: scripts/uml_run.py)"
+    )

@@ -1,0 +1,151 @@
+"""Captures at the points of a lab, and what is expected of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import LabError
+from sniffkit.lab.describe import to_yaml
+from sniffkit.lab.model import LabSpec
+from sniffkit.lab.schema import nearest
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+    from sniffkit.capturing import LiveCapture
+    from sniffkit.lab.running import Lab
+
+# A lab has many points and little traffic: a ring of the default 32 MiB each would be too much.
+RING_KIB = 1024
+MAX_COMMENT = 60_000  # a pcapng option holds 65,535 bytes
+
+
+def points_of(spec: LabSpec, given: Sequence[str]) -> list[str]:
+    """`NODE/IF` as they are, a node's name as all its interfaces, `all` or nothing as every interface of the lab."""
+    out: list[str] = []
+    for text in given or ("all",):
+        if text == "all":
+            out += [str(one) for one in spec.interfaces.values() if one.up]
+        elif text in spec.nodes:
+            found = [str(one) for one in spec.of(text) if one.up]
+            if not found:
+                raise LabError(f"{text} has no interface to capture on")
+            out += found
+        else:
+            node, _, name = text.partition("/")
+            if (node, name) not in spec.interfaces and not (node in spec.nodes and name == "lo"):
+                known = [*spec.nodes, *map(str, spec.interfaces.values())]
+                raise LabError(f"lab {spec.name} has no {text!r}{nearest(text, known)}")
+            out.append(text)
+    if not out:
+        raise LabError(f"lab {spec.name} has no interface to capture on")
+    return [text.removeprefix("host/") for text in dict.fromkeys(out)]
+
+
+def comment(spec: LabSpec) -> str | None:
+    """The section comment that carries a lab; None for one that does not fit."""
+    text = f"lab:\n{to_yaml(spec)}"
+    return text if len(text.encode()) <= MAX_COMMENT else None
+
+
+def section_comments(path: str) -> list[str]:
+    """The comments of the first section header of a pcapng file (draft-ietf-opsawg-pcapng, 4.1)."""
+    with open(path, "rb") as file:
+        head = file.read(24)
+        if len(head) < 24 or head[:4] != b"\x0a\x0d\x0d\x0a":
+            raise LabError(f"{path}: not a pcapng file")
+        order = "<" if head[8:12] == b"\x4d\x3c\x2b\x1a" else ">"
+        length = struct.unpack(f"{order}I", head[4:8])[0]
+        if not 28 <= length <= 1 << 20:
+            raise LabError(f"{path}: a section header of {length} bytes")
+        body = file.read(length - 28)
+    out, offset = [], 0
+    while offset + 4 <= len(body):
+        code, size = struct.unpack_from(f"{order}HH", body, offset)
+        if code == 0:
+            break
+        if code == 1:
+            out.append(body[offset + 4 : offset + 4 + size].decode(errors="replace"))
+        offset += 4 + (size + 3 & ~3)
+    return out
+
+
+class LabCapture:
+    """A capture in a lab that is up; live inside its `with` block. `expect` ends it and looks at what came."""
+
+    def __init__(self, lab: Lab, points: Sequence[str], options: dict[str, Any]) -> None:
+        self.points = points_of(lab.spec, points)
+        self._options = {"buffer_kib": RING_KIB, "comment": comment(lab.spec), **options}
+        self.live: LiveCapture | None = None
+
+    def __enter__(self) -> LabCapture:
+        from sniffkit.capturing import capture
+
+        self.live = capture(*self.points, **self._options)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    @property
+    def capture(self) -> Capture:
+        """What was captured, as `sk.open` gives it."""
+        if self.live is None:
+            raise LabError("the capture has not been started: use it in a `with` block")
+        return self.live.capture
+
+    def packets(self, filter: str | None = None, at: str | None = None) -> list[dict[str, Any]]:
+        """The rows of the packets table that match a capture filter, at one point or all."""
+        rows: list[dict[str, Any]] = self.capture.packets(filter=filter or None).to_arrow().to_pylist()
+        return [row for row in rows if at is None or at in (row["interface"], f"{row['netns']}/{row['interface']}")]
+
+    def flows(self, filter: str | None = None, at: str | None = None) -> list[dict[str, Any]]:
+        """The rows of the flows table of packets that match a capture filter, at one point or all."""
+        rows: list[dict[str, Any]] = self.capture.flows(filter=filter or None).to_arrow().to_pylist()
+        return [row for row in rows if at is None or at in (row["interface"], f"{row['netns']}/{row['interface']}")]
+
+    def expect(
+        self,
+        filter: str = "",
+        *,
+        at: str | None = None,
+        count: int | None = None,
+        flows: dict[str, Any] | None = None,
+        **columns: Any,
+    ) -> LabCapture:
+        """Assert that packets, or flows, are there: those that match `filter`, at `at`, with these column values.
+
+        count: exactly so many (0: none), else at least one. flows: column values of the flows table instead.
+        Raises AssertionError that shows what was seen.
+        """
+        rows = self.packets(filter, at) if flows is None else self.flows(filter, at)
+        wanted = columns if flows is None else {**flows, **columns}
+        unknown = [name for name in wanted if rows and name not in rows[0]]
+        if unknown:
+            raise LabError(f"no column {unknown[0]!r}{nearest(unknown[0], list(rows[0]))}")
+        found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+        if len(found) == count or (count is None and found):
+            return self
+        what = " ".join([filter or "anything", *(f"{name}={value!r}" for name, value in wanted.items())])
+        where = at or ", ".join(self.points)
+        seen = "\n  ".join(summary(row) for row in (self.packets(None, at) if flows is None else rows)[:20])
+        raise AssertionError(
+            f"{what} at {where}: {len(found)} seen, {'some' if count is None else count} expected; seen there:\n  "
+            f"{seen or 'nothing'}"
+        )
+
+
+def summary(row: dict[str, Any]) -> str:
+    """A packet's or flow's row as a line."""
+    point = f"{row['netns']}/{row['interface']}" if row.get("netns") else row["interface"]
+    if "orig_h" in row:
+        ends = f"{row['orig_h']}:{row['orig_p']} -> {row['resp_h']}:{row['resp_p']}"
+        return f"{point} {row['proto']} {ends} {row['orig_pkts']}/{row['resp_pkts']} packets {row['conn_state'] or ''}"
+    source, target = row["ip_src"] or row["eth_src"], row["ip_dst"] or row["eth_dst"]
+    ports = f" {row['src_port']} -> {row['dst_port']}" if row["src_port"] is not None else ""
+    return f"{point} {row['protocols']} {source} -> {target}{ports} ({row['frame_len']} bytes)"

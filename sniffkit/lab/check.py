@@ -1,0 +1,302 @@
+"""`lab check`: the file's traffic and expectations, with a capture of the whole lab beside them."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import LabError
+from sniffkit.lab import state
+from sniffkit.lab.model import LabSpec
+from sniffkit.lab.running import Lab
+from sniffkit.lab.schema import nearest
+from sniffkit.lab.spec import parse
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+    from sniffkit.capturing import LiveCapture
+
+COLUMNS = ("ok", "expectation", "found")
+# A lab with more interfaces than this is watched only where an expectation looks.
+MAX_POINTS = 64
+# Frames are captured in blocks: wait this long for those of the last action to be there before the next begins.
+SETTLE_SECONDS = 0.02
+TRIES_SECONDS = 8.0
+
+
+@dataclass
+class Result:
+    """Whether an expectation was met, what happened, and if not, the frames seen meanwhile."""
+
+    expectation: str
+    ok: bool
+    found: str
+    seen: list[str] = field(default_factory=list)
+    begin: int = 0
+    end: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """As a row of the table."""
+        return {"ok": "yes" if self.ok else "NO", "expectation": self.expectation, "found": self.found}
+
+
+def check_file(path: str, write: str | None = None) -> list[Result]:
+    """Check a lab that is up, or build it for that."""
+    spec = parse(path)
+    lab = Lab(spec)
+    if not spec.expect and not spec.traffic:
+        raise LabError(f"{path}: there is nothing under expect")
+    found = state.stored(lab.name)
+    if found is not None:
+        file = state.read_entries(lab.directory / "journal")[0].get("file")
+        if file == os.path.abspath(path):
+            return check(lab, write)
+    with lab:
+        return check(lab, write)
+
+
+def check(lab: Lab, write: str | None = None) -> list[Result]:
+    """Run the traffic, then each expectation; look at the capture afterwards. Raises LabError if traffic fails."""
+    spec = lab.spec
+    for one in [*spec.traffic, *spec.expect]:
+        if one["from"] not in spec.nodes:
+            raise LabError(f"lab {spec.name}: expect: no node {one['from']!r}{nearest(one['from'], spec.nodes)}")
+    path = write
+    if path is None:
+        handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
+        os.close(handle)
+    try:
+        live = _watch(spec, path)
+        try:
+            for one in spec.traffic:
+                ok, said = act(lab, one)
+                if not ok:
+                    raise LabError(f"lab {spec.name}: traffic: {title(one)}: {said}")
+            results = [_expect(lab, one) for one in spec.expect]
+        finally:
+            if live is not None:
+                time.sleep(SETTLE_SECONDS)
+                live.stop()
+        if live is not None:
+            for one, result in zip(spec.expect, results, strict=True):
+                _look(spec, one, result, live.capture)
+    finally:
+        if write is None:
+            os.unlink(path)
+    return results
+
+
+def _watch(spec: LabSpec, path: str) -> LiveCapture | None:
+    from sniffkit.capturing import capture
+    from sniffkit.lab.capturing import RING_KIB, comment, points_of
+
+    named = [point for one in spec.expect for key in ("sees", "never") for point in one.get(key, {})]
+    points = points_of(spec, named) if named else []
+    whole = [str(one) for one in spec.interfaces.values() if one.up]
+    if len(whole) <= MAX_POINTS:
+        points = points_of(spec, [*whole, *named]) if whole or named else []
+    if not points:
+        return None
+    return capture(*points, write=path, buffer_kib=RING_KIB, comment=comment(spec))
+
+
+def title(one: dict[str, Any]) -> str:
+    """An expectation as a line."""
+    from sniffkit.lab.filekeys import ACTS
+
+    if "name" in one:
+        return str(one["name"])
+    what = next(name for name in ACTS if name in one)
+    text = f"{one['from']} {what} {one[what]}"
+    if one.get("fails"):
+        text += " fails"
+    if one.get("hops"):
+        text += f" by {' '.join(one['hops'])}"
+    for key in ("sees", "never"):
+        text += "".join(f", {point} {key} {filter!r}" for point, filter in one.get(key, {}).items())
+    return text
+
+
+def _expect(lab: Lab, one: dict[str, Any]) -> Result:
+    begin = time.time_ns()
+    worked, said = act(lab, one)
+    time.sleep(SETTLE_SECONDS)
+    fails = bool(one.get("fails"))
+    return Result(title(one), worked != fails, said, begin=begin, end=time.time_ns())
+
+
+def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) -> None:
+    """What the wire says: the frames between begin and end at each point that is named, all of them if it failed."""
+    from sniffkit.lab.capturing import summary
+
+    def rows(filter: str | None) -> list[dict[str, Any]]:
+        found = capture.packets(filter=filter).to_arrow()
+        times = found.column("ts").cast("int64").to_pylist()
+        return [row for row, when in zip(found.to_pylist(), times, strict=True) if result.begin <= when <= result.end]
+
+    for key, wanted in (("sees", True), ("never", False)):
+        for point, filter in one.get(key, {}).items():
+            found = [row for row in rows(filter) if place(row) == point.removeprefix("host/")]
+            if bool(found) != wanted:
+                result.ok = False
+                result.found += f"; {point}: {len(found)} frames match {filter!r}"
+    if not result.ok:
+        everything = sorted(rows(None), key=lambda row: row["ts"])
+        # Every new interface announces itself by IPv6 for seconds; that is rarely what is looked for.
+        quiet = [row for row in everything if "icmpv6" not in row["protocols"]]
+        result.seen = [summary(row) for row in quiet or everything][:40] or ["nothing was seen on the wire"]
+
+
+def place(row: dict[str, Any]) -> str:
+    """Where a frame was seen, as the file names it."""
+    name = str(row["interface"])
+    return name if "/" in name or not row.get("netns") else f"{row['netns']}/{name}"
+
+
+# actions: each returns whether it worked and what happened, in a few words
+
+
+def act(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    """Do what an entry of traffic or expect says."""
+    for name, action in ACTIONS.items():
+        if name in one:
+            return action(lab, one)
+    raise AssertionError(one)
+
+
+def target_of(spec: LabSpec, text: str) -> str:
+    """An address as it is, a node's name as its first address."""
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0])) + text[len(text.partition("%")[0]) :]
+    except ValueError:
+        pass
+    node, _, name = text.partition("/")
+    for found in spec.of(node) if node in spec.nodes else []:
+        if found.addresses and name in ("", found.name):
+            return found.addresses[0].partition("/")[0]
+    if node in spec.nodes:
+        raise LabError(f"lab {spec.name}: expect: {text} has no address")
+    return text
+
+
+def _run(lab: Lab, one: dict[str, Any], argv: list[str], seconds: float = 30) -> tuple[int, str]:
+    import subprocess
+
+    try:
+        done = lab[one["from"]].run(argv, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return 124, f"no answer within {seconds:.0f} s"
+    return done.returncode, (done.stdout or "") + (done.stderr or "")
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[-1][:160] if lines else "no output"
+
+
+def _ping(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    target, count = target_of(lab.spec, one["ping"]), one.get("count", 1)
+    argv = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1" if one.get("fails") else "5"]
+    if "size" in one:
+        argv += ["-s", str(one["size"])]
+    code, text = _run(lab, one, [*argv, target], 30 + count)
+    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+    ok = code == 0 and found is not None and found[1] == found[2]
+    errors = [line for line in text.splitlines() if re.match(r"From .* icmp_seq|ping: ", line)]
+    rtt = re.search(r"= [\d.]+/([\d.]+)/", text)
+    said = f"{found[2]} of {found[1]} answered" if found else _last(text)
+    return ok, said + (f" in {rtt[1]} ms" if rtt else "") + (f" ({errors[0]})" if errors and not ok else "")
+
+
+def _http(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    limit = "2" if one.get("fails") else "8"
+    argv = ["curl", "-sS", "-m", limit, "-o", "-", "-w", "\n%{http_code}", one["http"]]
+    code, text = _run(lab, one, argv)
+    if code:
+        return False, _last(text)
+    body, _, status = text.rpartition("\n")
+    ok = int(status) == one.get("status", 200)
+    if "output" in one:
+        ok = ok and re.search(one["output"], body) is not None
+    return ok, f"status {status}, {body.strip()[:60]!r}"
+
+
+def _tcp(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    host, _, port = one["tcp"].rpartition(":")
+    code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])).close()"
+    import sys
+
+    limit = "1.5" if one.get("fails") else "8"
+    argv = [sys.executable, "-S", "-c", code, target_of(lab.spec, host.strip("[]")), port, limit]
+    status, text = _run(lab, one, argv)
+    return status == 0, "connected" if status == 0 else _last(text)
+
+
+def _dns(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    status, text = _run(lab, one, ["getent", "-s", "dns", "ahosts", one["dns"]])
+    addresses = list(dict.fromkeys(line.split()[0] for line in text.splitlines() if line.strip()))
+    ok = status == 0 and bool(addresses) and ("answer" not in one or one["answer"] in addresses)
+    return ok, " ".join(addresses) or "no answer"
+
+
+def _path(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    """Echo requests with growing TTL; each router on the way says who it is."""
+    target = target_of(lab.spec, one["path"])
+    hops: list[str] = []
+    for ttl in range(1, 31):
+        _, text = _run(lab, one, ["ping", "-n", "-c1", "-W2", "-t", str(ttl), target])
+        found = re.search(r"^From (\S+?):? icmp_seq=\d+ Time (?:to live )?exceeded", text, re.MULTILINE)
+        reached = re.search(r"^\d+ bytes from (\S+?):? ", text, re.MULTILINE)
+        hops.append((found or reached)[1].rstrip(":") if found or reached else "*")  # type: ignore[index]
+        if reached or hops[-3:] == ["*"] * 3:
+            break
+    ok = bool(reached) and ("hops" not in one or hops == one["hops"])
+    return ok, " ".join(hops)
+
+
+def _command(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    code, text = _run(lab, one, ["sh", "-c", one["run"]], 60)
+    ok = code == 0
+    if "output" in one:
+        ok = ok and re.search(one["output"], text) is not None
+    return ok, f"exit {code}: {_last(text)}" if not ok or text.strip() else f"exit {code}"
+
+
+def _lease(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    """An address that the file did not give: by DHCP or router advertisement, and no longer tentative."""
+    import json
+
+    wanted = ipaddress.ip_network(one["in"]) if "in" in one else None
+    until = time.monotonic() + TRIES_SECONDS
+    found: list[str] = []
+    while True:
+        _, text = _run(lab, one, ["ip", "-j", "address", "show", "dev", one["lease"], "scope", "global"])
+        found = []
+        for entry in json.loads(text or "[]"):
+            for address in entry.get("addr_info", []):
+                if "local" in address and not address.get("tentative"):
+                    found.append(address["local"])
+        for text in found:
+            if wanted is None or ipaddress.ip_address(text) in wanted:
+                return True, text
+        if time.monotonic() > until:
+            return False, " ".join(found) or "no address"
+        time.sleep(0.1)
+
+
+ACTIONS = {
+    "ping": _ping,
+    "http": _http,
+    "tcp": _tcp,
+    "dns": _dns,
+    "path": _path,
+    "run": _command,
+    "lease": _lease,
+}
+
+__all__ = ["COLUMNS", "Result", "act", "check", "check_file"]

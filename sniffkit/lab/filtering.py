@@ -1,0 +1,106 @@
+"""NAT and firewalls of a node as one nftables ruleset (nft(8)), in tables of the lab's own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sniffkit.lab.model import LabSpec, NodeSpec
+from sniffkit.lab.ops import FILTER, Op, netns_id
+from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text
+
+NAT = Keys(
+    {
+        "masquerade": Key(Name, "what leaves by this interface gets its address"),
+        "snat": Key(Network, "what comes from this network and leaves by `out` gets the address `to`"),
+        "dnat": Key(Ip, "what goes to this address (and `port`) is sent to `to`"),
+        "out": Key(Name, "snat: the interface it leaves by"),
+        "protocol": Key(Choice("tcp", "udp"), "dnat: protocol of the port (tcp)"),
+        "port": Key(Int(1, 65535), "dnat: port"),
+        "to": Key(Text("an address, dnat also ADDRESS:PORT", r"[0-9a-fA-F.:\[\]]+"), "the new address"),
+        "hairpin": Key(Network, "dnat: clients in this network, the server's own, are masqueraded too"),
+    }
+)
+CHAIN = Keys(
+    {
+        "policy": Key(Choice("accept", "drop"), "what becomes of the rest (accept)"),
+        "rules": Key(ListOf(Text("a rule as nft takes it")), "rules as nft takes them: `ct state established accept`"),
+    },
+    shorthand="rules",
+)
+FIREWALL = Keys({name: Key(CHAIN, f"chain {name}") for name in ("input", "forward", "output")})
+TABLE = re.compile(r"^\s*(?:add\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w-]+)", re.MULTILINE)
+
+
+def check(spec: LabSpec, node: NodeSpec) -> None:
+    """Each entry of nat does one thing and has what that needs."""
+    for number, entry in enumerate(node.settings.get("nat", [])):
+        path = (*node.path, "nat", number)
+        does = [key for key in ("masquerade", "snat", "dnat") if key in entry]
+        if len(does) != 1:
+            raise spec.source.error(path, f"{node.name}: nat: one of masquerade, snat or dnat, this has {len(does)}")
+        for key in {"snat": ("out", "to"), "dnat": ("to",)}.get(does[0], ()):
+            if key not in entry:
+                raise spec.source.error(path, f"{node.name}: nat: {does[0]} needs {key}")
+
+
+def ruleset(settings: dict[str, Any]) -> str:
+    """The tables lab_nat and lab_filter."""
+    out: list[str] = []
+    for family in ("ip", "ip6"):
+        entries = [one for one in settings.get("nat", []) if _family(one) == family]
+        if entries:
+            out += [f"table {family} lab_nat {{"]
+            out += _chain("prerouting", "nat", "dstnat", [rule for one in entries for rule in _before(one, family)])
+            out += _chain("postrouting", "nat", "srcnat", [rule for one in entries for rule in _after(one, family)])
+            out += ["}"]
+    if settings.get("firewall"):
+        out += ["table inet lab_filter {"]
+        for name, chain in settings["firewall"].items():
+            out += _chain(name, "filter", "filter", chain.get("rules", []), chain.get("policy", "accept"))
+        out += ["}"]
+    return "\n".join(out) + "\n" if out else ""
+
+
+def _family(entry: dict[str, Any]) -> str:
+    text = entry.get("snat") or entry.get("dnat") or ""
+    return "ip6" if ":" in text else "ip"
+
+
+def _chain(hook: str, kind: str, priority: str, rules: list[str], policy: str = "accept") -> list[str]:
+    head = [f"  chain {hook} {{", f"    type {kind} hook {hook} priority {priority}; policy {policy};"]
+    return [*head, *(f"    {rule}" for rule in rules), "  }"]
+
+
+def _before(entry: dict[str, Any], family: str) -> list[str]:
+    if "dnat" not in entry:
+        return []
+    port = f" {entry.get('protocol', 'tcp')} dport {entry['port']}" if "port" in entry else ""
+    return [f"{family} daddr {entry['dnat']}{port} dnat to {entry['to']}"]
+
+
+def _after(entry: dict[str, Any], family: str) -> list[str]:
+    if "masquerade" in entry:
+        return [f'oifname "{entry["masquerade"]}" masquerade']
+    if "snat" in entry:
+        return [f'{family} saddr {entry["snat"]} oifname "{entry["out"]}" snat to {entry["to"]}']
+    if "hairpin" in entry:
+        # Without it the server answers its neighbour directly, with an address that the client never called.
+        return [f"{family} saddr {entry['hairpin']} {family} daddr {entry['hairpin']} ct status dnat masquerade"]
+    return []
+
+
+def operations(node: NodeSpec) -> list[Op]:
+    """One `nft -f -` for the lab's tables, one for the node's own ruleset."""
+    out = []
+    for key, text in (("rules", ruleset(node.settings)), ("nft", node.settings.get("nft", ""))):
+        if not text:
+            continue
+        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(text)]
+        undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
+        args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
+        args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}
+        shown = "\n".join(f"    {line}" for line in text.rstrip().splitlines())
+        line = f"ip netns exec {node.name} nft -f - <<END\n{shown}\n    END"
+        out.append(Op(FILTER, "command", node.name, key, args, (netns_id(node.name),), line))
+    return out

@@ -1,0 +1,173 @@
+"""bridge: a switch in one namespace; spanning tree (802.1D), VLANs per port (802.1Q), multicast snooping (RFC 4541).
+
+    h1══p1─┐
+    h2══p2─┤ br0        ports: [p1, p2, p3]
+    h3══p3─┘            ports: {p1: {pvid: 10}, p2: {tagged: [10, 20]}}
+
+Numbers: linux/if_link.h IFLA_BR_*, IFLA_BRPORT_*; linux/if_bridge.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.ops import PORT, Op, link_id
+from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, MapOf, Name, Type, nearest
+from sniffkit.lab.wire import FORMATS, attribute
+from sniffkit.lab.yamlfile import Path, Source
+
+VID = Int(1, 4094)
+PVID, UNTAGGED = 2, 4  # BRIDGE_VLAN_INFO_*
+VLANS = {
+    "pvid": Key(VID, "VLAN of untagged frames that come in; its frames go out untagged"),
+    "untagged": Key(ListOf(VID), "VLANs that go out untagged"),
+    "tagged": Key(ListOf(VID), "VLANs that go in and out tagged"),
+}
+PORT_KEYS = {
+    **VLANS,
+    "cost": Key(Int(1, 65535), "path cost of the spanning tree", attribute=(3, "u32")),
+    "priority": Key(Int(0, 63), "port priority of the spanning tree", attribute=(2, "u16")),
+    "hairpin": Key(Flag(), "send frames back out of the port they came in", attribute=(4, "u8")),
+    "guard": Key(Flag(), "drop BPDUs", attribute=(5, "u8")),
+    "fast_leave": Key(Flag(), "stop multicast at once on a leave", attribute=(7, "u8")),
+    "learning": Key(Flag(), "learn addresses (true)", attribute=(8, "u8")),
+    "flood": Key(Flag(), "send frames for unknown addresses (true)", attribute=(9, "u8")),
+    "isolated": Key(Flag(), "no frames to other isolated ports", attribute=(33, "u8")),
+}
+TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
+
+
+class Ports(Type):
+    """A list of port names, or a mapping from names to their settings."""
+
+    words = "a list of ports, or a mapping from ports to settings"
+    _mapping = MapOf(Name, Keys(PORT_KEYS))
+
+    def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
+        if isinstance(value, dict) or value is None:
+            return self._mapping.parse(value, path, source)
+        names = ListOf(Name).parse(value, path, source)
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise source.error((*path, number), f"port {name} is there twice")
+        return {name: {} for name in names}
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [ListOf(Name).schema(), self._mapping.schema()]}
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """Times, which the kernel takes in hundredths of a second."""
+    return b"".join(
+        attribute(number, struct.pack("=I", given[name] * 100)) for name, number in TIMES.items() if name in given
+    )
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    return " ".join(f"{name} {given[name] * 100}" for name in TIMES if name in given)
+
+
+def check(one: Interface, spec: LabSpec) -> None:
+    """Ports are interfaces of the same node, each on one bridge; VLANs of ports need vlan_filtering."""
+    vlans = False
+    for name, port in one.data.get("ports", {}).items():
+        path = (*one.path, "ports", name)
+        found = spec.interfaces.get((one.node, name))
+        if found is None:
+            there = [other.name for other in spec.of(one.node) if other is not one]
+            raise spec.source.error(path, f"{one}: no interface {one.node}/{name}{nearest(name, there)}")
+        if found is one:
+            raise spec.source.error(path, f"{one} cannot be its own port")
+        if found.bridge is not None:
+            raise spec.source.error(path, f"{found} is a port of {found.bridge} already")
+        found.bridge, found.port = one.name, port
+        vlans = vlans or bool(set(VLANS) & set(port))
+    if (vlans or set(VLANS) & set(one.data)) and not one.data.get("vlan_filtering"):
+        raise spec.source.error(one.path, f"{one}: VLANs of ports need vlan_filtering: true")
+    if vlans:
+        # Nothing belongs to VLAN 1 unless the file says so.
+        one.data.setdefault("default_pvid", 0)
+
+
+def extra(one: Interface, spec: LabSpec) -> list[Op]:
+    """Ports, their settings and VLANs."""
+    out: list[Op] = []
+    bridge = link_id(*one.point)
+    for name, port in one.data.get("ports", {}).items():
+        needs = (link_id(one.node, name), bridge)
+        master = Op(
+            PORT,
+            "port",
+            one.node,
+            name,
+            {"dev": name, "master": one.name},
+            needs,
+            f"ip -n {one.node} link set {name} master {one.name}",
+        )
+        out.append(master)
+        settings = {key: value for key, value in port.items() if PORT_KEYS[key].attribute}
+        if settings:
+            said = " ".join(f"{key} {int(value)}" for key, value in settings.items())
+            line = f"ip -n {one.node} link set {name} type bridge_slave {said}"
+            args = {"dev": name, "settings": settings}
+            out.append(Op(PORT + 10, "port_settings", one.node, name, args, (*needs, master.id), line))
+        out += vlan_entries(one.node, name, port, (*needs, master.id), "master")
+    return out + vlan_entries(one.node, one.name, one.data, (bridge,), "self")
+
+
+def vlan_entries(node: str, dev: str, given: Mapping[str, Any], needs: tuple[str, ...], at: str) -> list[Op]:
+    """One operation a VLAN of a port, or of the bridge itself (`self`)."""
+    flags: dict[int, int] = dict.fromkeys(given.get("tagged", []), 0)
+    flags |= dict.fromkeys(given.get("untagged", []), UNTAGGED)
+    if "pvid" in given:
+        flags[given["pvid"]] = PVID | (0 if given["pvid"] in given.get("tagged", []) else UNTAGGED)
+    out = []
+    for vid, flag in flags.items():
+        said = f"{' pvid' if flag & PVID else ''}{' untagged' if flag & UNTAGGED else ''} {at}"
+        line = f"bridge -n {node} vlan add vid {vid} dev {dev}{said}"
+        args = {"dev": dev, "vid": vid, "flags": flag, "self": at == "self"}
+        out.append(Op(PORT + 20, "bridge_vlan", node, f"{dev} {vid}", args, needs, line))
+    return out
+
+
+def port_attributes(settings: Mapping[str, Any]) -> bytes:
+    """IFLA_INFO_SLAVE_DATA of a port."""
+    out = b""
+    for name, value in settings.items():
+        found = PORT_KEYS[name].attribute
+        if found is not None:
+            out += attribute(found[0], FORMATS[found[1]](value))
+    return out
+
+
+KIND = Kind(
+    "bridge",
+    "CONFIG_BRIDGE",
+    "bridge",
+    "a switch",
+    {
+        "ports": Key(Ports(), "its ports, interfaces of the same node"),
+        "stp": Key(Flag(), "spanning tree (false)", attribute=(5, "u32")),
+        "priority": Key(Int(0, 65535), "bridge priority of the spanning tree (32768)", attribute=(6, "u16")),
+        "hello_time": Key(Int(1, 10), "seconds between BPDUs (2)"),
+        "forward_delay": Key(Int(0, 30), "seconds of listening, and of learning (15); 0 only without stp"),
+        "max_age": Key(Int(6, 40), "seconds until a silent root is given up (20)"),
+        "ageing_time": Key(Int(0, 1_000_000), "seconds until a silent address is forgotten (300)"),
+        "vlan_filtering": Key(Flag(), "VLANs per port (false)", attribute=(7, "u8")),
+        "default_pvid": Key(
+            Int(0, 4094), "pvid of the other ports (1; 0 once a port names VLANs)", attribute=(39, "u16")
+        ),
+        "snooping": Key(Flag(), "multicast only to where it is wanted (true)", attribute=(23, "u8")),
+        "querier": Key(Flag(), "ask who wants multicast (false)", attribute=(25, "u8")),
+        **VLANS,
+    },
+    check=check,
+    data=data,
+    words=words,
+    extra=extra,
+)

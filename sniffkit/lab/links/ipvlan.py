@@ -1,0 +1,48 @@
+"""ipvlan: further interfaces on one, all with its MAC address and IP addresses of their own.
+
+    h1 ──ipvl0─┐
+               ├─eth0══   l2: one segment; l3: routed by the parent, no ARP; l3s: l3 through the parent's netfilter
+    h2 ──ipvl0─┘
+
+Numbers: linux/if_link.h IFLA_IPVLAN_*.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.schema import Choice, Key
+from sniffkit.lab.wire import attribute
+
+MODES = {"l2": 0, "l3": 1, "l3s": 2}
+KEYS = {
+    "mode": Key(Choice(*MODES), "l2, l3 or l3s (l3)"),
+    "isolation": Key(Choice("bridge", "private", "vepa"), "whether its siblings are reached (bridge)"),
+}
+ISOLATION = {"bridge": 0, "private": 1, "vepa": 2}
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """IFLA_IPVLAN_MODE and IFLA_IPVLAN_FLAGS."""
+    mode, isolation = MODES[given.get("mode", "l3")], ISOLATION[given.get("isolation", "bridge")]
+    return attribute(1, struct.pack("=H", mode)) + attribute(2, struct.pack("=H", isolation))
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    return f"mode {given.get('mode', 'l3')} {given.get('isolation', 'bridge')}"
+
+
+KIND = Kind(
+    "ipvlan",
+    "CONFIG_IPVLAN",
+    "ipvlan",
+    "an IP address on a shared MAC",
+    KEYS,
+    "must",
+    data=data,
+    words=words,
+)

@@ -1,0 +1,59 @@
+"""What a kind of link declares. Its file holds one `KIND`; its line in links/__init__.py makes it known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.ops import Op
+from sniffkit.lab.schema import Key
+from sniffkit.lab.wire import FORMATS, attribute
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of link.
+
+    option, module: what gives it to the kernel. doc: its use, in a line. keys: its keys in a lab file; those with an
+    attribute go into IFLA_INFO_DATA as they are. parent: whether `link` must, may or cannot be given.
+    how: link (RTM_NEWLINK), tun (an ioctl), physical (moved, not made).
+    check: raises the error for what only shows when the whole lab is known. data: further attributes.
+    words: further words of the `ip link add` line. extra: operations after the link is there.
+    """
+
+    name: str
+    option: str
+    module: str
+    doc: str
+    keys: dict[str, Key] = field(default_factory=dict)
+    parent: Literal["no", "may", "must"] = "no"
+    how: Literal["link", "tun", "physical"] = "link"
+    ends: int = 1
+    check: Callable[[Interface, LabSpec], None] | None = None
+    data: Callable[[Mapping[str, Any]], bytes] | None = None
+    words: Callable[[Mapping[str, Any]], str] | None = None
+    extra: Callable[[Interface, LabSpec], list[Op]] | None = None
+
+    def encode(self, data: Mapping[str, Any]) -> bytes:
+        """The attributes of IFLA_INFO_DATA."""
+        parts = [
+            attribute(key.attribute[0], FORMATS[key.attribute[1]](data[name]))
+            for name, key in self.keys.items()
+            if key.attribute is not None and name in data
+        ]
+        if self.data is not None:
+            parts.append(self.data(data))
+        return b"".join(parts)
+
+    def line(self, data: Mapping[str, Any]) -> str:
+        """The words behind `type NAME` of an `ip link add`."""
+        found = [
+            f"{name} {int(data[name]) if isinstance(data[name], bool) else data[name]}"
+            for name, key in self.keys.items()
+            if key.attribute is not None and name in data
+        ]
+        if self.words is not None:
+            found.append(self.words(data))
+        return " ".join(word for word in found if word)

@@ -1,0 +1,69 @@
+"""macsec: Ethernet encrypted and authenticated between neighbours (802.1AE), with keys from the file.
+
+    h1 ──macsec0──eth0 ══ 88e5 … ══ eth0──macsec0── h2
+
+`key` encrypts what is sent, `receive` holds the key of each sender. Numbers: linux/if_link.h IFLA_MACSEC_*.
+"""
+
+from __future__ import annotations
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.ops import LATE, Op, link_id
+from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, Text
+
+Secret = Text("a key: 32 hexadecimal digits", r"[0-9a-fA-F]{32}")
+RECEIVE = Keys(
+    {
+        "from": Key(Text("NODE/IF", r"[^/]+/[^/]+"), "the sender's interface below, with a mac", required=True),
+        "key": Key(Secret, "the sender's key", required=True),
+    }
+)
+
+
+def check(one: Interface, spec: LabSpec) -> None:
+    """Every sender must be there and have a MAC address that the file knows."""
+    for number, entry in enumerate(one.data.get("receive", [])):
+        node, _, name = entry["from"].partition("/")
+        sender = spec.interfaces.get((node, name))
+        path = (*one.path, "receive", number, "from")
+        if sender is None:
+            raise spec.source.error(path, f"{one}: no interface {entry['from']}")
+        if sender.mac is None:
+            raise spec.source.error(path, f"{one}: {sender} needs a mac: macsec tells senders by it")
+
+
+def extra(one: Interface, spec: LabSpec) -> list[Op]:
+    """The security associations, by `ip macsec`."""
+    commands = []
+    if "key" in one.data:
+        commands.append(["tx", "sa", "0", "pn", "1", "on", "key", "01", one.data["key"]])
+    for entry in one.data.get("receive", []):
+        node, _, name = entry["from"].partition("/")
+        sender = ["rx", "port", "1", "address", str(spec.interfaces[node, name].mac)]
+        commands.append(sender)
+        commands.append([*sender, "sa", "0", "pn", "1", "on", "key", "01", entry["key"]])
+    out = []
+    for number, words in enumerate(commands):
+        argv = ["ip", "macsec", "add", one.name, *words]
+        line = f"ip netns exec {one.node} {' '.join(argv)}"
+        args = {"argv": argv, "what": f"{one}: macsec"}
+        out.append(Op(LATE, "command", one.node, f"{one.name} macsec {number}", args, (link_id(*one.point),), line))
+    return out
+
+
+KIND = Kind(
+    "macsec",
+    "CONFIG_MACSEC",
+    "macsec",
+    "Ethernet encrypted between neighbours",
+    {
+        "encrypt": Key(Flag(), "encrypt, not only authenticate (false)", attribute=(7, "u8")),
+        "replay_window": Key(Int(0, 2**31), "frames that may come late", attribute=(5, "u32")),
+        "key": Key(Secret, "key of what is sent"),
+        "receive": Key(ListOf(RECEIVE), "who is heard, and their keys"),
+    },
+    parent="must",
+    check=check,
+    extra=extra,
+)

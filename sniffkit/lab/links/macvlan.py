@@ -1,0 +1,64 @@
+"""macvlan: further interfaces on one, each with its own MAC address.
+
+    h1 ──mv0─┐         private: siblings never reached   vepa: only by way of the switch outside
+             ├─eth0══  bridge: siblings reached directly passthru: takes the whole parent
+    h2 ──mv0─┘         source: only frames from `sources` are accepted
+
+Numbers: linux/if_link.h IFLA_MACVLAN_*.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.schema import Choice, Key, ListOf, Mac
+from sniffkit.lab.wire import attribute, mac, nest
+
+MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
+MACADDR_SET = 3
+KEYS = {
+    "mode": Key(Choice(*MODES), "which siblings are reached (bridge)"),
+    "sources": Key(ListOf(Mac), "mode source: the senders that are accepted"),
+}
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """IFLA_MACVLAN_MODE, and the list of senders."""
+    out = attribute(1, struct.pack("=I", MODES[given.get("mode", "bridge")]))
+    if given.get("sources"):
+        out += attribute(3, struct.pack("=I", MACADDR_SET))
+        out += nest(5, *(attribute(4, mac(one)) for one in given["sources"]))
+    return out
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    sources = f" macaddr set {' '.join(given['sources'])}" if given.get("sources") else ""
+    return f"mode {given.get('mode', 'bridge')}{sources}"
+
+
+def check(one: Interface, spec: LabSpec) -> None:
+    """Senders belong to mode source; passthru wants the parent for itself."""
+    if one.data.get("sources") and one.data.get("mode") != "source":
+        raise spec.source.error((*one.path, "sources"), f"{one}: sources need mode: source")
+    if one.data.get("mode") == "passthru":
+        others = [str(other) for other in spec.interfaces.values() if other.parent == one.parent and other is not one]
+        if others:
+            raise spec.source.error(one.path, f"{one}: passthru takes its parent alone, but {others[0]} is on it too")
+
+
+KIND = Kind(
+    "macvlan",
+    "CONFIG_MACVLAN",
+    "macvlan",
+    "a MAC address of its own on a shared interface",
+    KEYS,
+    "must",
+    check=check,
+    data=data,
+    words=words,
+)

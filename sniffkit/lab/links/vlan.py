@@ -1,0 +1,47 @@
+"""vlan: an interface for one VLAN id of the interface below (802.1Q, or 802.1ad for the outer tag of QinQ).
+
+    h1 ──eth0.10 (id 10)──eth0═══trunk═══
+
+A vlan on a vlan is QinQ: outer 802.1ad, inner 802.1Q. Numbers: linux/if_link.h IFLA_VLAN_*.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.schema import Choice, Flag, Int, Key
+from sniffkit.lab.wire import attribute
+
+PROTOCOLS = {"802.1Q": 0x8100, "802.1ad": 0x88A8}
+REORDER_HEADER, LOOSE_BINDING = 0x1, 0x4
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """IFLA_VLAN_PROTOCOL and IFLA_VLAN_FLAGS (flags, mask)."""
+    out = attribute(5, struct.pack("!H", PROTOCOLS[given.get("protocol", "802.1Q")]))
+    flags = REORDER_HEADER | (LOOSE_BINDING if given.get("loose") else 0)
+    return out + attribute(2, struct.pack("=II", flags, REORDER_HEADER | LOOSE_BINDING))
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    return f"protocol {given['protocol']}" if "protocol" in given else ""
+
+
+KIND = Kind(
+    "vlan",
+    "CONFIG_VLAN_8021Q",
+    "8021q",
+    "one VLAN of the interface below",
+    {
+        "id": Key(Int(0, 4094), "VLAN id", required=True, attribute=(1, "u16")),
+        "protocol": Key(Choice(*PROTOCOLS), "802.1ad for the outer tag of QinQ (802.1Q)"),
+        "loose": Key(Flag(), "up although the interface below is down"),
+    },
+    parent="must",
+    data=data,
+    words=words,
+)

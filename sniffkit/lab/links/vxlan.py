@@ -1,0 +1,96 @@
+"""vxlan: Ethernet in UDP between hosts that only share IP (RFC 7348).
+
+    h1 ──vx0 (id 42)──eth0 ══ UDP 4789 ══ eth0──vx0 (id 42)── h2
+
+One remote, a multicast group on `link`, or remotes by a static `fdb`. Numbers: linux/if_link.h IFLA_VXLAN_*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.ops import PORT, Op, link_id
+from sniffkit.lab.schema import Flag, Int, Ip, Key, Keys, ListOf, Mac
+from sniffkit.lab.wire import attribute, ip
+
+NO_MAC = "00:00:00:00:00:00"
+
+FDB = Keys(
+    {
+        "dst": Key(Ip, "the remote host", required=True),
+        "mac": Key(Mac, "whose frames go there (all that are unknown)"),
+    },
+    shorthand="dst",
+)
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """The addresses, whose attribute depends on the IP version."""
+    out = b""
+    far = given.get("remote") or given.get("group")
+    if far:
+        out += attribute(16 if ":" in far else 2, ip(far))
+    if "local" in given:
+        out += attribute(17 if ":" in given["local"] else 4, ip(given["local"]))
+    return out
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    return " ".join(f"{name} {given[name]}" for name in ("remote", "group", "local") if name in given)
+
+
+def check(one: Interface, spec: LabSpec) -> None:
+    """A group needs a link to join it on, and no remote beside it."""
+    group, remote = one.data.get("group"), one.data.get("remote")
+    one.data.setdefault("port", 4789)
+    if group and remote:
+        raise spec.source.error((*one.path, "group"), f"{one}: group and remote contradict each other")
+    if group and not ip_address(group).is_multicast:
+        raise spec.source.error(
+            (*one.path, "group"), f"{one}: group: {group} is no multicast address; did you mean remote?"
+        )
+    if group and one.parent is None:
+        raise spec.source.error((*one.path, "group"), f"{one}: group needs link: the interface to join it on")
+    if remote and ip_address(remote).is_multicast:
+        raise spec.source.error((*one.path, "remote"), f"{one}: remote: {remote} is multicast; did you mean group?")
+
+
+def extra(one: Interface, spec: LabSpec) -> list[Op]:
+    """The static forwarding entries."""
+    out = []
+    for entry in one.data.get("fdb", []):
+        mac = entry.get("mac", NO_MAC)
+        line = f"bridge -n {one.node} fdb append {mac} dev {one.name} dst {entry['dst']}"
+        args = {"dev": one.name, "mac": mac, "dst": entry["dst"]}
+        out.append(
+            Op(PORT + 10, "fdb", one.node, f"{one.name} {mac} {entry['dst']}", args, (link_id(*one.point),), line)
+        )
+    return out
+
+
+KIND = Kind(
+    "vxlan",
+    "CONFIG_VXLAN",
+    "vxlan",
+    "Ethernet in UDP between hosts",
+    {
+        "id": Key(Int(0, (1 << 24) - 1), "VNI, 24 bits", required=True, attribute=(1, "u32")),
+        "remote": Key(Ip, "the one other host"),
+        "group": Key(Ip, "multicast group of all hosts"),
+        "local": Key(Ip, "source address"),
+        "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16")),
+        "ttl": Key(Int(0, 255), "TTL of the outer header", attribute=(5, "u8")),
+        "learning": Key(Flag(), "learn remotes from frames (true)", attribute=(7, "u8")),
+        "fdb": Key(ListOf(FDB), "static remotes"),
+    },
+    parent="may",
+    check=check,
+    data=data,
+    words=words,
+    extra=extra,
+)

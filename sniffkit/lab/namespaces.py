@@ -1,0 +1,93 @@
+"""Making, entering and removing named network namespaces, as ip-netns(8) does: a name below /run/netns is a bind mount.
+
+Everything here moves the calling thread from namespace to namespace: call it on a thread that ends afterwards
+(sniffkit.lab.engine does). mount(2), setns(2), unshare(2).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Callable
+
+from sniffkit.errors import LabError, PrivilegeError
+from sniffkit.netlink import NETNS_DIR
+
+CLONE_NEWNET = 0x40000000
+MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20
+MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def system_error(what: str, code: int) -> LabError | PrivilegeError:
+    """The error for an errno."""
+    if code in (errno.EPERM, errno.EACCES):
+        return PrivilegeError(f"{what}: not permitted: CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo")
+    return LabError(f"{what}: {os.strerror(code)}")
+
+
+def _call(what: str, result: int) -> None:
+    if result != 0:
+        raise system_error(what, ctypes.get_errno())
+
+
+def own() -> int:
+    """A descriptor of the namespace that the calling thread is in."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def enter(fd: int) -> None:
+    """Move the calling thread."""
+    _call("entering a namespace", _libc.setns(fd, CLONE_NEWNET))
+
+
+def make(name: str, record: Callable[[int], None]) -> int:
+    """Make a namespace, stay in it, and return its descriptor.
+
+    record gets its inode before the name exists: without a name it would vanish with the thread.
+    """
+    _call(f"making namespace {name}", _libc.unshare(CLONE_NEWNET))
+    fd = own()
+    try:
+        record(os.fstat(fd).st_ino)
+        path = os.fsencode(NETNS_DIR / name)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0))
+        _call(f"naming namespace {name}", _libc.mount(b"/proc/thread-self/ns/net", path, b"none", MS_BIND, None))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def prepare() -> None:
+    """The directory of the names, shared with other mount namespaces so that all see the same names."""
+    path = os.fsencode(NETNS_DIR)
+    try:
+        os.makedirs(path, 0o755, exist_ok=True)
+    except OSError as error:
+        raise system_error(f"making {NETNS_DIR}", error.errno or errno.EIO) from None
+    if _libc.mount(b"", path, b"none", MS_SHARED | MS_REC, None) == 0:
+        return
+    if ctypes.get_errno() != errno.EINVAL:
+        raise system_error(f"sharing {NETNS_DIR}", ctypes.get_errno())
+    _call(f"mounting {NETNS_DIR}", _libc.mount(path, path, b"none", MS_BIND | MS_REC, None))
+    _call(f"sharing {NETNS_DIR}", _libc.mount(b"", path, b"none", MS_SHARED | MS_REC, None))
+
+
+def inode(name: str) -> int | None:
+    """The inode of the namespace of that name; 0 for a name without one, None if there is no such name."""
+    try:
+        found = os.stat(NETNS_DIR / name)
+    except FileNotFoundError:
+        return None
+    return 0 if found.st_dev == os.stat(NETNS_DIR).st_dev else found.st_ino
+
+
+def remove(name: str) -> None:
+    """Take away a name; the namespace goes when nothing holds it any more."""
+    path = os.fsencode(NETNS_DIR / name)
+    if inode(name):
+        _call(f"unmounting {NETNS_DIR / name}", _libc.umount2(path, MNT_DETACH))
+    os.unlink(path)

@@ -1,0 +1,172 @@
+"""From a lab to the list of operations that make it, and from two such lists to what differs. Pure: no system here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sniffkit.lab import filtering, qdiscs, services
+from sniffkit.lab.links import kind
+from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec
+from sniffkit.lab.ops import ADDRESS, LATE, LINK, NETNS, ROUTE, RULE, SYSCTL, UP, Op, link_id, netns_id
+from sniffkit.lab.routing import ROUTE as ROUTE_KEYS
+from sniffkit.lab.routing import RULE as RULE_KEYS
+from sniffkit.lab.routing import family, text_of
+
+
+def plan(spec: LabSpec) -> list[Op]:
+    """The operations in the order they run."""
+    out: list[Op] = []
+    for node in spec.nodes.values():
+        out.append(Op(NETNS, "netns", node.name, node.name, {}, (), f"ip netns add {node.name}"))
+        lo: dict[str, Any] = {"dev": "lo", "up": True}
+        out.append(Op(UP, "up", node.name, "lo", lo, (netns_id(node.name),), f"ip -n {node.name} link set lo up"))
+    made: set[tuple[str, str]] = set()
+    for one in spec.interfaces.values():
+        if one.point not in made:
+            out.append(_link(spec, one))
+            made.add(one.point)
+            if one.peer is not None:
+                made.add(one.peer)
+        out += _interface(spec, one)
+    for node in spec.nodes.values():
+        if node.settings:
+            out += _node(spec, node)
+    return sorted(out, key=lambda op: op.stage)
+
+
+def _end(one: Interface) -> dict[str, Any]:
+    found: dict[str, Any] = {"node": one.node, "name": one.name}
+    if one.mtu is not None:
+        found["mtu"] = one.mtu
+    if one.mac is not None:
+        found["mac"] = one.mac
+    return found
+
+
+def _options(end: dict[str, Any]) -> str:
+    return "".join(f" {word} {end[key]}" for word, key in (("mtu", "mtu"), ("address", "mac")) if key in end)
+
+
+def _ip(node: str) -> str:
+    return "ip" if node == HOST else f"ip -n {node}"
+
+
+def _link(spec: LabSpec, one: Interface) -> Op:
+    found = kind(one.kind)
+    args: dict[str, Any] = {**_end(one), "kind": one.kind, "data": {**one.data}}
+    needs = [netns_id(one.node)]
+    options = _options(args)
+    words = found.line(one.data)
+    line = f"{_ip(one.node)} link add {one.name}{options} type {one.kind}{' ' + words if words else ''}"
+    if one.peer is not None:
+        peer = spec.interfaces[one.peer]
+        args["peer"] = _end(peer)
+        needs.append(netns_id(peer.node))
+        line += f" peer name {peer.name} netns {peer.node if peer.node != HOST else 1}"
+        line += "".join(
+            f" {word} {args['peer'][key]}" for word, key in (("mtu", "mtu"), ("address", "mac")) if key in args["peer"]
+        )
+    if one.parent is not None:
+        node, name = one.parent
+        args["parent"] = [node, name]
+        needs.append(link_id(node, name))
+        at = "" if node == one.node else f" netns {one.node}"
+        if one.kind == "vxlan":
+            line += f" dev {name}"
+        else:
+            line = f"{_ip(node)} link add link {name} {one.name}{at}{options} type {one.kind} {words}".rstrip()
+    if found.how == "tun":
+        line = f"{_ip(one.node)} tuntap add {one.name} mode {one.kind}"
+    elif found.how == "physical":
+        line = f"ip link set {one.name} netns {one.node}"
+    return Op(LINK + spec.level(one), "link", one.node, one.name, args, tuple(needs), line)
+
+
+def _interface(spec: LabSpec, one: Interface) -> list[Op]:
+    """What an interface gets once it is there."""
+    found = kind(one.kind)
+    # The second end of a pair has no operation of its own; `difference` knows that it goes with the first.
+    needs = (link_id(*one.point),)
+    out: list[Op] = []
+    if found.extra is not None:
+        out += found.extra(one, spec)
+    for address in one.addresses:
+        line = f"{_ip(one.node)} address add {address} dev {one.name}"
+        args = {"dev": one.name, "address": address}
+        out.append(Op(ADDRESS, "address", one.node, f"{one.name} {address}", args, needs, line))
+    if one.up:
+        line = f"{_ip(one.node)} link set {one.name} up"
+        up: dict[str, Any] = {"dev": one.name, "up": True}
+        out.append(Op(UP + spec.level(one), "up", one.node, one.name, up, needs, line))
+    if one.qdisc or one.ingress:
+        out += qdiscs.operations(one)
+    return out
+
+
+def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
+    """What a namespace gets beside its interfaces."""
+    out: list[Op] = []
+    given = node.settings
+    needs: tuple[str, ...] = (netns_id(node.name),)
+    sysctls: dict[str, str] = {}
+    if given.get("forward"):
+        sysctls = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
+    sysctls |= given.get("sysctls", {})
+    names = {one.name for one in spec.of(node.name)}
+    for name, value in sysctls.items():
+        own = names & set(name.replace("/", ".").split("."))
+        stage = LATE if own else SYSCTL
+        line = f"ip netns exec {node.name} sysctl -w {name}={value}"
+        tied = (link_id(node.name, min(own)),) if own else needs
+        out.append(Op(stage, "sysctl", node.name, name, {"name": name, "value": value}, tied, line))
+    if given.get("nameserver"):
+        text = "".join(f"nameserver {address}\n" for address in given["nameserver"])
+        file = f"{node.name}.resolv.conf"
+        line = f"# {node.name}: /etc/resolv.conf: {', '.join(given['nameserver'])}"
+        out.append(Op(LATE, "file", node.name, file, {"name": file, "text": text}, needs, line))
+    for route in given.get("routes", []):
+        words = text_of(route, ROUTE_KEYS, "to")
+        version = "-6 " if family(route["to"], route.get("via")) == 10 else ""
+        line = f"ip {version}-n {node.name} route add {words}"
+        tied = _route_needs(spec, node, route)
+        out.append(Op(ROUTE, "route", node.name, words, route, tied, line))
+    for rule in given.get("rules", []):
+        words = text_of(rule, RULE_KEYS, None)
+        version = "-6 " if family(rule.get("from"), rule.get("to")) == 10 else ""
+        line = f"ip {version}-n {node.name} rule add {words}"
+        out.append(Op(RULE, "rule", node.name, words, rule, needs, line))
+    out += filtering.operations(node)
+    out += services.operations(spec, node)
+    return out
+
+
+def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[str, ...]:
+    """A route goes with the interfaces it leaves by; without a `dev`, with all of its node's."""
+    devs = {dev for dev in [route.get("dev"), *(hop.get("dev") for hop in route.get("nexthops", []))] if dev}
+    used = [one for one in spec.of(node.name) if not devs or one.name in devs]
+    return (netns_id(node.name), *(link_id(*one.point) for one in used))
+
+
+def difference(old: list[Op], new: list[Op]) -> tuple[list[Op], list[Op]]:
+    """What of `old` to undo, last first, and what of `new` to do, so that `old` becomes `new`."""
+    before = {op.id: op for op in old}
+    after = {op.id: op for op in new}
+    dropped: set[str] = set()
+    for key, op in before.items():
+        now = after.get(key)
+        if now is None or (now.args, now.do) != (op.args, op.do):
+            dropped.add(key)
+            if op.do == "command" and "undo" not in op.args:
+                dropped.update(op.needs)  # it cannot be undone by itself: what it was done to is made anew
+    peers = {link_id(op.args["peer"]["node"], op.args["peer"]["name"]): op.id for op in old if op.args.get("peer")}
+    while True:
+        further = {
+            key
+            for key, op in before.items()
+            if key not in dropped and any(peers.get(need, need) in dropped for need in op.needs)
+        }
+        if not further:
+            break
+        dropped |= further
+    undo = [op for op in reversed(old) if op.id in dropped]
+    return undo, [op for op in new if op.id in dropped or op.id not in before]

@@ -1,0 +1,126 @@
+"""What there is to say about labs: which are up, their interfaces and how they are now, which lab a node belongs to."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from sniffkit.errors import LabError
+from sniffkit.lab import processes, state, yamlfile
+from sniffkit.lab.links import kind
+from sniffkit.lab.model import HOST, Interface, LabSpec
+from sniffkit.lab.running import Lab
+from sniffkit.lab.schema import nearest
+from sniffkit.lab.spec import build, parse
+
+LABS = ("name", "state", "nodes", "interfaces", "since", "file")
+INTERFACES = ("node", "name", "kind", "address", "leads_to", "details", "state")
+
+
+def labs() -> list[dict[str, Any]]:
+    """The labs that are recorded; `broken` are those whose making was cut off."""
+    out = []
+    for name in state.names():
+        found = state.stored(name)
+        entries = state.read_entries(state.ROOT / name / "journal")
+        file = entries[0].get("file") if entries else None
+        row: dict[str, Any] = {"name": name, "state": "up" if found else "broken", "file": file or "-"}
+        ops = state.operations(found) if found else []
+        row["nodes"] = sum(op.do == "netns" for op in ops)
+        row["interfaces"] = sum(1 + ("peer" in op.args) for op in ops if op.do == "link")
+        since = found["time"] if found else 0
+        row["since"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since)) if found else "-"
+        out.append(row)
+    return out
+
+
+def load(text: str) -> LabSpec:
+    """A lab from a YAML file, the name of one that is up, or a capture whose section comment carries it."""
+    if os.path.isfile(text):
+        with open(text, "rb") as file:
+            start = file.read(4)
+        if start == b"\x0a\x0d\x0d\x0a":
+            return of_capture(text)
+        return parse(text)
+    return running(text)
+
+
+def running(name: str) -> LabSpec:
+    """The description of a lab that is up."""
+    found = state.stored(name) if name in state.names() else None
+    if found is None:
+        raise LabError(f"no lab {name!r}: neither a file nor up; up are: {' '.join(state.names()) or 'none'}")
+    return build(*yamlfile.parse(found["yaml"], name), None)
+
+
+def of_capture(path: str) -> LabSpec:
+    """The lab that a capture was made in."""
+    from sniffkit.lab.capturing import section_comments
+
+    for text in section_comments(path):
+        if text.startswith("lab:\n"):
+            return build(*yamlfile.parse(text.removeprefix("lab:\n"), path), None)
+    raise LabError(f"{path}: the capture carries no lab")
+
+
+def details(one: Interface) -> str:
+    """The words of `ip link`, and what its bridge says of it."""
+    said = [kind(one.kind).line(one.data)]
+    if one.bridge is not None:
+        said.append(f"port of {one.bridge}")
+        for key, value in one.port.items():
+            said.append(f"{key} {','.join(map(str, value)) if isinstance(value, list) else value}")
+    return " ".join(word for word in said if word)
+
+
+def leads_to(spec: LabSpec, one: Interface) -> str:
+    """The other end of a pair, or what it stands on."""
+    if one.peer is not None:
+        return "/".join(one.peer)
+    if one.parent is not None:
+        return one.parent[1] if one.parent[0] == one.node else "/".join(one.parent)
+    return ""
+
+
+def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
+    """A row an interface, with its state if the lab is up."""
+    now: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    if state.stored(spec.name) is not None:
+        from sniffkit.netlink import links
+
+        for node in spec.nodes:
+            for found in links(node):
+                now[node, found.name] = (found.state, found.addresses)
+    rows = []
+    for one in spec.interfaces.values():
+        known, addresses = now.get(one.point, ("-", one.addresses))
+        rows.append(
+            {
+                "node": one.node,
+                "name": one.name,
+                "kind": one.kind,
+                "address": list(dict.fromkeys([*one.addresses, *addresses])),
+                "leads_to": leads_to(spec, one),
+                "details": details(one),
+                "state": known,
+            }
+        )
+    return rows
+
+
+def find_node(text: str, command: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The command that runs `command` in a node of a lab that is up, and its environment."""
+    wanted, _, node = text.rpartition("/")
+    known: dict[str, str] = {}
+    for name in state.names():
+        spec = running(name) if state.stored(name) is not None else None
+        if spec is None or wanted not in ("", name):
+            continue
+        for one in spec.nodes:
+            known[one] = name
+        if node in spec.nodes or (node == HOST and wanted):
+            lab = Lab(spec)
+            env = processes.environment(lab.environment[state.TOKEN], lab.directory)
+            return lab[node].argv(command), env
+    raise LabError(f"no node {text!r} in a lab that is up{nearest(node, known) if known else '; none is up'}")

@@ -1,0 +1,153 @@
+"""Routes and rules in the words of ip-route(8) and ip-rule(8), as a text or as a mapping."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text, Type, nearest
+from sniffkit.lab.yamlfile import Path, Source
+
+TABLES = {"local": 255, "main": 254, "default": 253}
+ROUTE_TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+RULE_ACTIONS = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
+
+
+class Table(Type):
+    """A routing table: a number, or main, local, default."""
+
+    words = "a table: a number, main, local or default"
+
+    def parse(self, value: Any, path: Path, source: Source) -> int:
+        if isinstance(value, str) and value in TABLES:
+            return TABLES[value]
+        if isinstance(value, str) and value.isdecimal() and len(value) < 11:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**32:
+            raise self.wrong(value, path, source)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(TABLES)}, {"type": "integer", "minimum": 1}]}
+
+
+class Number(Int):
+    """As Int, also from the words of a text."""
+
+    def parse(self, value: Any, path: Path, source: Source) -> int:
+        if isinstance(value, str) and len(value) < 13:
+            try:
+                value = int(value, 0)
+            except ValueError:
+                raise self.wrong(value, path, source) from None
+        return super().parse(value, path, source)
+
+
+HOP = Keys(
+    {
+        "via": Key(Ip, "next hop", required=True),
+        "dev": Key(Name, "interface"),
+        "weight": Key(Number(1, 256), "share of the flows (1)"),
+    },
+    shorthand="via",
+)
+ROUTE = {
+    "to": Key(Network, "network, or default", required=True),
+    "via": Key(Ip, "next hop"),
+    "dev": Key(Name, "interface"),
+    "table": Key(Table(), "routing table (main)"),
+    "metric": Key(Number(0, 2**32 - 1), "the lowest wins"),
+    "src": Key(Ip, "source address of what starts here"),
+    "type": Key(Choice(*ROUTE_TYPES), "unicast, or what becomes of the packet"),
+    "nexthops": Key(ListOf(HOP), "several next hops, flows shared between them"),
+}
+RULE = {
+    "from": Key(Network, "source network"),
+    "to": Key(Network, "destination network"),
+    "iif": Key(Name, "incoming interface"),
+    "oif": Key(Name, "outgoing interface"),
+    "fwmark": Key(Number(0, 2**32 - 1), "mark set by nftables"),
+    "ipproto": Key(Choice("icmp", "tcp", "udp", "icmpv6"), "protocol"),
+    "dport": Key(Number(1, 65535), "destination port"),
+    "table": Key(Table(), "the table to look in"),
+    "priority": Key(Number(0, 2**32 - 1), "the lowest is asked first", required=True),
+    "action": Key(Choice(*RULE_ACTIONS), "instead of a table"),
+}
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
+
+
+class Words(Keys):
+    """A mapping, or the same as a text of pairs: `default via 10.0.0.1 table 100`. `first` needs no word of its own."""
+
+    def __init__(self, keys: dict[str, Key], what: str, first: str | None, bare: str, kinds: dict[str, int]) -> None:
+        super().__init__(keys, what=what)
+        self.first, self.bare, self.kinds = first, bare, kinds
+        self.words = f"a {what} such as {bare!r}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
+        if isinstance(value, str):
+            value = self.pairs(value.split(), path, source)
+        elif not isinstance(value, dict):
+            raise self.wrong(value, path, source)
+        return super().parse(value, path, source)
+
+    def pairs(self, words: list[str], path: Path, source: Source) -> dict[str, str]:
+        """The words of a text as a mapping."""
+        out: dict[str, str] = {}
+        kind_key = "type" if "type" in self.keys else "action"
+        if words and words[0] in self.kinds:
+            out[kind_key] = words.pop(0)
+        if self.first is not None and words and words[0] not in self.keys:
+            out[self.first] = words.pop(0)
+        while words:
+            word = words.pop(0)
+            if self.first is None and word in self.kinds:
+                out[kind_key] = word
+                continue
+            if word not in self.keys:
+                raise source.error(path, f"{self.what}: no word {word!r}{nearest(word, self.keys)}")
+            if not words:
+                raise source.error(path, f"{self.what}: {word} has no value")
+            out[word] = words.pop(0)
+        return out
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "description": self.words}, super().schema()]}
+
+
+Route = Words(ROUTE, "route", "to", "10.1.0.0/24 via 10.0.0.1", ROUTE_TYPES)
+Rule = Words(RULE, "rule", None, "from 10.0.0.0/24 table 100 priority 1000", RULE_ACTIONS)
+SYSCTL_NAME = Text("a sysctl below net such as net.ipv4.ip_forward", r"net\.[a-zA-Z0-9_./-]+")
+
+
+def family(*texts: str | None) -> int:
+    """AF_INET or AF_INET6, by the first address there is."""
+    for text in texts:
+        if text and text != "default":
+            return 10 if ":" in text else 2
+    return 2
+
+
+def text_of(given: dict[str, Any], order: dict[str, Key], first: str | None) -> str:
+    """The words that ip(8) takes."""
+    names = {number: name for name, number in TABLES.items()}
+    out = [given[key] for key in ("type",) if key in given]
+    for key in order:
+        if key not in given or key in ("type", "nexthops", "action"):
+            continue
+        value = names.get(given[key], given[key]) if key == "table" else given[key]
+        out.append(str(value) if key == first else f"{key} {value}")
+    for hop in given.get("nexthops", []):
+        dev = f" dev {hop['dev']}" if "dev" in hop else ""
+        out.append(f"nexthop via {hop['via']}{dev} weight {hop.get('weight', 1)}")
+    if "action" in given:
+        out.append(given["action"])
+    return " ".join(out)
+
+
+def prefix(network: str) -> tuple[bytes, int]:
+    """The bytes and the length of a network; `default` has neither."""
+    if network == "default":
+        return b"", 0
+    found = ipaddress.ip_network(network)
+    return found.network_address.packed, found.prefixlen

@@ -1,0 +1,232 @@
+"""A lab that is up, or will be: making it, changing it, running commands in its nodes, taking it away."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import LabError, SniffkitError
+from sniffkit.lab import guard, processes, state
+from sniffkit.lab.engine import Engine, run, tear_down
+from sniffkit.lab.model import HOST, LabSpec
+from sniffkit.lab.ops import Op
+from sniffkit.lab.plan import difference, plan
+
+if TYPE_CHECKING:
+    from sniffkit.lab.capturing import LabCapture
+    from sniffkit.lab.check import Result
+
+_numbers = itertools.count(1)
+
+
+class Node:
+    """A namespace of a lab."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self.name = name
+        self._lab = lab
+
+    def run(self, command: Sequence[str], check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in the namespace and wait for it. Raises LabError with its output if it fails (check)."""
+        options = {"text": True, "capture_output": True, "env": self._lab.environment, **options}
+        done: subprocess.CompletedProcess[str] = subprocess.run(self.argv(command), check=False, **options)
+        if check and done.returncode != 0:
+            said = " ".join(f"{done.stderr or ''} {done.stdout or ''}".split())
+            raise LabError(f"{self.name}: {' '.join(command)}: exit {done.returncode}: {said}")
+        return done
+
+    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a command in the namespace; it is ended with the lab if it still runs then."""
+        options = {"env": self._lab.environment, **options}
+        process: subprocess.Popen[Any] = subprocess.Popen(self.argv(command), **options)
+        self._lab.started(process)
+        return process
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        """The command as it is run from outside."""
+        settings = self._lab.spec.nodes[self.name].settings if self.name in self._lab.spec.nodes else {}
+        leases = any(name == "dhcp_client" for name, _ in settings.get("services", []))
+        own_names = bool(settings.get("nameserver")) or leases
+        binds = processes.resolver(self._lab.directory, self.name) if own_names else []
+        return processes.inside_argv(self.name, list(command), binds)
+
+    @property
+    def points(self) -> list[str]:
+        """Its interfaces, as `sk.capture` takes them."""
+        return [str(one) for one in self._lab.spec.of(self.name)]
+
+
+class Lab(Mapping[str, Node]):
+    """A lab: `up()` makes it, `down()` removes what `up()` made; as a `with` block it does both."""
+
+    def __init__(self, spec: LabSpec) -> None:
+        self.spec = spec
+        if not spec.name:
+            spec.name = f"lab-{os.getpid()}-{next(_numbers)}"
+        self.name = spec.name
+        self.directory = state.ROOT / self.name
+        self._processes: list[subprocess.Popen[Any]] = []
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._token = ""
+
+    def __getitem__(self, name: str) -> Node:
+        if name not in self.spec.nodes and name != HOST:
+            raise LabError(f"no node {name!r}; there are: {' '.join(self.spec.nodes)}")
+        return Node(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.spec.nodes)
+
+    def __len__(self) -> int:
+        return len(self.spec.nodes)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of commands in the lab: what tells them as the lab's, and LAB, its directory."""
+        if not self._token:
+            journal = state.read_entries(self.directory / "journal")
+            if not journal:
+                raise LabError(f"lab {self.name} is not up")
+            self._token = f"{self.name}:{journal[0]['token']}"
+        return processes.environment(self._token, self.directory)
+
+    def started(self, process: subprocess.Popen[Any]) -> None:
+        """Remember a process that ends with the lab."""
+        self._processes.append(process)
+
+    def plan(self) -> list[Op]:
+        """The operations that make it."""
+        return plan(self.spec)
+
+    def up(self, keep: bool = False) -> Lab:
+        """Make it, or change a running lab of this name into it, only where it differs.
+
+        If anything fails, or on ^C, what was made is removed and LabError says why. keep: it outlives this process.
+        """
+        wanted = plan(self.spec)
+        try:
+            journal = state.create(self.name)
+        except FileExistsError:
+            self._again(wanted)
+            return self
+        journal.add(**{"is": "lab", "file": self._file(), "token": secrets.token_hex(8), "pid": os.getpid()})
+        self._guard = guard.watch(self.name)
+        try:
+            run(lambda stop: _do(journal, stop, wanted))
+            self._record(journal, wanted)
+        except BaseException:
+            tear_down(journal)
+            self._release()
+            raise
+        journal.close()
+        if keep:
+            self._release()
+        return self
+
+    def _again(self, wanted: list[Op]) -> None:
+        """There is a lab of this name: change what differs, or clean up after a crash and start anew."""
+        journal = state.Journal(self.directory)
+        ups = journal.of("up")
+        if not ups:
+            tear_down(journal)
+            self.up(keep=True)
+            return
+        if journal.entries[0]["file"] != self._file():
+            journal.close()
+            raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
+        old = state.operations(ups[-1])
+        undo, do = difference(old, wanted)
+        try:
+            run(lambda stop: _change(journal, stop, undo, do))
+            self._record(journal, wanted)
+        except BaseException as error:
+            try:
+                back, forth = difference(wanted, old)
+                run(lambda stop: _change(journal, threading.Event(), back, forth))
+            except SniffkitError as second:
+                tear_down(journal)
+                raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
+            journal.close()
+            raise
+        journal.close()
+
+    def _record(self, journal: state.Journal, wanted: list[Op]) -> None:
+        journal.add(**{"is": "up", "time": state.now(), "plan": wanted, "yaml": self.yaml()})
+
+    def _file(self) -> str | None:
+        return None if self.spec.file is None else os.path.abspath(self.spec.file)
+
+    def yaml(self) -> str:
+        """Its description, as a file that makes it again."""
+        from sniffkit.lab.describe import to_yaml
+
+        return to_yaml(self.spec)
+
+    def _release(self) -> None:
+        if self._guard is not None:
+            guard.release(self._guard)
+            self._guard = None
+
+    def down(self) -> list[str]:
+        """End its processes and remove what was made. Safe to call twice. Returns what was left alone, and why."""
+        _stop(self._processes)
+        self._processes.clear()
+        left: list[str] = []
+        if self.directory.is_dir():
+            left = tear_down(state.Journal(self.directory))
+        self._release()
+        return left
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it is recorded as running."""
+        return state.stored(self.name) is not None
+
+    def capture(self, *points: str, **options: Any) -> LabCapture:
+        """Capture at nodes (all their interfaces) or `NODE/IF`, everywhere by default; options as `sk.capture`'s."""
+        from sniffkit.lab.capturing import LabCapture
+
+        return LabCapture(self, points, options)
+
+    def check(self, **options: Any) -> list[Result]:
+        """Run the file's traffic and expectations; see sniffkit.lab.check.run."""
+        from sniffkit.lab.check import check
+
+        return check(self, **options)
+
+    def __enter__(self) -> Lab:
+        return self.up()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+
+def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> None:
+    with Engine(journal, stop) as engine:
+        engine.do(wanted)
+
+
+def _change(journal: state.Journal, stop: threading.Event, undo: list[Op], do: list[Op]) -> None:
+    with Engine(journal, stop) as engine:
+        engine.undo(undo)
+        engine.do(do)
+
+
+def _stop(started: list[subprocess.Popen[Any]]) -> None:
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+    for process in started:
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,248 @@
+"""Types of the values in a lab file. Each parses a value and describes it as JSON schema: one declaration for both."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sniffkit.lab.yamlfile import Path, Source
+
+
+def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
+    """`; did you mean 'x'?`, else the list of what there is."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), 1, 0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {' '.join(known)}"
+
+
+class Type:
+    """A kind of value."""
+
+    words = "a value"
+
+    def parse(self, value: Any, path: Path, source: Source) -> Any:
+        """The value as the model keeps it (JSON types only). Raises LabError."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        """The same as JSON schema."""
+        raise NotImplementedError
+
+    def wrong(self, value: Any, path: Path, source: Source) -> Exception:
+        """The error for a value that is not of this type."""
+        return source.error(path, f"{path[-1] if path else 'lab'}: {value!r} is not {self.words}")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a mapping.
+
+    attribute: what the kernel calls it, (number, wire format of sniffkit.lab.wire.FORMATS), for keys of link kinds.
+    """
+
+    type: Type
+    doc: str
+    required: bool = False
+    attribute: tuple[int, str] | None = None
+
+
+class Text(Type):
+    """Any text, or one that matches a pattern; `words` says in the message what it should be."""
+
+    def __init__(self, words: str = "text", pattern: str | None = None) -> None:
+        self.words = words
+        self.pattern = pattern
+
+    def parse(self, value: Any, path: Path, source: Source) -> str:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise self.wrong(value, path, source)
+        text = str(value)
+        if self.pattern is not None and not re.fullmatch(self.pattern, text):
+            raise self.wrong(value, path, source)
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": ["string", "number"], "description": self.words}
+        if self.pattern is not None:
+            out["pattern"] = f"^(?:{self.pattern})$"
+        return out
+
+
+class Int(Type):
+    """A whole number within bounds."""
+
+    def __init__(self, low: int, high: int, unit: str = "") -> None:
+        self.low, self.high = low, high
+        self.words = f"a number from {low} to {high}{' ' + unit if unit else ''}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise self.wrong(value, path, source)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+class Flag(Type):
+    """true or false."""
+
+    words = "true or false"
+
+    def parse(self, value: Any, path: Path, source: Source) -> bool:
+        if not isinstance(value, bool):
+            raise self.wrong(value, path, source)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Choice(Type):
+    """One of a few words."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.words = f"one of {' '.join(names)}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> str:
+        if str(value) not in self.names:
+            raise source.error(path, f"{path[-1]}: no {str(value)!r}{nearest(str(value), self.names)}")
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.names)}
+
+
+class Checked(Type):
+    """Text that a function accepts (it raises ValueError) and brings into its one form."""
+
+    def __init__(self, words: str, convert: Callable[[str], str]) -> None:
+        self.words = words
+        self.convert = convert
+
+    def parse(self, value: Any, path: Path, source: Source) -> str:
+        if not isinstance(value, str):
+            raise self.wrong(value, path, source)
+        try:
+            return self.convert(value)
+        except ValueError:
+            raise self.wrong(value, path, source) from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "description": self.words}
+
+
+def _mac(text: str) -> str:
+    if not re.fullmatch(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", text):
+        raise ValueError(text)
+    return text.lower()
+
+
+def _cidr(text: str) -> str:
+    if "/" not in text:
+        raise ValueError(text)
+    return str(ipaddress.ip_interface(text))
+
+
+Ip = Checked("an IP address", lambda text: str(ipaddress.ip_address(text)))
+Cidr = Checked("an address with its prefix length such as 10.0.0.1/24", _cidr)
+Network = Checked(
+    "a network such as 10.0.0.0/24", lambda text: text if text == "default" else str(ipaddress.ip_network(text))
+)
+Mac = Checked("a MAC address such as 02:00:00:00:00:01", _mac)
+Name = Text("an interface's name: 1 to 15 characters, no slash or blank", r"(?!\.{1,2}$)[^\s/:]{1,15}")
+NodeName = Text("a namespace's name", r"(?!\.{1,2}$)[^\s/]{1,60}")
+Rate = Text("a rate such as 10mbit", r"[0-9]+(?:\.[0-9]+)?(?:[kmg]?bit|[kmg]?bps)")
+Time = Text("a time such as 20ms", r"[0-9]+(?:\.[0-9]+)?(?:us|ms|s)")
+Size = Text("a size such as 32kb", r"[0-9]+(?:b|kb?|mb?)?")
+Percent = Text("a percentage such as 1%", r"[0-9]+(?:\.[0-9]+)?%")
+
+
+class ListOf(Type):
+    """A list, or a single item instead of a list of one. Nothing (null) is the empty list."""
+
+    def __init__(self, item: Type) -> None:
+        self.item = item
+        self.words = f"a list of {item.words}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> list[Any]:
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            return [self.item.parse(value, path, source)]
+        return [self.item.parse(one, (*path, number), source) for number, one in enumerate(value)]
+
+    def schema(self) -> dict[str, Any]:
+        item = self.item.schema()
+        return {"anyOf": [item, {"type": "array", "items": item}, {"type": "null"}]}
+
+
+class Keys(Type):
+    """A mapping with known keys. `shorthand` is the key that a bare value stands for."""
+
+    def __init__(self, keys: dict[str, Key], shorthand: str | None = None, what: str = "key") -> None:
+        self.keys = keys
+        self.shorthand = shorthand
+        self.what = what
+        self.words = f"a mapping with {' '.join(keys)}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
+        if value is None:
+            value = {}
+        elif not isinstance(value, dict):
+            if self.shorthand is None:
+                raise self.wrong(value, path, source)
+            return self.complete(
+                {self.shorthand: self.keys[self.shorthand].type.parse(value, path, source)}, path, source
+            )
+        out: dict[str, Any] = {}
+        for name, item in value.items():
+            key = self.keys.get(name)
+            if key is None:
+                raise source.error((*path, name), f"unknown {self.what} {name!r}{nearest(str(name), self.keys)}")
+            out[name] = key.type.parse(item, (*path, name), source)
+        return self.complete(out, path, source)
+
+    def complete(self, out: dict[str, Any], path: Path, source: Source) -> dict[str, Any]:
+        """Nothing that is required may be missing."""
+        for name, key in self.keys.items():
+            if key.required and name not in out:
+                raise source.error(path, f"{path[-1] if path else 'lab'}: {name} is missing ({key.doc})")
+        return out
+
+    def schema(self) -> dict[str, Any]:
+        properties = {name: {**key.type.schema(), "description": key.doc} for name, key in self.keys.items()}
+        empty = "object" if any(key.required for key in self.keys.values()) else ["object", "null"]
+        out: dict[str, Any] = {"type": empty, "properties": properties, "additionalProperties": False}
+        required = [name for name, key in self.keys.items() if key.required]
+        if required:
+            out["required"] = required
+        if self.shorthand is None:
+            return out
+        return {"anyOf": [out, self.keys[self.shorthand].type.schema(), {"type": "null"}]}
+
+
+class MapOf(Type):
+    """A mapping from names to values of one type."""
+
+    def __init__(self, name: Type, item: Type) -> None:
+        self.name, self.item = name, item
+        self.words = f"a mapping from {name.words} to {item.words}"
+
+    def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise self.wrong(value, path, source)
+        return {
+            self.name.parse(name, (*path, name), source): self.item.parse(item, (*path, name), source)
+            for name, item in value.items()
+        }
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["object", "null"], "additionalProperties": self.item.schema()}

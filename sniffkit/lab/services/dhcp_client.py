@@ -1,0 +1,47 @@
+"""dhcp_client: gets an address, a default route and name servers for an interface, by busybox's udhcpc."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sniffkit.lab.model import LabSpec, NodeSpec
+from sniffkit.lab.schema import Key, Name
+from sniffkit.lab.services.service import Service, Start
+
+# Called by udhcpc with the event and the lease in its environment. The lab's directory holds the node's resolv.conf.
+SCRIPT = """#!/bin/sh
+case "$1" in
+bound|renew)
+  ip address replace "$ip/${mask:-24}" dev "$interface"
+  for router in $router; do ip route replace default via "$router" dev "$interface"; done
+  if [ -n "$dns" ]; then
+    for server in $dns; do echo "nameserver $server"; done > {dir}/NODE.resolv.conf.new
+    mv {dir}/NODE.resolv.conf.new {dir}/NODE.resolv.conf
+  fi
+  echo "$ip" > {dir}/NODE.INTERFACE.lease
+  ;;
+deconfig) ip address flush dev "$interface" scope global ;;
+esac
+"""
+
+
+def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
+    """udhcpc in the foreground, ready when it has a lease."""
+    interface = given["interface"]
+    script = f"{node.name}.{interface}.udhcpc"
+    lease = f"{node.name}.{interface}.lease"
+    text = SCRIPT.replace("NODE", node.name).replace("INTERFACE", interface)
+    argv = ["udhcpc", "-f", "-i", interface, "-s", f"{{dir}}/{script}", "-t", "8", "-T", "1", "-A", "1"]
+    return Start(argv, files={script: text}, ready={"file": lease}, late=True)
+
+
+SERVICE = Service(
+    "dhcp_client",
+    "DHCP client of an interface",
+    {"interface": Key(Name, "the interface", required=True)},
+    start,
+    shorthand="interface",
+    tool="udhcpc",
+    package="udhcpc",
+    interfaces=("interface",),
+)

@@ -1,0 +1,63 @@
+"""dnsmasq: DHCP, DNS and IPv6 router advertisements, by dnsmasq(8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sniffkit.lab.model import LabSpec, NodeSpec
+from sniffkit.lab.schema import Flag, Ip, Key, Keys, ListOf, MapOf, Name, Text
+from sniffkit.lab.services.service import Service, Start
+
+RANGE = Keys(
+    {
+        "from": Key(Ip, "first address", required=True),
+        "to": Key(Ip, "last address", required=True),
+        "lease": Key(Text("a time such as 2m, 1h", r"[0-9]+[mhd]?"), "how long a lease lasts (1h)"),
+    }
+)
+HOST = Text("a host name", r"[A-Za-z0-9._-]{1,253}")
+
+
+def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
+    """dnsmasq in the foreground with no file of the machine's own."""
+    argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
+    argv += ["--log-facility=-", "--pid-file=", "--bind-dynamic", "--no-ping", "--dhcp-broadcast"]
+    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases"]
+    argv += [f"--interface={name}" for name in given.get("interfaces", [])]
+    for one in given.get("dhcp", []):
+        argv.append(f"--dhcp-range={one['from']},{one['to']},{one.get('lease', '1h')}")
+    if given.get("dhcp"):
+        argv.append("--dhcp-authoritative")
+    if "router" in given:
+        argv.append(f"--dhcp-option=option:router,{given['router']}")
+    for mac, address in given.get("reserve", {}).items():
+        argv.append(f"--dhcp-host={mac},{address}")
+    if given.get("ra"):
+        argv += ["--enable-ra", "--ra-param=*,4"]
+        argv += [f"--dhcp-range=::,constructor:{name},ra-only,1h" for name in given.get("interfaces", [])]
+    argv += [f"--host-record={name},{address}" for name, address in given.get("names", {}).items()]
+    argv += [f"--server={address}" for address in given.get("upstream", [])]
+    if "domain" in given:
+        argv.append(f"--domain={given['domain']}")
+    ready: dict[str, Any] = {"udp": 67 if given.get("dhcp") else 53}
+    return Start(argv, ready=ready)
+
+
+SERVICE = Service(
+    "dnsmasq",
+    "DHCP, DNS and router advertisements",
+    {
+        "interfaces": Key(ListOf(Name), "where it serves", required=True),
+        "dhcp": Key(ListOf(RANGE), "addresses to lease"),
+        "router": Key(Ip, "default router for the clients"),
+        "reserve": Key(MapOf(Text("a MAC address"), Ip), "MAC address: the address it always gets"),
+        "names": Key(MapOf(HOST, Ip), "host name: address"),
+        "domain": Key(HOST, "domain of the clients"),
+        "upstream": Key(ListOf(Ip), "name servers for all other names"),
+        "ra": Key(Flag(), "router advertisements with the prefixes of its interfaces (false)"),
+    },
+    start,
+    tool="dnsmasq",
+    package="dnsmasq-base",
+    interfaces=("interfaces",),
+)

@@ -1,0 +1,44 @@
+"""What a service declares. Its file holds one `SERVICE`; its line in services/__init__.py makes it known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sniffkit.lab.model import LabSpec, NodeSpec
+from sniffkit.lab.schema import Key
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start a program. `{dir}` in words and files is the lab's directory below /run.
+
+    files: name → text, written before. binds: (name, target): file of the lab's directory mounted over target, for
+    this program alone. ready: `tcp` or `udp` port it must listen on, `file` it must have written, `tap` it must hold.
+    late: after the services that others wait for.
+    """
+
+    argv: list[str]
+    files: dict[str, str] = field(default_factory=dict)
+    binds: list[tuple[str, str]] = field(default_factory=list)
+    ready: dict[str, Any] = field(default_factory=dict)
+    late: bool = False
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program that runs in a node. tool, package: what it needs of the machine and the Debian package that has it.
+
+    interfaces: keys that name an interface of the node.
+    """
+
+    name: str
+    doc: str
+    keys: dict[str, Key]
+    start: Callable[[NodeSpec, dict[str, Any], LabSpec], Start]
+    shorthand: str | None = None
+    tool: str | None = None
+    package: str = ""
+    interfaces: tuple[str, ...] = ()
+    check: Callable[[NodeSpec, dict[str, Any], LabSpec], str | None] | None = None

@@ -1,0 +1,118 @@
+"""What is known about labs that are running: one directory each below /run, with a journal that is written ahead.
+
+Whatever a lab makes is recorded before it is made; what is removed is only what the record shows to be the lab's:
+a namespace by its inode, a process by a token in its environment, an interface by its index.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sniffkit.errors import LabError
+from sniffkit.lab.ops import Op
+
+# /run is a tmpfs: after a reboot there are no labs, and none are recorded.
+ROOT = Path(os.environ.get("SNIFFKIT_RUN", "/run/sniffkit")) / "labs"
+TOKEN = "SNIFFKIT_LAB"
+
+
+class Journal:
+    """The record of one lab. Opened it is locked: one process at a time changes a lab."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.name = directory.name
+        self.entries: list[dict[str, Any]] = []
+        path = directory / "journal"
+        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise LabError(f"lab {self.name} is being changed by another process") from None
+        self.entries = read_entries(path)
+
+    def add(self, **entry: Any) -> None:
+        """Append an entry; it is in the file when this returns."""
+        self.entries.append(entry)
+        os.write(self._fd, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+
+    def close(self) -> None:
+        """Let others change the lab."""
+        os.close(self._fd)
+
+    def remove(self) -> None:
+        """Forget the lab."""
+        # The directory goes first under another name, so that nobody finds half of it.
+        gone = self.directory.with_name(f".{self.name}.{os.getpid()}")
+        os.rename(self.directory, gone)
+        shutil.rmtree(gone)
+        self.close()
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The entries of a kind."""
+        return [one for one in self.entries if one["is"] == kind]
+
+
+def read_entries(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a journal; a line that a crash cut short was never acted on."""
+    out = []
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    for line in data.splitlines():
+        try:
+            out.append(json.loads(line))
+        except ValueError:
+            break
+    return out
+
+
+def create(name: str) -> Journal:
+    """A new lab's journal. Raises FileExistsError if there is a lab of that name."""
+    try:
+        ROOT.mkdir(parents=True, exist_ok=True)
+        (ROOT / name).mkdir(mode=0o711)
+    except PermissionError as error:
+        from sniffkit.errors import PrivilegeError
+
+        raise PrivilegeError(f"{error.filename}: not permitted: a lab needs root; run it with sudo") from None
+    return Journal(ROOT / name)
+
+
+def names() -> list[str]:
+    """The labs that are recorded."""
+    try:
+        return sorted(one.name for one in ROOT.iterdir() if not one.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except PermissionError:
+        return []
+
+
+def stored(name: str) -> dict[str, Any] | None:
+    """The last `up` entry of a lab: file, description, plan; None if there is none, or it never came up."""
+    try:
+        found = [one for one in read_entries(ROOT / name / "journal") if one["is"] == "up"]
+    except PermissionError:
+        from sniffkit.errors import PrivilegeError
+
+        raise PrivilegeError(f"lab {name}: not permitted: run it with sudo") from None
+    return found[-1] if found else None
+
+
+def operations(entry: dict[str, Any]) -> list[Op]:
+    """The plan of an `up` entry."""
+    return [Op(op[0], op[1], op[2], op[3], op[4], tuple(op[5]), op[6]) for op in entry["plan"]]
+
+
+def now() -> float:
+    """Seconds since the epoch."""
+    return time.time()

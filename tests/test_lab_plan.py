@@ -1,0 +1,118 @@
+"""Plans of labs: the operations of every example, and what differs between two plans. No root needed."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sniffkit.lab import parse
+from sniffkit.lab.actions import refusal
+from sniffkit.lab.graph import dot, svg, text
+from sniffkit.lab.links import kind
+from sniffkit.lab.model import Interface
+from sniffkit.lab.ops import Op
+from sniffkit.lab.plan import difference, plan
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_plan_of_each_example(path: Path, golden: Callable[[str, str], None]) -> None:
+    operations = plan(parse(path))
+    assert len({op.id for op in operations}) == len(operations), "an id stands for one operation"
+    golden(f"labs/{path.stem}.plan", "\n".join(op.line for op in operations) + "\n")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_drawings_of_each_example(path: Path, golden: Callable[[str, str], None]) -> None:
+    spec = parse(path)
+    golden(f"labs/{path.stem}.txt", text(spec))
+    drawing = svg(spec)
+    for name in spec.nodes:
+        assert f">{name}<" in drawing
+        assert f'"{name}" [label=' in dot(spec)
+    if path.stem == "nat":
+        golden("labs/nat.svg", drawing)
+
+
+def small(**changes: object) -> list[Op]:
+    """A plan of two nodes, a bridge and a route; `changes` replace the settings of links and nodes."""
+    links: dict[str, object] = {"a/eth0": "10.0.0.1/24", "s/p1": None}
+    bridge: dict[str, object] = {"kind": "bridge", "ports": ["p1"]}
+    node: dict[str, object] = {"routes": ["10.9.0.0/16 via 10.0.0.9"]}
+    links |= {key: value for key, value in changes.items() if "/" in key}
+    bridge |= {key: value for key, value in changes.items() if key in ("stp", "ports")}
+    node |= {key: value for key, value in changes.items() if key in ("routes", "nat", "sysctls")}
+    return plan(parse({"nodes": {"a": node, "s": None}, "links": [links, {"s/br0": bridge}]}))
+
+
+def ids(operations: list[Op]) -> list[str]:
+    return [op.id for op in operations]
+
+
+def test_the_same_plan_differs_in_nothing() -> None:
+    assert difference(small(), small()) == ([], [])
+
+
+def test_an_address_that_changes_is_all_that_changes() -> None:
+    undo, do = difference(small(), small(**{"a/eth0": "10.0.0.5/24"}))
+    assert ids(undo) == ["address:a/eth0 10.0.0.1/24"]
+    assert ids(do) == ["address:a/eth0 10.0.0.5/24"]
+
+
+def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
+    undo, do = difference(small(), small(**{"a/eth0": {"address": "10.0.0.1/24", "mtu": 1400}}))
+    assert ids(do) == [
+        "link:a/eth0",
+        "port:s/p1",
+        "address:a/eth0 10.0.0.1/24",
+        "up:a/eth0",
+        "up:s/p1",
+        "route:a/10.9.0.0/16 via 10.0.0.9",
+    ]
+    assert set(ids(undo)) == set(ids(do))
+    assert undo[-1].id == "link:a/eth0", "what stands on a link goes before it"
+
+
+def test_a_bridge_that_changes_takes_its_ports_but_not_their_cables() -> None:
+    _, do = difference(small(), small(stp=True))
+    assert ids(do) == ["link:s/br0", "port:s/p1", "up:s/br0"]
+
+
+def test_rules_of_nat_replace_the_old_ones() -> None:
+    undo, do = difference(small(nat=[{"masquerade": "eth0"}]), small(nat=[{"masquerade": "lo"}]))
+    assert ids(undo) == ids(do) == ["command:a/rules"]
+    assert "delete table ip lab_nat" in undo[0].args["undo_stdin"]
+
+
+def test_a_node_more_is_all_that_is_made() -> None:
+    more = plan(
+        parse(
+            {
+                "nodes": ["a", "s", "x"],
+                "links": [{"a/eth0": "10.0.0.1/24", "s/p1": None}, {"s/br0": {"kind": "bridge", "ports": ["p1"]}}],
+            }
+        )
+    )
+    less = [op for op in more if op.node != "x"]
+    assert ids(difference(less, more)[1]) == ["netns:x/x", "up:x/lo"]
+    assert ids(difference(more, less)[0]) == ["up:x/lo", "netns:x/x"]
+
+
+def test_what_the_kernel_lacks_is_named() -> None:
+    one = Interface("a", "d0", "dummy", ())
+    op = Op(0, "link", "a", "d0", {"node": "a", "name": one.name, "kind": one.kind, "data": {}}, (), "ip link add d0")
+    said = str(refusal(op, errno.EOPNOTSUPP, "Unknown device type"))
+    assert said.startswith("a/d0: kind dummy: Linux ")
+    assert "CONFIG_DUMMY, module dummy" in said
+    assert "exists already" in str(refusal(op, errno.EEXIST, ""))
+
+
+def test_attributes_are_laid_out_as_the_kernel_reads_them() -> None:
+    # linux/if_link.h: IFLA_VLAN_ID 1 (u16), IFLA_VLAN_PROTOCOL 5 (be16), IFLA_VLAN_FLAGS 2 (flags, mask)
+    data = kind("vlan").encode({"id": 10, "protocol": "802.1ad"})
+    assert data.hex(" ", 4) == "06000100 0a000000 06000500 88a80000 0c000200 01000000 05000000"

@@ -1,0 +1,199 @@
+"""Lab files: what is accepted, and the one line that says what is wrong with the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from sniffkit.errors import LabError
+from sniffkit.lab import lab, parse
+from sniffkit.lab.describe import to_yaml
+from sniffkit.lab.filekeys import json_schema
+from sniffkit.lab.links import KINDS, kind
+from sniffkit.lab.spec import build
+from sniffkit.lab.yamlfile import Source
+from sniffkit.lab.yamlfile import parse as parse_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+PAIR = "links:\n  - {a/eth0: 10.0.0.1/24, b/eth0: 10.0.0.2/24}\n"
+
+# what is wrong → (the file, the line it is on, what the message must say)
+WRONG: dict[str, tuple[str, int, str]] = {
+    "unknown kind": ("links:\n  - a/x: {kind: vxlam, id: 1}\n", 2, "unknown kind 'vxlam'; did you mean 'vxlan'?"),
+    "unknown key": (
+        "links:\n  - a/x:\n      kind: dummy\n      adress: 1\n",
+        4,
+        "unknown key 'adress'; did you mean 'address'?",
+    ),
+    "unknown top key": ("nodse: [a]\n", 1, "unknown key 'nodse'; did you mean 'nodes'?"),
+    "unknown node key": ("nodes:\n  a:\n    forwad: true\n", 3, "did you mean 'forward'?"),
+    "unknown service": ("nodes:\n  a:\n    services: {htpp: 80}\n", 3, "unknown service 'htpp'; did you mean 'http'?"),
+    "unknown route word": (
+        "nodes:\n  a:\n    routes: [default vai 10.0.0.1]\n",
+        3,
+        "no word 'vai'; did you mean 'via'?",
+    ),
+    "unknown qdisc": ("links:\n  - a/x: {kind: dummy, qdisc: {htbb: {rate: 1mbit}}}\n", 2, "did you mean 'htb'?"),
+    "address twice": ("links:\n  - {a/e: 10.0.0.1/24, b/e: 10.0.0.1/24}\n", 2, "address 10.0.0.1 is a/e's already"),
+    "overlap on a cable": (
+        "links:\n  - {a/e: 10.0.0.1/24, b/e: 10.0.0.2/16}\n",
+        2,
+        "10.0.0.0/16 overlaps 10.0.0.0/24 of a/e",
+    ),
+    "overlap over a bridge": (
+        "links:\n  - {a/e: 10.0.0.1/24, s/p}\n  - {b/e: 10.0.0.200/25, s/q}\n  - s/br: {kind: bridge, ports: [p, q]}\n",
+        3,
+        "10.0.0.128/25 overlaps 10.0.0.0/24 of a/e",
+    ),
+    "VLAN id 4095": (
+        "links:\n  - {a/e, b/e}\n  - a/v: {kind: vlan, link: e, id: 4095}\n",
+        3,
+        "4095 is not a number from 0 to 4094",
+    ),
+    "VNI of 25 bits": (
+        "links:\n  - a/x: {kind: vxlan, id: 16777216}\n",
+        2,
+        "16777216 is not a number from 0 to 16777215",
+    ),
+    "node twice": ("nodes: [a, b, a]\n", 1, "node 'a' is there twice"),
+    "interface twice": ("links:\n  - {a/e, b/e}\n  - {a/e, c/e}\n", 3, "interface a/e is there twice"),
+    "key twice": ("nodes:\n  a:\n  a:\n", 3, "'a' is there twice"),
+    "name of 16 characters": ("links:\n  - {a/abcdefghijklmnop, b/e}\n", 2, "'abcdefghijklmnop' is over 15 characters"),
+    "a bad name": ("links:\n  - {'a/x y': , b/e}\n", 2, "is not an interface's name"),
+    "host as a node": ("nodes: [host]\n", 1, "this machine's own namespace"),
+    "no such port": (
+        "links:\n  - {a/e, s/p1}\n  - s/br: {kind: bridge, ports: [p2]}\n",
+        3,
+        "no interface s/p2; there are: p1",
+    ),
+    "no such parent": (
+        "links:\n  - {a/eth0, b/e}\n  - a/v: {kind: vlan, link: eth1, id: 1}\n",
+        3,
+        "did you mean 'a/eth0'?",
+    ),
+    "its own parent": ("links:\n  - a/v: {kind: vlan, link: v, id: 1}\n", 2, "a/v stands on itself"),
+    "no parent": (
+        "links:\n  - a/v: {kind: vlan, id: 1}\n",
+        2,
+        "link is missing (the interface it stands on, IF or NODE/IF)",
+    ),
+    "no id": ("links:\n  - a/v: {kind: vxlan}\n", 2, "id is missing"),
+    "one end of a veth": ("links:\n  - a/v: 10.0.0.1/24\n", 2, "veth has two ends, this has 1"),
+    "VLANs without filtering": (
+        "links:\n  - {a/e, s/p}\n  - s/b: {kind: bridge, ports: {p: {pvid: 1}}}\n",
+        3,
+        "need vlan_filtering: true",
+    ),
+    "group and remote": (
+        "links:\n  - a/x: {kind: vxlan, id: 1, group: 239.1.1.1, remote: 10.0.0.1}\n",
+        2,
+        "contradict each other",
+    ),
+    "passthru beside another": (
+        "links:\n  - {a/e, b/e}\n  - a/m: {kind: macvlan, link: e, mode: passthru}\n"
+        "  - a/n: {kind: macvlan, link: e}\n",
+        3,
+        "passthru takes its parent alone, but a/n is on it too",
+    ),
+    "no address": ("links:\n  - {a/e: 10.0.0.300/24, b/e}\n", 2, "'10.0.0.300/24' is not an address with its prefix"),
+    "a route without a way": ("nodes:\n  a: {routes: [10.0.0.0/8]}\n", 2, "a route needs via, dev or nexthops"),
+    "two things at once": (PAIR + "expect:\n  - {from: a, ping: b, tcp: 'b:80'}\n", 4, "one of ping"),
+    "no YAML": ("links: [\n", 2, "did not find expected node content"),
+    "not a mapping": ("- a\n", 1, "a lab is a mapping with nodes and links"),
+    "a macsec sender without mac": (
+        "links:\n  - {a/e, b/e}\n  - a/m:\n      kind: macsec\n      link: e\n"
+        "      receive: {from: b/e, key: '00000000000000000000000000000000'}\n",
+        6,
+        "b/e needs a mac",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> None:
+    text, line, message = WRONG[name]
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    with pytest.raises(LabError) as error:
+        parse(path)
+    said = str(error.value)
+    assert said.startswith(f"{path}:{line}: "), said
+    assert message in said
+    assert "\n" not in said
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(LabError, match=r"nosuch\.yaml: No such file"):
+        parse("nosuch.yaml")
+
+
+def test_aliases_cannot_multiply_without_end() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(LabError, match="too many"):
+        parse_yaml("\n".join(lines), "bomb.yaml")
+    with pytest.raises(LabError, match="nested"):
+        parse_yaml("a: &a [*a]", "loop.yaml")
+
+
+def test_scalars_keep_what_they_mean() -> None:
+    data, _ = parse_yaml("[10:20:30:40:50:01, 0123, 12, 0x10, yes, '1', 1.5, ~, 81818181818181818181818181818181]", "x")
+    assert data == ["10:20:30:40:50:01", "0123", 12, 16, True, "1", 1.5, None, "81818181818181818181818181818181"]
+
+
+def test_a_veth_pair_takes_less_than_ten_lines() -> None:
+    assert len((ROOT / "docs" / "labs" / "veth.yaml").read_text().splitlines()) < 10
+
+
+def test_the_same_lab_from_a_mapping() -> None:
+    made = lab({"nodes": ["ns1", "ns2"], "links": [{"ns1/veth1": "10.0.0.1/24", "ns2/veth2": ["10.0.0.2/24"]}]})
+    assert list(made.spec.nodes) == ["ns1", "ns2"]
+    assert made.spec.interfaces["ns2", "veth2"].addresses == ["10.0.0.2/24"]
+    with pytest.raises(LabError, match=r"links\[0\]\.ns1/veth1: .* is not an address"):
+        lab({"links": [{"ns1/veth1": "x", "ns2/veth2": None}]})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_each_example_is_as_the_schema_says_and_survives_being_written(path: Path) -> None:
+    data, _ = parse_yaml(path.read_bytes(), str(path))
+    assert [error.message for error in VALIDATOR.iter_errors(data)] == []
+    spec = parse(path)
+    again = build(*parse_yaml(to_yaml(spec), "again"), None)
+    assert to_yaml(again) == to_yaml(spec)
+    assert spec.description or len(path.read_text()) < 400, "an example says what it shows"
+    assert spec.expect
+
+
+def test_the_schema_refuses_what_the_parser_refuses() -> None:
+    for bad in (
+        {"nodse": []},
+        {"links": [{"a/x": {"kind": "vlan", "link": "e", "id": 4095}}]},
+        {"links": [{"a": None}]},
+    ):
+        assert not VALIDATOR.is_valid(bad)
+
+
+def test_the_published_schema_is_this_one() -> None:
+    path = ROOT / "docs" / "labs" / "lab.schema.json"
+    assert json.loads(path.read_text()) == json_schema(), "sniffkit lab schema > docs/labs/lab.schema.json"
+
+
+def test_each_kind_says_what_the_kernel_needs_and_is_in_an_example() -> None:
+    used = {one.kind for path in EXAMPLES for one in parse(path).interfaces.values()}
+    for name in KINDS:
+        found = kind(name)
+        assert found.name == name
+        assert found.doc
+        if found.how != "physical":
+            assert found.option.startswith("CONFIG_")
+            assert found.module
+            assert name in used, f"no example has a {name}"
+
+
+def test_an_error_without_a_place_names_the_file() -> None:
+    assert str(Source("x.yaml").error((), "no")) == "x.yaml: no"
