@@ -7,7 +7,6 @@
 pub mod bpf;
 pub mod decode;
 pub mod frame;
-#[cfg(feature = "table")]
 pub mod hosts;
 pub mod neighbor;
 pub mod packet;

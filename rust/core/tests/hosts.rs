@@ -112,13 +112,13 @@ fn systems_by_their_syn() {
 
 #[test]
 fn hosts_beyond_the_bound_go_out_as_rows() {
-    let mut hosts = Hosts::new(Limits { max_hosts: 64, max_names: 64 });
+    let mut hosts = Hosts::new(Limits { max_hosts: 64, max_names: 64, ..Limits::default() });
     hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
     let mut packet = Packet::default();
     let mut evicted = 0;
     for i in 0..1000u16 {
         let mut frame = syn_frame(64, 1000, &MSS_1460);
-        frame[28..30].copy_from_slice(&i.to_be_bytes());
+        frame[28..30].copy_from_slice(&(i + 256).to_be_bytes());
         decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
         if hosts.is_full() {
             evicted += hosts.evict().len();

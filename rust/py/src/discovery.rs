@@ -23,16 +23,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// An address and its stations, as Python keeps it: namespace, interface, VLAN ids, virtual network, address,
 /// (hardware address, first claim, last claim) of each station in ns, which of them claimed it last, is it a router's.
-pub type KnownTuple = (
-    Option<String>,
-    Option<String>,
-    Vec<u16>,
-    Option<u32>,
-    String,
-    Vec<(String, i64, i64)>,
-    usize,
-    bool,
-);
+pub type KnownTuple =
+    (Option<String>, Option<String>, Vec<u16>, Option<u32>, String, Vec<(String, i64, i64)>, usize, bool);
 
 /// A table of this kind: `arp`, `neighbors` or `hosts`.
 ///
@@ -62,10 +54,8 @@ fn from_python(known: KnownTuple) -> PyResult<Known> {
         Ok(IpAddr::V6(v6)) => Ip::v6(v6.octets()),
         Err(_) => return Err(PyValueError::new_err(format!("{address:?} is no address"))),
     };
-    let holders = holders
-        .into_iter()
-        .map(|(text, first, last)| Ok((mac(&text)?, first, last)))
-        .collect::<PyResult<Vec<_>>>()?;
+    let holders =
+        holders.into_iter().map(|(text, first, last)| Ok((mac(&text)?, first, last))).collect::<PyResult<Vec<_>>>()?;
     let vni = vni.unwrap_or(NONE);
     Ok(Known { netns, interface, vlans: pack_vlans(&vlans), vni, ip, holders, current, gateway })
 }
@@ -127,8 +117,9 @@ impl Chunk {
         let schema = &self.schema;
         let field = arrow_schema::Field::new_struct("", schema.fields().clone(), false)
             .with_metadata(schema.metadata().clone());
-        let arrays =
-            std::mem::take(&mut self.batches).into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
+        let arrays = std::mem::take(&mut self.batches)
+            .into_iter()
+            .map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
         Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, Arc::new(field))), requested_schema)?)
     }
 }

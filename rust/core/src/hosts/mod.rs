@@ -97,11 +97,13 @@ pub struct Limits {
     pub max_hosts: usize,
     /// Names of addresses that have not spoken.
     pub max_names: usize,
+    /// Whether a UDP port is that of a known service: what comes from it is an answer.
+    pub is_service: fn(u16) -> bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_hosts: 1 << 16, max_names: 1 << 16 }
+        Self { max_hosts: 1 << 16, max_names: 1 << 16, is_service: |port| port < 1024 }
     }
 }
 
@@ -293,7 +295,7 @@ impl Hosts {
             }
         } else if packet.ip_proto == 17 && packet.has_ports && packet.src_port < packet.dst_port {
             // From a service's port to a client's: an answer.
-            if packet.src_port != 68 && crate::table::service::by_port(17, packet.src_port).is_some() {
+            if packet.src_port != 68 && (self.limits.is_service)(packet.src_port) {
                 self.offer(slot, 17, packet.src_port, content);
                 self.see(slot, ts, Source::Udp);
             }

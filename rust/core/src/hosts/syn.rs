@@ -102,7 +102,12 @@ const SYSTEMS: &[System] = &[
     },
     System { name: "Cisco IOS", ttl: 255, options: &[Mss], window: |window, _| window == 4128 },
     // nmap's SYN scan: nothing but an MSS, window 1024 to 4096 in steps (scan_engine_raw.cc).
-    System { name: "nmap scan", ttl: 64, options: &[Mss], window: |window, _| matches!(window, 1024 | 2048 | 3072 | 4096) },
+    System {
+        name: "nmap scan",
+        ttl: 64,
+        options: &[Mss],
+        window: |window, _| matches!(window, 1024 | 2048 | 3072 | 4096),
+    },
 ];
 
 /// Reads a SYN; `None` if its options are not all captured.

@@ -68,8 +68,8 @@ pub struct Watch {
     points: Points,
     bindings: Bindings,
     routers: Routers,
-    /// Who asked for an address, when.
-    questions: HashMap<(Segment, Ip), i64, RandomState>,
+    /// Who asked for which address, when.
+    questions: HashMap<(Segment, Ip, Ip), i64, RandomState>,
     /// Until when questions may have been forgotten, ns.
     blind: i64,
     /// Announcements of a station: start of the window and count.
@@ -221,7 +221,7 @@ impl Watch {
     }
 
     fn asked(&mut self, message: &Message) {
-        let Some(ip) = message.dst_ip else { return };
+        let (Some(asker), Some(ip)) = (message.src_ip, message.dst_ip) else { return };
         if self.questions.len() >= self.limits.max_addresses {
             let since = message.ts.saturating_sub(self.limits.asked);
             self.questions.retain(|_, ts| *ts > since);
@@ -231,16 +231,16 @@ impl Watch {
                 self.blind = message.ts.saturating_add(self.limits.asked);
             }
         }
-        self.questions.insert((message.segment, ip), message.ts);
+        self.questions.insert((message.segment, ip, asker), message.ts);
     }
 
-    /// Whether somebody asked for the address that is answered for, or may have before the capture began.
+    /// Whether the one who is answered asked for the address, or may have before the capture began.
     fn was_asked(&self, message: &Message, begun: i64) -> bool {
-        let Some(ip) = message.src_ip else { return true };
+        let (Some(ip), Some(asker)) = (message.src_ip, message.dst_ip) else { return true };
         let within = |ts: i64| message.ts.saturating_sub(ts) <= self.limits.asked;
         message.ts <= self.blind
             || within(begun) && self.questions.is_empty()
-            || self.questions.get(&(message.segment, ip)).is_some_and(|ts| within(*ts))
+            || self.questions.get(&(message.segment, ip, asker)).is_some_and(|ts| within(*ts))
     }
 
     fn is_storm(&mut self, message: &Message) -> bool {

@@ -79,9 +79,12 @@ pub static COLUMNS: &[Column<Neighbors>] = &[
     column!("src_ip", Dict, "The address that the sender calls its own. NA: the target.", |r| ip(r, |m| m.src_ip)),
     column!("dst_hw", Dict, "Target hardware address; null for ND.", |r| mac(r, |m| m.dst_hw)),
     column!("dst_ip", Dict, "The address asked for, or whom the answer is for.", |r| ip(r, |m| m.dst_ip)),
-    column!("gratuitous", Bool, "Announced unasked: sender and target are the same. NA: unsolicited, to all nodes.", |r| {
-        Arc::new(r.iter().map(|(m, _)| Some(m.gratuitous)).collect::<BooleanArray>())
-    }),
+    column!(
+        "gratuitous",
+        Bool,
+        "Announced unasked: sender and target are the same. NA: unsolicited, to all nodes.",
+        |r| { Arc::new(r.iter().map(|(m, _)| Some(m.gratuitous)).collect::<BooleanArray>()) }
+    ),
     column!("finding", Dict, "new, changed, flip-flop, conflict or mismatch, the gravest; null: as expected.", |r| {
         names(r.iter().map(|(_, v)| v.findings.main().map(crate::neighbor::Finding::name)))
     }),

@@ -121,7 +121,8 @@ impl Maker {
     /// A column name that is not there.
     pub fn new(columns: Option<&[String]>) -> Result<Self, String> {
         let columns = select(COLUMNS, columns)?;
-        let hosts = Hosts::new(Limits::default());
+        let is_service = |port| by_port(17, port).is_some();
+        let hosts = Hosts::new(Limits { is_service, ..Limits::default() });
         let schema = Arc::new(schema(&columns, metadata(&hosts)));
         Ok(Self { columns, schema, hosts })
     }

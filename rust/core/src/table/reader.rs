@@ -43,7 +43,12 @@ pub trait Stage: Send + Sync {
 }
 
 /// A run of rows as a record batch.
-pub(super) fn record_batch<T: Table>(columns: &[&Column<T>], schema: &SchemaRef, rows: &T::Rows<'_>, count: usize) -> RecordBatch {
+pub(super) fn record_batch<T: Table>(
+    columns: &[&Column<T>],
+    schema: &SchemaRef,
+    rows: &T::Rows<'_>,
+    count: usize,
+) -> RecordBatch {
     let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
     RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
         .expect("every column is filled with its declared type, one value a row")
@@ -110,15 +115,7 @@ impl TableReader {
             Making::Stage(stage) => stage.schema(),
         };
         let pipeline = Pipeline::start(source, filter);
-        Self {
-            pipeline,
-            tracker,
-            kind,
-            schema,
-            ready: VecDeque::new(),
-            ended: false,
-            warnings: Vec::new(),
-        }
+        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, warnings: Vec::new() }
     }
 
     /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
