@@ -56,7 +56,7 @@ fuzz-keep: ## add what fuzzing found to the kept corpus, smallest set that cover
 golden: ## write the golden files anew from what the code gives now, and show what changed
 	@$(SETUP) test
 	SNIFFKIT_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests $(PYTEST_ARGS)
-	git --no-pager diff --stat -- tests
+	git --no-pager diff --stat -- tests docs
 
 clean: ## remove what was built (.venv, .tools, rust/target, the core)
 	rm -rf .venv .tools rust/target rust/fuzz/target rust/fuzz/found sniffkit/_core*.so

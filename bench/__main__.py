@@ -16,6 +16,7 @@ from dataclasses import asdict
 
 from bench.cases import CASES, Case, Contender, Target
 from bench.inputs import DATA, NoInput, into_page_cache
+from bench.live import breaking_rate, under_load
 from bench.measure import Cost, RunFailed, measure, median
 
 
@@ -23,8 +24,9 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     """Medians by contender, and for those that failed the reason."""
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     failed: dict[str, str] = {}
-    for path in sorted({word for contender in contenders for word in contender.command if word.endswith(".pcap")}):
-        into_page_cache(DATA / path)
+    inputs = {DATA / word for contender in contenders for word in contender.command if word.endswith(".pcap")}
+    for path in sorted(inputs | {contender.load for contender in contenders if contender.load is not None}):
+        into_page_cache(path)
     for number in range(1, rounds + 1):
         for contender in contenders:
             if contender.name in failed:
@@ -44,7 +46,11 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
 
 def run_contender(case: Case, contender: Contender) -> Cost:
     log = DATA / f"{case.name}.log"
+    if contender.load is not None:
+        return under_load(list(contender.command), contender.load, log)[0]
     cost = measure(contender.command, log)
+    if contender.after:
+        measure(contender.after, log)
     if not contender.startup:
         return cost
     fixed = measure(contender.startup, log)
@@ -64,6 +70,8 @@ def judge(target: Target, costs: dict[str, Cost]) -> tuple[str, bool | None]:
             value <= target.at_most,
         )
     other = float(getattr(costs[target.against], target.figure))
+    if target.figure == "lost":
+        return f"{target.of}: {value:.0f} packets lost, {target.against} {other:.0f}", value <= other
     if target.at_most < 1:
         text = f"{other / value:.1f} × as fast as {target.against}, at least {1 / target.at_most:.0f}"
     else:
@@ -79,6 +87,8 @@ def report(case: Case, base: str, costs: dict[str, Cost], failed: dict[str, str]
     for name, cost in costs.items():
         ratio = f"{cost.wall / first.wall:.2f}" if first else "-"
         print(f"  {name:<14}{cost.wall:>10.3f}{cost.cpu:>10.3f}{cost.rss / 1e6:>10.1f}{ratio:>10}")
+    if any(cost.lost for cost in costs.values()):
+        print(f"  packets lost: {', '.join(f'{name} {cost.lost:,}' for name, cost in costs.items())}")
     for name, reason in failed.items():
         print(f"  {name:<14}failed: {reason}")
     bad = 0
@@ -87,6 +97,20 @@ def report(case: Case, base: str, costs: dict[str, Cost], failed: dict[str, str]
         bad += not met
         print(f"  {'met   ' if met else 'MISSED' if met is False else '-     '} {text}")
     return bad
+
+
+def report_breaking_rates(case: Case, contenders: list[Contender]) -> None:
+    """For live captures the rate from which each loses packets."""
+    log = DATA / f"{case.name}.log"
+    for contender in contenders:
+        if contender.load is None:
+            continue
+        command, load = list(contender.command), contender.load
+        try:
+            words = breaking_rate(lambda speed: under_load(command, load, log, speed))  # noqa: B023
+        except RunFailed as error:
+            words = f"failed: {error}"
+        print(f"  {contender.name:<14}{words}")
 
 
 def main() -> int:
@@ -115,6 +139,7 @@ def main() -> int:
             bad += 1
             continue
         bad += report(case, contenders[0].name, costs, failed)
+        report_breaking_rates(case, contenders)
         results[case.name] = {name: asdict(cost) for name, cost in costs.items()}
     stored = DATA / time.strftime("results-%Y%m%dT%H%M%SZ.json", time.gmtime())
     stored.write_text(json.dumps({"packets": options.packets, "rounds": options.rounds, "cases": results}, indent=1))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head
+from bench import labs
+from bench import live as veth
+from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head, transfer
 
 SNIFFKIT = str(ROOT / ".venv" / "bin" / "sniffkit")
 OUT = str(DATA / "out")  # each contender writes to files that begin so
+LIVE = 300_000  # packets that are sent to a live capture
 HEAD = 50_000  # packets that tshark gets; its time is scaled up to all
 
 # The columns of `sniffkit packets` as tshark names them.
@@ -28,13 +32,16 @@ class Contender:
     """One command of a case.
 
     scale: its time beyond `startup` (a command that does the same on one packet) is multiplied by this, for peers that
-    get only a part of the input.
+    get only a part of the input. load: a capture that is sent while it listens on the veth pair of bench/live.py.
+    after: a command that undoes what the run did; it is not measured.
     """
 
     name: str
     command: Sequence[str]
     scale: float = 1.0
     startup: Sequence[str] = ()
+    load: Path | None = None
+    after: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Target:
     """`figure` of `of` is at most `at_most` times that of `against`; without `against`, at most `at_most` seconds."""
 
     of: str
-    figure: Literal["wall", "cpu", "rss"]
+    figure: Literal["wall", "cpu", "rss", "lost"]
     at_most: float
     against: str = ""
 
@@ -88,11 +95,36 @@ def memory(packets: int) -> list[Contender]:
     ]
 
 
+def capture(packets: int, load: Callable[[int], Path]) -> list[Contender]:
+    veth.pair()
+    sent = load(min(packets, LIVE))
+    where = ["--netns", veth.B, "-i", "veth2"]
+    out = ["-w", f"{OUT}-live.pcapng"]
+    return [
+        Contender(
+            "tcpdump", ["ip", "netns", "exec", veth.B, "tcpdump", "-i", "veth2", "-w", f"{OUT}-tcpdump.out"], load=sent
+        ),
+        Contender("sniffkit", [SNIFFKIT, "capture", *where, *out, "--flows", f"{OUT}-live.parquet"], load=sent),
+        Contender("without flows", [SNIFFKIT, "capture", *where, *out], load=sent),
+    ]
+
+
 def startup(_: int) -> list[Contender]:
     return [
         Contender("--help", [SNIFFKIT, "--help"]),
         Contender("import", [sys.executable, "-c", "import sniffkit"]),
         Contender("bare Python", [sys.executable, "-c", "pass"]),
+    ]
+
+
+def line_of_labs(_: int) -> list[Contender]:
+    """100 namespaces in a line, made by each; their removal is not measured."""
+    lab, batch, bare, removal = labs.line(100)
+    remove = ["ip", "-batch", str(removal)]
+    return [
+        Contender("sniffkit", [SNIFFKIT, "lab", "up", str(lab)], after=[SNIFFKIT, "lab", "down", str(lab)]),
+        Contender("ip -batch", ["ip", "-batch", str(batch)], after=remove),
+        Contender("links only", ["ip", "-batch", str(bare)], after=remove),
     ]
 
 
@@ -119,6 +151,24 @@ CASES = (
         "the same number of flows from ten times the packets",
         memory,
         (Target("10 × packets", "rss", 1.2, "sniffkit"),),
+    ),
+    Case(
+        "live",
+        "capture over veth at full speed: traffic of many short flows",
+        lambda packets: capture(packets, big),
+        (Target("sniffkit", "lost", 1.0, "tcpdump"), Target("sniffkit", "cpu", 1.3, "tcpdump")),
+    ),
+    Case(
+        "live-large",
+        "capture over veth at full speed: 1,400-byte packets of 64 flows",
+        lambda packets: capture(packets, transfer),
+        (Target("sniffkit", "lost", 1.0, "tcpdump"), Target("sniffkit", "cpu", 1.3, "tcpdump")),
+    ),
+    Case(
+        "labs",
+        "100 namespaces in a line with veth pairs, addresses, all up (links only: neither address nor up)",
+        line_of_labs,
+        (Target("sniffkit", "wall", 1.5, "ip -batch"),),
     ),
     Case(
         "startup",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,27 @@ def big(packets: int, flows: int | None = None) -> Path:
     except subprocess.CalledProcessError as error:
         raise NoInput(f"make_big.py exited {error.returncode}") from None
     done.touch()
+    return path
+
+
+def transfer(packets: int, flows: int = 64, payload: int = 1_358) -> Path:
+    """A capture of large UDP packets, each flow from a port of its own."""
+    path = DATA / f"transfer-{packets}.pcap"
+    if path.exists():
+        return path
+    DATA.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    body = bytes(payload)
+    with part.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
+        for number in range(packets):
+            udp = struct.pack("!HHHH", 10_000 + number % flows, 5_001, 8 + payload, 0)
+            addresses = bytes([10, 232, 0, 1, 10, 232, 0, 2])
+            ip = struct.pack("!BBHHHBBH", 0x45, 0, 28 + payload, number & 0xFFFF, 0, 64, 17, 0) + addresses
+            size = 14 + 28 + payload
+            file.write(struct.pack("<IIII", number // 1_000_000, number % 1_000_000, size, size))
+            file.write(b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01\x08\0" + ip + udp + body)
+    part.rename(path)
     return path
 
 

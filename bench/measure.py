@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,20 @@ class Cost:
     wall: float  # seconds
     cpu: float  # seconds, user + system
     rss: int  # bytes, the largest resident size of any one of its processes
+    lost: int = 0  # packets that were sent and not captured
 
 
 class RunFailed(Exception):
     """A measured command that is missing or failed; the message has the end of what it said."""
 
 
-def measure(command: Sequence[str], log: Path, timeout: float = 1800) -> Cost:
-    """Run a command with its output in `log`, and return its cost.
+def measure(
+    command: Sequence[str],
+    log: Path,
+    timeout: float = 1800,
+    drive: Callable[[subprocess.Popen[bytes]], None] | None = None,
+) -> Cost:
+    """Run a command with its output in `log`, and return its cost. `drive` does what it needs while it runs.
 
     The resident size is wait4's; it starts from that of this process (under 20 MB), which is its floor.
     Raises RunFailed when the command is missing, fails, or takes longer than `timeout` seconds.
@@ -41,8 +47,10 @@ def measure(command: Sequence[str], log: Path, timeout: float = 1800) -> Cost:
         killer = threading.Timer(timeout, os.kill, (process.pid, signal.SIGKILL))
         killer.start()
         try:
+            if drive is not None:
+                drive(process)
             _, status, usage = os.wait4(process.pid, 0)
-        except KeyboardInterrupt:
+        except BaseException:
             process.kill()
             raise
         finally:
@@ -61,4 +69,5 @@ def median(costs: Sequence[Cost]) -> Cost:
         statistics.median(cost.wall for cost in costs),
         statistics.median(cost.cpu for cost in costs),
         int(statistics.median(cost.rss for cost in costs)),
+        int(statistics.median(cost.lost for cost in costs)),
     )

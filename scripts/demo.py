@@ -205,15 +205,15 @@ class Demo:
         say("Ping: three echo requests and their replies, after the ARP that finds the neighbour.")
         self.ping("10.0.0.11")
         say(f"DNS and HTTP: curl looks {SITE} up (a dnsmasq in {self.server.name} answers), then fetches it over TCP.")
+        mounts = []
         for name, text in (("resolv.conf", "nameserver 10.0.0.11\n"), ("nsswitch.conf", "hosts: dns\n")):
             (self.scene / name).write_text(text)
-        # `ip netns exec` gives the command a mount namespace of its own: what is mounted there ends with the command.
-        mounts = " && ".join(
-            f"mount --bind {shlex.quote(str(self.scene / name))} /etc/{name}"
-            for name in ("resolv.conf", "nsswitch.conf")
-        )
+            if Path("/etc", name).exists():
+                mounts.append(f"mount --bind {shlex.quote(str(self.scene / name))} /etc/{name}")
+        # In a mount namespace of its own: what is mounted there is seen by nobody else and ends with the command.
         curl = f"curl -s --noproxy '*' http://{SITE}/"
-        self.expect(self.do(self.client, ["sh", "-c", f"{mounts} && exec {curl}"], f"curl -s http://{SITE}/"))
+        resolving = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, f"exec {curl}"])]
+        self.expect(self.do(self.client, resolving, f"curl -s http://{SITE}/"))
         say("VLAN: another ping, in VLAN 100, each frame with an 802.1Q tag.")
         self.ping("10.0.100.11")
         say("VXLAN: an Ethernet of its own (VNI 42) inside UDP port 4789, and HTTP in it.")
@@ -347,10 +347,13 @@ def main() -> int:
 
     try:
         run(directory)
-    except Interrupted:
-        print("\ndemo: interrupted; what it had made is removed", file=sys.stderr)
-        return 128 + (signals.seen or signal.SIGINT)
-    except (DemoError, SniffkitError) as error:
+    except (Interrupted, DemoError, SniffkitError, OSError) as error:
+        if signals.seen is not None:  # whatever failed then, failed for that
+            print("\ndemo: interrupted; what it had made is removed", file=sys.stderr)
+            return 128 + signals.seen
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, SniffkitError) else 1
     return 0

@@ -16,9 +16,11 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 KERNEL = "linux.uml"
@@ -93,8 +95,6 @@ def run(command: list[str], directory: Path, memory: str, seconds: float, output
 
 def copy(guest: subprocess.Popen[bytes], output: int, seconds: float) -> None:
     """What the guest prints, but not the kernel's own lines; the guest is ended after `seconds`."""
-    import threading
-
     timer = threading.Timer(seconds, lambda: end(guest))
     timer.start()
     try:
@@ -109,8 +109,6 @@ def copy(guest: subprocess.Popen[bytes], output: int, seconds: float) -> None:
 
 def end(guest: subprocess.Popen[bytes]) -> None:
     """End the guest and the processes it is made of: one of the machine's for each of its own."""
-    import signal
-
     if guest.poll() is None:
         os.killpg(guest.pid, signal.SIGKILL)
         guest.wait()
@@ -128,6 +126,7 @@ def main() -> int:
     if why is not None:
         print(f"uml_run: {why}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the guest and its files go too
     return run(options.command, Path.cwd(), options.memory, options.timeout)
 
 

@@ -24,6 +24,7 @@ _LAZY: dict[str, str] = {
     "Table": "sniffkit.tables",
     "SniffkitError": "sniffkit.errors",
     "CaptureFileError": "sniffkit.errors",
+    "OutputError": "sniffkit.errors",
     "CaptureError": "sniffkit.errors",
     "FilterError": "sniffkit.errors",
     "PrivilegeError": "sniffkit.errors",

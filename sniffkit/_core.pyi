@@ -1,5 +1,6 @@
 """The Rust core. Private: users call `sniffkit`."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import IO, Any, final
 
@@ -15,6 +16,8 @@ class Chunk:
 
 @final
 class TableStream:
+    progress: Callable[[int], object] | None
+    on_end: Callable[[list[_Warning]], object] | None
     def finish(self) -> list[_Warning]: ...
     def step(self) -> Chunk | None: ...
     def known(self) -> list[_Known]: ...
@@ -28,6 +31,7 @@ def open_table(
     inputs: list[_Input],
     columns: list[str] | None = None,
     filter: str | None = None,
+    rules: dict[str, float] | None = None,
     known: list[_Known] | None = None,
 ) -> TableStream: ...
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
@@ -46,7 +50,7 @@ def read_text(
     link: bool = False,
     absolute: bool = False,
     time: str = "clock",
-    utc_offset: int = 0,
+    zone: list[tuple[int, int]] = [],
     dump: str | None = None,
     fields: list[str] | None = None,
     count: int | None = None,
@@ -74,6 +78,7 @@ class LiveOptions:
     count: int | None
     duration: float | None
     utc_offset: int
+    own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...
 

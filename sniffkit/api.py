@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob as globbing
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -27,10 +28,12 @@ def open(source: Source | Iterable[Source]) -> Capture:
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
     Raises CaptureFileError if a file is missing or is no capture.
     """
-    if isinstance(source, (str, os.PathLike)) or hasattr(source, "read"):
+    if isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read"):
         many = [cast(Source, source)]  # a binary file is an iterable too, but of lines
-    else:
+    elif isinstance(source, Iterable):
         many = list(source)
+    else:
+        raise CaptureFileError(f"a capture is a path, a glob, '-', a binary file or a list of these, not {source!r}")
     if not many:
         raise CaptureFileError("no capture files given")
     inputs: list[Source] = []
@@ -39,12 +42,20 @@ def open(source: Source | Iterable[Source]) -> Capture:
     return Capture(inputs)
 
 
-def _expand(source: Source) -> Sequence[Source]:
+def _expand(source: Source | bytes) -> Sequence[Source]:
     """A glob becomes the files that match, in name order; everything else stays."""
-    if not isinstance(source, str) or source == "-" or os.path.exists(source) or not globbing.has_magic(source):
-        if isinstance(source, (str, os.PathLike)) and source != "-" and not os.path.exists(source):
-            raise CaptureFileError(f"{os.fspath(source)}: No such file or directory")
+    if isinstance(source, (bytes, os.PathLike)):
+        source = os.fsdecode(source)
+    elif hasattr(source, "read"):
+        if isinstance(source, io.TextIOBase):
+            raise CaptureFileError(f"{getattr(source, 'name', source)}: opened as text: open it with mode 'rb'")
         return [source]
+    elif not isinstance(source, str):
+        raise CaptureFileError(f"a capture is a path, a glob, '-' or a binary file, not {source!r}")
+    if source == "-" or os.path.exists(source):
+        return [source]
+    if not globbing.has_magic(source):
+        raise CaptureFileError(f"{source}: No such file or directory")
     found = sorted(globbing.glob(source, recursive=True))
     if not found:
         raise CaptureFileError(f"{source}: no file matches")
@@ -56,24 +67,47 @@ class Capture:
 
     def __init__(self, inputs: Sequence[Source]) -> None:
         self.inputs = list(inputs)
+        self._starts = [_position(one) for one in self.inputs]
+        self._begun = False
 
-    def _table(self, name: str, columns: Sequence[str] | None, filter: str | None) -> Table:
-        wanted = None if columns is None else list(columns)
+    def fresh(self) -> list[Source]:
+        """The inputs at their beginning. Raises CaptureFileError if one can be read only once, and has been."""
+        for one, start in zip(self.inputs, self._starts, strict=True):
+            if start is not None:
+                cast(IO[bytes], one).seek(start)
+            elif self._begun and (one == "-" or not isinstance(one, (str, os.PathLike))):
+                name = "standard input" if one == "-" else getattr(one, "name", "<file object>")
+                raise CaptureFileError(f"{name} can be read once, and has been: keep a table, or save it to a file")
+        self._begun = True
+        return list(self.inputs)
+
+    def _table(
+        self, name: str, columns: Sequence[str] | None, filter: str | None, rules: dict[str, float] | None = None
+    ) -> Table:
+        wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, list(self.inputs), wanted, filter)
+            return _core.open_table(name, self.fresh(), wanted, filter, rules)
 
-        return Table(name, start)
+        return Table(name, start, wanted)
 
-    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
-        return self._table("flows", columns, filter)
+    def flows(self, columns: Sequence[str] | None = None, filter: str | None = None, **rules: float) -> Table:
+        """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's.
 
-    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's."""
-        return self._table("packets", columns, filter)
+        rules: when rows end, in seconds of packet time: `tcp_idle` (300), `udp_idle` (60; every other IP protocol too),
+        `arp_idle` (10; every other Ethernet type too), `active` (none), `linger` (60: how long late packets belong to a
+        closed TCP row); and bounds: `max_flows`, `max_fragmented`. They are in the table's metadata.
+        """
+        return self._table("flows", columns, filter, rules)
+
+    def packets(self, columns: Sequence[str] | None = None, filter: str | None = None, **rules: float) -> Table:
+        """One row per frame. columns: names to keep, in order; filter: a capture filter, as tcpdump's.
+
+        rules: those of `flows`, which decide the `uid`.
+        """
+        return self._table("packets", columns, filter, rules)
 
     def arp(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per ARP message, with what is odd about it in `finding`: see `sniffkit arp --help`."""
@@ -112,7 +146,7 @@ class Capture:
         """The frames as scapy packets, one after another. Imports scapy on first use."""
         from sniffkit.handover import scapy_packets
 
-        return scapy_packets(self.inputs)
+        return scapy_packets(self.fresh())
 
     def pyshark(self, display_filter: str | None = None, **options: Any) -> Any:
         """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode."""
@@ -124,6 +158,16 @@ class Capture:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
         more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
         return f"<sniffkit capture {names}{more}: .flows() .packets() .arp() .hosts()>"
+
+
+def _position(source: Source) -> int | None:
+    """Where a file object that can go back stands; None for everything else."""
+    if isinstance(source, (str, os.PathLike)):
+        return None
+    try:
+        return source.tell() if source.seekable() else None
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 __all__: list[Any] = ["Capture", "open"]

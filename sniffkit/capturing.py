@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import stat
 import tempfile
 import time
+import warnings
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
-from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError
+from sniffkit.errors import CaptureError, CaptureWarning, FilterError, PrivilegeError, SniffkitError
 from sniffkit.tables import Table
 
 
@@ -21,7 +26,8 @@ class PointStats:
     """Counters of one capture point; `captured + dropped + rejected == received` once it has ended.
 
     received: frames that the kernel's filter let through, those it then dropped included; dropped: frames that found
-    the ring full; rejected: let through by the kernel but not by the exact filter, the direction or loopback's rule.
+    the ring full; rejected: let through by the kernel but not by the exact filter, or behind the end that was asked
+    for (a count, a last file) or after an error.
     """
 
     name: str
@@ -53,17 +59,82 @@ def start(points: Sequence[tuple[str | None, str]], options: Any) -> Any:
         raise CaptureError(str(error)) from None
 
 
+def own_output(stdout: int) -> str | None:
+    """A filter for the SSH connection that carries what is written to descriptor `stdout`; None if there is none.
+
+    Capturing it would capture its own output, without end. sudo takes $SSH_CONNECTION away, so parents are asked too.
+    """
+    mode = os.fstat(stdout)
+    if stat.S_ISREG(mode.st_mode) or mode.st_rdev == os.stat(os.devnull).st_rdev:
+        return None
+    process = "self"
+    for _ in range(64):
+        try:
+            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            process = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            return None
+        for entry in environment:
+            if entry.startswith(b"SSH_CONNECTION="):
+                return connection_filter(entry.decode(errors="replace").partition("=")[2])
+        if process in ("0", "1"):
+            return None
+    return None
+
+
+def connection_filter(connection: str) -> str | None:
+    """A filter for $SSH_CONNECTION: client address and port, server address and port. None if it is not that."""
+    try:
+        client, client_port, server, server_port = connection.split()
+        hosts = [ipaddress.ip_address(host.partition("%")[0]) for host in (client, server)]
+        ports = [int(client_port), int(server_port)]
+    except ValueError:
+        return None
+    return f"tcp port {ports[0]} and tcp port {ports[1]} and host {hosts[0]} and host {hosts[1]}"
+
+
+def parquet_of(flows: str | None) -> str | None:
+    """The Parquet file that is written while capturing for the flow table `flows`, whose suffix names its format."""
+    return flows if flows is None or flows.endswith(".parquet") else f"{flows}.parquet"
+
+
+def convert(table: str | None, flows: str) -> None:
+    """Turn the Parquet flow table into the format that was asked for. If that fails the Parquet file stays."""
+    if table is None or table == flows:
+        return
+    import pyarrow.parquet
+
+    from sniffkit.sinks import Output, put
+
+    try:
+        put(pyarrow.parquet.read_table(table), Output(flows, False, False))
+    except SniffkitError as error:
+        failed = CaptureError(f"{error}; the flow table is kept as {table}")
+        failed.exit_code = 1
+        raise failed from None
+    os.unlink(table)
+
+
+def forget(session: Any, path: str) -> None:
+    """End a capture that nobody holds any more, and remove its temporary file."""
+    session.stop()
+    session.wait()
+    os.unlink(path)
+
+
 class LiveCapture:
     """A running capture. It is live from the moment it exists; leaving the `with` block stops it.
 
     After the end, `flows()` and `packets()` give the tables of what was captured.
     """
 
-    def __init__(self, session: Any, path: str, temporary: bool) -> None:
+    def __init__(self, session: Any, path: str, temporary: bool, flows: str | None = None) -> None:
         self._session = session
-        self._temporary = temporary
+        self._flows = flows
         self.path = path
         self.ready = True
+        if temporary:
+            weakref.finalize(self, forget, session, path)
 
     @property
     def frames(self) -> int:
@@ -83,12 +154,19 @@ class LiveCapture:
         return True
 
     def stop(self) -> None:
-        """End the capture; what the rings hold by then is kept. Raises CaptureError if writing failed."""
+        """End the capture; what the rings hold by then is kept.
+
+        Warns (CaptureWarning) of interfaces that had gone away before; raises CaptureError if writing failed.
+        """
         if not self.ready:
             return
         self.ready = False
         self._session.stop()
         self._session.wait()
+        if self._flows is not None and self._session.flow_rows is not None:
+            convert(parquet_of(self._flows), self._flows)
+        for text in self._session.lost:
+            warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
         if self._session.error:
             raise CaptureError(self._session.error)
 
@@ -123,12 +201,6 @@ class LiveCapture:
     ) -> None:
         self.stop()
 
-    def __del__(self) -> None:
-        if getattr(self, "_temporary", False):
-            self._session.stop()
-            self._session.wait()
-            os.unlink(self.path)
-
     def __repr__(self) -> str:
         state = "live" if self.ready else "ended"
         return f"<sniffkit {state} capture on {', '.join(self._session.names)}: {self.frames} frames>"
@@ -152,10 +224,12 @@ def capture(
 
     points: `NS/IF` or `IF` (then in `netns`, or where the process is); a namespace is an `ip netns` name, path or PID.
     write: pcapng, or pcap by its suffix; without it a temporary file that goes with the object.
-    flows: Parquet file for the flow table, kept while capturing. duration in seconds, buffer_kib per interface.
+    flows: file for the flow table, kept while capturing: .parquet .csv .tsv .jsonl .arrow. duration in seconds,
+    buffer_kib per interface.
     Raises CaptureError, FilterError or PrivilegeError before anything is captured.
     """
     from sniffkit import _core
+    from sniffkit.sinks import Output
 
     if not points:
         raise SniffkitError("no interface to capture on")
@@ -168,7 +242,10 @@ def capture(
         path = os.fspath(write)
     options.write = path
     options.format = "pcap" if path.endswith(".pcap") else "pcapng"
-    options.flows = None if flows is None else os.fspath(flows)
+    table = None if flows is None else os.fspath(flows)
+    if table is not None:
+        Output(table, False, False)  # says what is wrong with the name
+    options.flows = parquet_of(table)
     options.filter, options.count, options.duration = filter, count, duration
     options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
     options.buffer = None if buffer_kib is None else buffer_kib * 1024
@@ -179,4 +256,4 @@ def capture(
         if temporary:
             os.unlink(path)
         raise
-    return LiveCapture(session, path, temporary)
+    return LiveCapture(session, path, temporary, table)

@@ -16,6 +16,10 @@ class CaptureFileError(SniffkitError):
     """A file that is missing, unreadable or not a capture."""
 
 
+class OutputError(SniffkitError):
+    """An output that cannot be written. Exit code 1 when it fails underway, as on a full disk."""
+
+
 class CaptureError(SniffkitError):
     """A live capture that cannot start, or that ended early."""
 

@@ -14,6 +14,9 @@ from sniffkit.errors import PrivilegeError, SniffkitError
 
 NETNS_DIR = Path("/run/netns")
 
+# link kind -> the attribute that holds its network identifier
+VNI_ATTRIBUTES = {"vxlan": "IFLA_VXLAN_ID", "geneve": "IFLA_GENEVE_ID"}
+
 T = TypeVar("T")
 
 
@@ -23,6 +26,25 @@ def namespaces() -> list[str]:
         return sorted(entry.name for entry in NETNS_DIR.iterdir())
     except FileNotFoundError:
         return []
+
+
+def unnamed_namespaces() -> list[str]:
+    """Namespaces without a name that some process is in (containers'), each by the lowest PID; not this process' own.
+
+    Only those that this user may look at: all of them as root.
+    """
+    known = {(NETNS_DIR / name).stat().st_ino for name in namespaces()}
+    known.add(os.stat("/proc/self/ns/net").st_ino)
+    found: list[str] = []
+    for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        try:
+            inode = os.stat(f"/proc/{pid}/ns/net").st_ino
+        except OSError:
+            continue  # it has ended, or is another user's
+        if inode not in known:
+            known.add(inode)
+            found.append(str(pid))
+    return found
 
 
 def namespace_path(name: str) -> Path:
@@ -97,18 +119,20 @@ class Interface:
     link: int | None = None
     link_netnsid: int | None = None
     peer_inode: int | None = None
+    inode: int | None = None
 
 
 def links(netns: str | None) -> list[Interface]:
     """Every interface of one namespace (None: where this process is), without peers in other namespaces."""
 
-    def read() -> tuple[list[Any], list[Any], dict[int, int]]:
+    def read() -> tuple[list[Any], list[Any], dict[int, int], int]:
         from pyroute2 import IPRoute
 
+        inode = os.stat("/proc/thread-self/ns/net").st_ino
         with IPRoute() as ip:
-            return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(ip)
+            return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(ip), inode
 
-    raw, addresses, ids = run_in(netns, read)
+    raw, addresses, ids, inode = run_in(netns, read)
     names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in raw}
     out = []
     for one in raw:
@@ -127,11 +151,12 @@ def links(netns: str | None) -> list[Interface]:
             master=names.get(one.get_attr("IFLA_MASTER")),
             link=one.get_attr("IFLA_LINK"),
             link_netnsid=one.get_attr("IFLA_LINK_NETNSID"),
+            inode=inode,
         )
         if kind == "vlan" and data:
             interface.vlan_id = data.get_attr("IFLA_VLAN_ID")
-        if kind == "vxlan" and data:
-            interface.vni = data.get_attr("IFLA_VXLAN_ID")
+        if kind in VNI_ATTRIBUTES and data:
+            interface.vni = data.get_attr(VNI_ATTRIBUTES[kind])
         if interface.link_netnsid is not None:
             interface.peer_inode = ids.get(interface.link_netnsid)
         elif kind == "veth" and interface.link in names:
@@ -146,19 +171,22 @@ def links(netns: str | None) -> list[Interface]:
 
 
 def peer_namespaces(ip: Any) -> dict[int, int]:
-    """netnsid → inode, for the named namespaces that this one has given an id (RTM_GETNSID)."""
+    """netnsid → inode, for the namespaces that this one has given an id (RTM_GETNSID)."""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    paths = [NETNS_DIR / name for name in namespaces()]
+    paths += [Path(f"/proc/{pid}/ns/net") for pid in ("self", *unnamed_namespaces())]
     ids: dict[int, int] = {}
-    for name in namespaces():
-        path = NETNS_DIR / name
+    for path in paths:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
             number = ip.get_netnsid(fd=fd)["nsid"]
-            if number is not None and 0 <= number < 1 << 31:
+            if number is not None and 0 <= number < 1 << 31:  # -1: this one has given it no id
                 ids[number] = os.fstat(fd).st_ino
-        except Exception:  # an id that was never given is an error of the kernel's, not ours
+        except NetlinkError:
             continue
         finally:
             os.close(fd)
@@ -166,33 +194,43 @@ def peer_namespaces(ip: Any) -> dict[int, int]:
 
 
 def all_interfaces(netns: str | None) -> list[Interface]:
-    """The interfaces of a namespace, or of every one for "all" (the process' own first, as None), peers resolved."""
-    if netns != "all":
-        found = links(netns)
-        everywhere = found + [one for name in namespaces() if name != netns for one in links(name)]
-        if netns is not None:
-            everywhere += links(None)
-    else:
-        found = links(None) + [one for name in namespaces() for one in links(name)]
-        everywhere = found
-    resolve_peers(found, everywhere)
+    """The interfaces of a namespace, or of every one for "all" (the process' own first, as None), peers resolved.
+
+    Namespaces without a name are called by the PID of a process in them.
+    """
+    others: list[str | None] = [*namespaces(), *unnamed_namespaces()]
+    if netns == "all":
+        found = links(None) + [one for name in others for one in reachable(name)]
+        resolve_peers(found, found)
+        return found
+    found = links(netns)
+    # The other end may be anywhere, but only veths have one.
+    if any(one.kind == "veth" and one.peer is None for one in found):
+        rest = [name for name in [None, *others] if name != netns]
+        resolve_peers(found, found + [one for name in rest for one in reachable(name)])
     return found
 
 
+def reachable(name: str | None) -> list[Interface]:
+    """The interfaces of a namespace that was there a moment ago; none of one that has gone or cannot be entered."""
+    try:
+        return links(name)
+    except (SniffkitError, OSError):
+        return []
+
+
 def resolve_peers(found: list[Interface], everywhere: list[Interface]) -> None:
-    """Fills `peer`: two veths are one pair if each names the other's index (and, where known, its namespace)."""
-    inodes = {name: (NETNS_DIR / name).stat().st_ino for name in namespaces()}
+    """Fills `peer`: two veths are one pair if each names the other's index, and the namespace that the kernel says."""
     for one in found:
         if one.kind != "veth" or one.peer is not None or one.link is None:
             continue
         matches = [
             other
             for other in everywhere
-            if other.kind == "veth" and other.index == one.link and other.link == one.index and other is not one
+            if other.kind == "veth" and other.index == one.link and other.link == one.index
             if (other.netns, other.name) != (one.netns, one.name)
+            if one.peer_inode is None or other.inode == one.peer_inode
         ]
-        if one.peer_inode is not None:
-            matches = [other for other in matches if other.netns and inodes.get(other.netns) == one.peer_inode]
         if len(matches) == 1:
             other = matches[0]
             one.peer = f"{other.netns}/{other.name}" if other.netns else other.name

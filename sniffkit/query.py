@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sniffkit.errors import SniffkitError
+from sniffkit.tables import unknown_column
 
 
 def select(
@@ -19,25 +21,55 @@ def select(
 
     for name in columns or []:
         if name not in data.column_names:
-            raise SniffkitError(f"no column {name!r}; there are: {' '.join(data.column_names)}")
-    # DuckDB only says which rows: its timestamps with a zone end at microseconds, ours are nanoseconds.
+            raise unknown_column("--columns", name, data.column_names)
+    for option, text in (("--where", where), ("--sort", sort)):
+        if text is not None and not text.strip():
+            raise SniffkitError(f"{option} is empty")
+    # DuckDB only says which rows; those taken keep their types and metadata.
     row = "sniffkit_row"
     numbered = data.append_column(row, pa.array(range(data.num_rows), pa.int64()))
+    for at, kind in enumerate(numbered.schema.types):
+        if pa.types.is_timestamp(kind):
+            # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
+            numbered = numbered.set_column(at, numbered.column_names[at], numbered.column(at).cast(pa.timestamp("ns")))
     text = f"SELECT {row} FROM data"
-    text += f" WHERE ({where}\n)" if where is not None else ""
-    text += f" ORDER BY {sort}" if sort is not None else f" ORDER BY {row}"
-    text += f" LIMIT {limit}" if limit is not None else ""
+    # part of the statement that the user wrote -> where it begins
+    parts: dict[str, tuple[int, str]] = {}
+    if where is not None:
+        parts["--where"] = (len(text) + len(" WHERE ("), where)
+        text += f" WHERE ({where}\n)"
+    if sort is not None:
+        parts["--sort"] = (len(text) + len(" ORDER BY "), sort)
+    text += f" ORDER BY {sort if sort is not None else row}"
+    text += f"\nLIMIT {limit}" if limit is not None else ""
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone='UTC'")
+        connection.execute("SET TimeZone='UTC'; SET errors_as_json=true")
         connection.register("data", numbered)
         connection.execute("SET enable_external_access=false; SET lock_configuration=true")
         try:
             statements = connection.extract_statements(text)
             if len(statements) != 1:
-                raise SniffkitError("one expression, not several statements")
+                raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
             rows = connection.execute(statements[0]).fetchnumpy()[row]
         except duckdb.Error as error:
-            lines = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-            raise SniffkitError(f"{where or sort}: {lines.replace(text, where or sort or '')}") from None
+            raise SniffkitError(explain(str(error), parts)) from None
     picked = data.take(pa.array(rows, pa.int64()))
     return picked.select(columns) if columns else picked
+
+
+def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
+    """DuckDB's error about a statement as one line about the option that it is in, with the column there."""
+    try:
+        found = json.loads(error[error.index("{") :])
+        message, position = str(found["exception_message"]), int(found.get("position", -1))
+    except (ValueError, KeyError):
+        message, position = error, -1
+    message = " ".join(
+        message.partition("\n\nLINE ")[0].replace("FROM clause! Candidate bindings:", "the table; perhaps:").split()
+    )
+    for option, (start, text) in parts.items():
+        if start <= position <= start + len(text):
+            column = position - start + 1
+            return f"{option} {text!r}: at column {column}: {message}"
+    given = " ".join(f"{option} {text!r}" for option, (_, text) in parts.items())
+    return f"{given}: {message}"

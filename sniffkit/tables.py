@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, MissingToolError, SniffkitError
+from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, MissingToolError, OutputError, SniffkitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,41 +24,55 @@ class Table:
 
     Rows are in capture order; times are `timestamp[ns, UTC]`, durations int64 nanoseconds, counts unsigned, addresses
     dictionary-encoded text; null means "not there" or "cannot be known".
+    progress: called with the number of frames read so far, now and then.
     """
 
-    def __init__(self, name: str, start: Callable[[], TableStream]) -> None:
+    def __init__(self, name: str, start: Callable[[], TableStream], columns: Sequence[str] | None = None) -> None:
+        from sniffkit import _core
+
         self.name = name
         self._start = start
+        self._types = {column: kind for column, kind, _ in _core.table_columns(name)}
+        self._columns = list(self._types) if columns is None else list(columns)
+        for column in self._columns:
+            if column not in self._types:
+                raise unknown_column(name, column, self._types)
+        self.progress: Callable[[int], object] | None = None
 
     def stream(self) -> TableStream:
         """A fresh stream over the table; an object with `__arrow_c_stream__`."""
         try:
-            return self._start()
+            stream = self._start()
         except OSError as error:
-            raise CaptureFileError(str(error)) from None
+            raise file_error(error) from None
         except ValueError as error:
             raise FilterError(str(error)) from None
-        except KeyError as error:
-            raise SniffkitError(f"{self.name}: {error.args[0]}") from None
+        stream.progress = self.progress
+        return stream
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """The Arrow PyCapsule interface: polars, duckdb, pyarrow and others read a table directly."""
-        stream = self.stream()
-        self._finish(stream)
-        return stream.__arrow_c_stream__(requested_schema)
+        """The Arrow PyCapsule interface: polars, duckdb, pyarrow and others read a table directly, batch by batch.
 
-    def _finish(self, stream: TableStream) -> None:
+        A damaged capture's warning comes when the last batch has been taken.
+        """
+        stream = self.stream()
+        stream.on_end = warn
         try:
-            found = stream.finish()
+            return stream.__arrow_c_stream__(requested_schema)
         except OSError as error:
-            raise CaptureFileError(str(error)) from None
-        warn(found)
+            raise file_error(error) from None
 
     def to_arrow(self) -> pa.Table:
         """A `pyarrow.Table`; its schema metadata says key, timeouts and counters of a flow table."""
         import pyarrow as pa
 
-        return pa.table(self)
+        stream = self.stream()
+        try:
+            found = stream.finish()
+        except OSError as error:
+            raise file_error(error) from None
+        warn(found)
+        return pa.table(stream)
 
     def to_pandas(self) -> pd.DataFrame:
         """A `pandas.DataFrame`: UTC timestamps, categoricals, and nullable integers where a value can be missing."""
@@ -80,13 +96,13 @@ class Table:
         try:
             rows, found = stream.to_parquet(path)
         except OSError as error:
-            raise CaptureFileError(str(error)) from None
+            raise file_error(error) from None
         warn(found)
         return rows
 
     def columns(self) -> list[tuple[str, str]]:
-        """Column names and their Arrow types."""
-        return self.stream().columns()
+        """Column names and their Arrow types. Reads nothing."""
+        return [(name, self._types[name]) for name in self._columns]
 
     def __repr__(self) -> str:
         return f"<sniffkit {self.name} table: .to_pandas() .to_polars() .to_arrow() .to_parquet(path)>"
@@ -111,14 +127,48 @@ class Result(Table):
         try:
             pyarrow.parquet.write_table(self._data, path)
         except OSError as error:
-            raise SniffkitError(f"{os.fspath(path)}: {error.strerror or error}") from None
+            raise output_error(path, error) from None
         return int(self._data.num_rows)
 
     def columns(self) -> list[tuple[str, str]]:
         return [(column.name, str(column.type)) for column in self._data.schema]
 
 
+def unknown_column(table: str, name: str, known: Iterable[str]) -> SniffkitError:
+    """The error for a column that is not there: what was perhaps meant, and what there is."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return SniffkitError(f"{table}: no column {name!r}{hint} there are: {' '.join(known)}")
+
+
+def file_error(error: OSError) -> SniffkitError:
+    """An error of the core as ours: of the output where it names a file of its own, else of an input."""
+    if error.filename is None:
+        return CaptureFileError(str(error))
+    return output_error(error.filename, error)
+
+
+def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """An output that cannot be written: a bad request, except when the disk fills up underway."""
+    import errno
+
+    ours = OutputError(f"{os.fspath(path)}: {error.strerror or error}")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        ours.exit_code = 1
+    return ours
+
+
 def warn(found: list[tuple[str, int, str]]) -> None:
     """Issue one `CaptureWarning` for each damaged input: file, offset in bytes, what is wrong."""
     for file, offset, what in found:
-        warnings.warn(CaptureWarning(f"{file}: at byte {offset}: {what}; rows before are kept"), stacklevel=4)
+        message = f"{file}: at byte {offset}: {what}; rows before are kept"
+        warnings.warn(CaptureWarning(message), stacklevel=callers_level())
+
+
+def callers_level() -> int:
+    """How many frames above its caller's caller stands the first that is not sniffkit's: the user's line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sniffkit":
+        level, frame = level + 1, frame.f_back
+    return level

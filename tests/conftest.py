@@ -16,11 +16,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from setting import REQUIRE_ALL, ROOT, SHARED, UPDATE_GOLDEN
 
-ROOT = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("SNIFFKIT_SHARED", ROOT.parent / "shared"))
-REQUIRE_ALL = os.environ.get("CI") == "true" or os.environ.get("SNIFFKIT_REQUIRE_ALL") == "1"
-UPDATE_GOLDEN = os.environ.get("SNIFFKIT_UPDATE_GOLDEN") == "1"
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 # Debian keeps ip, tcpdump and nft where an ordinary user's PATH does not lead.

@@ -29,6 +29,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
+def forget_stdout() -> None:
+    """Nothing more can be written: not an error again when the interpreter flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs or shows its own help."""
 
@@ -48,8 +53,15 @@ class LazyGroup(click.Group):
             sys.stdout.flush()
         except BrokenPipeError:
             # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            forget_stdout()
             return 0
+        except OSError as error:
+            if error.filename is not None or ctx.obj["debug"]:
+                raise
+            from sniffkit.tables import output_error
+
+            forget_stdout()
+            raise output_error("standard output", error) from None
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ from sniffkit.errors import CaptureError, SniffkitError
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="End after so many frames.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")
-@click.option("-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768).")
+@click.option(
+    "-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768; less if many)."
+)
 @click.option(
     "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."
 )
@@ -68,8 +72,8 @@ def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) 
 def run(expression: str, options: dict[str, Any]) -> int:
     """Start, wait, report; the exit code."""
     from sniffkit import _core
-    from sniffkit.capturing import point, start
-    from sniffkit.cli.read import dump_flag, utc_offset
+    from sniffkit.capturing import own_output, parquet_of, point, start
+    from sniffkit.cli.read import dump_flag
 
     comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
     interfaces: list[str] = list(options["interface"])
@@ -81,10 +85,8 @@ def run(expression: str, options: dict[str, Any]) -> int:
     points = [point(text, options["netns"]) for text in interfaces]
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
-    if len(set(points)) != len(points):
-        raise SniffkitError("the same interface is given twice")
     write, flows = outputs(points, options)
-    table = flows if flows is None or flows.endswith(".parquet") else f"{flows}.parquet"
+    table = parquet_of(flows)
     live = _core.LiveOptions()
     live.filter = expression or None
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
@@ -92,25 +94,23 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]
     live.write = write
-    live.format = "pcap" if write and ".pcap" in write and not write.endswith(".pcapng") else "pcapng"
+    live.format = "pcap" if write and re.search(r"\.pcap\d*$", write) else "pcapng"
     live.max_bytes = None if options["megabytes"] is None else options["megabytes"] * 1_000_000
     live.max_seconds, live.max_files = options["seconds"], options["files"]
     live.flows = table
     live.print = options["print_lines"] or options["write"] is None
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
-    live.utc_offset = utc_offset()
-    live.comments = comments
+    live.utc_offset = time.localtime().tm_gmtoff
+    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
     live.drop_to = account(options["user"])
     if write == "-" and live.print:
         raise SniffkitError("-w - and --print would share standard output")
-    # SIGTERM ends a capture as ^C does: what is in the rings is still written.
+    if live.print or write == "-":
+        live.own_output = own_output(sys.stdout.fileno())
+    # Until the capture is live SIGTERM is what ^C is: nothing has been captured yet.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        session = start(points, live)
-    except SniffkitError:
-        forget(table)
-        raise
+    session = start(points, live)
     return attend(session, write, flows, table)
 
 
@@ -138,14 +138,13 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     rotates = options["megabytes"] or options["seconds"]
     if rotates and write is None:
         raise SniffkitError("-C and -G need -w FILE")
+    if options["files"] and not rotates:
+        raise SniffkitError("-W needs -C or -G")
     if options["no_save"] and write is not None:
         raise SniffkitError("--no-save and -w contradict each other")
     if write is None and not options["no_save"]:
         directory = captures_dir(options["directory"])
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SniffkitError(f"{directory}: {error.strerror}") from None
+        make_directory(directory, options["user"])
         path = new_capture_path(directory, points)
         write = str(path)
         flows = flows or str(path.with_suffix("")) + ".flows.parquet"
@@ -158,6 +157,19 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
             raise SniffkitError("--flows needs a file")
         Output(flows, False, False)
     return write, flows
+
+
+def make_directory(directory: Path, user: str | None) -> None:
+    """The directory where captures are saved; one that is new belongs to the user who will write there."""
+    if directory.is_dir():
+        return
+    owner = account(user)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if owner is not None:
+            os.chown(directory, *owner)
+    except OSError as error:
+        raise SniffkitError(f"{directory}: {error.strerror}") from None
 
 
 def account(user: str | None) -> tuple[int, int] | None:
@@ -173,34 +185,43 @@ def account(user: str | None) -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
-def forget(table: str | None) -> None:
-    """Removes what a capture that did not start left of its flow table."""
-    if table is not None and os.path.exists(f"{table}.part"):
-        os.unlink(f"{table}.part")
-
-
 def attend(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
     """Wait for the end of a live session, ^C included, then say what became of it."""
-    interrupted = False
+    from sniffkit.capturing import convert
+
+    interrupted = end_on_signals(session)
     print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
-    while True:
-        try:
-            session.wait()
-            break
-        except KeyboardInterrupt:
-            # The first ^C ends the capture; what the kernel holds by then is still written, so wait on.
-            interrupted = True
-            session.stop()
-    if interrupted:
+    session.wait()
+    if signal.SIGINT in interrupted:
         print(file=sys.stderr)
-    report(session, write, flows)
-    if flows is not None and table is not None and flows != table:
+    if flows is not None and session.flow_rows is not None:
         convert(table, flows)
+    report(session, write, flows if session.flow_rows is not None else None)
     for text in session.lost:
         print(f"sniffkit: {text}; what came before is kept", file=sys.stderr)
     if session.error:
         raise incomplete(session.error)
     return 1 if session.lost else 0
+
+
+def end_on_signals(session: Any) -> list[int]:
+    """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
+    insists a second later (the output may be stuck) ends the process. Returns the list that signals will be added to.
+    """
+    seen: list[int] = []
+    since: list[float] = []
+
+    def handle(number: int, _: object) -> None:
+        if since and time.monotonic() - since[0] > 1:
+            os._exit(130)
+        seen.append(number)
+        since.append(time.monotonic())
+        session.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, handle)
+    return seen
 
 
 def incomplete(text: str) -> CaptureError:
@@ -230,20 +251,3 @@ def lines(captured: int, received: int, dropped: int, joint: str) -> str:
     parts.append(f"{received} {'packet' if received == 1 else 'packets'} received by filter")
     parts.append(f"{dropped} {'packet' if dropped == 1 else 'packets'} dropped by kernel")
     return joint.join(parts)
-
-
-def convert(table: str, flows: str) -> None:
-    """The Parquet flow table in the format that was asked for."""
-    import importlib
-
-    import pyarrow.parquet
-
-    from sniffkit.sinks import SINKS
-
-    module = importlib.import_module(SINKS[os.path.splitext(flows)[1]])
-    try:
-        with open(flows, "wb") as file:
-            module.write(pyarrow.parquet.read_table(table), file)
-    except OSError as error:
-        raise SniffkitError(f"{flows}: {error.strerror or error}") from None
-    os.unlink(table)

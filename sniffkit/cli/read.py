@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import difflib
+import io
+import itertools
 import os
 import subprocess
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sniffkit.cli.inputs import files
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 
+if TYPE_CHECKING:
+    from sniffkit._core import FrameText
 
-def utc_offset() -> int:
-    """Seconds that local time is ahead of UTC now."""
-    return time.localtime().tm_gmtoff
+
+def local_zone() -> list[tuple[int, int]]:
+    """Since when (seconds since 1970) local time is so many seconds ahead of UTC: every change until 2100."""
+    month, end = 30 * 86400, 130 * 365 * 86400
+
+    def ahead(seconds: int) -> int:
+        return time.localtime(seconds).tm_gmtoff
+
+    changes = [(0, ahead(0))]
+    for low in range(0, end, month):
+        high = low + month
+        if ahead(low) == ahead(high):
+            continue  # two changes within a month are not to be told apart, and have not been seen for decades
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if ahead(middle) == changes[-1][1] else (low, middle)
+        changes.append((high, ahead(high)))
+    return changes
 
 
 def dump_flag(x: int, upper_x: int, ascii: int) -> str | None:
@@ -27,13 +48,24 @@ def dump_flag(x: int, upper_x: int, ascii: int) -> str | None:
     return given[0] if given else None
 
 
-def split_arguments(arguments: tuple[str, ...]) -> tuple[list[str], str | None]:
-    """`FILE… [FILTER]`: what exists (or looks like a path or glob) is a file, the rest is the filter, as one text."""
+def split_arguments(arguments: tuple[str, ...], given: bool = False) -> tuple[list[str], str | None]:
+    """`FILE… [FILTER]`: what exists (or looks like a path or glob) is a file, the rest is the filter, as one text.
+
+    given: there are files already. Raises CaptureFileError for one word that is neither a file nor a filter.
+    """
     names: list[str] = []
     rest = list(arguments)
     while rest and looks_like_file(rest[0]):
         names.append(rest.pop(0))
-    return names, " ".join(rest) or None
+    expression = " ".join(rest) or None
+    if expression is not None and len(rest) == 1 and " " not in expression and not names and not given:
+        from sniffkit import _core
+
+        try:
+            _core.read_text([], filter=expression)
+        except ValueError as error:
+            raise CaptureFileError(f"{expression}: no such file, and no filter: {error}") from None
+    return names, expression
 
 
 def looks_like_file(text: str) -> bool:
@@ -45,7 +77,10 @@ def looks_like_file(text: str) -> bool:
 
 
 def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, Any]) -> int:
-    """`-Y`: tshark prints the frames that its display filter matches, with its own columns or the fields asked for."""
+    """`-Y`: tshark prints the frames that its display filter matches, with its own columns or the fields asked for.
+
+    Returns 1 when there are none.
+    """
     from sniffkit.handover import need_tshark, one_path
 
     command = [need_tshark(), "-n", "-r", one_path(inputs), "-Y", display_filter]
@@ -55,13 +90,40 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
         command += ["-T", "json"]
     elif options["verbose"]:
         command += ["-V"]
+    if options["x"] or options["upper_x"]:
+        command += ["-x"]
     if options["count"] is not None:
         command += ["-c", str(options["count"])]
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    complaints = [line for line in result.stderr.splitlines() if line and "Running as user" not in line]
-    if result.returncode != 0:
-        raise SniffkitError(f"tshark: {' '.join(complaints) or result.returncode}")
-    return 0
+    printed = False
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tshark:
+        assert isinstance(tshark.stdout, io.BufferedReader)
+        assert tshark.stderr is not None
+        try:
+            # tshark's few complaints fit a pipe, so they are read when it has ended.
+            while piece := tshark.stdout.read1(1 << 16):
+                printed = printed or bool(piece.strip(b"[]\n "))  # "[ ]" is an empty answer in JSON
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        except BaseException:
+            tshark.terminate()
+            raise
+        complaints = tshark.stderr.read().decode(errors="replace").splitlines()
+    # The lines behind an error draw the filter again, and point into it.
+    told = [line.removeprefix("tshark: ") for line in complaints if line.strip() and "Running as user" not in line]
+    if tshark.returncode != 0:
+        raise SniffkitError(f"tshark: {told[0] if told else f'exit code {tshark.returncode}'}{pointed_at(complaints)}")
+    for line in told:
+        print(f"sniffkit: tshark: {line}", file=sys.stderr)
+    return 0 if printed and not told else 1
+
+
+def pointed_at(lines: list[str]) -> str:
+    """Where tshark's `^~~~` points in a filter, as words."""
+    for drawn, marks in itertools.pairwise(lines):
+        if marks.strip() and not marks.strip().strip("^~"):
+            indent = len(drawn) - len(drawn.lstrip())
+            return f" at column {marks.index('^') - indent + 1}"
+    return ""
 
 
 class ReadCommand(click.Command):
@@ -70,8 +132,26 @@ class ReadCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         joined = " ".join(args)
         if "-T fields" in joined or "-Tfields" in joined:
-            args = ["-E" if one == "-e" else one for one in args]
+            args = ["-E" + one[2:] if one[:2] == "-e" else one for one in args]
         return super().parse_args(ctx, args)
+
+
+def pieces(text: FrameText) -> Iterator[str]:
+    """What the core reads; an input that cannot be read is told apart from a stdout that cannot be written."""
+    while True:
+        try:
+            piece = next(text)
+        except StopIteration:
+            return
+        except OSError as error:
+            raise CaptureFileError(str(error)) from None
+        yield piece
+
+
+def print_piece(piece: str) -> None:
+    """Write text to stdout now, so that whoever follows a slow input sees it."""
+    sys.stdout.write(piece)
+    sys.stdout.flush()
 
 
 @click.command(cls=ReadCommand)
@@ -87,7 +167,15 @@ class ReadCommand(click.Command):
 @click.option("-E", "--field", "field", multiple=True, metavar="NAME", help="A field for -T fields, Wireshark's name.")
 @click.option("-Y", "display_filter", metavar="EXPR", help="Wireshark display filter; hands over to tshark.")
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="At most so many frames.")
-@click.option("-t", "times", count=True, help="-t no time, -tt seconds since 1970, -tttt with the date.")
+@click.option(
+    "-t",
+    "times",
+    count=True,
+    help="-t no time, -tt seconds since 1970, -ttt since the line before, -tttt with the "
+    "date, -ttttt since the first line.",
+)
+@click.option("-r", "more", multiple=True, metavar="FILE", help="As FILE, for tcpdump's users.")
+@click.option("-l", "buffered", is_flag=True, help="Line-buffered; always so, kept for tcpdump's users.")
 @click.option("-S", "absolute", is_flag=True, help="TCP sequence numbers as they stand in the header.")
 @click.pass_context
 def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -101,11 +189,23 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
       sniffkit read -T fields -e frame.number -e ip.src lab.pcapng
       sniffkit read -Y 'vxlan' lab.pcapng
     """
-    names, expression = split_arguments(arguments)
+    names, expression = split_arguments(arguments, bool(options["more"]))
+    names = [*options["more"], *names]
+    if options["format"] == "fields" and not options["field"]:
+        raise SniffkitError("-T fields needs -e NAME")
+    if options["display_filter"] is not None and expression is not None:
+        raise SniffkitError(f"-Y and the capture filter {expression!r} exclude each other")
     inputs = files(tuple(names))
     if options["display_filter"] is not None:
         ctx.exit(hand_to_tshark(inputs, options["display_filter"], options))
     ctx.exit(print_text(inputs, expression, options))
+
+
+def unknown_field(name: str, known: list[str]) -> SniffkitError:
+    """The error for a field name that is not known: what was perhaps meant, and who knows the rest."""
+    near = difflib.get_close_matches(name, known, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ";"
+    return SniffkitError(f"no field {name!r}{hint} tshark's other fields: add -Y frame")
 
 
 def print_text(inputs: list[str], expression: str | None, options: dict[str, Any]) -> int:
@@ -117,37 +217,40 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
     fields: list[str] | None = None
     if options["format"] == "fields":
         style, fields = "fields", list(options["field"])
-        if not fields:
-            raise SniffkitError("-T fields needs -e NAME")
+        known = _core.known_fields()
+        for name in fields:
+            if name not in known:
+                raise unknown_field(name, known)
     elif options["json"] or options["format"] == "json":
         style = "json"
     elif options["verbose"]:
         style = "tree"
-    stamp = {0: "clock", 1: "none", 2: "epoch"}.get(options["times"], "date")
+    stamps = ("clock", "none", "epoch", "delta", "date", "elapsed")
+    stamp = stamps[min(options["times"], len(stamps) - 1)]
+    sources = open_capture(inputs).fresh()
     try:
         text = _core.read_text(
-            list(open_capture(inputs).inputs),
+            sources,
             style,
             link=options["link"],
             absolute=options["absolute"],
             time=stamp,
-            utc_offset=utc_offset(),
+            zone=local_zone() if stamp in ("clock", "date") else [],
             dump=dump_flag(options["x"], options["upper_x"], options["ascii"]),
             fields=fields,
             count=options["count"],
             filter=expression,
         )
         any_frames = False
-        for piece in text:
+        for piece in pieces(text):
             any_frames = any_frames or bool(piece)
-            sys.stdout.write(piece)
-        sys.stdout.flush()
+            print_piece(piece)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise CaptureFileError(str(error)) from None
+        raise
     except ValueError as error:
         raise FilterError(str(error)) from None
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise CaptureFileError(str(error)) from None
     damage = text.warnings()
     for file, offset, what in damage:
         print(f"sniffkit: {file}: at byte {offset}: {what}; frames before are kept", file=sys.stderr)

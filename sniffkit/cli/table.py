@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.progress import counter
 from sniffkit.errors import SniffkitError
 
-# What a terminal shows when no columns are asked for, the most wanted first: the last ones go where it is narrow.
-# Files, pipes and --json always have every column.
-SHORT: dict[str, list[str]] = {
-    "flows": [
-        *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
-        *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
-    ],
-    "packets": [
-        *("frame_number", "ts", "interface", "frame_len", "protocols", "ip_src", "src_port", "ip_dst", "dst_port"),
-        *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "malformed"),
-    ],
+
+@dataclass(frozen=True)
+class About:
+    """What a table's command says of it. short: columns on a terminal when none are asked for, the most wanted
+    first (the last ones go where it is narrow); all without.
+    """
+
+    summary: str
+    examples: Sequence[str]
+    short: Sequence[str] | None = None
+
+
+# A table without an entry here has a command all the same: its line in COMMANDS is enough. Files and --json always have
+# every column.
+ABOUT: dict[str, About] = {
+    "flows": About(
+        "One row per bidirectional flow, Zeek's column names.",
+        [
+            "sniffkit flows",
+            "sniffkit flows lab.pcapng -o flows.parquet",
+            "sniffkit flows a.pcap b.pcapng --where \"service = 'dns'\" --sort 'orig_bytes desc' --limit 10",
+        ],
+        [
+            *("ts", "proto", "orig_h", "orig_p", "resp_h", "resp_p", "vlan", "vni", "service", "conn_state"),
+            *("orig_pkts", "resp_pkts", "orig_bytes", "resp_bytes", "duration", "history"),
+        ],
+    ),
+    "packets": About(
+        "One row per frame, Wireshark's field names.",
+        [
+            "sniffkit packets lab.pcapng",
+            "sniffkit packets big.pcap -o packets.parquet",
+            "sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'",
+        ],
+        [
+            *("frame_number", "ts", "ip_src", "src_port", "ip_dst", "dst_port", "protocols", "frame_len", "malformed"),
+            *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "interface"),
+        ],
+    ),
 }
+
+
+def about(name: str) -> About:
+    """What is said of a table; without an entry in ABOUT, the line of COMMANDS."""
+    from sniffkit.cli import COMMANDS
+
+    examples = (f"sniffkit {name} lab.pcapng", f"sniffkit {name} lab.pcapng -o {name}.parquet")
+    return ABOUT.get(name) or About(COMMANDS[name][2], examples)
 
 
 def run(name: str, given: tuple[str, ...], **options: Any) -> int:
@@ -35,12 +74,14 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     shown = columns
     if columns is None and out.is_screen:
-        shown = SHORT[name]
+        short = about(name).short
+        shown = None if short is None else list(short)
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
         # With a condition or an order, any column may be named there, so all are made and DuckDB picks.
-        table = getattr(capture, name)(columns=None if query else shown, filter=options["filter"])
-        rows = write(table, out, columns=shown if query else None, **query)
+        table = getattr(capture, name)(columns=None if set(query) - {"limit"} else shown, filter=options["filter"])
+        with counter("frames", sys.stderr) as table.progress:
+            rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
     return 1 if damage or rows == 0 else 0
 
 
@@ -54,11 +95,17 @@ def split(text: str | None) -> list[str] | None:
     return names
 
 
-def command(name: str, summary: str, examples: str) -> click.Command:
-    """The click command of one table."""
+def __getattr__(name: str) -> click.Command:
+    """The command of a table, by the table's name: every name that the API has a table of."""
+    from sniffkit.api import TABLES
 
-    @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{examples}")
-    @click.argument("file", nargs=-1, type=click.Path())
+    if name not in TABLES:
+        raise AttributeError(f"no table {name!r}")
+    lines = "\n".join(f"  {line}" for line in about(name).examples)
+    summary = f"{about(name).summary} Without FILE: the newest capture."
+
+    @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{lines}")
+    @click.argument("file", nargs=-1)
     @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
     @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
     @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
@@ -71,20 +118,3 @@ def command(name: str, summary: str, examples: str) -> click.Command:
         ctx.exit(run(name, file, **options))
 
     return table_command
-
-
-flows = command(
-    "flows",
-    "One row per bidirectional flow, Zeek's column names. Without FILE: the newest capture.",
-    """  sniffkit flows
-  sniffkit flows lab.pcapng -o flows.parquet
-  sniffkit flows a.pcap b.pcapng --where "service = 'dns'" --sort 'orig_bytes desc' --limit 10""",
-)
-
-packets = command(
-    "packets",
-    "One row per frame, Wireshark's field names. Without FILE: the newest capture.",
-    """  sniffkit packets lab.pcapng
-  sniffkit packets big.pcap -o packets.parquet
-  sniffkit packets lab.pcapng --columns ts,ip_src,ip_dst --where 'tcp_flags & 2 > 0'""",
-)

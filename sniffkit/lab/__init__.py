@@ -6,6 +6,9 @@ spec (YAML → model) · plan (model → list of operations, pure) · engine (ne
 
 from __future__ import annotations
 
+import sys
+import types
+
 from sniffkit.lab.model import LabSpec
 from sniffkit.lab.running import Lab, Node
 from sniffkit.lab.spec import parse
@@ -20,3 +23,13 @@ def lab(source: object) -> Lab:
     kind. Raises LabError for a description that is wrong, before anything is made.
     """
     return Lab(parse(source))
+
+
+class _Callable(types.ModuleType):
+    """`sk.lab` is the function above, also once this module of the same name has been imported."""
+
+    def __call__(self, source: object) -> Lab:
+        return lab(source)
+
+
+sys.modules[__name__].__class__ = _Callable

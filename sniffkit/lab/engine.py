@@ -7,8 +7,10 @@ there asks the engine to stop at the next step, so that no step is left half don
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -221,21 +223,14 @@ class Engine:
         found = [one for one in links(None) if one.name == name]
         if not found:
             raise LabError(f"{op.node}/{name}: this machine has no interface {name} to move")
-        with open(f"/sys/class/net/{name}/flags", encoding="ascii") as file:
-            up = bool(int(file.read(), 16) & wire.IFF_UP)
+        up = _is_up(name)
         self.journal.add(**{"is": "physical", "node": op.node, "name": name, "addresses": found[0].addresses, "up": up})
-        import struct
-
         body = wire.attribute(28, struct.pack("=i", self.descriptor(op.node)))
         request = wire.message(wire.NEWLINK, 0, wire.link_header(found[0].index) + body)
         self._send(HOST, [(op, request)])
 
     def return_physical(self, name: str) -> None:
         """Bring it back, with its addresses, and up if it was up."""
-        import struct
-
-        from sniffkit.lab.actions import ACTIONS
-
         entry = [one for one in self.journal.of("physical") if one["name"] == name][-1]
         node = entry["node"]
         if namespaces.inode(node) is None or name in _names_in(self, HOST) or name not in _names_in(self, node):
@@ -267,6 +262,13 @@ class Engine:
                 if name == entry["name"] and index > entry["above"]:
                     with contextlib.suppress(wire.Refused):
                         self.socket(HOST).send([wire.message(wire.DELLINK, 0, wire.link_header(index))])
+
+
+def _is_up(name: str) -> bool:
+    """Whether an interface of this thread's namespace is up: SIOCGIFFLAGS, netdevice(7)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sH22x", name.encode(), 0))
+    return bool(struct.unpack_from("16xH", answer)[0] & wire.IFF_UP)
 
 
 def _names_in(engine: Engine, node: str) -> list[str]:

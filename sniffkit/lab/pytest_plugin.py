@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of the test's `lab` marker, up for the test and gone after it."""
-    import sniffkit
+    from sniffkit.lab import lab as make
 
     marker = request.node.get_closest_marker("lab")
     if marker is None or len(marker.args) != 1:
@@ -38,5 +38,5 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if isinstance(source, (str, Path)) and not Path(source).is_absolute():
         places = [parent / source for parent in request.path.parents]
         source = next((place for place in places if place.is_file()), source)
-    with sniffkit.lab(source) as made:
+    with make(source) as made:
         yield made

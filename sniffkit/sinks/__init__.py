@@ -14,7 +14,7 @@ from sniffkit.errors import SniffkitError
 if TYPE_CHECKING:
     from sniffkit.tables import Table
 
-# suffix -> module with `write(table: pyarrow.Table, out: binary file)`
+# suffix -> module with `write(batches: pyarrow.RecordBatchReader, out: binary file) -> rows written`
 SINKS: dict[str, str] = {
     ".parquet": "sniffkit.sinks.parquet",
     ".csv": "sniffkit.sinks.csv",
@@ -64,16 +64,37 @@ class Output:
 
 
 def write(table: Table, out: Output, columns: list[str] | None = None, **query: Any) -> int:
-    """Write `table` (only `columns`; rows by `where`, `sort`, `limit`) to `out`; returns how many rows."""
-    if not query and columns is None and out.suffix == ".parquet":
-        return table.to_parquet(out.path or "-")
-    data = table.to_arrow()
-    if query or columns:
+    """Write `table` (only `columns`; rows by `where`, `sort`, `limit`) to `out`; returns how many rows.
+
+    Without `where`, `sort` and `columns` rows go out as they are made; with them, or to a screen, all are made before.
+    """
+    limit = query.pop("limit", None)
+    if not query and columns is None and limit is None and out.suffix == ".parquet" and out.path is not None:
+        return table.to_parquet(out.path)
+    if query or columns or out.is_screen:
         from sniffkit.query import select
 
-        data = select(data, columns, **query)
-    put(data, out)
-    return int(data.num_rows)
+        data = table.to_arrow()
+        if query or columns or limit is not None:
+            data = select(data, columns, limit=limit, **query)
+        return put(data, out)
+    import pyarrow as pa
+
+    batches = pa.RecordBatchReader.from_stream(table)
+    return put(batches if limit is None else first(batches, limit), out)
+
+
+def first(batches: Any, limit: int) -> Any:
+    """The first `limit` rows of a stream; nothing more is read of it."""
+    import pyarrow as pa
+
+    def rows() -> Any:
+        left = limit
+        while left > 0 and (batch := next(batches, None)) is not None:
+            yield batch.slice(0, left)
+            left -= batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(batches.schema, rows())
 
 
 def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) -> None:
@@ -88,20 +109,25 @@ def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) 
     put(pa.table(arrays), out)
 
 
-def put(data: Any, out: Output) -> None:
-    """Write `data` (pyarrow.Table) to `out` in its format."""
+def put(data: Any, out: Output) -> int:
+    """Write `data`, anything with `__arrow_c_stream__`, to `out` in its format; returns how many rows."""
+    import pyarrow as pa
+
+    batches = pa.RecordBatchReader.from_stream(data)
     if out.is_screen:
         from sniffkit.sinks import screen
 
-        screen.write(data, out.fit)
-        return
+        return screen.write(batches.read_all(), out.fit)
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":
-        module.write(data, sys.stdout.buffer)
+        rows: int = module.write(batches, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-        return
+        return rows
+    from sniffkit.tables import output_error
+
     try:
         with open(out.path, "wb") as file:
-            module.write(data, file)
+            rows = module.write(batches, file)
     except OSError as error:
-        raise SniffkitError(f"{out.path}: {error.strerror or error}") from None
+        raise output_error(out.path, error) from None
+    return rows

@@ -5,8 +5,15 @@ from typing import IO, Any
 from sniffkit.sinks.flat import flatten
 
 
-def write(table: Any, out: IO[bytes]) -> None:
-    """Write `table` (pyarrow.Table) as CSV with a header line."""
+def write(batches: Any, out: IO[bytes]) -> int:
+    """Write `batches` (pyarrow.RecordBatchReader) as CSV with a header line."""
+    import pyarrow as pa
     import pyarrow.csv
 
-    pyarrow.csv.write_csv(flatten(table), out, pyarrow.csv.WriteOptions(quoting_style="needed"))
+    header = flatten(batches.schema.empty_table()).schema
+    rows = 0
+    with pyarrow.csv.CSVWriter(out, header, write_options=pyarrow.csv.WriteOptions(quoting_style="needed")) as writer:
+        for batch in batches:
+            writer.write_table(flatten(pa.table(batch)))
+            rows += batch.num_rows
+    return rows

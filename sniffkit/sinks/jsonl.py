@@ -6,15 +6,20 @@ import json
 from typing import IO, Any
 
 
-def write(table: Any, out: IO[bytes]) -> None:
-    """Write `table` (pyarrow.Table) as JSON lines."""
+def write(batches: Any, out: IO[bytes]) -> int:
+    """Write `batches` (pyarrow.RecordBatchReader) as JSON lines."""
+    import pyarrow as pa
+
     from sniffkit.sinks.flat import flatten
 
-    lists = {name for name, kind in zip(table.column_names, table.schema.types, strict=True) if "list" in str(kind)}
-    plain = flatten(table)
-    for name in lists:
-        at = table.column_names.index(name)
-        plain = plain.set_column(at, name, table.column(at))
-    for batch in plain.to_batches(max_chunksize=8192):
-        for row in batch.to_pylist():
-            out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    rows = 0
+    for batch in batches:
+        table = pa.table(batch)
+        plain = flatten(table)
+        for at, kind in enumerate(table.schema.types):
+            if pa.types.is_list(kind):
+                plain = plain.set_column(at, table.column_names[at], table.column(at))
+        lines = [json.dumps(row, ensure_ascii=False) for row in plain.to_pylist()]
+        out.write("".join(line + "\n" for line in lines).encode(errors="surrogatepass"))
+        rows += len(lines)
+    return rows

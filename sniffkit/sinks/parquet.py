@@ -3,8 +3,13 @@
 from typing import IO, Any
 
 
-def write(table: Any, out: IO[bytes]) -> None:
-    """Write `table` (pyarrow.Table) as a Parquet file."""
+def write(batches: Any, out: IO[bytes]) -> int:
+    """Write `batches` (pyarrow.RecordBatchReader) as a Parquet file."""
     import pyarrow.parquet
 
-    pyarrow.parquet.write_table(table, out)
+    rows = 0
+    with pyarrow.parquet.ParquetWriter(out, batches.schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    return rows

@@ -8,7 +8,7 @@ from typing import Any
 MAX_ROWS = 200
 
 
-def write(table: Any, fit: bool = False) -> None:
+def write(table: Any, fit: bool = False) -> int:
     """Show `table` (pyarrow.Table), at most MAX_ROWS rows, columns without any value left out.
 
     fit: leave out the last columns that the terminal has no room for, and name them; else lines may be longer than it.
@@ -28,6 +28,7 @@ def write(table: Any, fit: bool = False) -> None:
         console.print(f"no room for {', '.join(hidden)}: widen the terminal, or --columns, -o FILE")
     if table.num_rows > MAX_ROWS:
         console.print(f"… {table.num_rows - MAX_ROWS} more rows; -o FILE or a pipe gives all")
+    return int(table.num_rows)
 
 
 def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
@@ -37,7 +38,7 @@ def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
 
     laid_out = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=0)
     for name, wide in zip(names, widths(names, texts), strict=True):
-        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double"))
+        numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double", "decimal"))
         head = header(name, texts[name])
         laid_out.add_column(
             head, justify="right" if numeric else "left", no_wrap=True, min_width=wide, vertical="bottom"

@@ -9,12 +9,17 @@ from sniffkit.sinks.flat import flatten
 ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"})
 
 
-def write(table: Any, out: IO[bytes]) -> None:
-    """Write `table` (pyarrow.Table) as tab-separated text with a header line."""
-    out.write(("\t".join(table.column_names) + "\n").encode())
-    for batch in flatten(table).to_batches(max_chunksize=8192):
-        columns = [text(column) for column in batch.columns]
+def write(batches: Any, out: IO[bytes]) -> int:
+    """Write `batches` (pyarrow.RecordBatchReader) as tab-separated text with a header line."""
+    import pyarrow as pa
+
+    out.write(("\t".join(batches.schema.names) + "\n").encode())
+    rows = 0
+    for batch in batches:
+        columns = [text(column) for column in flatten(pa.table(batch)).columns]
         out.write("".join("\t".join(row) + "\n" for row in zip(*columns, strict=True)).encode())
+        rows += batch.num_rows
+    return rows
 
 
 def text(column: Any) -> list[str]:
@@ -24,4 +29,6 @@ def text(column: Any) -> list[str]:
     values = column.to_pylist()
     if pa.types.is_string(column.type):
         return ["" if value is None else value.translate(ESCAPES) for value in values]
+    if pa.types.is_boolean(column.type):
+        return ["" if value is None else str(value).lower() for value in values]
     return ["" if value is None else str(value) for value in values]

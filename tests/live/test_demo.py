@@ -128,14 +128,14 @@ def test_namespaces_of_others_stay_untouched(stage: Stage) -> None:
     try:
         for name in theirs:
             subprocess.run(["ip", "netns", "add", name], check=True)
-        inodes = [Path("/run/netns", name).stat().st_ino for name in ("ns1", "ns2")]
+        inodes = [Path("/run/netns", name).stat().st_ino for name in theirs]
         demo = stage.start()
         stage.text, _ = demo.communicate(timeout=60)
         assert demo.returncode == 0, stage.text
         assert not {"ns1", "ns2"} & set(stage.namespaces())
         assert "ns1" in stage.text.splitlines()[0]
         assert stage.left() == []
-        assert [Path("/run/netns", name).stat().st_ino for name in ("ns1", "ns2")] == inodes
+        assert [Path("/run/netns", name).stat().st_ino for name in theirs] == inodes
     finally:
         for name in theirs:
             subprocess.run(["ip", "netns", "delete", name], check=False)

@@ -89,7 +89,9 @@ def guest() -> Iterator[Guest | None]:
         return
     found = Guest(paths)
     yield found
-    if found.process.poll() is None:
+    try:
+        found.process.wait(10)  # it is shutting down
+    except subprocess.TimeoutExpired:
         found.process.terminate()
         found.process.wait()
 

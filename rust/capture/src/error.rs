@@ -29,9 +29,19 @@ impl CaptureError {
         Self::System(format!("{what}: {}", text.split(" (os error").next().unwrap_or(&text)))
     }
 
+    /// An error of the operating system with a file.
+    #[must_use]
+    pub fn file(path: &std::path::Path, error: &io::Error) -> Self {
+        let text = error.to_string();
+        Self::System(format!("{}: {}", path.display(), text.split(" (os error").next().unwrap_or(&text)))
+    }
+
     /// The missing capability, and how to get it.
     #[must_use]
     pub fn privilege(what: &str) -> Self {
+        if what.contains("privileges") {
+            return Self::Privilege(format!("{what}: not permitted: CAP_SETUID and CAP_SETGID are missing"));
+        }
         let capability = if what.contains("namespace") { "CAP_SYS_ADMIN" } else { "CAP_NET_RAW" };
         Self::Privilege(format!(
             "{what}: not permitted: {capability} is missing; run it with sudo, or: \

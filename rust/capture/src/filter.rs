@@ -94,6 +94,12 @@ fn compile_once(expression: &str, link_type: u32, snap_len: u32) -> Result<Resul
 /// [`CaptureError::Filter`] with libpcap's words and the position in the expression.
 pub fn compile(expression: &str, link_type: u32, snap_len: u32) -> Result<Program, CaptureError> {
     match compile_once(expression, link_type, snap_len)? {
+        Ok(program) if asks_kernel(&program) => {
+            let word = words(expression).into_iter().find(|(at, end)| expression[*at..*end].ends_with("bound"));
+            let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
+            let why = "it asks what only the kernel knows of a frame, and no file holds: use -Q in or -Q out";
+            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} (at column {column})")))
+        }
         Ok(program) => Ok(program),
         Err(message) => {
             let why = message.trim_start_matches("can't parse filter expression: ");
@@ -101,6 +107,14 @@ pub fn compile(expression: &str, link_type: u32, snap_len: u32) -> Result<Progra
             Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} {place}")))
         }
     }
+}
+
+/// Whether the program loads something beside the frame's bytes (`inbound`, `outbound`): a filter means the same live
+/// and on a file, and frames that were tagged are judged here.
+fn asks_kernel(program: &Program) -> bool {
+    /// SKF_AD_OFF (`linux/filter.h`)
+    const ANCILLARY: u32 = -0x1000i32 as u32;
+    program.instructions().iter().any(|i| i.code & 7 == 0 && i.code & 0xe0 == 0x20 && i.k >= ANCILLARY)
 }
 
 /// Where the expression goes wrong; libpcap does not say. An error that quotes a word is at that word. A syntax error

@@ -1,6 +1,6 @@
-//! Interfaces as the kernel knows them: index, link type, veth peer. Called inside the right namespace.
+//! Interfaces as the kernel knows them: index, link type. Called inside the right namespace.
 //!
-//! Source: netdevice(7), packet(7), `linux/ethtool.h`
+//! Source: netdevice(7), packet(7), `linux/if_arp.h`
 
 use crate::error::CaptureError;
 use sniffkit_core::frame::LinkType;
@@ -19,10 +19,8 @@ pub struct Interface {
     pub link_type: LinkType,
     /// The kernel gives frames without a link header, which is written from the packet's address (cooked).
     pub cooked: bool,
-    /// Index of the veth peer in its own namespace.
-    pub peer: Option<u32>,
-    /// It is the loopback interface: each packet is seen twice.
-    pub loopback: bool,
+    /// Index of the loopback interface if its packets are among those that are captured: each would be seen twice.
+    pub loopback: Option<i32>,
 }
 
 fn request(name: &str) -> libc::ifreq {
@@ -61,6 +59,14 @@ pub fn names() -> Vec<String> {
     out
 }
 
+/// The index of an interface; 0 if it is not there.
+fn index_of(name: &str) -> i32 {
+    CString::new(name).map_or(0, |text| {
+        // SAFETY: the string is NUL-terminated and lives through the call.
+        unsafe { libc::if_nametoindex(text.as_ptr()) as i32 }
+    })
+}
+
 /// Looks an interface up.
 ///
 /// # Errors
@@ -72,18 +78,14 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
             index: 0,
             link_type: LinkType::LINUX_SLL2,
             cooked: true,
-            peer: None,
-            loopback: false,
+            loopback: Some(index_of("lo")).filter(|index| *index != 0),
         });
     }
     let unknown = || {
         let known = names().join(" ");
         CaptureError::NoInterface(format!("no interface {name:?} in {place}; there are: any {known}"))
     };
-    let index = CString::new(name).ok().map_or(0, |text| {
-        // SAFETY: the string is NUL-terminated and lives through the call.
-        unsafe { libc::if_nametoindex(text.as_ptr()) }
-    });
+    let index = index_of(name);
     if index == 0 {
         return Err(unknown());
     }
@@ -91,6 +93,9 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
     ioctl(socket, libc::SIOCGIFHWADDR as libc::c_ulong, &mut hardware).map_err(|_| unknown())?;
     // SAFETY: SIOCGIFHWADDR filled this member of the union.
     let family = unsafe { hardware.ifr_ifru.ifru_hwaddr.sa_family };
+    const ARPHRD_RAWIP: u16 = 519;
+    const ARPHRD_IP6GRE: u16 = 823;
+    const ARPHRD_NETLINK: u16 = 824;
     let (link_type, cooked) = match family {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => (LinkType::ETHERNET, false),
         // tun, ipip, 6in4, GRE over IP, "void": the frame is the IP packet
@@ -99,47 +104,20 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
         | libc::ARPHRD_TUNNEL6
         | libc::ARPHRD_SIT
         | libc::ARPHRD_IPGRE
-        | 0xffff => (LinkType::RAW, false),
-        824 => (LinkType::NETLINK, false),
+        | ARPHRD_RAWIP
+        | ARPHRD_IP6GRE
+        | libc::ARPHRD_VOID => (LinkType::RAW, false),
+        // nlmon: which netlink family a message belongs to is only in the packet's address
+        ARPHRD_NETLINK => (LinkType::NETLINK, true),
         _ => (LinkType::LINUX_SLL2, true),
     };
     Ok(Interface {
         name: name.into(),
-        index: index as i32,
+        index,
         link_type,
         cooked,
-        peer: veth_peer(socket, name),
-        loopback: family == libc::ARPHRD_LOOPBACK,
+        loopback: (family == libc::ARPHRD_LOOPBACK).then_some(index),
     })
-}
-
-/// The veth driver's one statistic by which `ethtool -S` names the peer: `peer_ifindex`, always the first.
-fn veth_peer(socket: &OwnedFd, name: &str) -> Option<u32> {
-    const GDRVINFO: u32 = 0x03;
-    const GSTATS: u32 = 0x1d;
-    const SIOCETHTOOL: libc::c_ulong = 0x8946;
-    let call = |buffer: &mut [u64]| {
-        let mut request = request(name);
-        request.ifr_ifru.ifru_data = buffer.as_mut_ptr().cast();
-        ioctl(socket, SIOCETHTOOL, &mut request).ok()
-    };
-    // struct ethtool_drvinfo: 196 bytes, the driver's name at 4, n_stats at 180
-    let mut info = [0u64; 25];
-    info[0] = u64::from(GDRVINFO);
-    call(&mut info)?;
-    let bytes: Vec<u8> = info.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    if !bytes[4..].starts_with(b"veth\0") {
-        return None;
-    }
-    let count = u32::from_ne_bytes(*bytes[180..].first_chunk()?);
-    if !(1..=4096).contains(&count) {
-        return None;
-    }
-    // struct ethtool_stats: command, count, then the values
-    let mut statistics = vec![0u64; 1 + count as usize];
-    statistics[0] = u64::from(GSTATS) | u64::from(count) << 32;
-    call(&mut statistics)?;
-    u32::try_from(statistics[1]).ok().filter(|peer| *peer != 0)
 }
 
 /// Whether the interface with this index is still there.

@@ -1,5 +1,7 @@
 //! Live capture: AF_PACKET rings in any network namespace. The only crate of the project with unsafe code.
 
+mod block;
+mod collector;
 pub mod error;
 pub mod filter;
 pub mod interface;
@@ -7,7 +9,9 @@ pub mod netns;
 pub mod privilege;
 pub mod recorder;
 pub mod ring;
+pub mod rtnetlink;
 pub mod session;
+mod unfinished;
 
 pub use error::CaptureError;
 pub use recorder::{RecordEnd, RecordOptions, Recorder};

@@ -55,12 +55,46 @@ impl Netns {
                 if known.is_empty() { "there are none".into() } else { format!("there are: {}", known.join(" ")) };
             CaptureError::NoNamespace(format!("no network namespace {name:?}; {known}"))
         };
+        if name.is_empty() {
+            return Err(missing());
+        }
         let file = File::open(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(),
             _ => CaptureError::system(&format!("namespace {name:?}"), &error),
         })?;
         let metadata = file.metadata().map_err(|error| CaptureError::system(&format!("namespace {name:?}"), &error))?;
         Ok(Self { name: name.to_owned(), path, inode: metadata.ino(), file })
+    }
+
+    /// The namespace that this process is in.
+    ///
+    /// # Errors
+    /// Without /proc.
+    pub fn home() -> Result<Self, CaptureError> {
+        Self::open("/proc/self/ns/net")
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn fd(&self) -> i32 {
+        self.file.as_raw_fd()
+    }
+
+    /// What it is called in tables and files: its `ip netns` name where it has one, else the PID or the path's last
+    /// part.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let file = |name: &String| std::fs::metadata(PathBuf::from(NAMES).join(name)).map(|data| data.ino()).ok();
+        if self.path.starts_with(NAMES) && !self.name.contains('/') {
+            return self.name.clone();
+        }
+        if let Some(name) = names().into_iter().find(|name| file(name) == Some(self.inode)) {
+            return name;
+        }
+        match self.name.strip_prefix("/proc/").and_then(|rest| rest.split('/').next()) {
+            Some(pid) => pid.to_owned(),
+            None => self.name.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.name).to_owned(),
+        }
     }
 
     /// Runs `task` inside the namespace, on a thread of its own that ends with it: no other thread ever moves.

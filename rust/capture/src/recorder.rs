@@ -2,11 +2,12 @@
 
 use crate::error::CaptureError;
 use crate::session::{PointSpec, PointStats, Session, SessionOptions};
+use crate::unfinished::Unfinished;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
 use sniffkit_core::table::file::FlowFile;
 use sniffkit_core::track::{Options, Tracker, options::SECOND};
-use sniffkit_core::write::{CaptureWriter, InterfaceStatistics, WriteOptions, Written};
+use sniffkit_core::write::{CaptureWriter, InterfaceStatistics, WriteError, WriteOptions, Written};
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct RecordOptions {
     /// Capture file (`-` is standard output) and how to write it.
     pub write: Option<(String, WriteOptions)>,
-    /// Flow table, Parquet. It stands under this name once the capture has ended.
+    /// Flow table, Parquet. The file is there once the capture has ended: half a Parquet file cannot be read.
     pub flows: Option<PathBuf>,
     /// Print a line a frame to standard output.
     pub print: Option<(LineOptions, Dump)>,
@@ -35,7 +36,8 @@ pub struct RecordOptions {
 pub struct RecordEnd {
     /// Frames that were kept: written, printed, counted.
     pub frames: u64,
-    /// Counters per point, in the order they were asked for.
+    /// Counters per point, in the order they were asked for. What came behind the end that was asked for or after an
+    /// error, and so was not kept, counts as rejected.
     pub stats: Vec<PointStats>,
     /// Points that went away while capturing.
     pub lost: Vec<String>,
@@ -74,7 +76,10 @@ impl Recorder {
         let system = |error: &dyn std::fmt::Display| CaptureError::System(error.to_string());
         let writer = options
             .write
-            .map(|(name, how)| CaptureWriter::create(&name, how, session.interfaces(), now()))
+            .map(|(name, mut how)| {
+                how.section.comments.push(format!("topology: {}", session.topology()));
+                CaptureWriter::create(&name, how, session.interfaces(), now())
+            })
             .transpose()
             .map_err(|error| system(&error))?;
         let flows = options.flows.map(FlowTable::create).transpose()?;
@@ -88,8 +93,10 @@ impl Recorder {
                 info.netns.as_ref().map_or(name.to_owned(), |netns| format!("{netns}/{name}"))
             })
             .collect();
+        let kept = vec![0; session.interfaces().len()];
         let work = Work {
             session,
+            kept,
             writer,
             flows,
             printer: options.print.map(|(line, dump)| TextPrinter::new(line, dump)),
@@ -148,35 +155,46 @@ impl Drop for Recorder {
     }
 }
 
-/// The flow table of a recording: written beside its name, moved there when it is whole.
+/// The flow table of a recording.
 struct FlowTable {
     tracker: Tracker,
-    file: FlowFile<BufWriter<File>>,
-    partial: PathBuf,
-    path: PathBuf,
+    rows: FlowFile<BufWriter<File>>,
+    file: Unfinished,
+    name: String,
 }
 
 impl FlowTable {
     fn create(path: PathBuf) -> Result<Self, CaptureError> {
-        let mut partial = path.clone().into_os_string();
-        partial.push(".part");
-        let partial = PathBuf::from(partial);
         let tracker = Tracker::new(Options { active: Some(1800 * SECOND), ..Options::default() });
-        let file = File::create(&partial).map_err(|error| CaptureError::system(&path.display().to_string(), &error))?;
-        let file = FlowFile::new(BufWriter::new(file), &tracker).map_err(|e| CaptureError::System(e.to_string()))?;
-        Ok(Self { tracker, file, partial, path })
+        let file = Unfinished::create(&path)?;
+        let name = path.display().to_string();
+        let rows = FlowFile::new(BufWriter::with_capacity(256 << 10, file.handle()?), &tracker)
+            .map_err(|error| CaptureError::System(format!("{name}: {error}")))?;
+        Ok(Self { tracker, rows, file, name })
+    }
+
+    fn update(&mut self) -> Result<(), String> {
+        self.rows.update(&mut self.tracker).map_err(|error| format!("{}: {}", self.name, reason(&error)))
     }
 
     fn finish(mut self) -> Result<u64, String> {
-        let name = self.path.display().to_string();
-        let rows = self.file.finish(&mut self.tracker).map_err(|error| format!("{name}: {error}"))?;
-        std::fs::rename(&self.partial, &self.path).map_err(|error| format!("{name}: {error}"))?;
+        let rows = self.rows.finish(&mut self.tracker).map_err(|error| format!("{}: {}", self.name, reason(&error)))?;
+        self.file.finish().map_err(|error| error.to_string())?;
         Ok(rows)
     }
 }
 
+/// An error of the table's encoder without the names of its layers.
+fn reason(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    text.trim_start_matches("External: ").to_owned()
+}
+
 struct Work {
     session: Session,
+    /// Frames kept, per point.
+    kept: Vec<u64>,
     writer: Option<CaptureWriter>,
     flows: Option<FlowTable>,
     printer: Option<TextPrinter>,
@@ -236,33 +254,51 @@ impl Work {
         self.error.get_or_insert(error);
     }
 
+    /// The reader of standard output has gone: nothing is wrong, the capture is over, and what it wrote is kept.
+    fn reader_gone(&mut self) {
+        self.writer = None;
+        self.printer = None;
+        self.limit = Some(self.frames.load(Ordering::Relaxed));
+    }
+
+    fn failed_to_write(&mut self, error: &WriteError) {
+        match error {
+            WriteError::Io { output, error, .. } if output == "-" && error.kind() == ErrorKind::BrokenPipe => {
+                self.reader_gone();
+            }
+            _ => self.fail(error.to_string()),
+        }
+    }
+
     fn batch(&mut self) {
         let so_far = self.frames.load(Ordering::Relaxed);
         if let Some(limit) = self.limit {
             let room = usize::try_from(limit - so_far).unwrap_or(usize::MAX);
             self.decoded.batch.frames.truncate(room);
         }
-        let mut kept = self.decoded.batch.frames.len();
         if let Some(writer) = &mut self.writer {
             match writer.write_batch(&self.decoded.batch) {
                 Ok(Written::All) => {}
                 Ok(Written::Done(taken)) => {
-                    kept = taken;
                     self.limit = Some(so_far + taken as u64);
                     self.decoded.batch.frames.truncate(taken);
                 }
-                Err(error) => self.fail(error.to_string()),
+                Err(error) => return self.failed_to_write(&error),
             }
         }
-        self.frames.fetch_add(kept as u64, Ordering::Relaxed);
+        for meta in &self.decoded.batch.frames {
+            if let Some(kept) = self.kept.get_mut(meta.interface as usize) {
+                *kept += 1;
+            }
+        }
+        self.frames.store(so_far + self.decoded.batch.frames.len() as u64, Ordering::Relaxed);
         if self.printer.is_none() && self.flows.is_none() {
             return;
         }
         self.decoded.decode();
         if let Some(flows) = &mut self.flows {
             flows.tracker.batch(&self.decoded.batch, self.decoded.packets(), None);
-            if let Err(error) = flows.file.update(&mut flows.tracker) {
-                let text = format!("{}: {error}", flows.path.display());
+            if let Err(text) = flows.update() {
                 self.fail(text);
             }
         }
@@ -278,10 +314,11 @@ impl Work {
         let mut out = std::io::stdout().lock();
         match out.write_all(self.text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => {}
-            // The reader has gone: nothing is wrong, the capture is over, and what it wrote is kept.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.printer = None;
-                self.session.stop_flag().store(true, Ordering::Release);
+                // What is written beside the printed lines is still finished.
+                let writer = self.writer.take();
+                self.reader_gone();
+                self.writer = writer;
             }
             Err(error) => self.fail(format!("standard output: {error}")),
         }
@@ -291,27 +328,32 @@ impl Work {
         if self.error.is_some() {
             return;
         }
-        if let Some(Err(error)) = self.writer.as_mut().map(CaptureWriter::flush) {
-            self.fail(error.to_string());
+        let stats = self.session.latest_stats();
+        if let Some(writer) = &mut self.writer {
+            set_statistics(writer, &stats);
+            if let Err(error) = writer.flush() {
+                self.failed_to_write(&error);
+            }
         }
     }
 
     fn finish(mut self) -> RecordEnd {
-        let ended = self.session.end();
+        let mut ended = self.session.end();
+        self.flush();
         if let Some(mut writer) = self.writer.take() {
-            for (index, stats) in ended.stats.iter().enumerate() {
-                let statistics = InterfaceStatistics {
-                    received: Some(stats.received),
-                    dropped: Some(stats.dropped),
-                    filter_accepted: Some(stats.captured),
-                    os_dropped: Some(stats.dropped),
-                    ..InterfaceStatistics::default()
-                };
-                writer.set_statistics(index as u32, statistics);
+            if self.error.is_some() {
+                // Blocks that did not reach the file have been cut off, and their frames are not kept.
+                self.kept = writer.written().collect();
+                self.frames.store(self.kept.iter().sum(), Ordering::Relaxed);
             }
+            set_statistics(&mut writer, &ended.stats);
             if let Err(error) = writer.finish(now()) {
-                self.fail(error.to_string());
+                self.failed_to_write(&error);
             }
+        }
+        for (stats, kept) in ended.stats.iter_mut().zip(&self.kept) {
+            stats.rejected += stats.captured.saturating_sub(*kept);
+            stats.captured = *kept;
         }
         let mut flow_rows = None;
         if let Some(flows) = self.flows.take() {
@@ -327,5 +369,18 @@ impl Work {
             error: self.error,
             flow_rows,
         }
+    }
+}
+
+fn set_statistics(writer: &mut CaptureWriter, stats: &[PointStats]) {
+    for (index, stats) in (0..).zip(stats) {
+        let statistics = InterfaceStatistics {
+            received: Some(stats.received),
+            dropped: Some(stats.dropped),
+            filter_accepted: Some(stats.received - stats.rejected.min(stats.received)),
+            os_dropped: Some(stats.dropped),
+            ..InterfaceStatistics::default()
+        };
+        writer.set_statistics(index, statistics);
     }
 }

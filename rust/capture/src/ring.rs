@@ -2,16 +2,20 @@
 //!
 //! Source: packet(7), Linux `Documentation/networking/packet_mmap.rst`
 
+use crate::block::parse_block;
 use crate::error::CaptureError;
 use crate::interface::Interface;
 use sniffkit_core::bpf::{Instruction, Program};
-use sniffkit_core::frame::{Direction, FrameBatch, FrameMeta};
+use sniffkit_core::frame::{Direction, FrameBatch};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Size of one block, bytes: the kernel hands over whole blocks.
 pub const BLOCK: usize = 1 << 20;
+
+/// The kernel counts a ring's bytes in 32 bits.
+pub const MAX_BLOCKS: usize = 4095;
 
 /// A block that is not full is handed over after this long, ms.
 pub const RETIRE_MS: u32 = 50;
@@ -25,6 +29,8 @@ pub struct RingOptions {
     pub buffer: usize,
     /// Promiscuous mode.
     pub promiscuous: bool,
+    /// Only frames of this direction.
+    pub direction: Option<Direction>,
 }
 
 /// Kernel counters of one socket since it was opened.
@@ -44,6 +50,7 @@ pub struct Ring {
     next: usize,
     /// What it listens on.
     pub interface: Interface,
+    snap_len: u32,
     stats: KernelStats,
 }
 
@@ -88,22 +95,40 @@ fn attach(socket: &OwnedFd, code: &[Instruction]) -> Result<(), CaptureError> {
     set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program, "attaching the filter")
 }
 
-const fn ret(k: u32) -> Instruction {
-    Instruction { code: 6, jt: 0, jf: 0, k }
+const fn op(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
+    Instruction { code, jt, jf, k }
 }
 
-/// The kernel's filter for a socket. The kernel takes the outer VLAN tag off before the filter runs, so a tagged frame
-/// would be judged without it; those all pass here and are judged again with their tag in place (`docs/decisions`).
-fn kernel_program(filter: Option<&Program>, snap_len: u32, cooked: bool) -> Vec<Instruction> {
-    /// Ancillary load: is there a tag? (`linux/filter.h`: SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT)
-    const TAG_PRESENT: u32 = (-0x1000i32 + 48) as u32;
-    let Some(filter) = filter.filter(|_| !cooked) else { return vec![ret(snap_len)] };
-    let mut code = vec![
-        Instruction { code: 0x20, jt: 0, jf: 0, k: TAG_PRESENT },
-        Instruction { code: 0x15, jt: 0, jf: 1, k: 1 },
-        ret(snap_len),
-    ];
-    code.extend(filter.instructions());
+const fn ret(k: u32) -> Instruction {
+    op(6, 0, 0, k)
+}
+
+/// The kernel's filter for a socket: direction, then the user's. The kernel takes the outer VLAN tag off before the
+/// filter runs, so a tagged frame would be judged without it; those all pass here and are judged again with their tag
+/// in place (`docs/decisions`). So are cooked frames, whose header the kernel does not have.
+fn kernel_program(interface: &Interface, options: &RingOptions, filter: Option<&Program>) -> Vec<Instruction> {
+    /// Ancillary loads: packet type, interface index, whether there is a tag (`linux/filter.h`, SKF_AD_OFF + …).
+    const TYPE: Instruction = op(0x20, 0, 0, (-0x1000i32 + 4) as u32);
+    const INDEX: Instruction = op(0x20, 0, 0, (-0x1000i32 + 8) as u32);
+    const TAGGED: Instruction = op(0x20, 0, 0, (-0x1000i32 + 48) as u32);
+    const OUT: u32 = libc::PACKET_OUTGOING as u32;
+    let mut code = Vec::new();
+    match options.direction {
+        Some(Direction::In) => code.extend([TYPE, op(0x15, 0, 1, OUT), ret(0)]),
+        Some(Direction::Out) => code.extend([TYPE, op(0x15, 1, 0, OUT), ret(0)]),
+        _ => {}
+    }
+    // On loopback the same packet goes out and comes in: once is enough, as in tcpdump.
+    if let Some(index) = interface.loopback {
+        code.extend([TYPE, op(0x15, 0, 3, OUT), INDEX, op(0x15, 0, 1, index as u32), ret(0)]);
+    }
+    match filter {
+        Some(filter) if !interface.cooked => {
+            code.extend([TAGGED, op(0x15, 0, 1, 1), ret(options.snap_len)]);
+            code.extend(filter.instructions());
+        }
+        _ => code.push(ret(options.snap_len)),
+    }
     code
 }
 
@@ -123,24 +148,18 @@ impl Ring {
             &libc::tpacket_versions::TPACKET_V3,
             "choosing TPACKET_V3",
         )?;
-        let mut blocks = options.buffer.div_ceil(BLOCK).max(2);
-        loop {
-            let request = libc::tpacket_req3 {
-                tp_block_size: BLOCK as u32,
-                tp_block_nr: blocks as u32,
-                tp_frame_size: 2048,
-                tp_frame_nr: (BLOCK / 2048 * blocks) as u32,
-                tp_retire_blk_tov: RETIRE_MS,
-                tp_sizeof_priv: 0,
-                tp_feature_req_word: 0,
-            };
-            match set(&socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request, "making the ring") {
-                Ok(()) => break,
-                // Memory is short: half a ring is better than none.
-                Err(_) if blocks > 2 => blocks /= 2,
-                Err(error) => return Err(error),
-            }
-        }
+        let blocks = options.buffer.div_ceil(BLOCK).clamp(2, MAX_BLOCKS);
+        let request = libc::tpacket_req3 {
+            tp_block_size: BLOCK as u32,
+            tp_block_nr: blocks as u32,
+            tp_frame_size: 2048,
+            tp_frame_nr: (BLOCK / 2048 * blocks) as u32,
+            tp_retire_blk_tov: RETIRE_MS,
+            tp_sizeof_priv: 0,
+            tp_feature_req_word: 0,
+        };
+        let what = format!("{}: a ring of {} KiB (-B)", interface.name, blocks * BLOCK / 1024);
+        set(&socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request, &what)?;
         // SAFETY: maps the ring of an open socket in the size that the kernel just agreed to; checked below.
         let map = unsafe {
             libc::mmap(
@@ -155,7 +174,8 @@ impl Ring {
         if map == libc::MAP_FAILED {
             return Err(CaptureError::system("mapping the ring", &io::Error::last_os_error()));
         }
-        let mut ring = Self { socket, map: map.cast(), blocks, next: 0, interface, stats: KernelStats::default() };
+        let stats = KernelStats::default();
+        let mut ring = Self { socket, map: map.cast(), blocks, next: 0, interface, snap_len: options.snap_len, stats };
         ring.bind()?;
         if options.promiscuous && ring.interface.index != 0 {
             let member = libc::packet_mreq {
@@ -166,7 +186,7 @@ impl Ring {
             };
             set(&ring.socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &member, "promiscuous mode")?;
         }
-        attach(&ring.socket, &kernel_program(filter, options.snap_len, ring.interface.cooked))?;
+        attach(&ring.socket, &kernel_program(&ring.interface, options, filter))?;
         ring.kernel_stats()?; // reading sets them back: counting starts with the real filter
         ring.stats = KernelStats::default();
         Ok(ring)
@@ -245,19 +265,34 @@ impl Ring {
         self.interface.index != 0 && !crate::interface::exists(&self.socket, self.interface.index)
     }
 
+    /// Status word and number of frames of the block that is next to be read.
+    fn next_block(&self) -> (&AtomicU32, &AtomicU32) {
+        // SAFETY: `next` is below `blocks`, so the block lies inside the mapping, which lives as long as `self`, and is
+        // aligned to pages. Both words, at offsets 8 and 12, are shared with the kernel and only accessed atomically.
+        unsafe {
+            let block = self.map.add(self.next * BLOCK);
+            (AtomicU32::from_ptr(block.add(8).cast()), AtomicU32::from_ptr(block.add(12).cast()))
+        }
+    }
+
+    /// Whether the kernel has put no frame into the block that it is filling.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let (status, frames) = self.next_block();
+        status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 && frames.load(Ordering::Relaxed) == 0
+    }
+
     /// Copies the next finished block into `batch` and gives it back to the kernel; `false` if there is none.
     pub fn take_block(&mut self, batch: &mut FrameBatch, interface: u32) -> bool {
-        // SAFETY: `next` is below `blocks`, so the block lies inside the mapping and is aligned to pages.
-        let block = unsafe { self.map.add(self.next * BLOCK) };
-        // SAFETY: the status word at offset 8 of the block is shared with the kernel; it is 4-aligned and only
-        // accessed atomically while the kernel may write it.
-        let status = unsafe { AtomicU32::from_ptr(block.add(8).cast()) };
+        let (status, frames) = self.next_block();
         if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
             return false;
         }
-        // SAFETY: the kernel has given this block to us and does not write it until the status is set back below.
-        let bytes = unsafe { std::slice::from_raw_parts(block, BLOCK) };
-        parse_block(bytes, &self.interface, interface, batch);
+        // SAFETY: `next` is below `blocks`, so the block lies inside the mapping. The kernel has given it to us and
+        // does not write it until the status is set back below.
+        let bytes = unsafe { std::slice::from_raw_parts(self.map.add(self.next * BLOCK), BLOCK) };
+        parse_block(bytes, &self.interface, interface, self.snap_len as usize, batch);
+        frames.store(0, Ordering::Relaxed); // until the kernel opens the block again: see `is_empty`
         status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
         self.next = (self.next + 1) % self.blocks;
         true
@@ -268,100 +303,5 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: unmaps what `open` mapped, once; nothing refers to it any more.
         unsafe { libc::munmap(self.map.cast(), BLOCK * self.blocks) };
-    }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).map_or(0, |b| u32::from_ne_bytes([b[0], b[1], b[2], b[3]]))
-}
-
-/// Reads the frames of a block: `struct tpacket_block_desc`, then a chain of `struct tpacket3_hdr`.
-fn parse_block(block: &[u8], interface: &Interface, index: u32, batch: &mut FrameBatch) {
-    let frames = u32_at(block, 12);
-    let mut at = u32_at(block, 16) as usize;
-    for _ in 0..frames {
-        let Some(header) = block.get(at..) else { return };
-        parse_frame(header, interface, index, batch);
-        match u32_at(header, 0) as usize {
-            0 => return,
-            next => at += next,
-        }
-    }
-}
-
-fn parse_frame(header: &[u8], interface: &Interface, index: u32, batch: &mut FrameBatch) {
-    // struct tpacket3_hdr: next, sec, nsec, snaplen, len, status: u32; mac, net: u16; hv1: rxhash, vlan_tci: u32,
-    // vlan_tpid: u16 …; then, aligned to 16, struct sockaddr_ll at 48
-    const ADDRESS: usize = 48;
-    let (sec, nsec, snap, len) = (u32_at(header, 4), u32_at(header, 8), u32_at(header, 12), u32_at(header, 16));
-    let status = u32_at(header, 20);
-    let start = usize::from(u16_at(header, if interface.cooked { 26 } else { 24 }));
-    let Some(bytes) = header.get(start..start + snap as usize) else { return };
-    let address = header.get(ADDRESS..ADDRESS + 20).unwrap_or(&[]);
-    let outgoing = address.get(10) == Some(&libc::PACKET_OUTGOING);
-    let mut meta = FrameMeta {
-        ts: i64::from(sec) * 1_000_000_000 + i64::from(nsec),
-        number: 0,
-        offset: 0,
-        cap_len: snap,
-        frame_len: len,
-        interface: index,
-        direction: if outgoing { Direction::Out } else { Direction::In },
-        checksum_offloaded: status & libc::TP_STATUS_CSUMNOTREADY != 0,
-        ts_missing: false,
-    };
-    if interface.cooked {
-        let mut cooked = sll2(address);
-        meta.frame_len += cooked.len() as u32;
-        cooked.extend_from_slice(bytes);
-        batch.push(meta, &cooked);
-    } else if status & libc::TP_STATUS_VLAN_VALID != 0 && bytes.len() >= 12 {
-        let tci = u32_at(header, 32) as u16;
-        let tpid = if status & libc::TP_STATUS_VLAN_TPID_VALID != 0 { u16_at(header, 36) } else { 0x8100 };
-        meta.frame_len += 4;
-        let mut whole = Vec::with_capacity(bytes.len() + 4);
-        whole.extend_from_slice(&bytes[..12]);
-        whole.extend_from_slice(&tpid.to_be_bytes());
-        whole.extend_from_slice(&tci.to_be_bytes());
-        whole.extend_from_slice(&bytes[12..]);
-        batch.push(meta, &whole);
-    } else {
-        batch.push(meta, bytes);
-    }
-}
-
-/// A LINKTYPE_LINUX_SLL2 header from the packet's address.
-///
-/// Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>
-fn sll2(address: &[u8]) -> Vec<u8> {
-    let at = |i: usize| address.get(i).copied().unwrap_or(0);
-    let mut out = vec![at(2), at(3), 0, 0];
-    out.extend_from_slice(&u32_at(address, 4).to_be_bytes());
-    out.extend_from_slice(&u16_at(address, 8).to_be_bytes());
-    out.extend([at(10), at(11).min(8)]);
-    out.extend((12..20).map(at));
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn offsets_are_those_of_the_kernel_structures() {
-        use std::mem::offset_of;
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_sec), 4);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_snaplen), 12);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_len), 16);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_status), 20);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_mac), 24);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, tp_net), 26);
-        assert_eq!(offset_of!(libc::tpacket3_hdr, hv1), 28);
-        assert_eq!(offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tci), 4);
-        assert_eq!(offset_of!(libc::tpacket_hdr_variant1, tp_vlan_tpid), 8);
-        assert_eq!(std::mem::size_of::<libc::tpacket3_hdr>().next_multiple_of(16), 48);
-        assert_eq!(offset_of!(libc::sockaddr_ll, sll_pkttype), 10);
     }
 }

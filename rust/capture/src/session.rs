@@ -1,14 +1,15 @@
 //! A capture session: rings in one or many namespaces, one thread that empties them, frames in batches.
 
+use crate::collector::{Collector, Point, room};
 use crate::error::CaptureError;
 use crate::netns::{Netns, run_in};
-use crate::ring::{KernelStats, RETIRE_MS, Ring, RingOptions};
+use crate::ring::{Ring, RingOptions};
+use crate::rtnetlink::{Peer, veth_peer};
 use crate::{filter, interface};
-use sniffkit_core::bpf::Program;
-use sniffkit_core::frame::{Direction, FrameBatch, InterfaceInfo, Interfaces, LinkType};
-use std::sync::Arc;
+use sniffkit_core::frame::{FrameBatch, InterfaceInfo, Interfaces, LinkType};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,8 +29,9 @@ pub struct SessionOptions {
     pub ring: RingOptions,
     /// tcpdump's filter language.
     pub filter: Option<String>,
-    /// Only frames of this direction.
-    pub direction: Option<Direction>,
+    /// What is left out on interfaces of the process' own namespace, in the same language: the connection that carries
+    /// the capture's own output.
+    pub own_output: Option<String>,
 }
 
 /// Counters of one capture point. `captured + dropped + rejected = received`, once the session has ended.
@@ -41,17 +43,8 @@ pub struct PointStats {
     pub received: u64,
     /// Frames that found the ring full.
     pub dropped: u64,
-    /// Frames that the kernel let through and the exact filter, the direction or the loopback rule did not.
+    /// Frames that the kernel let through and the exact filter did not.
     pub rejected: u64,
-}
-
-struct Point {
-    ring: Ring,
-    /// The filter as it is for frames with their tag in place.
-    program: Option<Program>,
-    stats: PointStats,
-    /// Why it ended before the session.
-    ended: Option<String>,
 }
 
 /// How a session ended.
@@ -66,6 +59,8 @@ pub struct SessionEnd {
 /// A running session.
 pub struct Session {
     interfaces: Interfaces,
+    topology: String,
+    latest: Arc<Mutex<Vec<PointStats>>>,
     stop: Arc<AtomicBool>,
     batches: Receiver<FrameBatch>,
     empty: SyncSender<FrameBatch>,
@@ -81,24 +76,34 @@ impl Session {
     /// # Errors
     /// The first point that cannot be opened; nothing is left running then.
     pub fn start(specs: &[PointSpec], options: &SessionOptions) -> Result<Self, CaptureError> {
-        let mut points = Vec::new();
+        let home = Netns::home()?;
+        let mut points: Vec<Point> = Vec::new();
         let mut infos = Vec::new();
+        let mut ends = Vec::new();
         for spec in specs {
-            let (point, info) = open_point(spec, options)?;
+            let (point, info, peer) = open_point(spec, options, &home)?;
+            let place = |point: &Point| (point.netns, point.ring.interface.index);
+            if points.iter().any(|other| place(other) == place(&point)) {
+                return Err(CaptureError::System(format!("the same interface is given twice: {}", point.name)));
+            }
+            ends.push((point.name.clone(), peer.and_then(|peer| peer.name)));
             points.push(point);
             infos.push(Arc::new(info));
         }
         let interfaces: Interfaces = Arc::new(infos);
         let stop = Arc::new(AtomicBool::new(false));
+        let latest = Arc::new(Mutex::new(vec![PointStats::default(); points.len()]));
         let (to_consumer, batches) = sync_channel(IN_FLIGHT);
         let (empty, from_consumer) = sync_channel(IN_FLIGHT);
         let mut collector = Collector {
             points,
-            direction: options.direction,
             interfaces: interfaces.clone(),
+            latest: latest.clone(),
             to_consumer,
             from_consumer,
-            batch: FrameBatch::default(),
+            batch: room(),
+            judged: 0,
+            held_since: Instant::now(),
             frames: 0,
             consumer_gone: false,
         };
@@ -107,7 +112,20 @@ impl Session {
             .name("sniffkit-ring".into())
             .spawn(move || collector.run(&flag))
             .map_err(|error| CaptureError::system("starting the capture thread", &error))?;
-        Ok(Self { interfaces, stop, batches, empty, thread: Some(thread) })
+        let topology = topology(&ends);
+        Ok(Self { interfaces, topology, latest, stop, batches, empty, thread: Some(thread) })
+    }
+
+    /// The capture points and the other ends of their veth pairs: `ns1/veth1 -- ns2/veth2; ns1/eth0`.
+    #[must_use]
+    pub fn topology(&self) -> &str {
+        &self.topology
+    }
+
+    /// The counters as they were at most half a second ago.
+    #[must_use]
+    pub fn latest_stats(&self) -> Vec<PointStats> {
+        self.latest.lock().map(|stats| stats.clone()).unwrap_or_default()
     }
 
     /// The capture points, by [`sniffkit_core::frame::FrameMeta::interface`].
@@ -154,171 +172,75 @@ impl Drop for Session {
     }
 }
 
-fn open_point(spec: &PointSpec, options: &SessionOptions) -> Result<(Point, InterfaceInfo), CaptureError> {
+/// Each point with the other end of its veth pair; a pair of which both ends are captured stands there once.
+fn topology(ends: &[(String, Option<String>)]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (at, (name, peer)) in ends.iter().enumerate() {
+        match peer {
+            Some(peer) if ends[..at].iter().any(|(before, _)| before == peer) => {}
+            Some(peer) => parts.push(format!("{name} -- {peer}")),
+            None => parts.push(name.clone()),
+        }
+    }
+    parts.join("; ")
+}
+
+type Opened = (Point, InterfaceInfo, Option<Peer>);
+
+fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Result<Opened, CaptureError> {
     let netns = spec.netns.as_deref().map(Netns::open).transpose()?;
     let place = spec.netns.as_ref().map_or("this namespace".to_owned(), |name| format!("namespace {name:?}"));
+    let inode = netns.as_ref().map_or(home.inode, |netns| netns.inode);
     let opened = run_in(netns.as_ref(), || {
         let probe = crate::ring::socket(false)?;
         let found = interface::find(&probe, &spec.interface, &place)?;
-        let snap = options.ring.snap_len;
-        let program =
-            options.filter.as_deref().map(|text| filter::compile(text, found.link_type.0, snap)).transpose()?;
+        let compile = |text: &str| filter::compile(text, found.link_type.0, options.ring.snap_len);
+        let mut text = options.filter.clone();
+        let mut program = text.as_deref().map(compile).transpose()?;
+        if let Some(own) =
+            options.own_output.as_ref().filter(|_| inode == home.inode && found.link_type != LinkType::NETLINK)
+        {
+            let whole = text.map_or(format!("not ({own})"), |text| format!("({text}) and not ({own})"));
+            program = Some(compile(&whole)?);
+            text = Some(whole);
+        }
         let ring = Ring::open(found, &options.ring, program.as_ref())?;
-        Ok::<_, CaptureError>((ring, program))
+        let peer = veth_peer(ring.interface.index, netns.as_ref(), Some(home)).filter(|_| ring.interface.index != 0);
+        Ok::<_, CaptureError>((ring, program, text, peer))
     });
-    let (ring, program) = opened??;
-    let mut description = match &netns {
-        Some(netns) => format!("netns {} inode {}", netns.path.display(), netns.inode),
-        None => "netns of the capturing process".to_owned(),
-    };
+    let (ring, program, filter, peer) = opened??;
+    let path = netns.as_ref().map_or("/proc/self/ns/net".into(), |netns| netns.path.display().to_string());
+    let mut description = format!("netns {path} inode {inode}");
     if ring.interface.index != 0 {
         description.push_str(&format!(", ifindex {}", ring.interface.index));
     }
-    if let Some(peer) = ring.interface.peer {
-        description.push_str(&format!(", veth peer ifindex {peer}"));
+    if let Some(Peer { index, name }) = &peer {
+        let name = name.as_ref().map_or(String::new(), |name| format!("{name} "));
+        description.push_str(&format!(", veth peer {name}ifindex {index}"));
     }
+    let label = netns.as_ref().map(Netns::label);
+    let name = label.as_ref().map_or(spec.interface.clone(), |label| format!("{label}/{}", spec.interface));
     let info = InterfaceInfo {
         name: Some(ring.interface.name.clone()),
-        netns: spec.netns.as_ref().map(|name| name.rsplit('/').next().unwrap_or(name).to_owned()),
+        netns: label,
         description: Some(description),
         link_type: ring.interface.link_type,
         snap_len: options.ring.snap_len,
-        filter: options.filter.clone(),
+        filter,
     };
-    Ok((Point { ring, program, stats: PointStats::default(), ended: None }, info))
+    let stats = PointStats::default();
+    let point = Point { ring, name, netns: inode, program, stats, level: i64::MIN, ended: None };
+    Ok((point, info, peer))
 }
 
-/// The ring thread's state. It copies frames out and never decodes.
-struct Collector {
-    points: Vec<Point>,
-    direction: Option<Direction>,
-    interfaces: Interfaces,
-    to_consumer: SyncSender<FrameBatch>,
-    from_consumer: Receiver<FrameBatch>,
-    batch: FrameBatch,
-    frames: u64,
-    consumer_gone: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::topology;
 
-impl Collector {
-    fn run(&mut self, stop: &AtomicBool) -> SessionEnd {
-        while !stop.load(Ordering::Acquire) && self.points.iter().any(|point| point.ended.is_none()) {
-            if !self.round() {
-                self.wait(RETIRE_MS as i32);
-            }
-            if self.consumer_gone {
-                break;
-            }
-        }
-        self.drain();
-        let mut end = SessionEnd::default();
-        for point in &mut self.points {
-            end.stats.push(point.stats);
-            end.lost.extend(point.ended.take());
-        }
-        end
-    }
-
-    /// Takes what every ring has ready, in time order, and hands it on. `false` if there was nothing.
-    fn round(&mut self) -> bool {
-        let mut any = false;
-        for (index, point) in self.points.iter_mut().enumerate() {
-            // One block a ring and round keeps frames of different rings near each other in time.
-            any |= point.ring.take_block(&mut self.batch, index as u32);
-        }
-        if any {
-            self.judge();
-            self.hand_on();
-        }
-        any
-    }
-
-    /// Counts frames and drops those that the exact rules refuse.
-    fn judge(&mut self) {
-        let FrameBatch { data, frames, .. } = &mut self.batch;
-        if self.points.len() > 1 {
-            frames.sort_by_key(|meta| meta.ts);
-        }
-        let (points, direction) = (&mut self.points, self.direction);
-        frames.retain(|meta| {
-            let Some(point) = points.get_mut(meta.interface as usize) else { return false };
-            let start = meta.offset as usize;
-            let bytes = &data[start..start + meta.cap_len as usize];
-            // On loopback the same packet goes out and comes in: once is enough, as in tcpdump.
-            let twice = point.ring.interface.loopback && meta.direction == Direction::Out;
-            let wanted = !twice && direction.is_none_or(|direction| direction == meta.direction);
-            let tagged = bytes.len() > 13 && matches!(bytes[12..14], [0x81, 0] | [0x88, 0xa8] | [0x91, 0]);
-            let exact = point.ring.interface.link_type != LinkType::ETHERNET || tagged;
-            let passes = wanted && (!exact || point.program.as_ref().is_none_or(|p| p.matches(bytes, meta.frame_len)));
-            point.stats.captured += u64::from(passes);
-            point.stats.rejected += u64::from(!passes);
-            passes
-        });
-        for meta in frames {
-            self.frames += 1;
-            meta.number = self.frames;
-        }
-    }
-
-    fn hand_on(&mut self) {
-        if self.batch.frames.is_empty() {
-            self.batch.clear();
-            return;
-        }
-        let mut next = self.from_consumer.try_recv().unwrap_or_default();
-        next.clear();
-        let mut full = std::mem::replace(&mut self.batch, next);
-        full.interfaces = self.interfaces.clone();
-        // A full channel means a consumer that is behind: waiting here fills the ring, where drops are counted.
-        match self.to_consumer.try_send(full) {
-            Ok(()) => {}
-            Err(TrySendError::Full(full)) => self.consumer_gone = self.to_consumer.send(full).is_err(),
-            Err(TrySendError::Disconnected(_)) => self.consumer_gone = true,
-        }
-    }
-
-    fn wait(&mut self, timeout_ms: i32) {
-        let mut fds: Vec<libc::pollfd> = self
-            .points
-            .iter()
-            .map(|point| libc::pollfd {
-                fd: if point.ended.is_none() { point.ring.fd() } else { -1 },
-                events: libc::POLLIN,
-                revents: 0,
-            })
-            .collect();
-        // SAFETY: pointer and length describe the vector. A negative descriptor is skipped by poll.
-        unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
-        for (point, fd) in self.points.iter_mut().zip(fds) {
-            if fd.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 && point.ring.is_gone() {
-                point.ended = Some(format!("{}: the interface has gone", point.ring.interface.name));
-            }
-        }
-    }
-
-    /// Lets nothing more in, then takes everything that the kernel says it has received.
-    fn drain(&mut self) {
-        for point in &self.points {
-            // An interface that is gone takes no filter; it lets nothing in either.
-            let _ = point.ring.close_gate();
-        }
-        // A block that holds anything is handed over within its retire time, so this takes one or two of them.
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while !self.complete() && Instant::now() < deadline {
-            if !self.round() {
-                std::thread::sleep(Duration::from_millis(u64::from(RETIRE_MS) / 10));
-            }
-        }
-    }
-
-    /// Whether every frame that the kernel counted has been seen.
-    fn complete(&mut self) -> bool {
-        let mut complete = true;
-        for point in &mut self.points {
-            let KernelStats { received, dropped } = point.ring.kernel_stats().unwrap_or_default();
-            (point.stats.received, point.stats.dropped) = (received, dropped);
-            complete &= point.stats.captured + point.stats.rejected + dropped >= received;
-        }
-        complete
+    #[test]
+    fn the_topology_names_each_pair_once() {
+        let end = |name: &str, peer: Option<&str>| (name.to_owned(), peer.map(str::to_owned));
+        let ends = [end("a/v1", Some("b/v2")), end("b/v2", Some("a/v1")), end("b/eth0", None), end("c/v", Some("d/v"))];
+        assert_eq!(topology(&ends), "a/v1 -- b/v2; b/eth0; c/v -- d/v");
     }
 }

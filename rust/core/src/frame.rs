@@ -137,10 +137,18 @@ impl FrameBatch {
     }
 
     /// Appends one frame by copying its bytes; `meta.offset` and `meta.cap_len` are set here.
-    pub fn push(&mut self, mut meta: FrameMeta, bytes: &[u8]) {
-        meta.offset = u32::try_from(self.data.len()).expect("a batch stays under 4 GiB");
-        meta.cap_len = u32::try_from(bytes.len()).expect("a frame stays under 4 GiB");
-        self.data.extend_from_slice(bytes);
+    pub fn push(&mut self, meta: FrameMeta, bytes: &[u8]) {
+        self.push_parts(meta, [bytes]);
+    }
+
+    /// The same for a frame whose bytes lie in several places.
+    pub fn push_parts<const N: usize>(&mut self, mut meta: FrameMeta, parts: [&[u8]; N]) {
+        let start = self.data.len();
+        for part in parts {
+            self.data.extend_from_slice(part);
+        }
+        meta.offset = u32::try_from(start).expect("a batch stays under 4 GiB");
+        meta.cap_len = u32::try_from(self.data.len() - start).expect("a frame stays under 4 GiB");
         self.frames.push(meta);
     }
 }

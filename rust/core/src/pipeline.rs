@@ -7,8 +7,9 @@ use crate::frame::FrameBatch;
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Frames with what their headers say: `packets[i]` belongs to `batch.frames[i]`.
 #[derive(Debug, Default)]
@@ -53,6 +54,20 @@ pub struct Pipeline {
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
 const IN_FLIGHT: usize = 6;
 
+/// How long a slow input is waited for before the consumer gets to look at signals.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What [`Pipeline::receive`] found.
+#[derive(Debug)]
+pub enum Received {
+    /// Frames; give them back with [`Pipeline::recycle`].
+    Batch(Decoded),
+    /// Nothing yet: the input is slow.
+    Waiting,
+    /// The input has ended.
+    End,
+}
+
 impl Pipeline {
     /// Starts reading and decoding.
     #[must_use]
@@ -81,9 +96,14 @@ impl Pipeline {
         Self { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
     }
 
-    /// The next batch; `None` at the end of the input. Give it back with [`Pipeline::recycle`].
-    pub fn receive(&mut self) -> Option<Decoded> {
-        self.ready.as_mut()?.get_mut().ok()?.recv().ok()
+    /// The next batch, waited for a moment.
+    pub fn receive(&mut self) -> Received {
+        let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
+        match ready.recv_timeout(PATIENCE) {
+            Ok(decoded) => Received::Batch(decoded),
+            Err(RecvTimeoutError::Timeout) => Received::Waiting,
+            Err(RecvTimeoutError::Disconnected) => Received::End,
+        }
     }
 
     /// Gives a batch back to be filled again.

@@ -2,9 +2,10 @@
 
 use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
-use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use crate::watch::{Rest, TURN, Watch, Watched};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
@@ -16,10 +17,13 @@ use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet};
 use sniffkit_core::track::Options;
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -39,13 +43,31 @@ struct FileObject(Py<PyAny>);
 impl Read for FileObject {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         Python::attach(|py| {
-            let bytes = self.0.bind(py).call_method1("read", (buffer.len(),))?;
-            let bytes: &[u8] = bytes.extract()?;
-            let len = bytes.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&bytes[..len]);
-            Ok(len)
+            self.read_with(py, buffer).map_err(|error| {
+                if error.is_instance_of::<PyException>(py) {
+                    return std::io::Error::other(error.to_string());
+                }
+                // ^C while Python waited for bytes: raised again where signals are looked at next.
+                let again = py.import("_thread").and_then(|module| module.call_method0("interrupt_main"));
+                match again {
+                    Ok(_) => std::io::ErrorKind::Interrupted.into(),
+                    Err(error) => std::io::Error::other(error.to_string()),
+                }
+            })
         })
-        .map_err(|error: PyErr| std::io::Error::other(error.to_string()))
+    }
+}
+
+impl FileObject {
+    fn read_with(&self, py: Python<'_>, buffer: &mut [u8]) -> PyResult<usize> {
+        let bytes = self.0.bind(py).call_method1("read", (buffer.len(),))?;
+        let bytes: &[u8] =
+            bytes.extract().map_err(|_| PyTypeError::new_err("read() gives no bytes: open it with mode 'rb'"))?;
+        let Some(room) = buffer.get_mut(..bytes.len()) else {
+            return Err(PyValueError::new_err("read(n) gave more bytes than it was asked for"));
+        };
+        room.copy_from_slice(bytes);
+        Ok(bytes.len())
     }
 }
 
@@ -87,29 +109,39 @@ pub struct TableStream {
     reader: Option<TableReader>,
     batches: Vec<RecordBatch>,
     warnings: Vec<Warning>,
+    /// Called with the number of frames read so far, now and then.
+    #[pyo3(set)]
+    progress: Option<Py<PyAny>>,
+    /// Called with the warnings once a consumer of `__arrow_c_stream__` has taken everything.
+    #[pyo3(set)]
+    on_end: Option<Py<PyAny>>,
 }
 
 impl TableStream {
-    /// Runs the reader to its end. The GIL is free while it works; ^C is looked at between batches of frames.
-    fn run(&mut self, py: Python<'_>, keep_going: impl Fn(&TableReader) -> bool) -> PyResult<()> {
+    fn new(reader: TableReader) -> Self {
+        Self { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None }
+    }
+
+    /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
+    /// and then.
+    fn run(&mut self, py: Python<'_>, everything: bool) -> PyResult<()> {
         while let Some(reader) = &mut self.reader {
-            if !keep_going(reader) {
+            if !everything && !self.batches.is_empty() {
                 return Ok(());
             }
             let more = py.detach(|| {
-                // A few batches at a time: the signal check needs the GIL.
-                for _ in 0..16 {
+                let start = Instant::now();
+                loop {
                     match reader.advance() {
-                        Ok(true) => {}
+                        Ok(true) if everything && start.elapsed() < TURN => {}
                         other => return other,
                     }
                 }
-                Ok(true)
             });
             while let Some(batch) = reader.take() {
                 self.batches.push(batch);
             }
-            py.check_signals()?;
+            Watch::look(py, self.progress.as_ref(), reader.frames())?;
             if !more.map_err(source_error)? {
                 self.warnings.extend(reader.take_warnings());
                 return Ok(());
@@ -130,7 +162,7 @@ impl TableStream {
 impl TableStream {
     /// Reads everything; returns the warnings as (file, offset, text).
     fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<WarningTuple>> {
-        self.run(py, |_| true)?;
+        self.run(py, true)?;
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
     }
 
@@ -152,16 +184,19 @@ impl TableStream {
         self.reader.iter().flat_map(TableReader::known).map(discovery::to_python).collect()
     }
 
-    /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch.
+    /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch; after ^C the file
+    /// is whole and has the rows until then.
     #[pyo3(name = "to_parquet")]
     fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
         let mut reader = self.reader.take().ok_or_else(|| PyValueError::new_err("this stream has been consumed"))?;
         let mut file = create(&path)?;
-        let result = py.detach(|| write_table(&mut reader, &mut file));
-        let rows = result?;
-        py.check_signals()?;
+        let mut watch = Watch::new(self.progress.take());
+        let result = py.detach(|| write_table(&mut reader, &mut watch, &mut file, &path));
+        if let Some(stopped) = watch.stopped {
+            return Err(stopped);
+        }
         let warnings = reader.take_warnings();
-        Ok((rows, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
+        Ok((result?, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
     }
 
     /// Column names and Arrow types, as text.
@@ -174,22 +209,23 @@ impl TableStream {
         Ok(to_schema_pycapsule(py, self.schema()?.as_ref())?)
     }
 
-    /// The Arrow PyCapsule interface: the whole table as a stream. Consumes it.
+    /// The Arrow PyCapsule interface: the table as a stream that reads on as it is consumed. The first rows are made
+    /// now, so that an input that cannot be read is an exception here.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &mut self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        self.run(py, |_| true)?;
+        self.run(py, false)?;
         let schema = self.schema()?;
-        self.reader = None;
-        let batches = std::mem::take(&mut self.batches);
+        let Some(mut reader) = self.reader.take() else { return Err(PyValueError::new_err("no stream")) };
+        reader.return_warnings(std::mem::take(&mut self.warnings));
         let field = arrow_schema::Field::new_struct("", schema.fields().clone(), false)
             .with_metadata(schema.metadata().clone());
-        let arrays = batches.into_iter().map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
-        let arrays = Box::new(ArrayIterator::new(arrays, Arc::new(field)));
-        Ok(to_stream_pycapsule(py, arrays, requested_schema)?)
+        let batches = std::mem::take(&mut self.batches).into();
+        let rest = Rest { batches, reader, on_end: self.on_end.take() };
+        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
     }
 }
 
@@ -198,55 +234,76 @@ fn create(path: &PathBuf) -> PyResult<BufWriter<File>> {
     Ok(BufWriter::with_capacity(1 << 20, file))
 }
 
-fn io_error(path: &std::path::Path, error: &std::io::Error) -> PyErr {
+/// An error of the output: with number and file name, by which Python tells it from one of the input.
+fn io_error(path: &Path, error: &std::io::Error) -> PyErr {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-    PyOSError::new_err(format!("{}: {text}", path.display()))
+    PyOSError::new_err((error.raw_os_error().unwrap_or(0), text, path.to_path_buf()))
 }
 
-fn write_table(reader: &mut TableReader, file: &mut BufWriter<File>) -> PyResult<u64> {
+/// What went wrong while a Parquet file was written: its output, or the input under its rows.
+fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        if let Some(error) = at.downcast_ref::<std::io::Error>() {
+            return io_error(path, error);
+        }
+        if let Some(error) = at.downcast_ref::<SourceError>() {
+            return PyOSError::new_err(error.to_string());
+        }
+        cause = at.source();
+    }
+    PyOSError::new_err(format!("{}: {error}", path.display()))
+}
+
+fn write_table(reader: &mut TableReader, watch: &mut Watch, file: &mut BufWriter<File>, path: &Path) -> PyResult<u64> {
     // The schema of a flow table is complete once the input has ended, so read up to the first rows before.
-    let mut first = None;
-    while first.is_none() && reader.advance().map_err(source_error)? {
-        first = reader.take();
+    let failed = |error: parquet::ParquetError| write_error(path, &error);
+    let mut rows = Watched { reader, watch };
+    let first = rows.next();
+    let mut writer = parquet::Writer::new(&mut *file, rows.reader.schema()).map_err(failed)?;
+    for batch in first.into_iter().chain(&mut rows) {
+        let batch = batch.map_err(|error| write_error(path, &parquet::ParquetError::External(Box::new(error))))?;
+        writer.write(&batch).map_err(failed)?;
     }
-    if first.is_none() {
-        first = reader.take();
-    }
-    let schema = reader.schema();
-    let rows = parquet::write(&mut *file, schema, first.map(Ok).into_iter().chain(reader))
-        .map_err(|error| PyOSError::new_err(error.to_string()))?;
-    file.flush()?;
+    // The counters are complete only now.
+    let rows = writer.finish(rows.reader.schema().metadata().clone()).map_err(failed)?;
+    file.flush().map_err(|error| io_error(path, &error))?;
     Ok(rows)
 }
 
-/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors` or `hosts`. `known`: addresses that an
-/// earlier `arp` or `neighbors` table knew.
+/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors` or `hosts`; `rules` are those of
+/// [`Options::set`]; `known`: addresses that an earlier `arp` or `neighbors` table knew.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, known=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, known=None))]
 fn open_table(
     py: Python<'_>,
     kind: &str,
     inputs: Vec<Bound<'_, PyAny>>,
     columns: Option<Vec<String>>,
     filter: Option<&str>,
+    rules: Option<BTreeMap<String, f64>>,
     known: Option<Vec<KnownTuple>>,
 ) -> PyResult<TableStream> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     if matches!(kind, "arp" | "neighbors" | "hosts") {
         let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known)?;
-        return Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() });
+        return Ok(TableStream::new(reader));
     }
-    let request = Request { source: Box::new(source), filter, columns, options: Options::default() };
+    let request = Request { source: Box::new(source), filter, columns, options };
     let reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
         other => Err(format!("no table {other:?}")),
     }
     .map_err(PyKeyError::new_err)?;
-    Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new() })
+    Ok(TableStream::new(reader))
 }
 
 /// Writes any Arrow stream to a Parquet file; returns how many rows.
@@ -256,8 +313,8 @@ fn write_parquet(py: Python<'_>, stream: PyRecordBatchReader, path: PathBuf) -> 
     let mut file = create(&path)?;
     py.detach(|| {
         let schema = reader.schema();
-        let rows = parquet::write(&mut file, schema, reader).map_err(|error| PyOSError::new_err(error.to_string()))?;
-        file.flush()?;
+        let rows = parquet::write(&mut file, schema, reader).map_err(|error| write_error(&path, &error))?;
+        file.flush().map_err(|error| io_error(&path, &error))?;
         Ok(rows)
     })
 }

@@ -4,6 +4,7 @@ mod discovery;
 mod files;
 mod live;
 mod show;
+mod watch;
 
 use pyo3::prelude::*;
 

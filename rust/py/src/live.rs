@@ -2,13 +2,17 @@
 
 use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
-use sniffkit_capture::ring::RingOptions;
-use sniffkit_capture::{CaptureError, PointSpec, RecordEnd, RecordOptions, Recorder, SessionOptions};
+use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
+use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::{Dump, LineOptions};
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
+
+/// How often a waiting caller looks for signals.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -49,6 +53,8 @@ pub struct LiveOptions {
     count: Option<u64>,
     duration: Option<f64>,
     utc_offset: i32,
+    /// A filter expression for what is left out in the process' own namespace: who reads the capture's output.
+    own_output: Option<String>,
     /// User and group id to go on as, once every capture point is open.
     drop_to: Option<(u32, u32)>,
 }
@@ -102,7 +108,13 @@ fn system() -> Option<String> {
 #[pyclass(module = "sniffkit._core")]
 pub struct LiveSession {
     recorder: Recorder,
-    end: Option<RecordEnd>,
+    end: Mutex<Option<RecordEnd>>,
+}
+
+impl LiveSession {
+    fn ended<T>(&self, read: impl FnOnce(&RecordEnd) -> T) -> Option<T> {
+        self.end.lock().ok()?.as_ref().map(read)
+    }
 }
 
 #[pymethods]
@@ -122,14 +134,20 @@ impl LiveSession {
             Some("out") => Some(Direction::Out),
             Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
         };
+        // 32 MiB a ring, 256 MiB in all: the kernel takes it at once and does not swap it.
+        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, 32) << 20);
+        if buffer > MAX_BLOCKS * BLOCK {
+            return Err(PyOSError::new_err(format!("a ring has at most {} KiB", MAX_BLOCKS * BLOCK / 1024)));
+        }
         let session = SessionOptions {
             ring: RingOptions {
                 snap_len: options.snap_len.filter(|len| *len > 0).unwrap_or(262_144),
-                buffer: options.buffer.unwrap_or(32 << 20),
+                buffer,
                 promiscuous: options.promiscuous,
+                direction,
             },
             filter: options.filter.clone().filter(|text| !text.trim().is_empty()),
-            direction,
+            own_output: options.own_output.clone(),
         };
         let line = LineOptions { link: options.link, utc_offset: options.utc_offset, ..LineOptions::default() };
         let dump = dump(options.dump.as_deref())?;
@@ -143,7 +161,7 @@ impl LiveSession {
         let drop_to = options.drop_to;
         let between = || drop_to.map_or(Ok(()), |(uid, gid)| sniffkit_capture::privilege::drop_to(uid, gid));
         let recorder = py.detach(|| Recorder::start(&points, &session, record, between)).map_err(capture_error)?;
-        Ok(Self { recorder, end: None })
+        Ok(Self { recorder, end: Mutex::new(None) })
     }
 
     /// The capture points as `namespace/interface`.
@@ -165,42 +183,45 @@ impl LiveSession {
 
     /// Wait for the end, at most `seconds` (for ever without). `True` when it has ended. ^C raises.
     #[pyo3(signature = (seconds=None))]
-    fn wait(&mut self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
+    fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
         let until = seconds.map(|s| std::time::Instant::now() + Duration::from_secs_f64(s.max(0.0)));
         while !self.recorder.is_finished() {
-            if until.is_some_and(|until| std::time::Instant::now() >= until) {
+            let left = until.map_or(TICK, |until| until.saturating_duration_since(std::time::Instant::now()));
+            if left.is_zero() {
                 return Ok(false);
             }
-            py.detach(|| std::thread::sleep(Duration::from_millis(5)));
+            py.detach(|| std::thread::sleep(left.min(TICK)));
             py.check_signals()?;
         }
-        if self.end.is_none() {
-            self.end = py.detach(|| self.recorder.join());
+        if let Some(end) = py.detach(|| self.recorder.join())
+            && let Ok(mut slot) = self.end.lock()
+        {
+            *slot = Some(end);
         }
         Ok(true)
     }
 
     /// After the end: (captured, received, dropped, rejected) of each point.
     fn stats(&self) -> Vec<(u64, u64, u64, u64)> {
-        let stats = self.end.as_ref().map(|end| end.stats.as_slice()).unwrap_or_default();
-        stats.iter().map(|s| (s.captured, s.received, s.dropped, s.rejected)).collect()
+        let row = |s: &PointStats| (s.captured, s.received, s.dropped, s.rejected);
+        self.ended(|end| end.stats.iter().map(row).collect()).unwrap_or_default()
     }
 
     /// After the end: capture points that went away before.
     #[getter]
     fn lost(&self) -> Vec<String> {
-        self.end.as_ref().map(|end| end.lost.clone()).unwrap_or_default()
+        self.ended(|end| end.lost.clone()).unwrap_or_default()
     }
 
     /// After the end: why writing failed, if it did.
     #[getter]
     fn error(&self) -> Option<String> {
-        self.end.as_ref().and_then(|end| end.error.clone())
+        self.ended(|end| end.error.clone()).flatten()
     }
 
     /// After the end: rows of the flow table.
     #[getter]
     fn flow_rows(&self) -> Option<u64> {
-        self.end.as_ref().and_then(|end| end.flow_rows)
+        self.ended(|end| end.flow_rows).flatten()
     }
 }

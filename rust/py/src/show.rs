@@ -48,6 +48,8 @@ pub struct FrameText {
     dump: Option<Dump>,
     filter: Option<FrameFilter>,
     left: u64,
+    /// From when (seconds since 1970) local time is so far (seconds) ahead of UTC, in order of time.
+    zone: Vec<(i64, i32)>,
 }
 
 impl FrameText {
@@ -58,7 +60,7 @@ impl FrameText {
             return Ok(None);
         }
         let mut out = String::with_capacity(self.batch.frames.len() * 128);
-        let Self { batch, packet, style, dump, filter, left, .. } = self;
+        let Self { batch, packet, style, dump, filter, left, zone, .. } = self;
         for meta in &batch.frames {
             if *left == 0 {
                 break;
@@ -70,6 +72,10 @@ impl FrameText {
             }
             *left -= 1;
             decode(frame, meta.frame_len, link_type, packet);
+            if let (Style::Line(printer), false) = (&mut *style, zone.is_empty()) {
+                let since = zone.partition_point(|(from, _)| *from <= meta.ts.div_euclid(1_000_000_000));
+                printer.set_utc_offset(zone[since.saturating_sub(1)].1);
+            }
             style.write(meta, frame, packet, &mut out);
             if let Some(dump) = dump {
                 let start = if dump.link { 0 } else { network_offset(packet) };
@@ -124,10 +130,11 @@ impl FrameText {
 /// Opens `inputs` to be read as text.
 ///
 /// `style` is `line`, `tree`, `json`, `fields` (with the names in `fields`) or `canonical`; `link`, `absolute`, `time`
-/// (`clock`, `none`, `epoch`, `date`) and `utc_offset` (seconds) change lines; `dump` (`x`, `xx`, `X`, `XX`, `A`, `AA` as
+/// (`clock`, `none`, `epoch`, `date`, `delta`, `elapsed`) and `zone` (local time: since when how many seconds ahead of UTC)
+/// change lines; `dump` (`x`, `xx`, `X`, `XX`, `A`, `AA` as
 /// tcpdump's flags) adds bytes; `count` frames at most.
 #[pyfunction]
-#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", utc_offset=0, dump=None, fields=None, count=None, filter=None))]
+#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", zone=vec![], dump=None, fields=None, count=None, filter=None))]
 #[allow(clippy::too_many_arguments)] // one keyword argument a flag of the command
 fn read_text(
     py: Python<'_>,
@@ -136,7 +143,7 @@ fn read_text(
     link: bool,
     absolute: bool,
     time: &str,
-    utc_offset: i32,
+    zone: Vec<(i64, i32)>,
     dump: Option<&str>,
     fields: Option<Vec<String>>,
     count: Option<u64>,
@@ -147,10 +154,12 @@ fn read_text(
         "none" => Time::None,
         "epoch" => Time::Epoch,
         "date" => Time::Date,
+        "delta" => Time::Delta,
+        "elapsed" => Time::Elapsed,
         other => return Err(PyValueError::new_err(format!("no time format {other:?}"))),
     };
     let style = match style {
-        "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, utc_offset, absolute }))),
+        "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, utc_offset: 0, absolute }))),
         "tree" => Style::Tree,
         "json" => Style::Json,
         "canonical" => Style::Canonical,
@@ -174,7 +183,16 @@ fn read_text(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());
-    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, left: count.unwrap_or(u64::MAX) })
+    Ok(FrameText {
+        files: Mutex::new(files),
+        batch,
+        packet,
+        style,
+        dump,
+        filter,
+        left: count.unwrap_or(u64::MAX),
+        zone,
+    })
 }
 
 /// Every name that `style="fields"` takes, sorted.

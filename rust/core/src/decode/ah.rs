@@ -6,6 +6,7 @@ use crate::packet::Packet;
 
 /// Passes the header: its length counts 4-byte words, less two (RFC 4302, 2.2).
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    ipv6ext::name_next(at, packet);
     let header = at.peek::<12>()?;
     let length = (usize::from(header[1]) + 2) * 4;
     at.slice(length)?;

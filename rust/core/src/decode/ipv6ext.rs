@@ -10,11 +10,22 @@ pub const FRAGMENT_HEADER: usize = 8;
 
 /// Passes a hop-by-hop, destination options or routing header: all begin with next header and length.
 pub fn options(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
+    name_next(at, packet);
     let header = at.peek::<8>()?;
     let length = (usize::from(header[1]) + 1) * 8;
     at.slice(length)?;
     at.skip(length);
     Ok(follow(header[0], at, packet))
+}
+
+/// Notes the protocol that an extension header names in its first byte, even if the rest of the header is cut.
+#[inline]
+pub fn name_next(at: &Cursor<'_>, packet: &mut Packet) {
+    if let Ok([proto]) = at.peek::<1>()
+        && !at.quoted
+    {
+        packet.ip_proto = *proto;
+    }
 }
 
 /// Reads a fragment header. Behind a fragment other than the first there is no header to read.

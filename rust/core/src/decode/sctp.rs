@@ -10,7 +10,7 @@ pub const HEADER: usize = 12;
 
 /// Reads the ports; chunks are left to whoever asks for them.
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-    let header = at.peek::<HEADER>()?;
+    let header = at.peek::<HEADER>().inspect_err(|_| super::tcp::ports_alone(at, packet))?;
     if !at.quoted {
         packet.transport = at.pos() as u32;
         packet.has_ports = true;

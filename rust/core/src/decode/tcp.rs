@@ -11,7 +11,7 @@ pub const MIN_HEADER: usize = 20;
 /// Reads ports, numbers, flags and window.
 #[inline]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-    let header = at.peek::<MIN_HEADER>()?;
+    let header = at.peek::<MIN_HEADER>().inspect_err(|_| ports_alone(at, packet))?;
     let flags = be16(header, 12) & 0x0fff;
     let header_len = usize::from(header[12] >> 4) * 4;
     if !at.quoted {
@@ -36,6 +36,17 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.slice(header_len)?;
     at.skip(header_len);
     Ok(super::app::next(true, (be16(header, 0), be16(header, 2)), at, packet))
+}
+
+/// Notes the ports of a TCP, UDP or SCTP header that was cut behind them: they are enough to know the flow.
+#[cold]
+pub fn ports_alone(at: &Cursor<'_>, packet: &mut Packet) {
+    if let Ok(ports) = at.peek::<4>()
+        && !at.quoted
+    {
+        packet.has_ports = true;
+        (packet.src_port, packet.dst_port) = (be16(ports, 0), be16(ports, 2));
+    }
 }
 
 /// Its fields.

@@ -11,7 +11,7 @@ pub const HEADER: usize = 8;
 /// Reads ports and length, and opens the tunnels that are known by port.
 #[inline]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-    let header = at.peek::<HEADER>()?;
+    let header = at.peek::<HEADER>().inspect_err(|_| super::tcp::ports_alone(at, packet))?;
     let (src, dst) = (be16(header, 0), be16(header, 2));
     let length = match usize::from(be16(header, 4)) {
         0 => at.wire_rest(), // jumbogram (RFC 2675, 4) or offloaded
@@ -23,7 +23,8 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         packet.src_port = src;
         packet.dst_port = dst;
         packet.payload = (at.pos() + HEADER) as u32;
-        packet.payload_len = length.saturating_sub(HEADER) as u32;
+        // Of a fragmented datagram the length field counts the other fragments too.
+        packet.payload_len = length.min(at.wire_rest()).saturating_sub(HEADER) as u32;
     }
     if length < HEADER {
         return Err(Fault::Bad("length under 8"));

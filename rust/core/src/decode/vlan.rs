@@ -35,7 +35,7 @@ const SERVICE_FIELDS: &[Field] = &[
     field(Kind::Uint, "ieee8021ad.priority", "Priority", 0, 2).mask(0xe000),
     field(Kind::Flag, "ieee8021ad.dei", "DEI", 0, 2).mask(0x1000),
     field(Kind::Uint, "ieee8021ad.id", "ID", 0, 2).mask(0x0fff),
-    field(Kind::Hex, "ieee8021ad.etype", "Type", 2, 2),
+    field(Kind::Hex, "ieee8021ah.etype", "Type", 2, 2),
 ];
 
 const TYPE_OR_LENGTH: &[Field] =

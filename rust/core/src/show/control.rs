@@ -3,6 +3,7 @@
 use super::bytes::Bytes;
 use super::dns::dns;
 use super::line::Place;
+use super::stp::stp;
 use crate::decode::Proto;
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -304,7 +305,11 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
                 let seq_at = key_at + if flags & 0x2000 != 0 { 4 } else { 0 };
                 let _ = write!(out, ", seq {}", bytes.be32(seq_at).unwrap_or(0));
             }
-            write!(out, ", length {}: ", place.wire)
+            let _ = write!(out, ", length {}: ", place.wire);
+            match place.next {
+                None | Some(Proto::Data) => write!(out, "gre-proto-0x{:x}", bytes.be16(2).unwrap_or(0)),
+                _ => Ok(()),
+            }
         }
         Proto::Mpls => {
             let entries = bytes.0.get(..place.header).unwrap_or(&[]).chunks_exact(4);
@@ -338,7 +343,7 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> bool {
         Proto::L2tp => write!(out, "l2tp: "),
         Proto::Teredo => write!(out, "Teredo: "),
         Proto::Erspan => write!(out, "ERSPAN: "),
-        Proto::Stp => write!(out, "STP, length {}", place.wire),
+        Proto::Stp => stp(place, out),
         Proto::Lldp => write!(out, "LLDP, length {}", place.wire),
         Proto::Esp => {
             let (spi, seq) = (bytes.be32(0).unwrap_or(0), bytes.be32(4).unwrap_or(0));
@@ -377,7 +382,11 @@ fn igmp(place: &Place<'_>, out: &mut String) -> std::fmt::Result {
     match bytes.u8(0) {
         Some(0x11) if place.wire >= 12 => write!(out, "igmp query v3{of_group}"),
         Some(0x11) if bytes.u8(1) == Some(0) => write!(out, "igmp query v1"),
-        Some(0x11) => write!(out, "igmp query v2{of_group}"),
+        Some(0x11) => {
+            let tenths = bytes.u8(1).unwrap_or(0);
+            let wait = if tenths == 100 { String::new() } else { format!(" [max resp time {tenths}]") };
+            write!(out, "igmp query v2{wait}{of_group}")
+        }
         Some(0x12) => write!(out, "igmp v1 report {group}"),
         Some(0x16) => write!(out, "igmp v2 report {group}"),
         Some(0x17) => write!(out, "igmp leave {group}"),

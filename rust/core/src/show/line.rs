@@ -21,6 +21,10 @@ pub enum Time {
     None,
     /// `-tt`: seconds since 1970.
     Epoch,
+    /// `-ttt`: since the line before.
+    Delta,
+    /// `-ttttt`: since the first line.
+    Elapsed,
     /// `-tttt`: with the date.
     Date,
 }
@@ -43,6 +47,8 @@ pub struct LineOptions {
 pub struct LinePrinter {
     options: LineOptions,
     sequences: Sequences,
+    /// The time that `-ttt` and `-ttttt` count from.
+    base: Option<i64>,
 }
 
 /// What a layer's printer knows of its surroundings.
@@ -70,7 +76,12 @@ impl LinePrinter {
     /// A printer with these flags.
     #[must_use]
     pub fn new(options: LineOptions) -> Self {
-        Self { options, sequences: Sequences::default() }
+        Self { options, ..Self::default() }
+    }
+
+    /// Sets how far local time is ahead of UTC, seconds: it may change within a capture.
+    pub fn set_utc_offset(&mut self, seconds: i32) {
+        self.options.utc_offset = seconds;
     }
 
     /// How many TCP conversations were forgotten because there were too many to remember.
@@ -120,7 +131,7 @@ impl LinePrinter {
         out.push_str(&suffix);
     }
 
-    fn time(&self, meta: &FrameMeta, out: &mut String) {
+    fn time(&mut self, meta: &FrameMeta, out: &mut String) {
         let offset = i64::from(self.options.utc_offset) * i64::from(self.options.time != Time::Epoch);
         let (seconds, nanos) = (meta.ts.div_euclid(1_000_000_000) + offset, meta.ts.rem_euclid(1_000_000_000));
         let micros = nanos / 1000;
@@ -129,6 +140,15 @@ impl LinePrinter {
         let _ = match self.options.time {
             Time::None => Ok(()),
             Time::Epoch => write!(out, "{seconds}.{micros:06} "),
+            Time::Delta | Time::Elapsed => {
+                let passed = meta.ts.saturating_sub(self.base.unwrap_or(meta.ts)) / 1000;
+                if self.base.is_none() || self.options.time == Time::Delta {
+                    self.base = Some(meta.ts);
+                }
+                let (sign, seconds) = (if passed < 0 { '-' } else { ' ' }, passed.unsigned_abs() / 1_000_000);
+                let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+                write!(out, "{sign}{hour:02}:{minute:02}:{second:02}.{:06} ", passed.unsigned_abs() % 1_000_000)
+            }
             Time::Clock => write!(out, "{hour:02}:{minute:02}:{second:02}.{micros:06} "),
             Time::Date => {
                 let (year, month, day) = date(seconds.div_euclid(86_400));
@@ -303,6 +323,8 @@ fn has_text(proto: Proto) -> bool {
 
 fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
     match proto {
+        // 802.3: the rest is padding.
+        Proto::Eth => bytes.be16(12).filter(|&length| length <= 1500).map(|length| 14 + usize::from(length)),
         Proto::Ip => bytes.be16(2).filter(|&length| length != 0).map(usize::from),
         Proto::Ipv6 => bytes.be16(4).filter(|&length| length != 0).map(|length| 40 + usize::from(length)),
         _ => None,

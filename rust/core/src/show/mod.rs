@@ -9,6 +9,7 @@ mod hex;
 mod json;
 mod line;
 mod sequence;
+mod stp;
 mod text;
 mod tree;
 mod view;

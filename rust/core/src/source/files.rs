@@ -248,6 +248,12 @@ impl Reader {
         let at = self.offset + consumed as u64;
         let left = filled - consumed;
         match end {
+            // As with damage: what came before it counts.
+            End::Io(error) if self.parser.begun() => {
+                let text = error.to_string();
+                let what = format!("cannot be read on: {}", text.split(" (os error").next().unwrap_or(&text));
+                self.damaged(self.offset + filled as u64, what)
+            }
             End::Io(error) => Err(io_error(&self.name, error)),
             End::Damage(what) => self.damaged(self.offset + filled as u64, what),
             End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(None)),

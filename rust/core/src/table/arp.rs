@@ -1,8 +1,7 @@
 //! The `arp` table: one row a message that says who has an address; with Neighbor Discovery it is `neighbors`.
 
 use super::column::{
-    Column, Kind, Table, dense, dictionary, name_lists, names, numbers, schema, select, times_or_null, write_ip,
-    write_mac,
+    Column, Kind, Table, dense, dictionary, name_lists, names, numbers, schema, select, times, write_ip, write_mac,
 };
 use super::reader::{Stage, record_batch};
 use crate::frame::Interfaces;
@@ -57,7 +56,7 @@ fn ip(rows: &Rows<'_>, get: fn(&Message) -> Option<Ip>) -> ArrayRef {
 
 /// The columns in their order. The contract fixes the names up to `finding`.
 pub static COLUMNS: &[Column<Neighbors>] = &[
-    column!("ts", Time, "Capture time.", |r| times_or_null(r.iter().map(|(m, _)| (!m.ts_missing).then_some(m.ts)))),
+    column!("ts", Time, "Capture time.", |r| times(r.iter().map(|(m, _)| (!m.ts_missing).then_some(m.ts)))),
     column!("frame_number", U64, "Position in the input, from 1.", |r| dense::<UInt64Type, _>(
         r.iter().map(|(m, _)| m.number)
     )),

@@ -128,13 +128,9 @@ where
 }
 
 /// A column of instants, nanoseconds since 1970.
-pub fn times(values: impl ExactSizeIterator<Item = i64>) -> ArrayRef {
-    Arc::new(arrow_array::TimestampNanosecondArray::from_iter_values(values).with_timezone("UTC"))
-}
-
-/// A column of instants that may be unknown, nanoseconds since 1970.
-pub fn times_or_null(values: impl ExactSizeIterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(values.collect::<arrow_array::TimestampNanosecondArray>().with_timezone("UTC"))
+pub fn times(values: impl ExactSizeIterator<Item = Option<i64>>) -> ArrayRef {
+    let array: arrow_array::TimestampNanosecondArray = values.collect();
+    Arc::new(array.with_timezone("UTC"))
 }
 
 /// A column of text, each value written by `write` into a buffer that is reused; `false` makes it null.
@@ -187,12 +183,12 @@ pub fn no_names(rows: usize) -> ArrayRef {
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(Vec::<&str>::new()))))
 }
 
-/// A column of lists of 16-bit numbers.
+/// A column of lists of 16-bit numbers; an empty one is null.
 pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     let mut builder = ListBuilder::new(UInt16Builder::new());
     for value in values {
         builder.values().append_slice(value);
-        builder.append(true);
+        builder.append(!value.is_empty());
     }
     Arc::new(builder.finish())
 }

@@ -3,7 +3,7 @@
 use super::column::{
     Column, Fill, Kind, Table, dense, dictionary, names, no_names, numbers, text, times, write_ip, write_mac,
 };
-use crate::track::key::{ARP, vlan_at};
+use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
 use crate::track::{Flow, Tracker, side::Side};
 use crate::{packet::NONE, track::flow::seen};
 use arrow_array::ArrayRef;
@@ -32,7 +32,7 @@ fn has_address(flow: &Flow) -> bool {
 }
 
 fn has_ports(flow: &Flow) -> bool {
-    is_ip(flow) && matches!(flow.key.proto, 6 | 17 | 132 | 136) && flow.key.ports != [0, 0]
+    is_ip(flow) && is_ported(flow.key.proto) && flow.key.extra != PORTLESS
 }
 
 fn is_tcp(flow: &Flow) -> bool {
@@ -107,25 +107,20 @@ fn hardware(rows: &Rows<'_>, get: fn(&Flow) -> &Side) -> ArrayRef {
 }
 
 fn history(rows: &Rows<'_>) -> ArrayRef {
-    dictionary(
-        rows.iter().map(|f| {
-            is_ip(f).then(|| {
-                let mut letters = String::new();
-                f.history(&mut letters);
-                letters
-            })
-        }),
-        |letters, out| out.push_str(letters),
-    )
+    dictionary(rows.iter().map(|f| Some(f.history()).filter(|letters| !letters.is_empty())), |letters, out| {
+        out.extend(letters.iter().map(|letter| char::from(*letter)));
+    })
 }
 
 fn service(rows: &Rows<'_>) -> ArrayRef {
     names(rows.iter().map(super::service::of))
 }
 
-/// Time between two instants of a handshake that both were seen, ns.
-fn handshake(flow: &Flow, bits: u8, get: fn(&Flow) -> i64) -> Option<i64> {
-    (is_tcp(flow) && flow.seen & bits == bits && flow.seen & seen::SYN_AGAIN == 0).then(|| get(flow))
+/// Time between two instants of a handshake that both were seen once, ns; null if it runs backwards.
+fn handshake(flow: &Flow, bits: u8, not: u8, from: fn(&Flow) -> i64, to: fn(&Flow) -> i64) -> Option<i64> {
+    (is_tcp(flow) && flow.seen & bits == bits && flow.seen & not == 0)
+        .then(|| to(flow).saturating_sub(from(flow)))
+        .filter(|time| *time >= 0 && flow.timed)
 }
 
 const NO: Fill<Flows> = |rows| no_names(rows.flows.len());
@@ -146,8 +141,8 @@ fn with_tcp(flow: &Flow, _: &Side) -> bool {
     is_tcp(flow)
 }
 
-fn sent_tcp(flow: &Flow, side: &Side) -> bool {
-    is_tcp(flow) && side.pkts > 0
+fn sent_tcp(_: &Flow, side: &Side) -> bool {
+    side.has_tcp
 }
 
 /// The columns in their order. The contract fixes the names.
@@ -210,10 +205,12 @@ fn columns() -> Vec<Column<Flows>> {
         column!("icmp_code", U8, "Code of the first ICMP message; null otherwise.", |r| numbers::<UInt8Type, _>(
             r.iter().map(|f| f.has_icmp.then_some(f.icmp_code))
         )),
-        column!("ts", Time, "Time of the earliest packet.", |r| times(r.iter().map(|f| f.ts))),
-        column!("ts_end", Time, "Time of the latest packet.", |r| times(r.iter().map(|f| f.ts_end))),
-        column!("duration", Nanos, "ts_end - ts, ns.", |r| dense::<Int64Type, _>(
-            r.iter().map(|f| f.ts_end.saturating_sub(f.ts))
+        column!("ts", Time, "Time of the earliest packet; null if the capture recorded none.", |r| {
+            times(r.iter().map(|f| f.timed.then_some(f.ts)))
+        }),
+        column!("ts_end", Time, "Time of the latest packet.", |r| times(r.iter().map(|f| f.timed.then_some(f.ts_end)))),
+        column!("duration", Nanos, "ts_end - ts, ns.", |r| numbers::<Int64Type, _>(
+            r.iter().map(|f| f.timed.then(|| f.ts_end.saturating_sub(f.ts)))
         )),
         column!("first_frame", U64, "Number of the first frame.", |r| dense::<UInt64Type, _>(
             r.iter().map(|f| f.first_frame)
@@ -229,13 +226,13 @@ fn columns() -> Vec<Column<Flows>> {
     all.extend(sided!(U64, UInt64Type, with_ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
         "Bytes that the transport header carries, retransmissions included; null without IP."));
     all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
-        "Segments whose bytes were all sent before, keep-alives excepted; null but for TCP."));
+        "Segments that repeat bytes, SYN or FIN sent before, keep-alives excepted; null but for TCP."));
     all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
         "Segments that fill a hole in sequence space; null but for TCP."));
     all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
         "Acknowledgments that repeat the last one without data or window change (RFC 5681, 2); null but for TCP."));
     all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
-        "Segments that announce a zero window; null but for TCP."));
+        "Segments that announce a zero window, SYN, FIN and RST excepted; null but for TCP."));
     all.extend(sided!(U32, UInt32Type, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
         "Packets that the snap length cut."));
     all.extend(
@@ -257,47 +254,72 @@ fn columns() -> Vec<Column<Flows>> {
             "Zeek's connection state (S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH).",
             |r| { names(r.iter().map(Flow::conn_state)) }
         ),
-        column!("history", Dict, "Zeek's history letters, upper case for the originator, each once.", history),
+        column!(
+            "history",
+            Dict,
+            "Zeek's history letters, upper case for the originator; the first 32; null but for TCP and UDP.",
+            history
+        ),
         column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r| names(
             r.iter().map(|f| Some(f.end.name()))
         )),
         column!(
             "tcp_rtt",
             Nanos,
-            "SYN to the acknowledgment that ends the handshake, ns.",
+            "SYN to the acknowledgment that ends the handshake, ns; null if SYN or SYN-ACK was repeated.",
             |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
                 f,
                 seen::SYN | seen::SYNACK | seen::ESTABLISHED,
-                |f| f.established_ts - f.syn_ts
+                seen::SYN_AGAIN | seen::SYNACK_AGAIN,
+                |f| f.syn_ts,
+                |f| f.established_ts
             )))
         ),
-        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns.", |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
-            f,
-            seen::SYN | seen::SYNACK,
-            |f| f.synack_ts - f.syn_ts
-        )))),
-        column!("ackdat_rtt", Nanos, "SYN-ACK to the acknowledgment that ends the handshake, ns.", |r| {
+        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |r| {
             numbers::<Int64Type, _>(
-                r.iter().map(|f| handshake(f, seen::SYNACK | seen::ESTABLISHED, |f| f.established_ts - f.synack_ts)),
+                r.iter()
+                    .map(|f| handshake(f, seen::SYN | seen::SYNACK, seen::SYN_AGAIN, |f| f.syn_ts, |f| f.synack_ts)),
             )
         }),
+        column!(
+            "ackdat_rtt",
+            Nanos,
+            "SYN-ACK to the acknowledgment that ends the handshake, ns; null if the SYN-ACK was repeated.",
+            |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
+                f,
+                seen::SYNACK | seen::ESTABLISHED,
+                seen::SYNACK_AGAIN,
+                |f| f.synack_ts,
+                |f| f.established_ts
+            )))
+        ),
     ]);
-    all.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
+    let mut series = Vec::new();
+    series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
         "Shortest frame, bytes."));
-    all.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len.mean().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len.mean().unwrap_or_default(),
         "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
-    all.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len.std().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len.std().unwrap_or_default(),
         "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
-    all.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
+    series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
-    all.extend(sided!(Nanos, Int64Type, |_, s| s.iat.count > 0, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
-        "Shortest time between packets of this side, ns; null below 2 packets."));
-    all.extend(sided!(F64, Float64Type, |_, s| s.iat.count > 0, |s| s.iat.mean().unwrap_or_default(),
+    series.extend(
+        sided!(Nanos, Int64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
+        "Shortest time between packets of this side, ns; null below 2 packets."),
+    );
+    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.mean().unwrap_or_default(),
         "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
-    all.extend(sided!(F64, Float64Type, |_, s| s.iat.count > 1, |s| s.iat.std().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.iat.count > 1, |s| s.iat.std().unwrap_or_default(),
         "orig_iat_std" "resp_iat_std" "Sample standard deviation of times between packets, ns; null below 3 packets."));
-    all.extend(sided!(Nanos, Int64Type, |_, s| s.iat.count > 0, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
-        "Longest time between packets, ns."));
+    series.extend(
+        sided!(Nanos, Int64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
+        "Longest time between packets, ns."),
+    );
+    // All of one side's lengths, then its times: stable, so min, mean, std and max stay in order.
+    series.sort_by_key(|column| {
+        ["orig_len", "orig_iat", "resp_len", "resp_iat"].iter().position(|start| column.name.starts_with(start))
+    });
+    all.append(&mut series);
     all.extend([
         column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
         column!("http_host", Dict, "Host of the first HTTP request.", NO),

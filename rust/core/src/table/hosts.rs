@@ -83,8 +83,10 @@ pub static COLUMNS: &[Column<HostTable>] = &[
     column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| names(
         r.iter().map(|h| r.all.netns(h.netns))
     )),
-    column!("first_seen", Time, "First packet from or to it, or claim.", |r| times(r.iter().map(|h| h.first_seen))),
-    column!("last_seen", Time, "Last packet from or to it, or claim.", |r| times(r.iter().map(|h| h.last_seen))),
+    column!("first_seen", Time, "First packet from or to it, or claim.", |r| times(
+        r.iter().map(|h| Some(h.first_seen))
+    )),
+    column!("last_seen", Time, "Last packet from or to it, or claim.", |r| times(r.iter().map(|h| Some(h.last_seen)))),
     column!("pkts", U64, "IP packets from and to it.", |r| dense::<UInt64Type, _>(r.iter().map(|h| h.pkts))),
     column!("bytes", U64, "Bytes of their frames.", |r| dense::<UInt64Type, _>(r.iter().map(|h| h.bytes))),
     column!("ports", ListU16, "TCP ports that it accepts on, UDP ports that it answers from.", ports),

@@ -146,9 +146,12 @@ fn direction(rows: &Rows<'_>) -> ArrayRef {
 }
 
 fn uid(rows: &Rows<'_>) -> ArrayRef {
-    dictionary((0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()), |uid, out| {
-        out.extend(uid.text().map(char::from))
-    })
+    uids((0..rows.packets.len()).map(|i| rows.uids.get(i).copied().flatten()))
+}
+
+/// The `uid` column.
+pub fn uids(values: impl ExactSizeIterator<Item = Option<Uid>>) -> ArrayRef {
+    dictionary(values, |uid, out| out.extend(uid.text().map(char::from)))
 }
 
 fn malformed(rows: &Rows<'_>) -> ArrayRef {
@@ -166,7 +169,7 @@ fn has_ip(packet: &Packet) -> bool {
     packet.ip_version != 0
 }
 
-/// IPv4 always has an identification; IPv6 only in fragments.
+/// IPv4 always has an identification, offset and flag; IPv6 only in fragments.
 fn has_id(packet: &Packet) -> bool {
     packet.ip_version == 4 || packet.ip_version == 6 && packet.is_fragment
 }
@@ -179,7 +182,9 @@ pub static COLUMNS: &[Column<Packets>] = &[
     column!("frame_number", U64, "Position in the input, from 1.", |r| dense::<UInt64Type, _>(
         r.metas().map(|m| m.number)
     )),
-    column!("ts", Time, "Capture time.", |r| times(r.metas().map(|m| m.ts))),
+    column!("ts", Time, "Capture time; null where the file records none (pcapng simple packet blocks).", |r| {
+        times(r.metas().map(|m| (!m.ts_missing).then_some(m.ts)))
+    }),
     column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| {
         interface(r, |info| info.netns.as_deref())
     }),
@@ -200,7 +205,7 @@ pub static COLUMNS: &[Column<Packets>] = &[
         |p| p.eth_type,
         "Type of the innermost Ethernet header (0x8100 when a tag follows); null for 802.3 length frames."
     ),
-    column!("vlan_id", ListU16, "Every VLAN id of the frame in wire order; empty without tags.", |r| lists(
+    column!("vlan_id", ListU16, "Every VLAN id of the frame in wire order; null without tags.", |r| lists(
         r.iter().map(Packet::vlans)
     )),
     number!(
@@ -221,9 +226,16 @@ pub static COLUMNS: &[Column<Packets>] = &[
     number!("ip_proto", U8, UInt8Type, has_ip, |p| p.ip_proto, "Protocol, extension headers skipped (RFC 8200, 4)."),
     number!("ip_ttl", U8, UInt8Type, has_ip, |p| p.ip_ttl, "Time to live or hop limit."),
     number!("ip_id", U32, UInt32Type, has_id, |p| p.ip_id, "Identification; for IPv6 only in fragments."),
-    number!("ip_frag_offset", U16, UInt16Type, has_ip, |p| p.ip_frag_offset, "Fragment offset, bytes."),
-    column!("ip_more_fragments", Bool, "More fragments follow.", |r| std::sync::Arc::new(
-        r.iter().map(|p| has_ip(p).then_some(p.ip_more_fragments)).collect::<arrow_array::BooleanArray>()
+    number!(
+        "ip_frag_offset",
+        U16,
+        UInt16Type,
+        has_id,
+        |p| p.ip_frag_offset,
+        "Fragment offset, bytes; for IPv6 only in fragments."
+    ),
+    column!("ip_more_fragments", Bool, "More fragments follow; for IPv6 only in fragments.", |r| std::sync::Arc::new(
+        r.iter().map(|p| has_id(p).then_some(p.ip_more_fragments)).collect::<arrow_array::BooleanArray>()
     )),
     number!("src_port", U16, UInt16Type, |p| p.has_ports, |p| p.src_port, "Source port, where this frame carries it."),
     number!("dst_port", U16, UInt16Type, |p| p.has_ports, |p| p.dst_port, "Destination port, likewise."),

@@ -2,7 +2,7 @@
 
 use super::column::{Column, Table, schema, select};
 use super::{flows, packets};
-use crate::pipeline::{Decoded, FrameFilter, Pipeline};
+use crate::pipeline::{Decoded, FrameFilter, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -62,12 +62,18 @@ pub struct TableReader {
     schema: SchemaRef,
     ready: VecDeque<RecordBatch>,
     ended: bool,
+    frames: u64,
     warnings: Vec<Warning>,
 }
 
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
-    Packets { columns: Vec<&'static Column<packets::Packets>>, track: bool, uids: Vec<Option<Uid>> },
+    Packets {
+        columns: Vec<&'static Column<packets::Packets>>,
+        track: bool,
+        uids: Vec<Option<Uid>>,
+        held: VecDeque<Held>,
+    },
     Stage(Box<dyn Stage>),
 }
 
@@ -89,7 +95,12 @@ impl TableReader {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
         let track = packets::needs_flows(request.columns.as_deref());
         let options = Options { uid_per_packet: track, ..request.options };
-        Ok(Self::new(request.source, request.filter, options, Making::Packets { columns, track, uids: Vec::new() }))
+        Ok(Self::new(
+            request.source,
+            request.filter,
+            options,
+            Making::Packets { columns, track, uids: Vec::new(), held: VecDeque::new() },
+        ))
     }
 
     /// A table of another kind.
@@ -115,7 +126,7 @@ impl TableReader {
             Making::Stage(stage) => stage.schema(),
         };
         let pipeline = Pipeline::start(source, filter);
-        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, warnings: Vec::new() }
+        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, frames: 0, warnings: Vec::new() }
     }
 
     /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
@@ -124,7 +135,14 @@ impl TableReader {
         self.schema.clone()
     }
 
-    /// Reads one batch of frames. `false` at the end; record batches come from [`TableReader::take`].
+    /// How many frames have been read.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Reads one batch of frames, or waits a moment for a slow input. `false` at the end; record batches come from
+    /// [`TableReader::take`].
     ///
     /// # Errors
     /// When the input cannot be read.
@@ -132,13 +150,20 @@ impl TableReader {
         if self.ended {
             return Ok(false);
         }
-        let Some(decoded) = self.pipeline.receive() else {
+        let received = self.pipeline.receive();
+        if matches!(received, Received::Waiting) {
+            return Ok(true);
+        }
+        let Received::Batch(decoded) = received else {
             self.ended = true;
             let result = self.pipeline.end();
             self.tracker.finish();
             if let Making::Stage(stage) = &mut self.kind {
                 stage.end(&mut self.ready);
                 self.schema = stage.schema();
+            }
+            if let Making::Packets { held, .. } = &mut self.kind {
+                name_held(held, self.tracker.take_named(), None, &mut self.ready);
             }
             if matches!(self.kind, Making::Flows(_)) {
                 let fields = self.schema.fields().clone();
@@ -149,6 +174,7 @@ impl TableReader {
             self.warnings.extend(result?);
             return Ok(false);
         };
+        self.frames += decoded.batch.frames.len() as u64;
         match &mut self.kind {
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
@@ -157,8 +183,9 @@ impl TableReader {
                 }
             }
             Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
-            Making::Packets { columns, track, uids } => {
+            Making::Packets { columns, track, uids, held } => {
                 uids.clear();
+                let first = self.tracker.counters().frames + 1;
                 if *track {
                     self.tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
                     self.tracker.release();
@@ -166,7 +193,16 @@ impl TableReader {
                 let count = decoded.batch.frames.len();
                 if count > 0 {
                     let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids };
-                    self.ready.push_back(record_batch(columns, &self.schema, &rows, count));
+                    let batch = record_batch(columns, &self.schema, &rows, count);
+                    // Fragments ahead of their datagram's first keep their rows back until their flow is known.
+                    let waits = self.tracker.earliest_unnamed().is_some();
+                    let named = self.tracker.take_named();
+                    if waits || !named.is_empty() || !held.is_empty() {
+                        held.push_back(Held { batch, first, uids: std::mem::take(uids) });
+                        name_held(held, named, self.tracker.earliest_unnamed(), &mut self.ready);
+                    } else {
+                        self.ready.push_back(batch);
+                    }
                 }
             }
         }
@@ -187,6 +223,43 @@ impl TableReader {
     /// The warnings of the input, once it has ended.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Puts warnings back, for whoever takes the rest of the table.
+    pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
+        self.warnings.splice(0..0, warnings);
+    }
+}
+
+/// Rows of packets some of which may belong to a flow that is not known yet.
+struct Held {
+    batch: RecordBatch,
+    /// Which frame of the tracker's the first row is.
+    first: u64,
+    uids: Vec<Option<Uid>>,
+}
+
+/// Fills in flows that have become known and lets go the batches ahead of the first frame that still waits.
+fn name_held(held: &mut VecDeque<Held>, named: Vec<(u64, Uid)>, waits: Option<u64>, ready: &mut VecDeque<RecordBatch>) {
+    for (frame, uid) in named {
+        let at = held.partition_point(|one| one.first <= frame);
+        if let Some(one) = at.checked_sub(1).and_then(|at| held.get_mut(at))
+            && let Some(slot) = one.uids.get_mut((frame - one.first) as usize)
+        {
+            *slot = Some(uid);
+        }
+    }
+    while held.front().is_some_and(|one| waits.is_none_or(|first| one.first + one.uids.len() as u64 <= first)) {
+        let Some(one) = held.pop_front() else { return };
+        let (schema, mut columns, _) = one.batch.into_parts();
+        for (field, column) in schema.fields().iter().zip(&mut columns) {
+            if field.name() == "uid" {
+                *column = packets::uids(one.uids.iter().copied());
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(one.uids.len()));
+        let batch = RecordBatch::try_new_with_options(schema, columns, &options);
+        ready.push_back(batch.expect("the same columns, one of them with other values"));
     }
 }
 
@@ -229,7 +302,7 @@ pub fn flow_batches(
 pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let options = tracker.options();
     let counters = tracker.counters();
-    let seconds = |ns: i64| (ns / crate::track::options::SECOND).to_string();
+    let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
     let mut entries =
         vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
     if table == "flows" {

@@ -90,6 +90,7 @@ pub fn write_proto(key: &(u8, u8, u16), out: &mut String) {
             0x88cc => out.push_str("lldp"),
             0x86dd => out.push_str("ipv6"),
             0x0800 => out.push_str("ip"),
+            0x2000 => out.push_str("cdp"),
             0x8035 => out.push_str("rarp"),
             0x8863 | 0x8864 => out.push_str("pppoe"),
             0x8847 | 0x8848 => out.push_str("mpls"),

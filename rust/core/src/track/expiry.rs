@@ -1,12 +1,13 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Tracker, options};
+use super::{EndReason, SWEEP_EVERY, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
+        self.since_sweep += SWEEP_EVERY as usize;
         let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
         if !due || self.since_sweep < self.table.len() / 4 {
             return;
@@ -37,9 +38,15 @@ impl Tracker {
     /// Makes room: the twentieth of the flows that have been quiet the longest.
     pub(super) fn evict(&mut self) {
         let mut slots: Vec<u32> = self.table.iter().copied().collect();
-        let keep = (slots.len() / 20).max(1).min(slots.len() - 1);
-        slots.select_nth_unstable_by_key(keep, |slot| (self.flows[*slot as usize].ts_end, *slot));
-        for slot in slots.into_iter().take(keep) {
+        if slots.is_empty() {
+            return;
+        }
+        let last = (slots.len() / 20).max(1) - 1;
+        slots.select_nth_unstable_by_key(last, |slot| {
+            let flow = &self.flows[*slot as usize];
+            (flow.ts_end, flow.first_frame) // not by slot: which one is free depends on how the input was cut in batches
+        });
+        for slot in slots.into_iter().take(last + 1) {
             let flow = &self.flows[slot as usize];
             let reason = if flow.closed { flow.end } else { EndReason::Evicted };
             self.counters.evicted_flows += u64::from(reason == EndReason::Evicted);

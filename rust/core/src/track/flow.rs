@@ -43,7 +43,7 @@ impl EndReason {
 }
 
 /// Longest `history`, letters. Zeek's are unbounded; a hostile flow could grow one without end.
-pub const MAX_HISTORY: usize = 24;
+pub const MAX_HISTORY: usize = 32;
 
 /// A flow and everything counted of it. `sides[0]` is the key's low end.
 #[derive(Clone, Debug)]
@@ -54,6 +54,10 @@ pub struct Flow {
     pub ts: i64,
     /// Latest packet time, ns.
     pub ts_end: i64,
+    /// Time of the packet that began it, part of the uid: `ts` is an earlier one's if the capture is out of order.
+    pub first_ts: i64,
+    /// Some packet of it has a recorded time; without, its times are unknown.
+    pub timed: bool,
     /// Number of its first frame.
     pub first_frame: u64,
     /// Number of its last frame.
@@ -62,8 +66,6 @@ pub struct Flow {
     pub sides: [Side; 2],
     /// Which side is the originator.
     pub orig: u8,
-    /// The originator was turned round after the first packet (Zeek's `^`).
-    pub flipped: bool,
     /// Why it ended; [`EndReason::Eof`] while it has not.
     pub end: EndReason,
     /// TCP: closed by FINs or RST; packets without SYN still count here for a while.
@@ -74,7 +76,7 @@ pub struct Flow {
     pub icmp_code: u8,
     /// The ICMP type and code are there.
     pub has_icmp: bool,
-    /// Time of the originator's last SYN before the answer, ns.
+    /// Time of the originator's first SYN, ns.
     pub syn_ts: i64,
     /// Time of the SYN-ACK, ns.
     pub synack_ts: i64,
@@ -104,6 +106,8 @@ pub mod seen {
     pub const ESTABLISHED: u8 = 4;
     /// The SYN was sent more than once before the answer: round-trip times are ambiguous.
     pub const SYN_AGAIN: u8 = 8;
+    /// The SYN-ACK was sent more than once before the acknowledgment: the same.
+    pub const SYNACK_AGAIN: u8 = 16;
 }
 
 impl Flow {
@@ -114,11 +118,12 @@ impl Flow {
             key,
             ts: i64::MAX,
             ts_end: i64::MIN,
+            first_ts: 0,
+            timed: false,
             first_frame: 0,
             last_frame: 0,
             sides: [Side::default(), Side::default()],
             orig: 0,
-            flipped: false,
             end: EndReason::Eof,
             closed: false,
             icmp_type: 0,
@@ -173,25 +178,22 @@ impl Flow {
         self.key.ports[usize::from(self.orig & 1 ^ 1)]
     }
 
-    /// Turns the flow round: the other side is the originator, and history letters change case with it.
-    pub fn flip(&mut self) {
-        self.orig ^= 1;
-        self.flipped = true;
-        for letter in &mut self.history[..usize::from(self.history_len)] {
-            *letter ^= 0x20;
-        }
-    }
-
     /// Adds Zeek's letter for side `side`, once (upper case for the originator).
+    ///
+    /// Of Zeek's letters `c` (bad checksum) and `x` (analysis given up) are never written: checksums are not judged.
     /// Source: <https://docs.zeek.org/en/master/scripts/base/protocols/conn/main.zeek.html>
     #[inline]
     pub fn letter(&mut self, side: usize, letter: u8) {
-        const LETTERS: &[u8; 10] = b"shadfrtgwi";
+        const LETTERS: &[u8; 11] = b"shadfrgtwiq";
         let bit = LETTERS.iter().position(|l| *l == letter).map_or(0, |at| 1u16 << at);
-        if self.sides[side].letters & bit != 0 {
-            return;
+        if self.sides[side].letters & bit == 0 {
+            self.sides[side].letters |= bit;
+            self.letter_again(side, letter);
         }
-        self.sides[side].letters |= bit;
+    }
+
+    /// Adds a letter whether or not it stands already.
+    pub fn letter_again(&mut self, side: usize, letter: u8) {
         if usize::from(self.history_len) < MAX_HISTORY {
             let case = if side == usize::from(self.orig) { 0x20 } else { 0 };
             self.history[usize::from(self.history_len)] = letter ^ case;
@@ -199,12 +201,17 @@ impl Flow {
         }
     }
 
-    /// The history text, with `^` in front if the flow was turned round.
-    pub fn history(&self, out: &mut String) {
-        if self.flipped {
-            out.push('^');
+    /// Adds a letter of those that Zeek counts by powers of ten: at the 1st, 10th, 100th, … time.
+    pub fn letter_at(&mut self, side: usize, letter: u8, times: u32) {
+        if times.checked_ilog10().is_some_and(|power| 10u32.pow(power) == times) {
+            self.letter_again(side, letter);
         }
-        out.extend(self.history[..usize::from(self.history_len)].iter().map(|byte| char::from(*byte)));
+    }
+
+    /// The history letters; empty for protocols in which Zeek knows none.
+    #[must_use]
+    pub fn history(&self) -> &[u8] {
+        &self.history[..usize::from(self.history_len)]
     }
 
     /// Zeek's `conn_state`; `None` for flows without IP.
@@ -229,48 +236,24 @@ impl Flow {
     }
 }
 
+/// What Zeek's `conn_state` function makes of the states of both ends, except that traffic without any SYN is `OTH`, as its
+/// documentation says, however it ends.
 fn tcp_state(bits: u8, orig: &Side, resp: &Side) -> &'static str {
-    let syn = bits & seen::SYN != 0;
-    let synack = bits & seen::SYNACK != 0;
-    // A handshake counts as established when it was answered and the originator went on: Zeek's S1 and beyond.
-    let established = syn && synack && (bits & seen::ESTABLISHED != 0 || orig.pkts > 1 && orig.has_ack);
+    let (syn, synack) = (bits & seen::SYN != 0, bits & seen::SYNACK != 0);
     match (syn, synack) {
-        (true, true) if established => {
-            if resp.rst {
-                "RSTR"
-            } else if orig.rst {
-                "RSTO"
-            } else {
-                match (orig.fin, resp.fin) {
-                    (true, true) => "SF",
-                    (true, false) => "S2",
-                    (false, true) => "S3",
-                    (false, false) => "S1",
-                }
-            }
-        }
-        (true, _) => {
-            if resp.rst {
-                if synack { "RSTR" } else { "REJ" }
-            } else if orig.rst {
-                if synack { "RSTO" } else { "RSTOS0" }
-            } else if synack {
-                "S1"
-            } else if orig.fin {
-                "SH"
-            } else {
-                "S0"
-            }
-        }
-        (false, true) => {
-            if resp.rst {
-                "RSTRH"
-            } else if resp.fin {
-                "SHR"
-            } else {
-                "OTH"
-            }
-        }
         (false, false) => "OTH",
+        (true, false) if resp.rst && resp.payload_bytes == 0 => "REJ",
+        (false, true) if resp.rst && !orig.fin && !orig.rst => "RSTRH",
+        _ if resp.rst => "RSTR",
+        (true, false) if orig.rst && !resp.fin => "RSTOS0",
+        _ if orig.rst => "RSTO",
+        _ if orig.fin && resp.fin => "SF",
+        (true, false) if orig.fin => "SH",
+        _ if orig.fin => "S2",
+        (false, true) if resp.fin => "SHR",
+        _ if resp.fin => "S3",
+        (true, true) => "S1",
+        (true, false) if resp.pkts == 0 => "S0",
+        _ => "OTH",
     }
 }

@@ -1,6 +1,6 @@
 //! IP fragments: those without ports find their flow through the first fragment (RFC 791, 3.2; RFC 8200, 4.5).
 
-use super::key::{self, FlowKey, Keyed};
+use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::{Share, Tracker, count};
 use crate::packet::Packet;
 use ahash::RandomState;
@@ -12,16 +12,21 @@ pub type DatagramKey = FlowKey;
 
 /// What is known of a fragmented datagram.
 #[derive(Debug)]
-pub struct Datagram {
-    /// The key that its first fragment gave, once that was seen, and whether it went from the high end.
-    pub flow: Option<(FlowKey, bool)>,
+struct Datagram {
+    /// The key that its first fragment gave, once that was seen.
+    flow: Option<Keyed>,
+    /// Protocol that its fragments name.
+    proto: u8,
     /// Fragments that came before the first one: wait here to be counted.
-    pub(super) waiting: Vec<Waiting>,
+    waiting: Vec<Waiting>,
 }
 
-/// What a fragment that waits for its datagram's first will add to the flow.
+/// What a fragment that waits for its datagram's first will add to the flow, and which frame it was.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting(pub(super) Share);
+struct Waiting {
+    share: Share,
+    frame: u64,
+}
 
 /// A datagram is given up after this long, ns (RFC 1122, 3.3.2: 60 to 120 s; Linux: 30 s).
 pub const TIMEOUT: i64 = 60 * super::options::SECOND;
@@ -29,97 +34,168 @@ pub const TIMEOUT: i64 = 60 * super::options::SECOND;
 /// Fragments that may wait for one datagram's first: 64 KiB in the smallest fragments that IPv4 allows is more, and hostile.
 pub const MAX_WAITING: usize = 64;
 
+/// Frames that may come between a fragment and the first of its datagram. Counted in frames and not in batches, so that the
+/// same input gives the same rows however it is read; rows of packets wait as long to learn their flow.
+pub const MAX_FRAMES_BETWEEN: u64 = 1 << 16;
+
 /// The datagrams in progress, oldest first, within a bound.
 #[derive(Debug, Default)]
 pub struct Fragments {
     map: HashMap<DatagramKey, Datagram, RandomState>,
     order: VecDeque<(i64, DatagramKey)>,
+    /// Datagrams with waiting fragments, by the frame of the earliest; answered ones are dropped when they come first.
+    waiting: VecDeque<(u64, DatagramKey)>,
 }
 
 impl Fragments {
     /// The datagram of this key, made if new.
-    pub fn entry(&mut self, key: DatagramKey, ts: i64) -> &mut Datagram {
+    fn entry(&mut self, key: DatagramKey, proto: u8, ts: i64) -> &mut Datagram {
         self.map.entry(key).or_insert_with(|| {
             self.order.push_back((ts, key));
-            Datagram { flow: None, waiting: Vec::new() }
+            Datagram { flow: None, proto, waiting: Vec::new() }
         })
     }
 
     /// Takes out the oldest datagram if it is older than [`TIMEOUT`] at `now`, or if there are more than `max`;
     /// the flag says that it was the latter.
-    pub fn pop_old(&mut self, now: i64, max: usize) -> Option<(DatagramKey, Datagram, bool)> {
+    fn pop_old(&mut self, now: i64, max: usize) -> Option<(DatagramKey, Datagram, bool)> {
         let (ts, _) = self.order.front()?;
         let old = now.saturating_sub(*ts) > TIMEOUT;
         if !old && self.map.len() <= max {
             return None;
         }
         let (_, key) = self.order.pop_front()?;
-        self.map.remove(&key).map(|datagram| (key, datagram, !old))
+        let datagram = self.map.remove(&key)?;
+        self.trim();
+        Some((key, datagram, !old))
+    }
+
+    /// Drops answered datagrams from the front of the queue of those that wait.
+    fn trim(&mut self) {
+        while let Some((frame, key)) = self.waiting.front() {
+            let first = self.map.get(key).and_then(|datagram| datagram.waiting.first());
+            if first.is_some_and(|first| first.frame == *frame) {
+                return;
+            }
+            self.waiting.pop_front();
+        }
+    }
+
+    /// The earliest frame that waits.
+    #[inline]
+    pub fn earliest_waiting(&self) -> Option<u64> {
+        self.waiting.front().map(|(frame, _)| *frame)
+    }
+
+    /// Takes the waiting fragments of the datagram that waits the longest.
+    fn take_earliest(&mut self) -> Option<(DatagramKey, u8, Vec<Waiting>)> {
+        let (_, key) = self.waiting.pop_front()?;
+        let datagram = self.map.get_mut(&key)?;
+        let taken = (key, datagram.proto, std::mem::take(&mut datagram.waiting));
+        self.trim();
+        Some(taken)
     }
 }
 
 impl Tracker {
     /// An IP fragment: the first one has the ports and tells the others.
     pub(super) fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
-        self.give_up_old(self.now);
+        self.give_up_old(share.ts);
         let mut datagram = keyed.key;
         (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
         (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
-        let share = Share { payload_len: share.payload_len.min(share.ip_len), ..*share };
-        if packet.ip_frag_offset != 0 {
-            let entry = self.fragments.entry(datagram, share.ts);
-            let Some((key, from_high)) = entry.flow else {
-                if entry.waiting.len() < MAX_WAITING {
-                    entry.waiting.push(Waiting(share));
-                    return None;
-                }
-                self.counters.orphan_fragments += 1;
-                return Some(self.portless(&datagram, &share));
-            };
-            return Some(self.continuation(&Keyed { key, from_high }, &share));
+        if packet.ip_version == 6 {
+            // RFC 8200, 4.5: addresses and identification alone; fragments name the header that follows, not the last.
+            datagram.proto = 0;
         }
-        let entry = self.fragments.entry(datagram, share.ts);
-        entry.flow = Some((keyed.key, keyed.from_high));
+        let number = self.counters.frames;
+        let entry = self.fragments.entry(datagram, packet.ip_proto, share.ts);
+        if packet.ip_frag_offset != 0 {
+            if let Some(keyed) = entry.flow {
+                return Some(self.continuation(&keyed, share));
+            }
+            if entry.waiting.len() < MAX_WAITING {
+                entry.waiting.push(Waiting { share: *share, frame: number });
+                if entry.waiting.len() == 1 {
+                    self.fragments.waiting.push_back((number, datagram));
+                }
+                return None;
+            }
+            self.counters.orphan_fragments += 1;
+            return Some(self.portless(&datagram, packet.ip_proto, share));
+        }
+        entry.flow = Some(*keyed);
         let waiting = std::mem::take(&mut entry.waiting);
-        let slot = self.account(keyed, &share, packet, frame);
-        for Waiting(late) in waiting {
-            self.continuation(keyed, &late);
+        let slot = self.account(keyed, share, packet, frame);
+        if !waiting.is_empty() {
+            self.fragments.trim();
+        }
+        for late in waiting {
+            let slot = self.continuation(keyed, &late.share);
+            self.note_name(late.frame, slot);
         }
         Some(slot)
     }
 
+    fn note_name(&mut self, frame: u64, slot: u32) {
+        if let Some(uid) = self.flows[slot as usize].uid {
+            self.named.push((frame, uid));
+        }
+    }
+
     /// Counts a fragment without ports in the flow of its datagram.
-    pub(super) fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
+    fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
         let slot = self.slot(keyed, share, None);
         let flow = &mut self.flows[slot as usize];
         let new = flow.first_frame == 0;
         let side = usize::from(keyed.from_high);
         count(flow, side, share);
+        let own = &mut flow.sides[side];
+        if own.has_seq {
+            // The rest of a TCP segment: its bytes are in sequence space too.
+            if own.fin && own.fin_end == own.next_seq {
+                own.fin_end = own.fin_end.wrapping_add(share.payload_len);
+            }
+            own.next_seq = own.next_seq.wrapping_add(share.payload_len);
+        }
         if new {
             flow.orig = side as u8;
             flow.seen = 0;
-            if self.options.uid_per_packet {
-                let uid = self.uid_of(&self.flows[slot as usize]);
-                self.flows[slot as usize].uid = Some(uid);
-            }
+            self.name(slot);
         }
         slot
     }
 
     /// Counts a fragment whose first fragment never came: a row without ports.
-    pub(super) fn portless(&mut self, datagram: &FlowKey, share: &Share) -> u32 {
-        let key = FlowKey { extra: 0, ..*datagram };
+    fn portless(&mut self, datagram: &FlowKey, proto: u8, share: &Share) -> u32 {
+        let extra = if is_ported(proto) { PORTLESS } else { 0 };
+        let key = FlowKey { extra, proto, ..*datagram };
         let keyed = key::order(key, datagram.low, datagram.high, 0, 0);
         self.continuation(&keyed, share)
+    }
+
+    fn orphans(&mut self, key: &DatagramKey, proto: u8, waiting: Vec<Waiting>) {
+        self.counters.orphan_fragments += waiting.len() as u64;
+        for orphan in waiting {
+            let slot = self.portless(key, proto, &orphan.share);
+            self.note_name(orphan.frame, slot);
+        }
+    }
+
+    /// Gives up datagrams whose first fragment did not come within [`MAX_FRAMES_BETWEEN`].
+    #[inline]
+    pub(super) fn give_up_waiting(&mut self) {
+        while self.fragments.earliest_waiting().is_some_and(|first| self.counters.frames - first > MAX_FRAMES_BETWEEN) {
+            if let Some((key, proto, waiting)) = self.fragments.take_earliest() {
+                self.orphans(&key, proto, waiting);
+            }
+        }
     }
 
     pub(super) fn give_up_old(&mut self, now: i64) {
         while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, self.options.max_fragmented) {
             self.counters.evicted_fragments += u64::from(evicted);
-            self.counters.orphan_fragments += datagram.waiting.len() as u64;
-            for Waiting(share) in datagram.waiting {
-                self.portless(&key, &share);
-            }
+            self.orphans(&key, datagram.proto, datagram.waiting);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What makes two packets one flow: capture point, VLAN tags, tunnel, addresses, ports and protocol.
 
-use crate::decode::cursor::{be16, be32};
+use crate::decode::Proto;
+use crate::decode::cursor::be16;
 use crate::packet::{NONE, Packet, Tunnel};
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
@@ -14,9 +15,10 @@ pub struct FlowKey {
     pub vlans: u64,
     /// VXLAN or Geneve network identifier, or [`NONE`].
     pub vni: u32,
-    /// What tells flows of one protocol apart beside ports: echo identifier, or a hash of the quoted flow.
+    /// What tells flows of one protocol apart beside ports: echo identifier, a hash of the flow that an ICMP error
+    /// quotes, or [`PORTLESS`].
     pub extra: u32,
-    /// Ports of `low` and `high`; ICMP: type (the request's, for pairs) and code.
+    /// Ports of `low` and `high`; for ICMP what stands for them.
     pub ports: [u16; 2],
     /// Ethernet type, for flows without IP.
     pub ethertype: u16,
@@ -33,27 +35,37 @@ pub struct FlowKey {
 /// Family of a key whose ends are the IPv4 addresses that ARP speaks of.
 pub const ARP: u8 = 1;
 
-/// VLAN ids as one number: the count in the low 4 bits, then 12 bits each, outermost first. Beyond five tags the
-/// number is a mix of all, with the top bit set; five tags on one frame is more than any standard allows.
+/// [`FlowKey::extra`] of TCP, UDP and SCTP whose ports cannot be known: not the same as port 0.
+pub const PORTLESS: u32 = u32::MAX;
+
+/// IP protocols whose header begins with two ports that are decoded.
+#[must_use]
+#[inline]
+pub fn is_ported(proto: u8) -> bool {
+    matches!(proto, 6 | 17 | 132)
+}
+
+/// VLAN ids as one number: the count in the low 4 bits, then 12 bits each, outermost first. Beyond five tags, more than
+/// any standard allows, the first two stand and the other bits are a mix of all.
 #[must_use]
 #[inline]
 pub fn pack_vlans(vlans: &[u16]) -> u64 {
     if vlans.is_empty() {
         return 0;
     }
-    if vlans.len() <= 4 {
-        return vlans.iter().rev().fold(0u64, |packed, id| (packed << 12) | u64::from(*id)) << 4 | vlans.len() as u64;
+    let count = vlans.len() as u64 & 0xf;
+    if vlans.len() <= 5 {
+        return vlans.iter().rev().fold(0u64, |packed, id| (packed << 12) | u64::from(*id)) << 4 | count;
     }
     let mixed =
         vlans.iter().fold(0xcbf2_9ce4_8422_2325_u64, |mix, id| (mix ^ u64::from(*id)).wrapping_mul(0x0100_0000_01b3));
-    mixed | 1 << 63
+    mixed << 28 | u64::from(vlans[1]) << 16 | u64::from(vlans[0]) << 4 | count
 }
 
-/// The VLAN id at `index` of packed tags, outermost first.
+/// The VLAN id at `index` (0 or 1) of packed tags, outermost first.
 #[must_use]
 pub fn vlan_at(packed: u64, index: u32) -> Option<u16> {
-    let count = if packed >> 63 == 1 { 4 } else { packed as u32 & 0xf };
-    (index < count).then(|| ((packed >> (4 + 12 * index)) & 0x0fff) as u16)
+    (index < packed as u32 & 0xf).then(|| ((packed >> (4 + 12 * index)) & 0x0fff) as u16)
 }
 
 /// A packet's key, and whether its source is the key's `high` end.
@@ -65,24 +77,40 @@ pub struct Keyed {
     pub from_high: bool,
 }
 
-/// ICMP types that answer each other: (request, reply).
-const ICMP_PAIRS: [(u8, u8); 5] = [(8, 0), (13, 14), (15, 16), (17, 18), (10, 9)];
-/// The same for ICMPv6.
-const ICMPV6_PAIRS: [(u8, u8); 5] = [(128, 129), (133, 134), (135, 136), (130, 131), (144, 145)];
+/// ICMP types that answer each other: (IP version, request, reply).
+/// Source: <https://github.com/corelight/community-id-spec>, as Zeek pairs them.
+const ICMP_PAIRS: [(u8, u8, u8); 11] = [
+    (4, 8, 0),
+    (4, 13, 14),
+    (4, 15, 16),
+    (4, 17, 18),
+    (4, 10, 9),
+    (6, 128, 129),
+    (6, 130, 131),
+    (6, 133, 134),
+    (6, 135, 136),
+    (6, 139, 140),
+    (6, 144, 145),
+];
 
-/// The request type of the pair that `icmp_type` belongs to, whether this is the reply, and whether it has a pair.
+/// The type that answers this one, or that this one answers; `None` for messages that go one way.
 #[must_use]
-pub fn icmp_pair(version: u8, icmp_type: u8) -> (u8, bool, bool) {
-    let pairs = if version == 6 { &ICMPV6_PAIRS } else { &ICMP_PAIRS };
-    for (request, reply) in pairs {
-        if icmp_type == *request {
-            return (*request, false, true);
-        }
-        if icmp_type == *reply {
-            return (*request, true, true);
-        }
-    }
-    (icmp_type, false, false)
+pub fn icmp_counterpart(version: u8, icmp_type: u8) -> Option<u8> {
+    let (_, request, reply) =
+        ICMP_PAIRS.iter().find(|(of, a, b)| *of == version && (*a == icmp_type || *b == icmp_type))?;
+    Some(if icmp_type == *request { *reply } else { *request })
+}
+
+/// What stands for the ports of an ICMP message in a key: type and counterpart, so that a request and its reply are one
+/// flow and the same request the other way round is another; else type and code, which no message answers.
+fn icmp_ports(version: u8, icmp_type: u8, icmp_code: u8) -> (u16, u16) {
+    let answer = icmp_counterpart(version, icmp_type).map_or(0x100 | u16::from(icmp_code), u16::from);
+    (u16::from(icmp_type), answer)
+}
+
+/// The message has an identifier that tells conversations apart (RFC 792; RFC 4443, 4).
+fn has_identifier(version: u8, icmp_type: u8) -> bool {
+    matches!((version, icmp_type), (4, 0 | 8 | 13..=18) | (6, 128 | 129))
 }
 
 /// The key of a decoded frame; `None` if it has neither IP, ARP nor Ethernet addresses.
@@ -109,10 +137,12 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         let (mut src_port, mut dst_port) = (packet.src_port, packet.dst_port);
         if !packet.has_ports {
             (src_port, dst_port) = (0, 0);
+            if is_ported(packet.ip_proto) {
+                key.extra = PORTLESS;
+            }
         }
         if packet.has_icmp {
-            let (kind, _, paired) = icmp_pair(packet.ip_version, packet.icmp_type);
-            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { packet.icmp_code });
+            (src_port, dst_port) = icmp_ports(packet.ip_version, packet.icmp_type, packet.icmp_code);
             key.extra = icmp_extra(packet, frame);
         }
         return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
@@ -128,21 +158,44 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         target[..4].copy_from_slice(&body[24..28]);
         return Some(order(key, sender, target, 0, 0));
     }
+    let (mut src, mut dst) = ([0; 16], [0; 16]);
     if packet.eth == NONE {
-        return None;
+        // Cooked captures name the sender alone; PPP and the like name nobody.
+        if packet.network_type == 0 {
+            return None;
+        }
+        src[..6].copy_from_slice(&cooked_source(packet, frame).unwrap_or_default());
+        key.ethertype = packet.network_type;
+        return Some(order(key, src, dst, 0, 0));
     }
     let at = packet.eth as usize;
     let header = frame.get(at..at + 12)?;
-    key.ethertype = if packet.has_eth_type { packet.network_type } else { llc_sap(frame, at) };
-    let (mut src, mut dst) = ([0; 16], [0; 16]);
+    key.ethertype = beyond_ethernet(packet, frame);
     src[..6].copy_from_slice(&header[6..12]);
     dst[..6].copy_from_slice(&header[..6]);
     Some(order(key, src, dst, 0, 0))
 }
 
-/// For 802.3 frames: the DSAP, so that STP and others between the same stations stay apart.
-fn llc_sap(frame: &[u8], eth: usize) -> u16 {
-    frame.get(eth + 14).map_or(0, |dsap| u16::from(*dsap))
+/// The sender's hardware address in a Linux cooked header, if it has six bytes (LINKTYPE_LINUX_SLL and its version 2).
+#[must_use]
+pub fn cooked_source(packet: &Packet, frame: &[u8]) -> Option<[u8; 6]> {
+    let (length, at) = match packet.layers().first()?.proto() {
+        Proto::Sll => (be16(frame, 4), 6),
+        Proto::Sll2 => (u16::from(*frame.get(11)?), 12),
+        _ => return None,
+    };
+    frame.get(at..)?.first_chunk::<6>().copied().filter(|_| length == 6)
+}
+
+/// What the innermost Ethernet header carries: an Ethernet type; behind LLC the type or identifier of SNAP, else the DSAP,
+/// so that STP and others between the same stations stay apart.
+fn beyond_ethernet(packet: &Packet, frame: &[u8]) -> u16 {
+    let llc = packet.layers().iter().rev().find(|layer| layer.proto() == Proto::Llc).map(|layer| layer.offset());
+    let Some(llc) = llc.filter(|at| *at > packet.eth as usize) else {
+        return if packet.has_eth_type { packet.network_type } else { 0 };
+    };
+    let dsap = frame.get(llc).map_or(0, |dsap| u16::from(*dsap));
+    Some(be16(frame, llc + 6)).filter(|kind| dsap == 0xaa && *kind >= 0x0600).unwrap_or(dsap)
 }
 
 /// Puts the two ends in canonical order.
@@ -171,12 +224,10 @@ fn icmp_extra(packet: &Packet, frame: &[u8]) -> u32 {
             .iter()
             .chain(&k.high)
             .fold(0x811c_9dc5_u32, |mix, byte| (mix ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        return ends ^ (u32::from(k.ports[0]) << 16 | u32::from(k.ports[1])) ^ u32::from(k.proto);
+        let rest = k.extra.rotate_left(8) ^ u32::from(k.proto);
+        return ends ^ (u32::from(k.ports[0]) << 16 | u32::from(k.ports[1])) ^ rest;
     }
-    match (packet.ip_version, packet.icmp_type) {
-        (4, 0 | 8 | 13..=18) | (6, 128 | 129) => u32::from(be16(header, 4)),
-        _ => 0,
-    }
+    if has_identifier(packet.ip_version, packet.icmp_type) { u32::from(be16(header, 4)) } else { 0 }
 }
 
 /// The key of the packet that an ICMP error quotes, as that packet would have had it at the same capture point.
@@ -199,7 +250,8 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         6 => {
             src.copy_from_slice(header.get(8..24)?);
             dst.copy_from_slice(header.get(24..40)?);
-            (header[6], 40, 6)
+            let (proto, transport) = behind_extensions(header)?;
+            (proto, transport, 6)
         }
         _ => return None,
     };
@@ -218,14 +270,33 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
     };
     let mut ports = (0, 0);
     match proto {
+        6 | 17 | 132 if header.len() < transport + 4 => key.extra = PORTLESS,
         6 | 17 | 132 => ports = (be16(header, transport), be16(header, transport + 2)),
         1 | 58 => {
             let icmp = header.get(transport..)?;
-            let (kind, _, paired) = icmp_pair(family, *icmp.first()?);
-            key.ethertype = u16::from(kind) << 8 | u16::from(if paired { 0 } else { *icmp.get(1)? });
-            key.extra = (be32(icmp, 4) >> 16) * u32::from(matches!(kind, 8 | 13 | 15 | 17 | 128));
+            let (kind, code) = (*icmp.first()?, *icmp.get(1)?);
+            ports = icmp_ports(family, kind, code);
+            key.extra = u32::from(be16(icmp, 4)) * u32::from(has_identifier(family, kind));
         }
         _ => {}
     }
     Some(order(key, src, dst, ports.0, ports.1))
+}
+
+/// Protocol and offset of what follows the extension headers of a quoted IPv6 header (RFC 8200, 4.1); `None` behind a
+/// fragment other than the first.
+fn behind_extensions(header: &[u8]) -> Option<(u8, usize)> {
+    const MAX_EXTENSIONS: usize = 8;
+    let (mut proto, mut at) = (header[6], 40);
+    for _ in 0..MAX_EXTENSIONS {
+        let length = match proto {
+            0 | 43 | 60 => (usize::from(*header.get(at + 1)?) + 1) * 8,
+            44 if be16(header, at + 2) & 0xfff8 == 0 => 8,
+            44 => return None,
+            _ => return Some((proto, at)),
+        };
+        proto = *header.get(at)?;
+        at += length;
+    }
+    None
 }

@@ -35,6 +35,7 @@ pub struct Tracker {
     free: Vec<u32>,
     finished: Vec<u32>,
     fragments: Fragments,
+    named: Vec<(u64, Uid)>,
     counters: Counters,
     /// Latest packet time seen, ns.
     now: i64,
@@ -52,7 +53,12 @@ struct Share {
     payload_len: u32,
     ttl: u8,
     truncated: bool,
+    /// The time was recorded.
+    timed: bool,
 }
+
+/// Frames between two looks for flows that have been quiet for long.
+const SWEEP_EVERY: u64 = 4096;
 
 impl Tracker {
     /// An empty table.
@@ -67,6 +73,7 @@ impl Tracker {
             free: Vec::new(),
             finished: Vec::new(),
             fragments: Fragments::default(),
+            named: Vec::new(),
             counters: Counters::default(),
             now: i64::MIN,
             swept: i64::MIN,
@@ -100,14 +107,17 @@ impl Tracker {
             if let Some(uids) = uids.as_deref_mut() {
                 uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
             }
+            // By frames and not by batches: the same input gives the same rows however it is cut.
+            if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
+                self.sweep();
+            }
         }
-        self.since_sweep += packets.len();
-        self.sweep();
     }
 
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8]) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);
+        self.give_up_waiting();
         let point = self.points.of(meta.interface);
         let keyed = key::of_packet(packet, frame, point)?;
         let share = Share {
@@ -118,6 +128,7 @@ impl Tracker {
             payload_len: packet.payload_len,
             ttl: packet.ip_ttl,
             truncated: meta.cap_len < meta.frame_len,
+            timed: !meta.ts_missing,
         };
         if packet.is_fragment {
             return self.fragment(&keyed, &share, packet, frame);
@@ -140,7 +151,7 @@ impl Tracker {
         if packet.has_tcp {
             tcp::segment(flow, side, share.ts, packet, frame);
             close(flow);
-        } else {
+        } else if flow.key.proto == 17 && flow.key.family != 0 {
             flow.letter(side, b'd');
         }
         if flow.service.is_none() {
@@ -174,6 +185,11 @@ impl Tracker {
                 self.flows[slot as usize].parent = Some(uid);
             }
         }
+        self.name(slot);
+    }
+
+    /// Works out the uid of a flow that has had its first packet, if rows of packets ask for it.
+    fn name(&mut self, slot: u32) {
         if self.options.uid_per_packet {
             let uid = self.uid_of(&self.flows[slot as usize]);
             self.flows[slot as usize].uid = Some(uid);
@@ -224,6 +240,7 @@ impl Tracker {
             self.evict();
         }
         let mut flow = Flow::new(keyed.key);
+        flow.first_ts = share.ts;
         if let Some(orig) = continues {
             flow.orig = orig;
             flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it
@@ -290,6 +307,18 @@ impl Tracker {
         self.free.append(&mut self.finished);
     }
 
+    /// Fragments whose flow was not known when their frame was accounted, and is now: (which frame of those seen by this
+    /// tracker, from 1; uid). Only with [`Options::uid_per_packet`].
+    pub fn take_named(&mut self) -> Vec<(u64, Uid)> {
+        std::mem::take(&mut self.named)
+    }
+
+    /// The earliest frame, counted likewise, whose flow is not known yet.
+    #[must_use]
+    pub fn earliest_unnamed(&self) -> Option<u64> {
+        self.fragments.earliest_waiting()
+    }
+
     /// Every flow that is still open, in order of its first frame: a live view.
     #[must_use]
     pub fn open(&self) -> Vec<&Flow> {
@@ -309,15 +338,19 @@ fn count(flow: &mut Flow, side: usize, share: &Share) {
     flow.last_frame = flow.last_frame.max(share.number);
     flow.ts = flow.ts.min(share.ts);
     flow.ts_end = flow.ts_end.max(share.ts);
+    flow.timed |= share.timed;
     let own = &mut flow.sides[side];
     if own.pkts > 0 {
+        // Times that run back count as no time passed, so that the times between packets never add up to more than the
+        // flow's duration.
         own.iat.add(share.ts.saturating_sub(own.last_ts).max(0) as u64);
         own.ttl_min = own.ttl_min.min(share.ttl);
+        own.last_ts = own.last_ts.max(share.ts);
     } else {
         own.ttl_min = share.ttl;
+        own.last_ts = share.ts;
     }
     own.ttl_max = own.ttl_max.max(share.ttl);
-    own.last_ts = share.ts;
     own.pkts += 1;
     own.bytes += u64::from(share.frame_len);
     own.ip_bytes += u64::from(share.ip_len);
@@ -329,7 +362,13 @@ fn count(flow: &mut Flow, side: usize, share: &Share) {
 /// Remembers the hardware address that a side sends from.
 #[inline]
 fn note_l2(flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) {
-    if flow.sides[side].has_l2 || packet.eth == NONE {
+    if flow.sides[side].has_l2 {
+        return;
+    }
+    if packet.eth == NONE {
+        if let Some(source) = key::cooked_source(packet, frame) {
+            (flow.sides[side].l2, flow.sides[side].has_l2) = (source, true);
+        }
         return;
     }
     let at = packet.eth as usize;

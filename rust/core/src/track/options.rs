@@ -39,6 +39,35 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Sets a rule by name: `tcp_idle`, `udp_idle`, `arp_idle`, `active` and `linger` in seconds, `max_flows` and
+    /// `max_fragmented` as counts.
+    ///
+    /// # Errors
+    /// A name that is not there, or a value that is no positive number.
+    pub fn set(&mut self, name: &str, value: f64) -> Result<(), String> {
+        const MAX: f64 = 1e9; // seconds: some 30 years
+        if !(value > 0.0 && value <= MAX) {
+            return Err(format!("{name} = {value}: needs a number above 0 and up to {MAX}"));
+        }
+        let time = (value * SECOND as f64).round() as i64;
+        match name {
+            "tcp_idle" => self.tcp_idle = time,
+            "udp_idle" => self.udp_idle = time,
+            "arp_idle" => self.arp_idle = time,
+            "active" => self.active = Some(time),
+            "linger" => self.linger = time,
+            "max_flows" => self.max_flows = value.ceil() as usize,
+            "max_fragmented" => self.max_fragmented = value.ceil() as usize,
+            _ => {
+                let known = "tcp_idle udp_idle arp_idle active linger max_flows max_fragmented";
+                return Err(format!("no flow rule {name:?}; there are: {known}"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What the tracker could not keep within its bounds, and how much it saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

@@ -90,8 +90,16 @@ pub struct Side {
     pub fin: bool,
     /// The FIN was acknowledged by the other side.
     pub fin_acked: bool,
-    /// An RST was sent.
+    /// An RST was sent, and the connection was not closed before.
     pub rst: bool,
+    /// A TCP header of this side was read: `tcp_flags` and `win_init` mean something.
+    pub has_tcp: bool,
+    /// Sequence number of the last RST.
+    pub rst_seq: u32,
+    /// Segments with bytes that were sent before: what `t` in the history counts.
+    pub repeats: u32,
+    /// Holes that the other side acknowledged: bytes that were received but not captured (`g` in the history).
+    pub gaps: u32,
     /// Which history letters this side has had, as a bit set.
     pub letters: u16,
     /// Source hardware address of its first packet.
@@ -121,14 +129,15 @@ pub struct Side {
 pub struct Holes {
     ranges: [(u32, u32); 4],
     count: u8,
+    /// Bit `i`: the other side acknowledged beyond `ranges[i]`, so that its bytes are missing from the capture.
+    lost: u8,
 }
 
 impl Holes {
     /// Remembers a hole, forgetting the oldest if there are too many.
     pub fn open(&mut self, start: u32, end: u32) {
         if usize::from(self.count) == self.ranges.len() {
-            self.ranges.rotate_left(1);
-            self.count -= 1;
+            self.remove(0);
         }
         self.ranges[usize::from(self.count)] = (start, end);
         self.count += 1;
@@ -142,10 +151,7 @@ impl Holes {
                 let left = start != from;
                 let right = (to.wrapping_sub(end) as i32) > 0;
                 match (left, right) {
-                    (false, false) => {
-                        self.ranges.copy_within(i + 1.., i);
-                        self.count -= 1;
-                    }
+                    (false, false) => self.remove(i),
                     (false, true) => self.ranges[i].0 = end,
                     (true, false) => self.ranges[i].1 = start,
                     (true, true) => {
@@ -157,5 +163,31 @@ impl Holes {
             }
         }
         false
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.ranges.copy_within(at + 1.., at);
+        let below = self.lost & ((1 << at) - 1);
+        self.lost = below | (self.lost >> (at + 1)) << at;
+        self.count -= 1;
+    }
+
+    /// How many holes end at or below an acknowledgment and were not counted before.
+    pub fn acknowledged(&mut self, ack: u32) -> u32 {
+        let mut found = 0;
+        for i in 0..usize::from(self.count) {
+            if self.lost >> i & 1 == 0 && ack.wrapping_sub(self.ranges[i].1) as i32 >= 0 {
+                self.lost |= 1 << i;
+                found += 1;
+            }
+        }
+        found
+    }
+
+    /// There are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }

@@ -32,10 +32,20 @@ pub fn begins_anew(flow: &Flow, side: usize, packet: &Packet) -> bool {
     if own.has_isn {
         return own.isn != packet.tcp_seq;
     }
+    // The SYN of this very connection, behind its SYN-ACK or first segments in the capture: the other side acknowledged
+    // it, and nothing beyond what this side has sent since.
+    let begun = packet.tcp_seq.wrapping_add(1);
+    let sent = if own.has_seq { own.next_seq.wrapping_sub(begun) } else { 0 };
+    if other.has_isn && other.has_ack && sent < MAX_LATE && other.last_ack.wrapping_sub(begun) <= sent {
+        return false;
+    }
     // No SYN of this side is known: a flow met in the middle, or the other side's connection, now the other way round.
     // A bare SYN against a bare SYN is a simultaneous open (RFC 9293, 3.5, figure 7).
     own.pkts > 0 || flow.closed || other.has_seq && !other.has_isn
 }
+
+/// How far a side may be ahead of its own SYN that stands later in the capture, bytes.
+const MAX_LATE: u32 = 1 << 20;
 
 /// Decides who began, from the first packet (`side` sent it).
 pub fn first(flow: &mut Flow, side: usize, packet: &Packet) {
@@ -55,23 +65,30 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     let end = flags & FIN != 0;
     let next = seq.wrapping_add(len).wrapping_add(u32::from(begin)).wrapping_add(u32::from(end));
 
+    flag_letter(flow, side, flags, seq, next);
+    let first_syn = begin && !flow.sides[side].has_isn;
     if begin {
         syn(flow, side, ts, packet, frame);
     }
-    let first_window = flow.sides[side].pkts == 1;
     let own = &mut flow.sides[side];
     own.tcp_flags |= flags as u8;
-    if first_window {
+    if !own.has_tcp {
+        own.has_tcp = true;
         own.win_init = packet.tcp_window;
     }
     let window_before = own.last_window;
     own.last_window = packet.tcp_window;
-    if packet.tcp_window == 0 && flags & (SYN | RST) == 0 {
+    if packet.tcp_window == 0 && flags & (SYN | FIN | RST) == 0 {
         own.zero_window += 1;
-        flow.letter(side, b'w');
+        let times = own.zero_window;
+        flow.letter_at(side, b'w', times);
     }
 
-    sequence(flow, side, seq, next, flags);
+    if first_syn && flow.sides[side].has_seq {
+        flow.sides[side].ooo_pkts += 1; // its SYN stands behind later segments
+    } else {
+        sequence(flow, side, seq, next, flags, len > 0);
+    }
 
     if flags & ACK != 0 {
         acknowledge(flow, side, ts, packet, next == seq && window_before == packet.tcp_window);
@@ -81,21 +98,35 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     } else if flags & (SYN | FIN | RST) == 0 && flags & ACK != 0 {
         flow.letter(side, b'a');
     }
+    let closed = flow.closed;
+    let own = &mut flow.sides[side];
     if end {
-        flow.letter(side, b'f');
-        let own = &mut flow.sides[side];
         own.fin = true;
         own.fin_end = next;
     }
     if flags & RST != 0 {
-        flow.letter(side, b'r');
-        flow.sides[side].rst = true;
+        own.rst |= !closed;
+        own.rst_seq = seq;
     }
+}
+
+/// The letter of SYN, FIN and RST. `s`, `h`, `f` and `r` stand again when the number differs from the last one's.
+#[inline]
+fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
+    let own = &flow.sides[side];
+    let (letter, again) = match (flags & SYN != 0, flags & FIN != 0, flags & RST != 0) {
+        (false, false, false) => return,
+        (true, false, false) => (if flags & ACK != 0 { b'h' } else { b's' }, own.has_isn && own.isn != seq),
+        (true, ..) => (b'q', false),
+        (false, true, true) => (b'i', false),
+        (false, true, false) => (b'f', own.fin && own.fin_end != next),
+        (false, false, true) => (b'r', own.tcp_flags & RST as u8 != 0 && own.rst_seq != seq),
+    };
+    if again { flow.letter_again(side, letter) } else { flow.letter(side, letter) }
 }
 
 fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
     let answer = packet.tcp_flags & ACK != 0;
-    flow.letter(side, if answer { b'h' } else { b's' });
     let own = &mut flow.sides[side];
     if !own.has_isn {
         own.isn = packet.tcp_seq;
@@ -103,16 +134,19 @@ fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
         own.mss = mss(packet, frame).unwrap_or(0);
     }
     if side == usize::from(flow.orig) && !answer {
-        if flow.seen & seen::SYN != 0 && flow.seen & seen::SYNACK == 0 {
+        if flow.seen & seen::SYN == 0 {
+            flow.seen |= seen::SYN;
+            flow.syn_ts = ts;
+        } else if flow.seen & seen::SYNACK == 0 {
             flow.seen |= seen::SYN_AGAIN;
         }
+    } else if answer {
         if flow.seen & seen::SYNACK == 0 {
-            flow.syn_ts = ts;
+            flow.seen |= seen::SYNACK;
+            flow.synack_ts = ts;
+        } else if flow.seen & seen::ESTABLISHED == 0 {
+            flow.seen |= seen::SYNACK_AGAIN;
         }
-        flow.seen |= seen::SYN;
-    } else if answer && flow.seen & seen::SYNACK == 0 {
-        flow.seen |= seen::SYNACK;
-        flow.synack_ts = ts;
     }
 }
 
@@ -133,7 +167,7 @@ fn mss(packet: &Packet, frame: &[u8]) -> Option<u16> {
 }
 
 /// Moves the side's sequence space on; tells new data, holes, late segments and retransmissions apart.
-fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16) {
+fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data: bool) {
     let own = &mut flow.sides[side];
     if flags & RST != 0 {
         return; // its number only has to be in the window (RFC 5961, 3)
@@ -152,7 +186,6 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16) {
         let expected = own.next_seq;
         own.holes.open(expected, seq);
         own.next_seq = next;
-        flow.letter(side, b'g');
     } else if own.holes.fill(seq, next) {
         own.ooo_pkts += 1;
         if after(next, own.next_seq) {
@@ -166,7 +199,11 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16) {
         }
         if !keep_alive {
             own.retrans_pkts += 1;
-            flow.letter(side, b't');
+            if data {
+                own.repeats += 1;
+                let times = own.repeats;
+                flow.letter_at(side, b't', times);
+            }
         }
     }
 }
@@ -187,8 +224,15 @@ fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: boo
     if other.fin && !other.fin_acked && !after(other.fin_end, ack) {
         other.fin_acked = true;
     }
+    if !other.holes.is_empty() {
+        for _ in 0..other.holes.acknowledged(ack) {
+            flow.sides[side ^ 1].gaps += 1;
+            let times = flow.sides[side ^ 1].gaps;
+            flow.letter_at(side ^ 1, b'g', times);
+        }
+    }
     if plain
-        && flow.seen & (seen::SYN | seen::SYNACK | seen::ESTABLISHED) == seen::SYN | seen::SYNACK
+        && flow.seen & (seen::SYNACK | seen::ESTABLISHED) == seen::SYNACK
         && side == usize::from(flow.orig)
         && ack.wrapping_sub(flow.sides[side ^ 1].isn) as i32 > 0
     {

@@ -1,7 +1,7 @@
 //! Names of flows that are the same on every run, and Community ID.
 
 use super::flow::Flow;
-use super::key::icmp_pair;
+use super::key::{PORTLESS, icmp_counterpart, is_ported};
 use sha1::{Digest, Sha1};
 
 /// 96 bits that name a flow: a hash of its capture point, key and first packet. Same bytes in, same uid.
@@ -57,7 +57,7 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[22] = k.proto;
     rest[23] = k.family;
     rest[24] = k.tunnel as u8;
-    rest[32..40].copy_from_slice(&flow.ts.to_be_bytes());
+    rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
     hash.update(rest);
     let digest = hash.finalize();
@@ -81,11 +81,11 @@ pub fn community_id(flow: &Flow) -> Option<String> {
     let mut one_way = false;
     let (sport, dport, ported) = match k.proto {
         1 | 58 if flow.has_icmp => {
-            let (sport, dport, single) = icmp_ports(k.family, flow.icmp_type, flow.icmp_code);
-            one_way = single;
-            (sport, dport, true)
+            let answer = icmp_counterpart(k.family, flow.icmp_type);
+            one_way = answer.is_none();
+            (u16::from(flow.icmp_type), u16::from(answer.unwrap_or(flow.icmp_code)), true)
         }
-        6 | 17 | 132 => (flow.orig_port(), flow.resp_port(), true),
+        proto if is_ported(proto) && k.extra != PORTLESS => (flow.orig_port(), flow.resp_port(), true),
         _ => (0, 0, false),
     };
     let swap = !one_way && (dst, dport) < (src, sport);
@@ -104,43 +104,6 @@ pub fn community_id(flow: &Flow) -> Option<String> {
     base64(&hash.finalize(), &mut text);
     Some(text)
 }
-
-/// The "ports" that the specification gives ICMP messages, and whether the message has no answer.
-fn icmp_ports(family: u8, icmp_type: u8, icmp_code: u8) -> (u16, u16, bool) {
-    // The specification pairs a few more types than flow tracking does (multicast listener, node information, …).
-    const MORE_V6: [(u8, u8); 2] = [(139, 140), (144, 145)];
-    let (request, reply, paired) = icmp_pair(family, icmp_type);
-    if paired {
-        let answer = ALL_PAIRS.iter().find(|(v, q, _)| *v == family && *q == request).map_or(request, |(_, _, a)| *a);
-        return if reply {
-            (u16::from(icmp_type), u16::from(request), false)
-        } else {
-            (u16::from(icmp_type), u16::from(answer), false)
-        };
-    }
-    if family == 6 {
-        for (request, answer) in MORE_V6 {
-            if icmp_type == request || icmp_type == answer {
-                let other = if icmp_type == request { answer } else { request };
-                return (u16::from(icmp_type), u16::from(other), false);
-            }
-        }
-    }
-    (u16::from(icmp_type), u16::from(icmp_code), true)
-}
-
-const ALL_PAIRS: [(u8, u8, u8); 10] = [
-    (4, 8, 0),
-    (4, 13, 14),
-    (4, 15, 16),
-    (4, 17, 18),
-    (4, 10, 9),
-    (6, 128, 129),
-    (6, 133, 134),
-    (6, 135, 136),
-    (6, 130, 131),
-    (6, 144, 145),
-];
 
 /// RFC 4648 base 64 with padding, for the 20 bytes of a digest.
 fn base64(bytes: &[u8], out: &mut String) {

@@ -63,8 +63,8 @@ pub struct CaptureWriter {
     prompt: bool,
     /// Whole blocks that are not yet in the file.
     buffer: Vec<u8>,
-    /// Frames in the buffer.
-    buffered_frames: u64,
+    /// The interface of each frame in the buffer.
+    buffered_frames: Vec<u32>,
     /// Bytes in the file.
     file_bytes: u64,
     interfaces: Interfaces,
@@ -108,6 +108,12 @@ impl CaptureWriter {
             let what = "standard output cannot be rotated".to_owned();
             return Err(WriteError::Unsupported { output: name.to_owned(), what });
         }
+        if let (Format::Pcap(_), Some(first)) = (options.format, interfaces.first())
+            && let Some(other) = interfaces.iter().find(|other| other.link_type != first.link_type)
+        {
+            let what = mixed_link_types(first, other);
+            return Err(WriteError::Unsupported { output: name.to_owned(), what });
+        }
         let files = FileSequence::new(name.to_owned(), options.rotation, now);
         let file_name = files.name();
         let output =
@@ -121,7 +127,7 @@ impl CaptureWriter {
             name: file_name,
             prompt: name == "-",
             buffer: Vec::with_capacity(BUFFER + (64 << 10)),
-            buffered_frames: 0,
+            buffered_frames: Vec::new(),
             file_bytes: 0,
             interfaces: Interfaces::default(),
             link_type: interfaces.first().map_or(LinkType::ETHERNET, |info| info.link_type),
@@ -169,6 +175,11 @@ impl CaptureWriter {
         self.frames
     }
 
+    /// Frames of each interface that were taken, less those that an error kept out of the file.
+    pub fn written(&self) -> impl Iterator<Item = u64> {
+        self.counters.iter().map(|counters| counters.written)
+    }
+
     /// Files begun so far.
     #[must_use]
     pub fn file_count(&self) -> u64 {
@@ -205,7 +216,7 @@ impl CaptureWriter {
             Ok(()) => {
                 self.file_bytes += done as u64;
                 self.buffer.clear();
-                self.buffered_frames = 0;
+                self.buffered_frames.clear();
                 Ok(())
             }
             Err(error) => Err(self.fail(error, done)),
@@ -239,8 +250,11 @@ impl CaptureWriter {
         let encoded = match self.format {
             Format::Pcapng => pcapng::packet(&mut self.buffer, frame, bytes),
             Format::Pcap(resolution) => {
-                if self.interfaces.get(frame.interface as usize).is_some_and(|i| i.link_type != self.link_type) {
-                    return Err(self.mixed_link_types(frame.interface));
+                let (first, own) = (self.interfaces.first(), self.interfaces.get(frame.interface as usize));
+                if let (Some(first), Some(own)) = (first, own)
+                    && own.link_type != self.link_type
+                {
+                    return Err(self.unsupported(mixed_link_types(first, own)));
                 }
                 pcap::record(&mut self.buffer, resolution, frame, bytes)
             }
@@ -250,7 +264,7 @@ impl CaptureWriter {
             return Err(self.unsupported(format!("a frame of the time {} ns cannot be written", frame.ts)));
         }
         self.frames += 1;
-        self.buffered_frames += 1;
+        self.buffered_frames.push(frame.interface);
         if let Some(counters) = self.counters.get_mut(frame.interface as usize) {
             counters.written += 1;
         }
@@ -324,10 +338,16 @@ impl CaptureWriter {
         // Best effort: a full disk can be cut, a pipe cannot. The error to tell is the first one.
         let _ = self.output.cut(self.file_bytes + whole as u64);
         self.file_bytes += whole as u64;
-        let lost = self.buffered_frames - frames;
+        let mut lost = 0;
+        for &interface in self.buffered_frames.iter().skip(usize::try_from(frames).unwrap_or(usize::MAX)) {
+            lost += 1;
+            if let Some(counters) = self.counters.get_mut(interface as usize) {
+                counters.written -= 1;
+            }
+        }
         self.frames -= lost;
         self.buffer.clear();
-        self.buffered_frames = 0;
+        self.buffered_frames.clear();
         self.failed = true;
         self.io_error(error, lost)
     }
@@ -354,16 +374,6 @@ impl CaptureWriter {
         (at, frames)
     }
 
-    fn mixed_link_types(&self, interface: u32) -> WriteError {
-        let describe = |info: &InterfaceInfo| {
-            let name = pcapng::interface_name(info).unwrap_or_else(|| "an interface".to_owned());
-            format!("{name} (link type {})", info.link_type.0)
-        };
-        let other = self.interfaces.get(interface as usize).map(|info| describe(info)).unwrap_or_default();
-        let first = self.interfaces.first().map(|info| describe(info)).unwrap_or_default();
-        self.unsupported(format!("pcap holds one link type, not {first} and {other}: write pcapng"))
-    }
-
     fn unsupported(&self, what: String) -> WriteError {
         WriteError::Unsupported { output: self.name.clone(), what }
     }
@@ -371,6 +381,14 @@ impl CaptureWriter {
     fn io_error(&self, error: io::Error, frames_lost: u64) -> WriteError {
         WriteError::Io { output: self.name.clone(), error, frames_lost }
     }
+}
+
+fn mixed_link_types(first: &InterfaceInfo, other: &InterfaceInfo) -> String {
+    let describe = |info: &InterfaceInfo| {
+        let name = pcapng::interface_name(info).unwrap_or_else(|| "an interface".to_owned());
+        format!("{name} (link type {})", info.link_type.0)
+    };
+    format!("pcap holds one link type, not {} and {}: write pcapng", describe(first), describe(other))
 }
 
 impl Drop for CaptureWriter {

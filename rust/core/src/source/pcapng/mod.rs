@@ -2,8 +2,6 @@
 
 mod interface;
 mod options;
-#[cfg(test)]
-mod tests;
 
 use super::record::{Order, Progress, Sink, array, max_cap_len, pseudo_header_len};
 use super::time::TimeScale;

@@ -1,0 +1,171 @@
+"""What of labs the running kernel has: link kinds, what bridges can do, queueing disciplines, NAT. Each is tried."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import socket as system
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from sniffkit.lab.links import KINDS, kind
+from sniffkit.lab.processes import ADMIN_PATH
+from sniffkit.lab.qdiscs import QDISCS
+from sniffkit.lab.wire import (
+    CREATE,
+    DELLINK,
+    EXCL,
+    NEWLINK,
+    Refused,
+    Socket,
+    attribute,
+    ip,
+    link_header,
+    message,
+    nest,
+    text,
+)
+
+# A row: what, whether it is there, how that is known, how to get it.
+Row = tuple[str, bool, str, str]
+
+# link kinds that labs do not have, but captures meet -> (kernel option, module)
+OTHER_KINDS = {
+    "geneve": ("CONFIG_GENEVE", "geneve"),
+    "bond": ("CONFIG_BONDING", "bonding"),
+    "vrf": ("CONFIG_NET_VRF", "vrf"),
+    "gre": ("CONFIG_NET_IPGRE", "ip_gre"),
+}
+QDISC_WORDS = {
+    "htb": ["htb"],
+    "tbf": ["tbf", "rate", "1mbit", "burst", "32kb", "latency", "50ms"],
+    "netem": ["netem", "delay", "1ms"],
+    "sfq": ["sfq"],
+}
+NAT = "table ip try { chain c { type nat hook postrouting priority srcnat; masquerade; }; }"
+# The least that each kind must be told.
+TRY_DATA: dict[str, dict[str, Any]] = {"vlan": {"id": 100}, "vxlan": {"id": 42, "port": 4789}}
+
+
+def probe() -> list[Row]:
+    """Try everything on a thread whose namespace ends with it."""
+    box: list[Row] = []
+    thread = threading.Thread(target=lambda: box.extend(try_all()))
+    thread.start()
+    thread.join()
+    return box
+
+
+def wanted() -> dict[str, tuple[str, str]]:
+    """What to try -> (kernel option, module)."""
+    out = {name: (kind(name).option, kind(name).module) for name in KINDS if kind(name).how != "physical"}
+    out |= OTHER_KINDS
+    out["bridge vlan_filtering"] = ("CONFIG_BRIDGE_VLAN_FILTERING", "bridge")
+    out |= {f"qdisc {name}": (one.option, one.module) for name, one in QDISCS.items()}
+    out["nftables NAT"] = ("CONFIG_NFT_NAT", "nft_nat")
+    return out
+
+
+def try_all() -> list[Row]:
+    """Tries everything in a new namespace, which the calling thread stays in."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    clone_newnet = 0x40000000
+    options = kernel_options()
+    if libc.unshare(clone_newnet) != 0:
+        return [told(what, option, module, options) for what, (option, module) in wanted().items()]
+    rows = []
+    socket = Socket()
+    make_link(socket, "base0", "veth", {})
+    for what, (option, module) in wanted().items():
+        how = "made one in a new namespace"
+        if what.startswith("qdisc "):
+            error = try_command(["tc", "qdisc", "replace", "dev", "base0", "root", *QDISC_WORDS[what[6:]]])
+        elif what == "nftables NAT":
+            error = try_command(["nft", "-f", "-"], NAT)
+        elif what == "bridge vlan_filtering":
+            error = try_link(socket, "bridge", {"vlan_filtering": True, "default_pvid": 0})
+        else:
+            error = try_link(socket, what, TRY_DATA.get(what, {}))
+            how = "/dev/net/tun is there" if what in ("tun", "tap") else how
+        found = f"yes: {how}" if error is None else f"no: making one: {error}"
+        rows.append((what, error is None, found, remedy(option, module)))
+    socket.close()
+    return rows
+
+
+def told(what: str, option: str, module: str, options: Mapping[str, str]) -> Row:
+    """A row about something that could not be tried."""
+    if options:
+        state = options.get(option, "n")
+        words = {"y": "built in", "m": "a module"}.get(state, "not set")
+        return what, state in "ym", f"{option} is {words} (not tried: no CAP_SYS_ADMIN)", remedy(option, module)
+    return what, False, "unknown: not tried without CAP_SYS_ADMIN", "sudo sniffkit doctor tries it"
+
+
+def remedy(option: str, module: str) -> str:
+    """How to get it: load its module where the running kernel has one, else another kernel."""
+    try:
+        with open(f"/lib/modules/{os.uname().release}/modules.dep", encoding="utf-8") as file:
+            there = any(f"/{module}.ko" in line.partition(":")[0] for line in file)
+    except OSError:
+        there = False
+    if there:
+        return f"sudo modprobe {module}"
+    return f"a kernel with {option}; this one has no module {module} (scripts/uml_run.py runs one that has)"
+
+
+def kernel_options() -> dict[str, str]:
+    """The running kernel's configuration as far as it tells: CONFIG_… → y or m; empty if it does not."""
+    import gzip
+
+    for path in ("/proc/config.gz", f"/boot/config-{os.uname().release}"):
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+            words = (gzip.decompress(data) if path.endswith(".gz") else data).decode()
+        except OSError:
+            continue
+        return dict(re.findall(r"^(CONFIG_\w+)=([ym])$", words, re.MULTILINE))
+    return {}
+
+
+def try_command(argv: list[str], text: str = "") -> str | None:
+    """None if a command works in this thread's namespace, else its words."""
+    found = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}")
+    if found is None:
+        return f"cannot be tried without {argv[0]}"
+    done = subprocess.run([found, *argv[1:]], input=text, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else " ".join(done.stderr.split())[:80] or f"exit code {done.returncode}"
+
+
+def try_link(socket: Socket, name: str, data: dict[str, Any]) -> str | None:
+    """None if a link of this kind can be made, else the kernel's words."""
+    if name in ("tun", "tap"):
+        return None if os.path.exists("/dev/net/tun") else "no /dev/net/tun"
+    try:
+        make_link(socket, "try0", name, data)
+        socket.send([message(DELLINK, 0, link_header() + attribute(3, text("try0")))])
+    except Refused as error:
+        return str(error)
+    return None
+
+
+def make_link(socket: Socket, ifname: str, name: str, data: dict[str, Any]) -> None:
+    """Ask for a link; those that stand on another stand on base0."""
+    raw = {
+        "veth": nest(1, link_header() + attribute(3, text(f"{ifname}p"))),
+        "geneve": attribute(1, b"\x2a\0\0\0") + attribute(2, ip("192.0.2.1")),
+        "vrf": attribute(1, b"\x2a\0\0\0"),
+        "gre": attribute(6, ip("192.0.2.2")) + attribute(7, ip("192.0.2.1")),
+        "bond": b"",
+    }
+    encoded = raw[name] if name in raw else kind(name).encode(data)
+    body = attribute(3, text(ifname)) + nest(18, attribute(1, text(name)), nest(2, encoded) if encoded else b"")
+    if name in KINDS and kind(name).parent == "must":
+        body += attribute(5, system.if_nametoindex("base0").to_bytes(4, sys.byteorder))
+    socket.send([message(NEWLINK, CREATE | EXCL, link_header() + body)])

@@ -1,0 +1,352 @@
+"""Labs on this machine's kernel: nothing stays behind, nothing of others is touched, only what differs changes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+from sniffkit.lab import state
+from sniffkit.lab.running import Lab
+from sniffkit.lab.spec import parse
+
+P = f"skl{os.getpid()}"  # every namespace and lab of these tests begins so
+ROOT = Path(__file__).resolve().parent.parent.parent
+SLOW = f"nodes:\n  {P}a: {{services: {{run: {{command: sleep 60, tcp: 9}}}}}}\n"
+
+
+def sniffkit(*arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, sys.executable, "-m", "sniffkit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+
+
+def netns() -> list[str]:
+    return sorted(name for name in os.listdir("/run/netns") if name.startswith(P))
+
+
+def ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Path]:
+    """A path for a lab file whose lab has a name of this test run's own; the lab is gone afterwards."""
+    path = tmp_path / f"{P}lab.yaml"
+    yield path
+    sniffkit("lab", "down", f"{P}lab")
+    left = netns()
+    for name in left:
+        ip("netns", "del", name)
+    assert left == [], "namespaces stayed behind"
+    assert f"{P}lab" not in state.names()
+
+
+def pair(**more: Any) -> dict[str, Any]:
+    return {"name": f"{P}lab", "links": [{f"{P}a/eth0": "10.0.0.1/24", f"{P}b/eth0": "10.0.0.2/24"}], **more}
+
+
+def write(path: Path, **more: Any) -> str:
+    path.write_text(json.dumps(pair(**more)))
+    return str(path)
+
+
+def test_up_exec_check_down(file: Path) -> None:
+    text = write(file, expect=[f"{P}a -> 10.0.0.2", f"{P}a -> {P}b"])
+    done = sniffkit("lab", "up", text)
+    assert (done.returncode, done.stderr) == (0, f"sniffkit: lab {P}lab is up: 2 namespaces, 2 interfaces\n")
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert sniffkit("lab", "exec", f"{P}a", "--", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+    assert sniffkit("lab", "exec", f"{P}a", "sh", "-c", "exit 7").returncode == 7
+    assert f"{P}lab\tup\t2\t2" in sniffkit("lab", "list").stdout
+    checked = sniffkit("lab", "check", text, "--json")
+    assert [json.loads(line)["ok"] for line in checked.stdout.splitlines()] == ["yes", "yes"]
+    assert netns() == [f"{P}a", f"{P}b"], "check leaves a lab as it found it"
+    for _ in range(2):
+        done = sniffkit("lab", "down", text)
+        assert done.returncode == 0, done.stderr
+    assert netns() == []
+
+
+def test_dry_run_changes_nothing(file: Path) -> None:
+    done = sniffkit("lab", "up", write(file), "--dry-run")
+    assert f"ip netns add {P}a" in done.stdout
+    assert netns() == []
+
+
+def test_a_check_that_fails_says_what_was_on_the_wire(file: Path) -> None:
+    wrong = {"from": f"{P}a", "ping": "10.0.0.2", "sees": {f"{P}b/eth0": "tcp"}, "never": {f"{P}a/eth0": "icmp"}}
+    done = sniffkit("lab", "check", write(file, expect=[wrong, f"{P}a !> 10.0.0.2", f"{P}a -> {P}b"]))
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("\nNO\t") == 2
+    assert f"{P}b/eth0: 0 frames match 'tcp'; {P}a/eth0: 2 frames match 'icmp'" in done.stdout
+    assert f"{P}b/eth0 eth:ip:icmp:data 10.0.0.1 -> 10.0.0.2" in done.stderr
+    assert "2 of 3 expectations failed" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_nothing_is_left_behind_in_the_middle(file: Path, number: signal.Signals) -> None:
+    file.write_text(SLOW)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sniffkit", "lab", "up", str(file)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 20
+    while not (state.ROOT / f"{P}lab" / f"{P}a.run-1.log").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(20) == (-9 if number == signal.SIGKILL else 130)
+    assert "Traceback" not in process.stderr.read()  # type: ignore[union-attr]
+    while netns() or (state.ROOT / f"{P}lab").exists():  # after SIGKILL the guard does it
+        assert time.monotonic() < until, netns()
+        time.sleep(0.02)
+
+
+def test_a_service_that_dies(file: Path) -> None:
+    file.write_text(f"nodes:\n  {P}a: {{services: {{run: 'echo no luck today >&2; exit 3'}}}}\n")
+    done = sniffkit("lab", "up", str(file))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"sniffkit: {P}a: service run-1 ended with exit code 3: no luck today\n"
+    assert netns() == []
+
+
+def test_what_others_made_is_never_touched(file: Path) -> None:
+    ip("netns", "add", f"{P}b")
+    try:
+        inode = os.stat(f"/run/netns/{P}b").st_ino
+        done = sniffkit("lab", "up", write(file))
+        assert done.returncode == 2
+        assert f"namespace {P}b exists already and is not this lab's" in done.stderr
+        assert sniffkit("lab", "down", str(file)).returncode == 0
+        assert netns() == [f"{P}b"]
+        assert os.stat(f"/run/netns/{P}b").st_ino == inode
+    finally:
+        ip("netns", "del", f"{P}b")
+
+
+def test_a_namespace_made_anew_by_another_is_left_alone(file: Path) -> None:
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    ip("netns", "del", f"{P}a")
+    ip("netns", "add", f"{P}a")
+    done = sniffkit("lab", "down", str(file))
+    assert done.returncode == 0
+    assert f"namespace {P}a is not this lab's any more: left alone" in done.stderr
+    assert netns() == [f"{P}a"]
+    ip("netns", "del", f"{P}a")
+
+
+def test_without_privileges(file: Path) -> None:
+    drop = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
+    done = sniffkit("lab", "up", write(file), prefix=drop)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "not permitted: CAP_SYS_ADMIN and CAP_NET_ADMIN are missing" in done.stderr
+
+
+def test_a_kind_that_the_kernel_lacks(file: Path) -> None:
+    from sniffkit.checkup import kernel
+
+    lacking = [row for row in kernel() if not row["ok"] and row["what"] in ("dummy", "nlmon", "vlan", "ipvlan")]
+    for row in lacking:
+        one = {"kind": row["what"], **({"link": "eth0"} if "lan" in row["what"] else {})}
+        one |= {"id": 5} if row["what"] == "vlan" else {}
+        links = [*pair()["links"], {f"{P}a/x0": one}]
+        done = sniffkit("lab", "up", write(file, links=links))
+        assert done.returncode == 2
+        assert f"{P}a/x0: kind {row['what']}: Linux {os.uname().release} lacks it: CONFIG_" in done.stderr
+        assert netns() == []
+
+
+def test_up_again_changes_only_what_differs(file: Path) -> None:
+    path = write(file)
+    assert sniffkit("lab", "up", path).returncode == 0
+    before = {name: os.stat(f"/run/netns/{name}").st_ino for name in netns()}
+    mac = json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["address"]
+    routes = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.0.0.9"], "forward": True}, f"{P}c": None}
+    links = [{f"{P}a/eth0": "10.0.0.9/24", f"{P}b/eth0": "10.0.0.2/24"}]
+    routes[f"{P}a"] = {"routes": ["10.9.0.0/16 via 10.0.0.2"], "forward": True}
+    assert sniffkit("lab", "up", write(file, nodes=routes, links=links)).returncode == 0
+    assert {name: os.stat(f"/run/netns/{name}").st_ino for name in before} == before
+    assert netns() == [f"{P}a", f"{P}b", f"{P}c"]
+    now = json.loads(ip("-j", "-n", f"{P}a", "address", "show", "eth0"))[0]
+    assert now["address"] == mac, "the cable is the same one"
+    assert [one["local"] for one in now["addr_info"] if one["family"] == "inet"] == ["10.0.0.9"]
+    assert "10.9.0.0/16 via 10.0.0.2" in ip("-n", f"{P}a", "route")
+    sysctl = ["netns", "exec", f"{P}a", "cat", "/proc/sys/net/ipv4/ip_forward"]
+    assert ip(*sysctl) == "1\n"
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert ip(*sysctl) == "0\n"
+    assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
+
+
+def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
+    done = sniffkit("lab", "up", write(file, nodes=bad))
+    assert done.returncode == 2
+    assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+
+
+def test_an_interface_of_this_machine_comes_back(file: Path) -> None:
+    """In a namespace that plays the machine: `host` is where sniffkit runs."""
+    machine = f"{P}m"
+    ip("netns", "add", machine)
+    try:
+        ip("-n", machine, "link", "add", "phy0", "type", "veth", "peer", "name", "far0")
+        ip("-n", machine, "address", "add", "192.0.2.1/24", "dev", "phy0")
+        ip("-n", machine, "link", "set", "phy0", "up")
+        inside = ("nsenter", f"--net=/run/netns/{machine}")
+        links = [{f"{P}a/phy0": {"kind": "physical", "address": "10.0.0.1/24"}}, {f"{P}a/v0": None, "host/v1": None}]
+        done = sniffkit("lab", "up", write(file, links=links), prefix=inside)
+        assert done.returncode == 0, done.stderr
+        assert "10.0.0.1/24" in ip("-n", f"{P}a", "-br", "address", "show", "phy0")
+        assert set(interfaces(machine)) == {"lo", "far0", "v1"}
+        done = sniffkit(
+            "lab",
+            "up",
+            write(file.with_name("x.yaml"), name=f"{P}x", links=[{f"{P}q/v": None, "host/v1": None}]),
+            prefix=inside,
+        )
+        assert "interface v1 exists already on this machine" in done.stderr
+        assert sniffkit("lab", "down", f"{P}lab", prefix=inside).returncode == 0
+        assert set(interfaces(machine)) == {"lo", "far0", "phy0"}
+        back = json.loads(ip("-j", "-n", machine, "address", "show", "phy0"))[0]
+        assert "192.0.2.1" in [one["local"] for one in back["addr_info"]]
+        assert "UP" in back["flags"]
+    finally:
+        ip("netns", "del", machine)
+
+
+def interfaces(name: str) -> list[str]:
+    return [one["ifname"] for one in json.loads(ip("-j", "-n", name, "link"))]
+
+
+def test_processes_end_with_the_lab(file: Path) -> None:
+    node = f"{P}a"
+    file.write_text(f"nodes:\n  {node}: {{services: {{http: 8080}}}}\n")
+    with sk.lab(file) as lab:
+        mine = lab[node].popen(["sleep", "60"])
+        lab[node].run(["sh", "-c", "setsid sleep 61 >/dev/null 2>&1 &"])
+        with pytest.raises(sk.LabError, match="exit 4: out err"):
+            lab[node].run(["sh", "-c", "echo err; echo out >&2; exit 4"])
+        assert len(ip("netns", "pids", node).split()) == 3
+        inode = os.stat(f"/run/netns/{node}").st_ino
+    assert mine.returncode is not None
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            assert os.stat(f"/proc/{pid}/ns/net").st_ino != inode
+
+
+def test_capture_and_expect(file: Path) -> None:
+    with sk.lab(pair()) as lab:
+        with lab.capture(f"{P}a") as seen:
+            lab[f"{P}b"].run(["ping", "-c2", "-i0.2", "10.0.0.1"])
+        seen.expect("icmp", ip_src="10.0.0.2", count=2).expect("tcp", count=0)
+        seen.expect("icmp", flows={"orig_h": "10.0.0.2", "resp_h": "10.0.0.1"}, count=1)
+        with pytest.raises(AssertionError, match=rf"(?s)tcp at {P}a/eth0: 0 seen, some expected.*icmp"):
+            seen.expect("tcp")
+        with pytest.raises(sk.LabError, match="no column 'ip_scr'; did you mean 'ip_src'"):
+            seen.expect("icmp", ip_scr="10.0.0.2")
+        with pytest.raises(sk.LabError, match="did you mean"):
+            lab.capture(f"{P}a/eth1")
+
+
+def test_the_capture_carries_the_lab(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.pcapng"
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    command = [
+        sys.executable,
+        "-m",
+        "sniffkit",
+        "capture",
+        "--lab",
+        str(file),
+        "-i",
+        "all",
+        "-c",
+        "2",
+        "-w",
+        str(out),
+        "icmp",
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as capture:
+        assert "listening on" in capture.stderr.readline()  # type: ignore[union-attr]
+        assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "10.0.0.2").returncode == 0
+        assert capture.wait(20) == 0
+    shown = sniffkit("lab", "show", str(out), "--json").stdout.splitlines()
+    assert [json.loads(line)["leads_to"] for line in shown] == [f"{P}b/eth0", f"{P}a/eth0"]
+    assert f"└─eth0  10.0.0.1/24  ── {P}b/eth0" in sniffkit("lab", "graph", str(out)).stdout
+
+
+def test_the_fixture(tmp_path: Path) -> None:
+    (tmp_path / "pair.yaml").write_text(json.dumps(pair()))
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.lab('pair.yaml')\n"
+        "def test_ping(lab):\n"
+        f"    with lab.capture('{P}b') as seen:\n"
+        f"        lab['{P}a'].run(['ping', '-c1', '10.0.0.2'])\n"
+        "    seen.expect('icmp', count=2)\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "sniffkit.lab.pytest_plugin",
+        "--strict-markers",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert "1 passed" in done.stdout, done.stdout
+    assert netns() == []
+
+
+def test_what_runs_on_this_machine_becomes_a_lab(tmp_path: Path) -> None:
+    links = [
+        *pair()["links"],
+        {f"{P}a/p1": None, f"{P}b/p1": None},
+        {f"{P}a/br0": {"kind": "bridge", "stp": True, "ports": ["p1"], "address": "10.1.0.1/24"}},
+        {f"{P}a/vx0": {"kind": "vxlan", "id": 42, "remote": "10.0.0.2", "link": "eth0"}},
+        {f"{P}b/m0": {"kind": "macvlan", "link": "p1", "mode": "vepa", "up": False}},
+    ]
+    nodes = {f"{P}a": {"forward": True, "routes": ["default via 10.0.0.2"]}, f"{P}b": None}
+    found = tmp_path / "found.yaml"
+    with sk.lab(pair(nodes=nodes, links=links)):
+        done = sniffkit("lab", "from-host", "--netns", f"{P}a", "--netns", f"{P}b", "-o", str(found))
+        assert done.returncode == 0, done.stderr
+    spec = parse(found)
+    one = spec.interfaces
+    assert one[f"{P}a", "eth0"].peer == (f"{P}b", "eth0")
+    assert one[f"{P}a", "br0"].data["stp"] is True
+    assert one[f"{P}a", "p1"].bridge == "br0"
+    assert one[f"{P}a", "vx0"].data["remote"] == "10.0.0.2"
+    assert one[f"{P}b", "m0"].data["mode"] == "vepa"
+    assert not one[f"{P}b", "m0"].up
+    assert spec.nodes[f"{P}a"].settings["routes"] == [{"to": "default", "via": "10.0.0.2", "dev": "eth0"}]
+    with Lab(spec) as again:
+        again[f"{P}a"].run(["ping", "-c1", "10.0.0.2"])
+
+
+def test_a_lab_left_half_made_is_cleared_away(file: Path) -> None:
+    journal = state.create(f"{P}lab")
+    journal.add(**{"is": "lab", "file": str(file), "token": "x", "pid": 0})
+    ip("netns", "add", f"{P}a")
+    journal.add(**{"is": "netns", "node": f"{P}a", "inode": os.stat(f"/run/netns/{P}a").st_ino})
+    journal.close()
+    assert "broken" in sniffkit("lab", "list").stdout
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    assert netns() == [f"{P}a", f"{P}b"]

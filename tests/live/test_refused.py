@@ -1,0 +1,198 @@
+"""Requests that cannot be met: one clear line and the right exit code, and nothing captured is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from livenet import SNIFFKIT, Capture, Net, frame, numbers
+
+import sniffkit as sk
+
+Refused = Callable[..., tuple[int, str]]
+
+
+def line(result: tuple[int, str], code: int = 2) -> str:
+    assert result[0] == code, result
+    assert result[1].count("\n") == 1, result[1]
+    assert result[1].startswith("sniffkit: "), result[1]
+    return result[1].removeprefix("sniffkit: ").rstrip("\n")
+
+
+def test_interface_not_there(net: Net, refused: Refused) -> None:
+    said = line(refused("--netns", net.b, "-i", "eth9", "-w", "x.pcapng"))
+    assert said == f"no interface 'eth9' in namespace '{net.b}'; there are: any lo veth2".replace("'", '"')
+
+
+def test_namespace_not_there(net: Net, refused: Refused) -> None:
+    said = line(refused("--netns", "nowhere", "-i", "veth2", "-w", "x.pcapng"))
+    assert said.startswith('no network namespace "nowhere"; there are: ')
+    assert {net.a, net.b} <= set(said.split(": ")[1].split())
+    said = line(refused("--netns", "4194304", "-i", "veth2", "-w", "x.pcapng"))
+    assert said.startswith('no network namespace "4194304"')
+    assert line(refused("-i", "/veth2", "-w", "x")).startswith('no network namespace ""; there are: ')
+    said = line(refused("-i", "/etc/passwd/veth2", "-w", "x.pcapng"))
+    assert said == "/etc/passwd is not a network namespace"
+
+
+@pytest.mark.parametrize(
+    ("filter", "place"),
+    [
+        ("tcp port", "at column 9: it ends too early"),
+        ("icmp and foo", "at column 10"),
+        ("host 1.2.3.4.5", "at column 6"),
+        ("(tcp", "column"),
+        ("udp and inbound", "use -Q in or -Q out (at column 9)"),
+    ],
+)
+def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, place: str) -> None:
+    said = line(refused("-i", net.veth2, "-w", "x.pcapng", filter))
+    assert said.startswith(f'bad filter "{filter}": ')
+    assert place in said
+    with pytest.raises(sk.FilterError):
+        sk.capture(net.veth2, filter=filter)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-w", "no/such/x.pcapng"], "no/such/x.pcapng: there is no directory no/such"),
+        (["-w", "x.pcapng", "--flows", "no/f.parquet"], "no/f.parquet: there is no directory no"),
+        (
+            ["-w", "x.pcapng", "--flows", "f.xls"],
+            "f.xls: no format for this suffix; there are: .parquet .csv .tsv .jsonl .arrow",
+        ),
+        (["-w", "-", "-C", "1"], "-: standard output cannot be rotated"),
+        (["-w", "-", "--print"], "-w - and --print would share standard output"),
+        (["-W", "2", "-w", "x"], "-W needs -C or -G"),
+        (["-C", "1"], "-C and -G need -w FILE"),
+        (["--no-save", "-w", "x"], "--no-save and -w contradict each other"),
+        (["-Z", "no-such-user", "-w", "x"], "-Z: no user 'no-such-user'"),
+        (["-w", "."], ".: Is a directory"),
+        (["-w", "x", "-B", "999999999"], "a ring has at most 4193280 KiB"),
+    ],
+)
+def test_bad_options(net: Net, refused: Refused, arguments: list[str], said: str, tmp_path: Path) -> None:
+    assert line(refused("-i", net.veth2, *arguments)) == said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "captures"] == []
+
+
+def test_no_interface_and_the_same_twice(net: Net, refused: Refused) -> None:
+    assert line(refused()) == "-i IF is missing: 'sniffkit interfaces --netns all' lists them"
+    twice = line(refused("-i", net.veth2, "-i", f"/run/netns/{net.b}/veth2", "-w", "x"))
+    assert twice == f"the same interface is given twice: {net.veth2}"
+    assert refused("-c", "0", "-i", net.veth2)[0] == 2
+
+
+@pytest.fixture
+def nobody(net: Net) -> tuple[str, ...]:
+    """Runs `sniffkit capture` as a user without capabilities, from where that user may read it."""
+    code = "import sys; from sniffkit.cli import main; main(['capture', *sys.argv[1:]])"
+    python = [str(Path(SNIFFKIT).parent / "python"), "-c", code]
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+    probe = subprocess.run([*command, *python, "--help"], check=False, capture_output=True, text=True)
+    if probe.returncode != 0:
+        pytest.skip(f"nobody may not read the project: {probe.stderr.strip().splitlines()[-1:]}")
+    return (*command, *python)
+
+
+def test_no_privilege(net: Net, refused: Refused, nobody: tuple[str, ...]) -> None:
+    grant = r"is missing; run it with sudo, or: sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin\+eip \S+"
+    said = line(refused("-i", "lo", "--no-save", command=nobody))
+    assert re.match(rf"opening a packet socket: not permitted: CAP_NET_RAW {grant}", said)
+    said = line(refused("--netns", net.b, "-i", "veth2", "--no-save", command=nobody))
+    assert re.match(rf'entering namespace "{net.b}": not permitted: CAP_SYS_ADMIN {grant}', said)
+
+
+def test_an_interface_that_goes_away_ends_it(own_net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", own_net.veth2, "-w", "x.pcapng", "--flows", "f.parquet", "udp")
+    own_net.send(frame(n) for n in range(50))
+    own_net.run(own_net.a, "ip", "link", "delete", "veth1")
+    code, _, said = running.end(None)
+    assert code == 1
+    assert f"sniffkit: {own_net.veth2}: the interface has gone; what came before is kept\n" in said
+    assert numbers(tmp_path / "x.pcapng") == list(range(50))
+    assert (tmp_path / "f.parquet").exists()
+
+
+def test_python_warns_of_an_interface_that_went_away(own_net: Net) -> None:
+    live = sk.capture(own_net.veth2, filter="udp")
+    own_net.send([frame(1)])
+    own_net.run(own_net.a, "ip", "link", "delete", "veth1")
+    assert live.wait(5)
+    with pytest.warns(sk.CaptureWarning, match=f"^{own_net.veth2}: the interface has gone"):
+        live.stop()
+    assert live.stats[0].captured == 1
+
+
+def test_the_other_points_go_on(own_net: Net, capture: Capture, tmp_path: Path) -> None:
+    own_net.run(own_net.a, "ip", "link", "add", "veth3", "type", "veth", "peer", "name", "veth4")
+    for name in ("veth3", "veth4"):
+        own_net.run(own_net.a, "ip", "link", "set", name, "up")
+    running = capture("-i", f"{own_net.a}/veth4", "-i", own_net.veth2, "-w", "x.pcapng", "udp")
+    own_net.socket(own_net.a, "veth3").send(frame(1))
+    own_net.send([frame(2)])
+    own_net.run(own_net.a, "ip", "link", "delete", "veth3")
+    time.sleep(0.2)
+    own_net.send([frame(3)])
+    code, _, said = running.end()
+    assert code == 1
+    assert said.count("the interface has gone") == 1
+    assert numbers(tmp_path / "x.pcapng") == [1, 2, 3]
+
+
+def test_a_link_that_goes_down_and_up_goes_on(own_net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", own_net.veth2, "-w", "x.pcapng", "udp")
+    own_net.send([frame(1)])
+    own_net.run(own_net.b, "ip", "link", "set", "veth2", "down")
+    time.sleep(0.1)
+    own_net.run(own_net.b, "ip", "link", "set", "veth2", "up")
+    while "LOWER_UP" not in own_net.run(own_net.a, "ip", "link", "show", "veth1"):
+        time.sleep(0.02)
+    own_net.send([frame(2)])
+    code, _, said = running.end()
+    assert (code, numbers(tmp_path / "x.pcapng")) == (0, [1, 2]), said
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("name", ["x.pcapng", "x.pcap"])
+def test_a_full_disk(net: Net, capture: Capture, small_disk: Path, name: str) -> None:
+    path = small_disk / name
+    running = capture("-i", net.veth2, "-w", str(path), "--flows", str(small_disk / "f.parquet"), "udp")
+    net.send(frame(n, size=1400) for n in range(2000))
+    code, _, said = running.end(None)
+    assert code == 1
+    assert said.count("sniffkit: ") == 3  # listening, wrote, the error
+    found = re.search(rf"sniffkit: {path}: No space left on device(?: \((\d+) frames? not written\))?; what was", said)
+    assert found, said
+    kept = numbers(path)
+    assert kept == list(range(len(kept)))
+    assert len(kept) > 500
+    assert re.search(rf"(?m)^{len(kept)} packets captured", said), said
+    assert "f.parquet" not in os.listdir(small_disk)
+
+
+def test_a_full_disk_under_the_flow_table_alone(net: Net, capture: Capture, small_disk: Path, tmp_path: Path) -> None:
+    (small_disk / "filler").write_bytes(bytes(1_044_000))
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--flows", str(small_disk / "f.parquet"), "udp")
+    net.send(frame(n) for n in range(10))
+    code, _, said = running.end()
+    assert code == 1
+    assert f"sniffkit: {small_disk}/f.parquet: No space left on device; what was written before is kept\n" in said
+    assert numbers(tmp_path / "x.pcapng") == list(range(10))
+    assert os.listdir(small_disk) == ["filler"]

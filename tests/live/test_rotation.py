@@ -1,0 +1,104 @@
+"""Rotated files: tcpdump's names, nothing lost at the seams."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from livenet import Capture, Net, blocks, frame, numbers, tool
+
+
+def by_number(directory: Path, stem: str) -> list[Path]:
+    return sorted(directory.glob(f"{stem}*"), key=lambda path: int(re.findall(r"\d*$", path.name)[0] or 0))
+
+
+@pytest.mark.parametrize("name", ["x.pcapng", "x.pcap"])
+def test_by_size_nothing_is_lost_at_the_seams(net: Net, capture: Capture, tmp_path: Path, name: str) -> None:
+    running = capture("-i", net.veth2, "-w", name, "-C", "1", "udp")
+    net.send(frame(n, size=1200) for n in range(3000))
+    code, _, said = running.end()
+    assert code == 0, said
+    files = by_number(tmp_path, name)
+    assert [path.name for path in files] == [name, *(f"{name}{n}" for n in range(1, len(files)))]
+    assert len(files) == 4  # 3,000 × 1,200 bytes
+    assert [n for path in files for n in numbers(path)] == list(range(3000))
+    for path in files:
+        assert len(tool("tcpdump", "-nr", str(path)).splitlines()) == len(numbers(path))
+        assert path.stat().st_size < 1_000_000 + 2_000
+    if name == "x.pcapng":
+        for path in files:  # each is a whole file: section, interface, …, statistics
+            kinds = [kind for kind, _ in blocks(path)]
+            assert (kinds[:2], kinds[-1]) == ([0x0A0D0D0A, 1], 5)
+
+
+def test_a_ring_keeps_the_newest(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "-C", "1", "-W", "2", "udp")
+    net.send(frame(n, size=1200) for n in range(3000))
+    assert running.end()[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.pcapng0", "x.pcapng1"]
+    kept = sorted(n for path in tmp_path.iterdir() for n in numbers(path))
+    assert kept == list(range(kept[0], 3000))
+    assert 0 < kept[0] < 3000
+
+
+def test_by_time_and_the_number_of_files(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-w", "x-%s.pcapng", "-G", "1", "-W", "2", "udp")
+    n = 0
+    while running.process.poll() is None and n < 1000:
+        net.send([frame(n)])
+        n += 1
+        time.sleep(0.01)
+    code, _, said = running.end(None)
+    assert code == 0, said
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 2
+    times = [int(re.findall(r"x-(\d+)", path.name)[0]) for path in files]
+    assert 1 <= times[1] - times[0] <= 2
+    got = [n for path in files for n in numbers(path)]
+    assert got == list(range(len(got)))
+    assert len(got) > 50
+    assert f"{len(got)} packets captured" in said
+
+
+def test_rotated_files_stay_writable_after_privileges_are_dropped(net: Net, capture: Capture, tmp_path: Path) -> None:
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    directory = Path(f"/tmp/skl-drop-{os.getpid()}")
+    directory.mkdir()
+    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+    try:
+        running = capture(
+            "-i",
+            net.veth2,
+            "-w",
+            f"{directory}/x.pcapng",
+            "-C",
+            "1",
+            "-Z",
+            "nobody",
+            "--flows",
+            f"{directory}/f.parquet",
+            "udp",
+        )
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
+        assert re.search(r"Uid:\s+65534\s+65534\s+65534", status)
+        assert re.search(r"Groups:\s*\n", status)
+        assert re.search(r"CapEff:\s+0+\n", status)
+        for task in Path(f"/proc/{running.process.pid}/task").iterdir():
+            assert re.search(r"Uid:\s+65534\s+65534\s+65534", (task / "status").read_text()), task
+        net.send(frame(n, size=1200) for n in range(3000))
+        code, _, said = running.end()
+        assert code == 0, said
+        files = by_number(directory, "x.pcapng")
+        assert len(files) == 4
+        assert [n for path in files for n in numbers(path)] == list(range(3000))
+        assert {path.stat().st_uid for path in directory.iterdir()} == {nobody.pw_uid}
+        assert (directory / "f.parquet").exists()
+    finally:
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()

@@ -1,0 +1,86 @@
+"""Nothing is lost at either end: live means live, and stopping takes what the kernel holds."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+
+from livenet import Capture, Net, blocks, frame, numbers, options
+
+import sniffkit as sk
+
+
+def counters(text: str) -> tuple[int, ...]:
+    """captured, received, dropped: tcpdump's three lines."""
+    return tuple(int(found) for found in re.findall(r"(?m)^(\d+) packets? (?:captured|received|dropped)", text))
+
+
+def test_stop_after_50_ms_has_all_50_packets_20_times(net: Net, tmp_path: Path) -> None:
+    for run in range(20):
+        with sk.capture(net.veth2, filter="udp", write=tmp_path / "x.pcapng") as live:
+            net.send(frame(n) for n in range(50))
+            time.sleep(0.05)
+        (stats,) = live.stats
+        assert (stats.captured, stats.dropped + stats.captured + stats.rejected) == (50, stats.received), run
+        assert sk.open(live.path).packets(["ts"]).to_arrow().num_rows == 50, run
+
+
+def test_stop_at_once_has_all_50_packets(net: Net, tmp_path: Path) -> None:
+    for _ in range(5):
+        with sk.capture(net.veth2, filter="udp", write=tmp_path / "x.pcapng") as live:
+            net.send(frame(n) for n in range(50))
+        assert live.stats[0].captured == 50
+    assert numbers(tmp_path / "x.pcapng") == list(range(50))
+
+
+def test_interrupt_after_50_ms_has_all_50_packets(net: Net, capture: Capture, tmp_path: Path) -> None:
+    for how in (signal.SIGINT, signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        running = capture("--netns", net.b, "-i", "veth2", "-w", "x.pcapng", "udp")
+        net.send(frame(n) for n in range(50))
+        time.sleep(0.05)
+        code, _, said = running.end(how)
+        assert (code, counters(said)) == (0, (50, 50, 0)), (how, said)
+        assert numbers(tmp_path / "x.pcapng") == list(range(50))
+
+
+def test_a_packet_right_after_listening_is_there(net: Net, capture: Capture, tmp_path: Path) -> None:
+    for number in range(5):
+        running = capture("-i", net.veth2, "-c", "1", "-w", "x.pcapng", "udp")
+        net.send([frame(number)])
+        code, _, said = running.end(None)
+        assert (code, counters(said)) == (0, (1, 1, 0)), said
+        assert numbers(tmp_path / "x.pcapng") == [number]
+
+
+def test_a_count_ends_with_exactly_that_many(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth1, "-i", net.veth2, "-c", "33", "-w", "x.pcapng", "udp")
+    net.send(frame(n) for n in range(200))
+    code, _, said = running.end(None)
+    assert (code, counters(said)[0], said.count("packets captured")) == (0, 33, 3), said
+    assert len(numbers(tmp_path / "x.pcapng")) == 33
+    parts = [int(n) for n in re.findall(r"(?m)^\S+/veth\d: (\d+) packet", said)]
+    assert sum(parts) == 33, said
+
+
+def test_a_duration_ends_by_itself(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "--duration", "0.3", "-w", "x.pcapng", "udp")
+    net.send(frame(n) for n in range(10))
+    code, _, said = running.end(None)
+    assert (code, counters(said)) == (0, (10, 10, 0)), said
+
+
+def test_what_the_ring_could_not_hold_is_counted(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-B", "1", "-w", "x.pcapng", "udp")
+    running.process.send_signal(signal.SIGSTOP)
+    net.send(frame(n, size=1500) for n in range(5_000))
+    running.process.send_signal(signal.SIGCONT)
+    code, _, said = running.end()
+    captured, received, dropped = counters(said)
+    assert (code, received, captured + dropped) == (0, 5_000, 5_000), said
+    assert 1_000 < captured < 2_000  # the smallest ring has two blocks of 1 MiB
+    assert numbers(tmp_path / "x.pcapng") == list(range(captured))
+    ((_, statistics),) = [block for block in blocks(tmp_path / "x.pcapng") if block[0] == 5]
+    counts = {code: int.from_bytes(value, "little") for code, value in options(statistics, 12) if code >= 4}
+    assert counts == {4: 5_000, 5: dropped, 6: 5_000, 7: dropped, 8: captured}

@@ -1,0 +1,115 @@
+"""The tag that the kernel takes off is put back, and a filter says the same of the wire and of the file."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from livenet import Net, frame, tool
+
+import sniffkit as sk
+
+V5, V6 = bytes.fromhex("81006005"), bytes.fromhex("81000006")  # VLAN 5 with priority 3, VLAN 6
+S9 = bytes.fromhex("88a80009")
+Q9 = bytes.fromhex("91000009")
+
+# name -> tags in wire order, protocol
+SENT = {
+    "udp": (b"", 17),
+    "icmp": (b"", 1),
+    "vlan 5 udp": (V5, 17),
+    "vlan 5 icmp": (V5, 1),
+    "vlan 6 icmp": (V6, 1),
+    "802.1ad icmp": (S9, 1),
+    "qinq icmp": (S9 + V5, 1),
+    "9100 icmp": (Q9 + V5, 1),
+}
+FRAMES = [frame(n, tags, 80, proto) for n, (tags, proto) in enumerate(SENT.values())]
+
+
+def test_frames_are_as_they_were_sent(net: Net) -> None:
+    with sk.capture(net.veth2, net.veth1) as live:
+        net.send(FRAMES)
+    assert [bytes(packet) for packet in live.capture.scapy()] == [one for one in FRAMES for _ in range(2)]
+    rows = live.packets(["vlan_id", "frame_len", "cap_len", "direction"]).to_arrow().to_pylist()
+    assert [row["vlan_id"] or [] for row in rows[::2]] == [[], [], [5], [5], [6], [9], [9, 5], [9, 5]]
+    assert {(row["frame_len"], row["cap_len"]) for row in rows} == {(80, 80)}
+    assert [row["direction"] for row in rows] == ["out", "in"] * len(FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("icmp", ["icmp"]),
+        ("vlan", ["vlan 5 udp", "vlan 5 icmp", "vlan 6 icmp", "802.1ad icmp", "qinq icmp", "9100 icmp"]),
+        ("vlan 5 and icmp", ["vlan 5 icmp"]),
+        ("vlan 9 and vlan 5 and icmp", ["qinq icmp", "9100 icmp"]),
+        ("icmp or (vlan and icmp)", ["icmp", "vlan 5 icmp", "vlan 6 icmp", "802.1ad icmp"]),
+        ("udp", ["udp"]),
+        ("not vlan", ["udp", "icmp"]),
+        ("greater 81", []),
+    ],
+)
+def test_live_and_file_agree(net: Net, tmp_path: Path, filter: str, expected: list[str]) -> None:
+    """tcpdump reading a file is the judge: it sees the tags there. Live, its `icmp` also takes tagged frames."""
+    with (
+        sk.capture(net.veth2, write=tmp_path / "all.pcapng") as everything,
+        sk.capture(net.veth2, write=tmp_path / "some.pcapng", filter=filter) as filtered,
+    ):
+        net.send(FRAMES)
+    everything.stop()
+    ids = filtered.packets(["ip_id"]).to_arrow()["ip_id"].to_pylist()
+    assert [list(SENT)[n] for n in ids] == expected
+    assert everything.capture.packets(["ip_id"], filter).to_arrow()["ip_id"].to_pylist() == ids
+    assert len(tool("tcpdump", "-nr", str(tmp_path / "all.pcapng"), filter).splitlines()) == len(ids)
+    (stats,) = filtered.stats
+    assert stats.captured + stats.rejected == stats.received
+
+
+def test_any_keeps_the_tag_behind_its_own_header(net: Net) -> None:
+    with sk.capture("any", netns=net.b) as live:
+        net.send([frame(1, V5, 80), frame(2, b"", 80)])
+    rows = live.packets(["protocols", "vlan_id", "ip_id"]).to_arrow().to_pylist()
+    assert [(row["protocols"].split(":")[:3], row["vlan_id"] or []) for row in rows] == [
+        (["sll", "vlan", "ip"], [5]),
+        (["sll", "ip", "udp"], []),
+    ]
+
+
+def test_a_snap_length_counts_the_tag(net: Net, tmp_path: Path) -> None:
+    with sk.capture(net.veth2, snap_len=64, write=tmp_path / "x.pcapng") as live:
+        net.send([frame(1, V5, 200), frame(2, b"", 200), frame(3, S9 + V5, 60)])
+    rows = live.packets(["frame_len", "cap_len", "vlan_id"]).to_arrow().to_pylist()
+    assert [(row["frame_len"], row["cap_len"]) for row in rows] == [(200, 64), (200, 64), (60, 60)]
+    # less than the addresses: no place for the tag, but it is still counted
+    with sk.capture(net.veth2, snap_len=8) as live:
+        net.send([frame(1, V5, 200)])
+    (row,) = live.packets(["frame_len", "cap_len"]).to_arrow().to_pylist()
+    assert row == {"frame_len": 200, "cap_len": 8}
+
+
+def test_what_tcpdump_does_live(net: Net, tmp_path: Path) -> None:
+    """The difference that docs/decisions tells of: if this fails, tcpdump has changed and the page must."""
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        net.b,
+        "tcpdump",
+        "-i",
+        "veth2",
+        "-U",
+        "-c",
+        "3",
+        "-w",
+        str(tmp_path / "t"),
+        "icmp",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "listening" in process.stderr.readline()
+    net.send(FRAMES)
+    process.communicate(timeout=20)
+    with_file = tool("tcpdump", "-nr", str(tmp_path / "t"), "icmp").splitlines()
+    assert (len(tool("tcpdump", "-nr", str(tmp_path / "t")).splitlines()), len(with_file)) == (3, 1)

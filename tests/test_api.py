@@ -1,0 +1,230 @@
+"""The Python API: what can be opened, what a table can become, what goes wrong and how it is said."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+
+SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
+PCAP = SEEDS / "pcap" / "micros-le"
+PCAPNG = SEEDS / "pcapng" / "sections-le"
+
+
+def numbers(source: Any) -> list[int]:
+    found: list[int] = sk.open(source).packets(columns=["frame_number"]).to_arrow()["frame_number"].to_pylist()
+    return found
+
+
+def test_every_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = PCAP.read_bytes()
+    for name in ("a.pcap", "b.pcap"):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "c.pcap.gz").write_bytes(gzip.compress(data))
+    import pyarrow as pa
+
+    (tmp_path / "d.pcap.zst").write_bytes(pa.compress(data, codec="zstd", asbytes=True))
+    a = tmp_path / "a.pcap"
+    for source in (a, str(a), bytes(a), tmp_path / "c.pcap.gz", tmp_path / "d.pcap.zst", io.BytesIO(data)):
+        assert numbers(source) == [1, 2], source
+    assert numbers([a, str(PCAPNG)]) == [1, 2, 3, 4, 5, 6]
+    assert numbers(str(tmp_path / "*.pcap")) == [1, 2, 3, 4]
+    assert numbers(path for path in (a, a)) == [1, 2, 3, 4]
+    code = "import sniffkit as sk; print(sk.open('-').flows().to_arrow().num_rows)"
+    with a.open("rb") as stdin:
+        done = subprocess.run([sys.executable, "-c", code], stdin=stdin, capture_output=True, check=True)
+    assert done.stdout == b"2\n"
+
+
+def test_a_file_object_is_read_from_where_it_stood() -> None:
+    file = io.BytesIO(b"junk" + PCAP.read_bytes())
+    file.seek(4)
+    capture = sk.open(file)
+    assert capture.packets().to_arrow().num_rows == 2
+    assert capture.flows().to_arrow().num_rows == 2
+
+
+def test_what_can_be_read_once_says_so_the_second_time() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    capture = sk.open(Pipe(PCAP.read_bytes()))
+    assert capture.packets().to_arrow().num_rows == 2
+    with pytest.raises(sk.CaptureFileError, match="can be read once, and has been"):
+        capture.flows().to_arrow()
+
+
+def test_pandas_types() -> None:
+    frame = sk.open(PCAPNG).packets().to_pandas()
+    kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
+    assert kinds["ts"] == "datetime64[ns, UTC]"
+    assert kinds["ip_src"] == "category"
+    assert kinds["frame_len"] == "UInt32"
+    assert kinds["src_port"] == "UInt16"
+    assert kinds["ip_more_fragments"] == "boolean"
+    assert frame["src_port"].isna().tolist() == [False, False, True, False]
+    flows = sk.open(PCAPNG).flows().to_pandas()
+    assert str(flows.dtypes["duration"]) == "Int64"
+    assert str(flows.dtypes["orig_len_mean"]) == "float64"
+
+
+def test_the_same_rows_whichever_way(tmp_path: Path) -> None:
+    import duckdb
+    import polars as pl
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    for name in ("packets", "flows"):
+        table = getattr(sk.open(PCAPNG), name)()
+        arrow = table.to_arrow()
+        assert arrow.num_rows == {"packets": 4, "flows": 3}[name]
+        assert arrow.schema.metadata[b"sniffkit.table"] == name.encode()
+        assert [name for name, _ in table.columns()] == arrow.column_names
+        rows = arrow.to_pylist()
+        assert pa.RecordBatchReader.from_stream(table).read_all().to_pylist() == rows
+        assert pa.table(table).to_pylist() == rows
+        assert table.to_parquet(tmp_path / "t.parquet") == len(rows)
+        assert pyarrow.parquet.read_table(tmp_path / "t.parquet").to_pylist() == rows
+        assert table.to_polars().rows(named=True) == pl.DataFrame(table).rows(named=True)
+        assert len(table.to_pandas()) == len(rows)
+    packets = sk.open(PCAPNG).packets()  # noqa: F841 (DuckDB finds it by its name)
+    assert duckdb.sql("SELECT count(*) FROM packets").fetchall() == [(4,)]
+    assert duckdb.sql("SELECT max(ts) FROM packets").fetchall()[0][0].year == 2023
+
+
+def test_an_arrow_stream_reads_on_as_it_is_consumed(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    record = PCAP.read_bytes()[24:87]
+    big = tmp_path / "big.pcap"
+    big.write_bytes(PCAP.read_bytes()[:24] + record * 100_000 + b"cut")
+
+    class Counting(io.FileIO):
+        taken = 0
+
+        def read(self, size: int = -1, /) -> bytes:
+            data = super().read(size) or b""
+            Counting.taken += len(data)
+            return data
+
+    reader = pa.RecordBatchReader.from_stream(sk.open(Counting(big)).packets(columns=["frame_number"]))
+    rows = reader.read_next_batch().num_rows
+    assert 0 < rows < 100_000
+    assert Counting.taken < big.stat().st_size
+    with pytest.warns(sk.CaptureWarning, match="cut short") as caught:
+        rows += sum(batch.num_rows for batch in reader)
+    assert rows == 100_000
+    assert [one.category for one in caught if one.category is not ResourceWarning] == [sk.CaptureWarning]
+    # One that is let go half way stops reading, and nothing is left to say.
+    reader = pa.RecordBatchReader.from_stream(sk.open(big).packets())
+    reader.read_next_batch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        del reader
+
+
+def test_columns_and_filter() -> None:
+    capture = sk.open(PCAPNG)
+    assert capture.packets(columns=["ip_dst", "ts"]).to_arrow().column_names == ["ip_dst", "ts"]
+    assert capture.packets(columns="ts").to_arrow().column_names == ["ts"]
+    # Raw IP frames are asked in their own terms; what a cut frame lacks, it does not match.
+    assert numbers(PCAPNG) == [1, 2, 3, 4]
+    found = capture.packets(filter="udp dst port 53").to_arrow()
+    assert found["frame_number"].to_pylist() == [1, 2, 4]
+
+
+def test_damage_keeps_the_rows_before_and_warns_once(tmp_path: Path) -> None:
+    cut = SEEDS / "pcap" / "cut"
+    for take in ("to_arrow", "to_pandas", "to_polars"):
+        with pytest.warns(sk.CaptureWarning) as caught:
+            table = getattr(sk.open([cut, PCAP]).packets(), take)()
+        assert len(table) == 3
+        assert [str(one.message) for one in caught] == [
+            f"{cut}: at byte 87: cut short: 36 bytes needed for the next packet record, 33 left; rows before are kept"
+        ]
+        assert caught[0].filename == __file__, "the warning points at the caller's line"
+    with pytest.warns(sk.CaptureWarning, match="cut short"):
+        assert sk.open(cut).flows().to_parquet(tmp_path / "f.parquet") == 1
+
+
+def test_other_link_types_give_rows() -> None:
+    packets = sk.open(SEEDS / "pcap" / "unknown-link").packets().to_arrow()
+    assert packets["malformed"].to_pylist() == ["linktype 147 not decoded"] * 2
+    assert packets["frame_len"].to_pylist() == [47, 47]
+
+
+class Broken:
+    """A file object that fails: at once, or after some bytes."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.data = data
+
+    def read(self, size: int) -> bytes:
+        if not self.data:
+            raise RuntimeError("the cable is out")
+        data, self.data = self.data[:size], self.data[size:]
+        return data
+
+
+class Generous:
+    """A file object that gives more than it was asked for."""
+
+    def read(self, size: int) -> bytes:
+        return bytes(size + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: sk.open("nosuch.pcap"), sk.CaptureFileError, "nosuch.pcap: No such file or directory"),
+        (lambda: sk.open("nosuch*.pcap"), sk.CaptureFileError, "nosuch*.pcap: no file matches"),
+        (lambda: sk.open([]), sk.CaptureFileError, "no capture files given"),
+        (lambda: sk.open(3), sk.CaptureFileError, "not 3"),
+        (lambda: sk.open([None]), sk.CaptureFileError, "not None"),
+        (lambda: sk.open(io.StringIO("text")), sk.CaptureFileError, "mode 'rb'"),
+        (lambda: sk.open(Broken()).flows().to_arrow(), sk.CaptureFileError, "RuntimeError: the cable is out"),
+        (lambda: sk.open(Generous()).flows().to_arrow(), sk.CaptureFileError, "gave more bytes than it was asked for"),
+        (lambda: sk.open(__file__).flows().to_arrow(), sk.CaptureFileError, "not a capture: text, starting"),
+        (lambda: sk.open("/").flows().to_arrow(), sk.CaptureFileError, "Is a directory"),
+        (lambda: sk.open(__file__).packets().__arrow_c_stream__(), sk.CaptureFileError, "not a capture: text"),
+        (lambda: sk.open(PCAP).packets(filter="tcp prot 80").to_arrow(), sk.FilterError, "column 5"),
+        (lambda: sk.open(PCAP).packets(columns=["ip_scr"]), sk.SniffkitError, "did you mean 'ip_src'?"),
+        (lambda: sk.open(PCAP).packets().to_parquet("/nosuch/x.parquet"), sk.OutputError, "/nosuch/x.parquet: No such"),
+        (lambda: sk.open([PCAP, PCAP]).pyshark(), sk.SniffkitError, "one file at a time"),
+        (lambda: list(sk.open(__file__).scapy()), sk.CaptureFileError, "Not a supported capture"),
+    ],
+)
+def test_a_bad_request_is_one_clear_line(make: Callable[[], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error) as caught:
+        make()
+    assert isinstance(caught.value, sk.SniffkitError)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_object_that_fails_underway_keeps_the_rows_before() -> None:
+    with pytest.warns(sk.CaptureWarning, match="cannot be read on: RuntimeError: the cable is out"):
+        assert sk.open(Broken(PCAP.read_bytes())).packets().to_arrow().num_rows == 2
+
+
+def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
+    (tmp_path / "x.gz").write_bytes(gzip.compress(PCAP.read_bytes()))
+    for source in (PCAP, tmp_path / "x.gz", io.BytesIO(PCAP.read_bytes()), [PCAP, PCAPNG]):
+        packet = next(iter(sk.open(source).scapy()))
+        assert packet["IP"].dst == "10.0.0.2"
+        assert packet["UDP"].dport == 53
+    assert len(list(sk.open([PCAP, PCAPNG]).scapy())) == 6
+
+
+def test_repr_names_the_files() -> None:
+    assert repr(sk.open([PCAP] * 5)).startswith(f"<sniffkit capture {PCAP}, {PCAP}, {PCAP} and 2 more")

@@ -1,0 +1,275 @@
+"""The commands `packets` and `flows`: rows chosen, formats, what is said when something is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from sniffkit import cli
+
+SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
+PCAP = str(SEEDS / "pcap" / "micros-le")
+PCAPNG = str(SEEDS / "pcapng" / "sections-le")
+COMMAND = [sys.executable, "-m", "sniffkit"]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `sniffkit …`; returns exit code, stdout and stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([*arguments])
+        captured = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_a_pipe_gets_tab_separated_text(run: Run) -> None:
+    code, out, err = run("packets", PCAP, "--columns", "frame_number,ts,vlan_id,ip_src,ip_more_fragments,malformed")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "frame_number\tts\tvlan_id\tip_src\tip_more_fragments\tmalformed",
+        "1\t2023-11-14T22:13:20.123456000Z\t\t10.0.0.1\tfalse\t",
+        "2\t2023-11-14T22:13:21.123456000Z\t\t\t\tip@14: need 20 have 6 (cut by snap length)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["packets", "flows"])
+def test_every_format_has_the_same_rows(run: Run, tmp_path: Path, name: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    _, out, _ = run(name, PCAPNG, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert len(rows) == {"packets": 4, "flows": 3}[name]
+    for suffix in ("parquet", "csv", "tsv", "jsonl", "arrow"):
+        assert run(name, PCAPNG, "-o", str(tmp_path / f"t.{suffix}")) == (0, "", "")
+    assert (tmp_path / "t.jsonl").read_text() == out
+    parquet = pyarrow.parquet.read_table(tmp_path / "t.parquet")
+    assert parquet.column_names == list(rows[0])
+    with pa.ipc.open_file(tmp_path / "t.arrow") as file:
+        assert file.read_all().to_pylist() == parquet.to_pylist()
+    for suffix, delimiter in (("csv", ","), ("tsv", "\t")):
+        text = csv.DictReader(io.StringIO((tmp_path / f"t.{suffix}").read_text()), delimiter=delimiter)
+        column = {"packets": "frame_number", "flows": "uid"}[name]
+        assert [row[column] for row in text] == [str(row[column]) for row in rows]
+    assert run(name, PCAPNG, "-o", "-")[1] == (tmp_path / "t.tsv").read_text()
+
+
+def test_rows_are_chosen_and_ordered(run: Run) -> None:
+    def numbers(*arguments: str) -> list[int]:
+        _, out, _ = run("packets", PCAPNG, "--columns", "frame_number", *arguments)
+        return [int(line) for line in out.splitlines()[1:]]
+
+    assert numbers() == [1, 2, 3, 4]
+    assert numbers("--where", "frame_len < 40") == [2]
+    assert numbers("--where", "ip_src = '10.0.0.1'", "--sort", "frame_len, frame_number desc") == [2, 4, 1]
+    assert numbers("--sort", "frame_number desc", "--limit", "2") == [4, 3]
+    assert numbers("--limit", "3") == [1, 2, 3]
+    assert numbers("--filter", "len > 40") == [1, 3, 4]
+    assert numbers("--where", "ts > TIMESTAMP '2023-11-14 22:13:20.4' -- a comment", "--limit", "1") == [2]
+    assert numbers("--where", "extract(second FROM ts) = 20", "--limit", "2") == [1, 2]
+    assert numbers(PCAP, "--where", "frame_number > 4") == [5, 6]
+    assert run("packets", PCAPNG, "--where", "frame_len > 100")[0] == 1, "nothing found"
+    assert run("packets", PCAPNG, "--filter", "tcp")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nosuch.pcap"], "nosuch.pcap: No such file or directory"),
+        (["nosuch*.pcap"], "nosuch*.pcap: no file matches"),
+        (["/"], "/: Is a directory"),
+        ([__file__], "not a capture: text, starting"),
+        ([PCAP, "--columns", "ip_scr"], "packets: no column 'ip_scr'; did you mean 'ip_src'? there are: frame_number"),
+        ([PCAP, "--columns", "nope", "--sort", "ts"], "no column 'nope'; there are: frame_number ts"),
+        ([PCAP, "--columns", ","], "--columns needs at least one name"),
+        ([PCAP, "--where", "ip_ttl > 3 and and"], 'at column 16: syntax error at or near "and"'),
+        ([PCAP, "--where", "  nope = 1"], 'at column 3: Referenced column "nope" not found'),
+        ([PCAP, "--sort", "ts, nope"], "--sort 'ts, nope': at column 5: Referenced column"),
+        ([PCAP, "--where", "true; select 1"], "at column 5: syntax error"),
+        ([PCAP, "--where", ""], "--where is empty"),
+        ([PCAP, "--where", "(select count(*) from '/etc/passwd') > 0"], "/etc/passwd does not exist"),
+        ([PCAP, "--where", "(select count(*) from read_csv('/etc/passwd')) > 0"], "disabled by configuration"),
+        ([PCAP, "--filter", "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5'),
+        ([PCAP, "--json", "-o", "x.csv"], "--json and x.csv contradict each other"),
+        ([PCAP, "-o", "x.xlsx"], "x.xlsx: no format for this suffix; there are: .parquet .csv"),
+        ([PCAP, "-o", "nosuch/x.csv"], "nosuch/x.csv: there is no directory nosuch"),
+        ([PCAP, "--limit", "-1"], "--limit"),
+    ],
+)
+def test_a_bad_request_is_one_line_and_exit_2(run: Run, arguments: list[str], says: str) -> None:
+    code, out, err = run("packets", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("sniffkit: ")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+def test_a_table_given_as_a_capture_is_named(run: Run, tmp_path: Path) -> None:
+    table = str(tmp_path / "f.parquet")
+    assert run("flows", PCAP, "-o", table)[0] == 0
+    code, _, err = run("flows", table)
+    assert code == 2
+    assert err.startswith(
+        f"sniffkit: {table}: not a pcap or pcapng capture: a Parquet table, not frames: `sniffkit sql`"
+    )
+
+
+def test_damage_gives_the_rows_before_a_line_and_exit_1(run: Run) -> None:
+    cut = str(SEEDS / "pcap" / "cut")
+    for arguments in (["--columns", "frame_number"], ["--columns", "frame_number", "--where", "true"]):
+        code, out, err = run("packets", cut, *arguments)
+        assert (code, out) == (1, "frame_number\n1\n")
+        says = "cut short: 36 bytes needed for the next packet record, 33 left; rows before are kept"
+        assert err == f"sniffkit: {cut}: at byte 87: {says}\n"
+
+
+def test_without_a_file_the_newest_capture_is_read_and_named(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("flows") == (2, "", "sniffkit: no FILE given and no capture in captures/ yet: sniffkit capture --help\n")
+    (tmp_path / "captures").mkdir()
+    for at, name in enumerate(("new.pcapng", "old.pcap", "newer.flows.parquet")):
+        shutil.copy(PCAP, tmp_path / "captures" / name)
+        os.utime(tmp_path / "captures" / name, (0, 100 - at if at < 2 else 200))
+    code, out, err = run("flows", "--columns", "proto")
+    assert (code, err) == (0, "sniffkit: reading captures/new.pcapng\n")
+    assert out.splitlines()[1] == "udp"
+    monkeypatch.setenv("SNIFFKIT_CAPTURES", str(tmp_path / "elsewhere"))
+    assert run("packets")[0] == 2
+
+
+def test_standard_input_and_output(tmp_path: Path) -> None:
+    data = Path(PCAPNG).read_bytes()
+    done = subprocess.run([*COMMAND, "packets", "-", "--json"], input=data, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.count(b"\n"), done.stderr) == (0, 4, b"")
+    done = subprocess.run([*COMMAND, "flows", "-"], input=b"nonsense", capture_output=True, text=False, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b'sniffkit: -: not a capture: text, starting "nonsense"\n'
+
+
+def test_a_full_device_is_one_line_and_exit_1() -> None:
+    for command in (["packets", PCAP], ["read", PCAP]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, check=False)
+        assert (done.returncode, done.stderr) == (1, b"sniffkit: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["--sort", "ts"]])
+def test_a_closed_pipe_is_quiet(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "packets", PCAP, *arguments], stdout=writing, stderr=subprocess.PIPE, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("command", [["flows", "-"], ["packets", "-", "-o", "p.parquet"], ["read", "-"]])
+def test_interrupt_ends_the_wait_for_a_slow_input(tmp_path: Path, command: list[str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, *command], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(Path(PCAP).read_bytes())
+        process.stdin.flush()
+        if command[0] == "read":
+            assert process.stdout is not None
+            assert process.stdout.readline()
+        else:
+            while "pipe_read" not in Path(f"/proc/{process.pid}/wchan").read_text() and not waits(process.pid):
+                time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors.strip()) == (130, b"")
+    if "p.parquet" in command:
+        import pyarrow.parquet
+
+        assert pyarrow.parquet.read_table(tmp_path / "p.parquet").num_rows == 2, "what was read is in a whole file"
+
+
+def waits(pid: int) -> bool:
+    """Whether some thread of a process waits for its stdin to give more."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        call = (task / "syscall").read_text().split()
+        if call[:2] == ["0", "0x0"] or (call[0] == "0" and len(call) > 1 and int(call[1], 16) not in range(1, 3)):
+            return True
+    return False
+
+
+def on_terminal(arguments: list[str], environment: dict[str, str]) -> str:
+    """What a command prints to a terminal of 200 columns (stdout and stderr)."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "COLUMNS": "200", "TERM": "xterm", **environment}
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    text = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        text += piece
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    return text.decode()
+
+
+def test_a_table_needs_one_line_to_have_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sniffkit.api.TABLES", ("flows", "packets", "new"))
+    monkeypatch.setitem(cli.COMMANDS, "new", ("sniffkit.cli.table", "new", "Table of news."))
+    command = cli.cli.get_command(click.Context(cli.cli), "new")
+    assert command is not None
+    text = command.get_help(click.Context(command))
+    assert "Table of news. Without FILE: the newest capture." in text
+    assert "sniffkit new lab.pcapng -o new.parquet" in text
+
+
+def test_a_terminal_gets_a_table() -> None:
+    text = on_terminal(["flows", PCAPNG], {})
+    lines = text.splitlines()
+    assert "orig_h" in text
+    assert "\t" not in text
+    assert any("10.0.0.1" in line and "10.0.0.2" in line and "udp" in line for line in lines)
+    assert "tls_server_name" not in text, "a terminal shows the columns that matter"
+
+
+def test_long_work_counts_on_a_terminal(tmp_path: Path) -> None:
+    code = "import sys, time, sniffkit.cli.progress as p\np.QUIET = 0.05\np.EVERY = 0\n"
+    code += "with p.counter('frames', sys.stderr) as count:\n"
+    code += "  if count:\n    count(5); time.sleep(0.1); count(12345)\nprint('done')"
+    piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (piped.stdout, piped.stderr) == ("done\n", "")
+    ours, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "12,345 frames" in shown
+    assert "\r\033[K5 frames" not in shown, "nothing shows in the first second"
+    assert shown.endswith("\r\033[K"), "the counter leaves no trace"

@@ -1,0 +1,194 @@
+"""`sniffkit read`: what tcpdump's and tshark's users type, and what is said when it cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sniffkit import cli
+
+SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
+PCAP = str(SEEDS / "pcap" / "micros-le")
+PCAPNG = str(SEEDS / "pcapng" / "sections-le")
+
+Run = Callable[..., tuple[int, str, str]]
+
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `sniffkit read …` in UTC; returns exit code, stdout and stderr."""
+    monkeypatch.setenv("TZ", "UTC")
+    import time
+
+    time.tzset()
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["read", *arguments])
+        captured = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("flags", "stamp"),
+    [
+        ((), "22:13:20.123456 "),
+        (("-t",), ""),
+        (("-tt",), "1700000000.123456 "),
+        (("-ttt",), " 00:00:00.000000 "),
+        (("-tttt",), "2023-11-14 22:13:20.123456 "),
+        (("-ttttt",), " 00:00:00.000000 "),
+        (("-nn", "-l"), "22:13:20.123456 "),
+    ],
+)
+def test_times_and_flags_of_tcpdump(run: Run, flags: tuple[str, ...], stamp: str) -> None:
+    code, out, err = run(*flags, "-c", "1", PCAP)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{stamp}IP 10.0.0.1.4096 > 10.0.0.2.53: ")
+    assert out.count("\n") == 1
+
+
+def test_time_since_the_line_before_and_since_the_first(run: Run) -> None:
+    def stamps(flag: str) -> list[str]:
+        return [line.split(" ", 2)[1] for line in run(flag, PCAP, PCAPNG)[1].splitlines()]
+
+    # The last files go back in time; a sign takes the place of the blank.
+    assert stamps("-ttt")[:2] == ["00:00:00.000000", "00:00:01.000000"]
+    assert run("-ttt", PCAP, PCAPNG)[1].splitlines()[2].startswith("-00:00:01.123455 ")
+    assert stamps("-ttttt")[1] == "00:00:01.000000"
+
+
+def test_local_time_as_it_was_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sniffkit.cli.read import local_zone
+
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    import time
+
+    time.tzset()
+    try:
+        zone = dict(local_zone())
+        assert zone[1_679_792_400] == 7200, "26 March 2023, 01:00 UTC"
+        assert zone[1_698_541_200] == 3600, "29 October 2023, 01:00 UTC"
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+
+
+def test_files_filter_and_stdin(run: Run) -> None:
+    assert run(PCAP, PCAPNG)[1].count("\n") == 6
+    assert run("-r", PCAP, "udp", "port", "53")[1].count("\n") == 1
+    assert run(PCAP, "udp port 53")[1].count("\n") == 1
+    assert run(PCAP, PCAPNG, "len > 46")[1].count("\n") == 5
+    assert run(PCAP, "tcp") == (1, "", "")
+    done = subprocess.run(
+        [sys.executable, "-m", "sniffkit", "read", "-", "udp"],
+        input=Path(PCAP).read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.count(b"\n"), done.stderr) == (0, 1, b"")
+
+
+def test_fields_with_either_ones_flags(run: Run) -> None:
+    expected = "1\t10.0.0.1\t4096,53\n2\t\t\n"
+    for flags in (
+        ["-T", "fields", "-e", "frame.number", "-e", "ip.src", "-e", "udp.port"],
+        ["-Tfields", "-eframe.number", "-eip.src", "-eudp.port"],
+        ["-T", "fields", "-E", "frame.number", "--field", "ip.src", "-E", "udp.port"],
+    ):
+        assert run(PCAP, *flags) == (0, expected, "")
+    # Without -T fields -e is tcpdump's.
+    assert "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype IPv4 (0x0800), length 47" in run("-e", PCAP)[1]
+
+
+def test_tree_json_and_dumps(run: Run) -> None:
+    _, tree, _ = run("-V", "-c", "1", PCAP)
+    assert "\nInternet Protocol Version 4 (ip), 20 bytes at 14\n" in tree
+    assert "    Destination Port: 53\n" in tree
+    frames = [json.loads(line) for line in run("--json", PCAP)[1].splitlines()]
+    assert [frame["frame.protocols"].split(":")[:2] for frame in frames] == [["eth", "ip"]] * 2
+    assert run("-T", "json", PCAP)[1] == run("--json", PCAP)[1]
+    assert "\n\t0x0000:  4500 0021 0000 4000 4011 0000 0a00 0001\n" in run("-x", "-c", "1", PCAP)[1]
+    assert "\n\t0x0000:  0200 0000 0002 0200 0000 0001 0800 4500\n" in run("-xx", "-c", "1", PCAP)[1]
+    assert "....hell\n" in run("-X", "-c", "1", PCAP)[1]
+    assert "hello" in run("-A", "-c", "1", PCAP)[1]
+
+
+def test_damage_gives_the_lines_before_a_line_and_exit_1(run: Run) -> None:
+    cut = str(SEEDS / "pcap" / "cut")
+    code, out, err = run(cut)
+    assert (code, out.count("\n")) == (1, 1)
+    assert err.startswith(f"sniffkit: {cut}: at byte 87: cut short: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nosuch.pcap"], "nosuch.pcap: No such file or directory"),
+        (["nosuch"], "nosuch: no such file, and no filter: bad filter"),
+        ([PCAP, "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5 ("prot")'),
+        ([PCAP, "-T", "fields"], "-T fields needs -e NAME"),
+        ([PCAP, "-T", "fields", "-e", "ip.scr"], "no field 'ip.scr'; did you mean ip.src"),
+        ([PCAP, "-x", "-A"], "-x, -X and -A exclude each other"),
+        ([PCAP, "udp", "-Y", "udp"], "-Y and the capture filter 'udp' exclude each other"),
+        ([PCAP, PCAP, "-Y", "udp"], "tshark reads one file at a time"),
+        ([PCAP, "-c", "0"], "-c"),
+        (["/"], "/: Is a directory"),
+        ([__file__], "not a capture: text"),
+    ],
+)
+def test_a_bad_request_is_one_line_and_exit_2(run: Run, arguments: list[str], says: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("sniffkit: ")
+    assert err.count("\n") == 1
+    assert says in err
+
+
+@needs_tshark
+def test_display_filters_go_to_tshark(run: Run) -> None:
+    code, out, _ = run("-Y", "udp.dstport == 53", PCAP)
+    assert (code, out.count("\n")) == (0, 1)
+    assert "10.0.0.1 → 10.0.0.2" in out
+    assert run("-Y", "ip", "-T", "fields", "-e", "frame.number", PCAP)[:2] == (0, "1\n2\n")
+    assert run("-Y", "tcp", PCAP) == (1, "", "")
+    assert json.loads(run("-Y", "udp", "--json", PCAP)[1])[0]["_source"]["layers"]["udp"]["udp.dstport"] == "53"
+    code, out, err = run("-Y", "ip.nosuch == 1", PCAP)
+    assert (code, out) == (2, "")
+    assert err.startswith("sniffkit: tshark: ")
+    assert "ip.nosuch" in err
+    assert err.count("\n") == 1
+
+
+def test_without_tshark_one_line_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run("-Y", "udp", PCAP) == (2, "", "sniffkit: tshark is not installed: sudo apt install tshark\n")
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    for flags in ([], ["-Y", "ip"]) if shutil.which("tshark") else ([],):
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "sniffkit", "read", PCAP, *flags],
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        finally:
+            os.close(writing)
+        assert (done.returncode, done.stderr) == (0, b""), flags
