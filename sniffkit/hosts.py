@@ -6,25 +6,20 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.errors import SniffkitError
-from sniffkit.rows import CORE_NAMES, table
+from sniffkit.rows import RowTable
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
     from sniffkit.scan import ScanResult
     from sniffkit.scan.report import Host
 
+# The columns of the core's table, which declares what they mean, with their types (sniffkit.rows.TYPES).
 COLUMNS = {
     "ip": "name", "mac": "name", "vendor": "name", "hostname": "name", "os_guess": "name", "netns": "name",
     "first_seen": "time", "last_seen": "time", "pkts": "u64", "bytes": "u64", "ports": "u16s", "services": "names",
     "source": "names", "os_confidence": "u8", "os_signature": "text", "hostname_source": "name", "mac_source": "name",
-    "os_source": "name", "open_ports_source": "names",
+    "os_source": "name", "ports_source": "names",
 }  # fmt: skip
-
-
-def core_columns() -> list[tuple[str, str]]:
-    """The columns and their types, named as the core names those of its tables."""
-    return [(name, CORE_NAMES[kind]) for name, kind in COLUMNS.items()]
 
 
 def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any = None) -> Table:
@@ -32,21 +27,19 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
 
     Raises SniffkitError for a column that is not there or a file that is not nmap's.
     """
-    for name in columns or ():
-        if name not in COLUMNS:
-            raise SniffkitError(f"hosts: no column {name!r}; there are: {' '.join(COLUMNS)}")
-    wanted = {name: COLUMNS[name] for name in columns} if columns else COLUMNS
     found = scan_result(scan)
 
     def rows() -> list[dict[str, Any]]:
+        passive.progress = table.progress
         made = passive_rows(passive)
         if found is not None:
             merge(made, found)
         for row in made:
-            row["vendor"] = row.get("vendor") or vendor_of(row["mac"])
+            row["vendor"] = row["vendor"] or vendor_of(row["mac"])
         return made
 
-    return table("hosts", wanted, rows)
+    table = RowTable("hosts", COLUMNS, rows, columns)
+    return table
 
 
 def vendor_of(mac: str | None) -> str | None:
@@ -67,7 +60,7 @@ def scan_result(scan: Any) -> ScanResult | None:
 
 
 def passive_rows(passive: Table) -> list[dict[str, Any]]:
-    """The core's rows, each value with its source."""
+    """The core's rows."""
     import pyarrow as pa
 
     data = passive.to_arrow()
@@ -76,11 +69,6 @@ def passive_rows(passive: Table) -> list[dict[str, Any]]:
             # pandas-free and exact: Python's datetime ends at microseconds
             data = data.set_column(at, field.name, data.column(at).cast(pa.int64()))
     rows: list[dict[str, Any]] = data.to_pylist()
-    for row in rows:
-        sources = row["source"]
-        row["mac_source"] = next((s for s in ("arp", "nd", "dhcp") if s in sources), None) if row["mac"] else None
-        row["os_source"] = "tcp" if row["os_guess"] else None
-        row["open_ports_source"] = [s for s in ("tcp", "udp") if s in sources] if row["ports"] else []
     return rows
 
 
@@ -105,7 +93,7 @@ def empty_row(host: Host, netns: str | None) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     return row | {
         "ip": host.ip, "netns": netns, "first_seen": start, "last_seen": end,
-        "ports": [], "services": [], "source": [], "open_ports_source": [],
+        "ports": [], "services": [], "source": [], "ports_source": [],
     }  # fmt: skip
 
 
@@ -124,4 +112,4 @@ def add(row: dict[str, Any], host: Host) -> None:
     if ports:
         row["ports"] = sorted({*row["ports"], *(port.number for port in ports)})
         row["services"] = sorted({*row["services"], *(s for port in ports if (s := port.service.get("name")))})
-        row["open_ports_source"] = [*row["open_ports_source"], "nmap"]
+        row["ports_source"] = [*row["ports_source"], "nmap"]

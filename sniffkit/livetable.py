@@ -59,7 +59,7 @@ class LiveTable:
 
         try:
             try:
-                stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], None, None, self._known)
+                stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], known=self._known)
             finally:
                 os.close(reading)
             while (chunk := stream.step()) is not None:

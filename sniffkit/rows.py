@@ -1,4 +1,4 @@
-"""Tables whose rows were made in Python (scans): the same interface as the core's streams."""
+"""Tables whose rows are made in Python (scans, hosts with their vendors): taken like the core's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sniffkit.tables import Table
+from sniffkit.tables import Table, output_error, unknown_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,21 +25,66 @@ TYPES: dict[str, Callable[[Any], Any]] = {
     "u32": lambda pa: pa.uint32(),
     "u64": lambda pa: pa.uint64(),
     "i64": lambda pa: pa.int64(),
-    "f64": lambda pa: pa.float64(),
     "bool": lambda pa: pa.bool_(),
 }
 
+Rows = Sequence[Mapping[str, Any]]
 
-# The same as the core writes its types.
-CORE_NAMES = {
-    "text": "Utf8", "name": "Dictionary", "names": "List(Utf8)", "time": "Timestamp", "u16s": "List(UInt16)",
-    "u8": "UInt8", "u16": "UInt16", "u32": "UInt32", "u64": "UInt64", "i64": "Int64", "f64": "Float64",
-    "bool": "Boolean",
-}  # fmt: skip
+
+class RowTable(Table):
+    """A table of rows that `make` gives each time they are asked for; a value that a row does not have is null.
+
+    kinds: column → a key of TYPES. Times are nanoseconds since 1970. names: only these columns, in this order.
+    """
+
+    def __init__(
+        self, name: str, kinds: Mapping[str, str], make: Callable[[], Rows], names: Sequence[str] | None = None
+    ) -> None:
+        self.name = name
+        self.progress = None
+        for column in names or ():
+            if column not in kinds:
+                raise unknown_column(name, column, kinds)
+        self._kinds = {column: kinds[column] for column in names or kinds}
+        self._make = make
+
+    def to_arrow(self) -> pa.Table:
+        import pyarrow as pa
+
+        rows = self._make()
+        fields = [pa.field(column, TYPES[kind](pa)) for column, kind in self._kinds.items()]
+        arrays = []
+        for field in fields:
+            encoded = pa.types.is_dictionary(field.type)
+            values = [row.get(field.name) for row in rows]
+            array = pa.array(values, field.type.value_type if encoded else field.type)
+            arrays.append(array.cast(field.type) if encoded else array)
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, {"sniffkit.table": self.name}))
+
+    def stream(self) -> TableStream:
+        return cast("TableStream", RowStream(self.to_arrow()))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> int:
+        import pyarrow.parquet
+
+        data = self.to_arrow()
+        try:
+            pyarrow.parquet.write_table(data, path)
+        except OSError as error:
+            raise output_error(path, error) from None
+        return int(data.num_rows)
+
+    def columns(self) -> list[tuple[str, str]]:
+        import pyarrow as pa
+
+        return [(column, str(TYPES[kind](pa))) for column, kind in self._kinds.items()]
 
 
 class RowStream:
-    """What `_core.TableStream` is for captures, for a table that is in memory already."""
+    """What `_core.TableStream` is to whoever reads a table once, for rows that are there already."""
 
     def __init__(self, data: pa.Table) -> None:
         self._data = data
@@ -48,46 +93,8 @@ class RowStream:
         """Nothing more to read, nothing damaged."""
         return []
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> tuple[int, list[tuple[str, int, str]]]:
-        """Write a Parquet file; returns how many rows, and no warnings."""
-        from sniffkit import _core
-
-        return _core.write_parquet(self._data, path), []
-
-    def columns(self) -> list[tuple[str, str]]:
-        """Column names and their Arrow types."""
-        return [(field.name, str(field.type)) for field in self._data.schema]
-
     def __arrow_c_schema__(self) -> Any:
         return self._data.schema.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self._data.__arrow_c_stream__(requested_schema)
-
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-def table(name: str, columns: Mapping[str, str], rows: Rows | Callable[[], Rows]) -> Table:
-    """A Table of these rows, or of those that a function gives each time it is read.
-
-    columns: name → a key of TYPES; a value that a row does not have is null. Times are nanoseconds since 1970.
-    """
-
-    def start() -> TableStream:
-        import pyarrow as pa
-
-        given = rows() if callable(rows) else rows
-        fields = [pa.field(column, TYPES[kind](pa)) for column, kind in columns.items()]
-        # Built as plain text, then encoded: pyarrow makes no dictionaries from Python objects of several batches.
-        arrays = [pa.array([row.get(field.name) for row in given], plain(pa, field.type)).cast(field.type)
-                  for field in fields]  # fmt: skip
-        metadata = {"sniffkit.table": name}
-        return cast("TableStream", RowStream(pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata))))
-
-    return Table(name, start)
-
-
-def plain(pa: Any, kind: Any) -> Any:
-    """The type that values have before dictionary encoding."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -61,15 +61,13 @@ class Database:
     def __init__(self, capture: Capture | None, parquet: Sequence[str] = ()) -> None:
         from sniffkit import _core
         from sniffkit.api import TABLES
-        from sniffkit.hosts import core_columns
 
         self._capture = capture
         self._parquet: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, str]] = {}
         if capture is not None:
             for name in TABLES:
-                described = core_columns() if name == "hosts" else [one[:2] for one in _core.table_columns(name)]
-                self.tables[name] = {column: duckdb_type(kind) for column, kind in described}
+                self.tables[name] = {column: duckdb_type(kind) for column, kind, _ in _core.table_columns(name)}
         for path in parquet:
             self._add_parquet(path)
 

@@ -72,7 +72,7 @@ def test_columns_and_sql() -> None:
     assert data.schema.metadata[b"sniffkit.table"] == b"arp"
     found = capture.sql("SELECT src_hw, count(*) AS n FROM arp WHERE finding = 'conflict' GROUP BY 1 ORDER BY 1")
     assert ATTACKER in {row["src_hw"] for row in rows(found)}
-    with pytest.raises(SniffkitError, match='no column "nosuch"'):
+    with pytest.raises(SniffkitError, match="no column 'nosuch'"):
         capture.arp(columns=["nosuch"]).to_arrow()
 
 

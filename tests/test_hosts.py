@@ -55,7 +55,7 @@ def test_columns() -> None:
 def test_what_traffic_tells_of_the_web_server() -> None:
     (web,) = [row for row in rows(sk.open(CAPTURE).hosts()) if (row["netns"], row["ip"]) == ("client", "198.51.100.2")]
     assert (web["mac"], web["hostname"], web["hostname_source"]) == (None, "www.lab.test", "dns")
-    assert (web["ports"], web["services"], web["open_ports_source"]) == ([80], ["http"], ["tcp"])
+    assert (web["ports"], web["services"], web["ports_source"]) == ([80], ["http"], ["tcp"])
     (client,) = [row for row in rows(sk.open(CAPTURE).hosts())
                  if (row["netns"], row["ip"], row["mac"]) == ("client", "10.0.0.2", "02:00:00:00:00:02")]  # fmt: skip
     assert (client["os_guess"], client["os_confidence"], client["os_source"]) == ("Linux", 90, "tcp")

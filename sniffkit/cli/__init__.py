@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "packets": ("sniffkit.cli.table", "packets", "Table of frames."),
     "flows": ("sniffkit.cli.table", "flows", "Table of flows."),
     "arp": ("sniffkit.cli.arp", "arp", "Who claims which address, and whether somebody lies."),
+    "neighbors": ("sniffkit.cli.table", "neighbors", "Table of ARP and IPv6 Neighbor Discovery messages."),
     "hosts": ("sniffkit.cli.hosts", "hosts", "Hosts by what their traffic tells."),
     "scan": ("sniffkit.cli.scan", "scan", "Hosts, ports and services, by nmap inside a namespace."),
     "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.progress import counter
 from sniffkit.cli.table import split
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit._core import TableStream
+    from sniffkit.tables import Table
 
 SHORT = ["ts", "interface", "vlan", "opcode", "src_hw", "src_ip", "dst_hw", "dst_ip", "gratuitous", "findings"]
 SAVE_EVERY = 30.0  # seconds between two writes of the state file while live
@@ -55,14 +59,13 @@ def arp(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
       sniffkit arp --live --netns client -i eth0
       sniffkit arp --live --netns client --json --state known.json
     """
-    ctx.exit(watch(options) if options["live"] else show(file, options) if file or not live_only(options) else 2)
+    ctx.exit(watch(file, options) if options["live"] else show(file, options))
 
 
-def live_only(options: dict[str, Any]) -> bool:
-    """Raises SniffkitError for options that say nothing of files; never true."""
+def only_live(options: dict[str, Any]) -> None:
+    """Raises SniffkitError for options that say nothing of files."""
     if options["netns"] or options["interface"] or options["duration"] or options["everything"]:
         raise SniffkitError("--netns, -i, --duration and --all go with --live")
-    return False
 
 
 def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
@@ -70,62 +73,52 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.api import open as open_capture
     from sniffkit.neighborstate import load, save
     from sniffkit.sinks import Output, write
-    from sniffkit.tables import Table
+    from sniffkit.tables import Result
 
-    live_only(options)
+    only_live(options)
+    inputs = files(given)
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
     columns = split(options["columns"]) or (SHORT if out.is_screen else None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
-    known = load(options["state"]) if options["state"] else []
-    streams: list[TableStream] = []
-
-    def begin() -> TableStream:
-        from sniffkit import _core
-
-        inputs = list(open_capture(files(given)).inputs)
-        wanted = None if query else columns
-        kind = "neighbors" if options["nd"] else "arp"
-        streams.append(_core.open_table(kind, inputs, wanted, options["filter"], known))
-        return streams[-1]
-
+    known = load(options["state"]) if options["state"] else None
     with damage_as_lines() as damage:
-        table = Table("arp", begin)
-        if options["state"]:
-            # Read through once, so that the stream is still there to be asked what it knows.
-            rows = put_and_keep(table, out, columns if query else None, query)
-            save(options["state"], streams[-1].known())
-        else:
+        capture = open_capture(inputs)
+        make = capture.neighbors if options["nd"] else capture.arp
+        table = make(columns=None if query else columns, filter=options["filter"], known=known)
+        with counter("frames", sys.stderr) as table.progress:
+            if options["state"]:
+                data, now_known = read_and_ask(table)
+                table = Result("arp", data)
             rows = write(table, out, columns=columns if query else None, **query)
+        if options["state"]:
+            save(options["state"], now_known)
     return 1 if damage or rows == 0 else 0
 
 
-def put_and_keep(table: Any, out: Any, columns: list[str] | None, query: dict[str, Any]) -> int:
-    """As `sinks.write`, without giving the stream away; returns how many rows."""
+def read_and_ask(table: Table) -> tuple[pa.Table, list[Any]]:
+    """All rows, and what the stream that made them knows of addresses by then."""
     import pyarrow as pa
 
-    from sniffkit.sinks import put
-    from sniffkit.tables import warn
+    from sniffkit.tables import file_error, warn
 
     stream = table.stream()
-    chunks = []
-    while (chunk := stream.step()) is not None:
-        chunks.append(pa.table(chunk))
-    warn(stream.finish())
-    data = pa.concat_tables(chunks)
-    if query:
-        from sniffkit.query import select
-
-        data = select(data, columns, **query)
-    put(data, out)
-    return int(data.num_rows)
+    try:
+        warn(stream.finish())
+    except OSError as error:
+        raise file_error(error) from None
+    known = list(stream.known())
+    return pa.table(stream), known
 
 
-def watch(options: dict[str, Any]) -> int:
+def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
     """Print alerts of live interfaces until ^C; 1 if there were none."""
     from sniffkit.livetable import LiveTable
     from sniffkit.neighborstate import load, save
     from sniffkit.scan.evidence import capture_points
+    from sniffkit.sinks.flat import flatten
 
+    if given:
+        raise SniffkitError("--live watches interfaces: there is no FILE to read")
     for name in ("columns", "where", "sort", "limit", "out"):
         if options[name] is not None:
             raise SniffkitError(f"--{name} does not go with --live: alerts are lines, or JSON with --json")
@@ -146,8 +139,6 @@ def watch(options: dict[str, Any]) -> int:
     print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
     alerts = 0
     for table in live:
-        from sniffkit.sinks.flat import flatten
-
         plain = flatten(table.drop_columns(["findings"]))
         for row, findings in zip(plain.to_pylist(), table.column("findings").to_pylist(), strict=True):
             alerts += bool(findings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.progress import counter
 from sniffkit.cli.table import split
 from sniffkit.errors import SniffkitError
 
@@ -67,7 +68,8 @@ def run(given: tuple[str, ...], options: dict[str, Any]) -> int:
     wanted = None if query else columns
     with damage_as_lines() as damage:
         table = live_table(options, wanted, scan) if options["live"] else file_table(given, options, wanted, scan)
-        rows = write(table, out, columns=columns if query else None, **query)
+        with counter("frames", sys.stderr) as table.progress:
+            rows = write(table, out, columns=columns if query else None, **query)
     return 1 if damage or rows == 0 or (scan is not None and not scan.complete) else 0
 
 
@@ -86,9 +88,8 @@ def live_table(options: dict[str, Any], columns: list[str] | None, scan: Any) ->
 
     from sniffkit.hosts import hosts_table
     from sniffkit.livetable import LiveTable
-    from sniffkit.rows import RowStream
     from sniffkit.scan.evidence import capture_points
-    from sniffkit.tables import Table
+    from sniffkit.tables import Result
 
     points = options["interface"] or capture_points(options["netns"])
     live = LiveTable("hosts", points, options["netns"], options["duration"], 1024, None, options["filter"])
@@ -99,8 +100,7 @@ def live_table(options: dict[str, Any], columns: list[str] | None, scan: Any) ->
     if not chunks:
         raise nothing_seen()
     data = pa.concat_tables(chunks)
-    passive = Table("hosts", lambda: RowStream(data))  # type: ignore[arg-type, return-value]
-    return hosts_table(passive, columns, scan)
+    return hosts_table(Result("hosts", data), columns, scan)
 
 
 def nothing_seen() -> SniffkitError:

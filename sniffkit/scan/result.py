@@ -7,7 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
-from sniffkit.rows import table
+from sniffkit.rows import RowTable
 from sniffkit.scan.report import Host, Port, Report, number
 from sniffkit.tables import Table
 
@@ -88,8 +88,7 @@ class ScanResult:
         """The table of this name: scan, hosts, ports, services, os, scripts, hops."""
         if name not in COLUMNS:
             raise SniffkitError(f"no scan table {name!r}; there are: {' '.join(COLUMNS)}")
-        rows: list[dict[str, Any]] = getattr(self, f"_{name}_rows")()
-        return table(name, COLUMNS[name], rows)
+        return RowTable(name, COLUMNS[name], getattr(self, f"_{name}_rows"))
 
     def hosts(self) -> Table:
         """A row per host."""

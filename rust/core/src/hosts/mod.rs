@@ -90,6 +90,14 @@ pub struct Host {
     pub sources: u8,
 }
 
+impl Host {
+    /// Whether a source told of it.
+    #[must_use]
+    pub fn has(&self, source: Source) -> bool {
+        self.sources & 1 << source as u8 != 0
+    }
+}
+
 /// How much is kept.
 #[derive(Clone, Debug)]
 pub struct Limits {

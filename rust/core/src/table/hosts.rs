@@ -1,8 +1,8 @@
 //! The `hosts` table: one row an address and the station that says it has it.
 
 use super::column::{
-    Column, Kind, Table, dense, dictionary, lists, name_lists, names, numbers, schema, select, text, times, write_ip,
-    write_mac,
+    Column, Kind, Table, dense, dictionary, lists, name_lists, names, no_names, numbers, schema, select, text, times,
+    write_ip, write_mac,
 };
 use super::reader::{Stage, record_batch};
 use super::service::by_port;
@@ -66,13 +66,17 @@ fn services(rows: &Rows<'_>) -> ArrayRef {
     }))
 }
 
-/// The columns in their order. `vendor` is added where the list of vendors is: in the Python package.
+/// The columns in their order. The contract fixes the names up to `source`. The Python package fills `vendor`: it has
+/// the list.
 pub static COLUMNS: &[Column<HostTable>] = &[
     column!("ip", Dict, "Address.", |r| dictionary(r.iter().map(|h| Some(h.ip)), |ip, out| {
         write_ip(ip.family, &ip.bytes, out);
     })),
     column!("mac", Dict, "Hardware address that it claims or leased with; null when nothing told.", |r| {
         dictionary(r.iter().map(|h| h.mac), write_mac)
+    }),
+    column!("vendor", Dict, "Vendor of the card, by the IEEE's list; null for addresses that no vendor gave.", |r| {
+        no_names(r.hosts.len())
     }),
     column!("hostname", Dict, "Name, from DHCP or DNS.", |r| names(
         r.iter().map(|h| r.all.hostname(h).map(|(name, _)| name))
@@ -107,6 +111,17 @@ pub static COLUMNS: &[Column<HostTable>] = &[
     column!("hostname_source", Dict, "dhcp or dns.", |r| names(
         r.iter().map(|h| r.all.hostname(h).map(|(_, source)| source.name()))
     )),
+    column!("mac_source", Dict, "arp, nd or dhcp.", |r| names(r.iter().map(|h| {
+        let sources = [Source::Arp, Source::Nd, Source::Dhcp];
+        h.mac.and_then(|_| sources.into_iter().find(|source| h.has(*source)).map(Source::name))
+    }))),
+    column!("os_source", Dict, "tcp, where there is a guess.", |r| names(
+        r.iter().map(|h| h.syn.as_ref().map(|_| Source::Tcp.name()))
+    )),
+    column!("ports_source", ListText, "tcp, udp: by what the ports are known.", |r| name_lists(r.iter().map(|h| {
+        let by = |proto: u8, source: Source| h.offers.iter().any(|offer| offer.proto == proto).then(|| source.name());
+        [by(6, Source::Tcp), by(17, Source::Udp)].into_iter().flatten()
+    }))),
 ];
 
 /// Makes the table while frames go by; its rows come at the end.
