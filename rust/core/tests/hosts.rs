@@ -32,7 +32,7 @@ fn a_lease_is_what_the_server_confirms() {
     assert_eq!(ack.hostname.as_deref(), Some("a\\027b"));
     let whole = dhcp_message(2, 5, [10, 0, 0, 5], b"name");
     for end in 0..whole.len() {
-        dhcp::read(&whole[..end]);
+        let _ = dhcp::read(&whole[..end]);
     }
 }
 
@@ -61,7 +61,7 @@ fn names_that_never_end_do() {
     let mut looped = dns(&[]);
     looped[7] = 200;
     looped.extend(b"\xc0\x1a\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01".repeat(200));
-    names::addresses(&looped);
+    assert!(names::addresses(&looped).len() <= 64);
     let whole = dns(&[b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01"]);
     for end in 0..whole.len() {
         assert!(names::addresses(&whole[..end]).is_empty());

@@ -72,7 +72,9 @@ const SYSTEMS: &[System] = &[
         name: "Linux",
         ttl: 64,
         options: &[Mss, Sok, Ts, Nop, Ws],
-        window: |window, mss| mss > 0 && (window % mss == 0 || window % (mss + 12) == 0) || window >= 64000,
+        window: |window, mss| {
+            mss > 0 && (window.is_multiple_of(mss) || window.is_multiple_of(mss.saturating_add(12))) || window >= 64000
+        },
     },
     System { name: "Linux without timestamps", ttl: 64, options: &[Mss, Nop, Nop, Sok, Nop, Ws], window: |_, _| true },
     System {
@@ -199,7 +201,7 @@ impl Syn {
         let initial = self.initial_ttl();
         let _ = write!(out, "{}:{initial}+{}:", self.version, initial - self.ttl.min(initial));
         match self.mss {
-            Some(mss) if mss > 0 && self.window > 0 && self.window % mss == 0 => {
+            Some(mss) if mss > 0 && self.window > 0 && self.window.is_multiple_of(mss) => {
                 let _ = write!(out, "{mss}:mss*{}", self.window / mss);
             }
             Some(mss) => {
