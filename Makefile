@@ -43,6 +43,7 @@ format: ## rewrite Rust and Python sources in the project's format
 
 bench: ## measure against tcpdump, softflowd, argus, NFStream and tshark (BENCH_ARGS='--help')
 	@$(SETUP) bench
+	cargo build --release --quiet -p sniffkit-core --example core $(CARGO_FLAGS)
 	$(VENV)/python -m bench $(BENCH_ARGS)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (60) from its kept corpus (FUZZ_ARGS='decode' for one)

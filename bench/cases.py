@@ -86,6 +86,13 @@ def packets(packets: int) -> list[Contender]:
     ]
 
 
+def core(packets: int) -> list[Contender]:
+    capture = big(packets)
+    program = str(ROOT / "rust" / "target" / "release" / "examples" / "core")
+    start = [program, str(head(capture, 1))]
+    return [Contender("core", [program, str(capture)], scale=1_000_000 / packets, startup=start)]
+
+
 def memory(packets: int) -> list[Contender]:
     once = big(packets)
     tenfold = big(10 * packets, packets // PACKETS_PER_FLOW)
@@ -145,6 +152,12 @@ CASES = (
         "packet table of a file (tshark: first 50,000 packets, scaled)",
         packets,
         (Target("sniffkit", "wall", 1 / 80, "tshark"),),
+    ),
+    Case(
+        "core",
+        "reading, decoding and following flows on one thread, for 1,000,000 packets",
+        core,
+        (Target("core", "cpu", 1 / 3),),
     ),
     Case(
         "memory",

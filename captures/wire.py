@@ -37,6 +37,30 @@ def pcap(frames: list[Frame], snap_len: int = 262_144, link_type: int = 1) -> by
     return b"".join(out)
 
 
+def pcapng(points: list[str], frames: list[tuple[int | None, Frame]]) -> bytes:
+    """A pcapng file: interfaces by name, frames with their interface; None makes a simple packet block: no time."""
+
+    def block(kind: int, body: bytes) -> bytes:
+        body += bytes(-len(body) % 4)
+        return struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
+
+    def option(code: int, value: bytes) -> bytes:
+        return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+    out = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
+    for name in points:
+        options = option(2, name.encode()) + option(9, b"\x09") + option(0, b"")
+        out.append(block(1, struct.pack("<HHI", 1, 0, 262_144) + options))
+    for point, frame in frames:
+        length = len(frame.data)
+        if point is None:
+            out.append(block(3, struct.pack("<I", length) + frame.data))
+        else:
+            head = struct.pack("<IIIII", point, frame.ts >> 32, frame.ts & 0xFFFFFFFF, length, length)
+            out.append(block(6, head + frame.data))
+    return b"".join(out)
+
+
 def checksum(data: bytes) -> int:
     """RFC 1071."""
     total = sum(struct.unpack(f">{(len(data) + 1) // 2}H", data + b"\0" * (len(data) % 2)))

@@ -47,6 +47,8 @@ class Table:
             raise file_error(error) from None
         except ValueError as error:
             raise FilterError(str(error)) from None
+        except KeyError as error:  # a rule of the flow table that is none
+            raise SniffkitError(f"{self.name}: {error.args[0]}") from None
         stream.progress = self.progress
         return stream
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import statistics
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 import sniffkit as sk
 from captures import flow_cases
-from captures.wire import CLIENT_MAC, MS, ROUTER_MAC, SERVER_MAC, T0
+from captures.wire import CLIENT_MAC, MS, ROUTER_MAC, SERVER_MAC, T0, pcapng
 
 Row = dict[str, Any]
 A, B, C = flow_cases.A, flow_cases.B, flow_cases.C
@@ -284,6 +285,26 @@ def test_tags_and_tunnels_keep_equal_addresses_apart() -> None:
     assert [p["vxlan_vni"] for p in packets] == [None, None, None, None, 100, 200]
     same(packets[4], outer_ip_src="172.16.0.1", outer_ip_dst="172.16.0.2", ip_src=A, eth_src=CLIENT_MAC)
     same(packets[0], outer_ip_src=None, outer_ip_dst=None, protocols="eth:ip:udp:data")
+
+
+def test_capture_points_keep_equal_flows_apart() -> None:
+    frame = flow_cases.udp_frame(0, b"same")
+    data = pcapng(["ns1/veth1", "ns2/veth2"], [(0, frame), (1, frame), (0, frame)])
+    rows = sk.open(io.BytesIO(data)).flows().to_arrow().to_pylist()
+    found = [(row["netns"], row["interface"], row["orig_pkts"]) for row in rows]
+    assert found == [("ns1", "veth1", 2), ("ns2", "veth2", 1)]
+    assert len({row["uid"] for row in rows}) == 2
+    assert len({row["community_id"] for row in rows}) == 1
+
+
+def test_a_time_that_was_not_recorded_is_null() -> None:
+    timed, simple = flow_cases.udp_frame(0, b"timed"), flow_cases.udp_frame(0, b"simple", sport=40_001)
+    cap = sk.open(io.BytesIO(pcapng(["eth0"], [(0, timed), (None, simple), (None, simple)])))
+    known, unknown = cap.flows().to_arrow().to_pylist()
+    same(known, duration=0, orig_pkts=1)
+    same(unknown, ts=None, ts_end=None, duration=None, orig_pkts=2, orig_iat_min=None, orig_len_min=60)
+    cap = sk.open(io.BytesIO(pcapng(["eth0"], [(0, timed), (None, simple)])))
+    assert cap.packets().to_arrow()["ts"].is_null().to_pylist() == [False, True]
 
 
 def test_lost_late_and_repeated_segments() -> None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from sniffkit._core import FrameText
 
 
+def utc_offset() -> int:
+    """Seconds that local time is ahead of UTC now."""
+    return time.localtime().tm_gmtoff
+
+
 def local_zone() -> list[tuple[int, int]]:
     """Since when (seconds since 1970) local time is so many seconds ahead of UTC: every change until 2100."""
     month, end = 30 * 86400, 130 * 365 * 86400
@@ -100,7 +105,7 @@ def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, An
         assert tshark.stderr is not None
         try:
             # tshark's few complaints fit a pipe, so they are read when it has ended.
-            while piece := tshark.stdout.read1(1 << 16):
+            while piece := os.read(tshark.stdout.fileno(), 1 << 16):
                 printed = printed or bool(piece.strip(b"[]\n "))  # "[ ]" is an empty answer in JSON
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()

@@ -4,9 +4,8 @@
 
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
-use sniffkit_core::table::{column, flows, reader};
+use sniffkit_core::table::{column, flows, parquet::TableFile, reader, write::write_flows};
 use sniffkit_core::track::{Options, Tracker};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,19 +36,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         tracker.finish();
         let columns = column::select(&flows::COLUMNS, None)?;
-        let schema = Arc::new(column::schema(&columns, reader::metadata("flows", &tracker)));
+        let schema = column::schema(&columns, reader::metadata("flows", &tracker));
         let ended = tracker.finished_len();
         let finish = start.elapsed();
         let start = Instant::now();
-        let batches = reader::flow_batches(&mut tracker, &columns, &schema);
-        let table = start.elapsed();
-        let start = Instant::now();
-        let out = std::io::BufWriter::new(std::fs::File::create(std::env::temp_dir().join("stages.parquet"))?);
-        sniffkit_core::table::parquet::write(out, schema, batches.into_iter().map(Ok))?;
-        let parquet = start.elapsed();
+        let out = std::fs::File::create(std::env::temp_dir().join("stages.parquet"))?;
+        let mut file = TableFile::new(out, &schema)?;
+        write_flows(&mut file, &mut tracker, &columns)?;
+        file.finish(&schema)?;
+        let write = start.elapsed();
         println!(
             "{frames} frames {ended} flows: read {read:.0?} decode {decode:.0?} track {track:.0?} finish {finish:.0?} \
-             table {table:.0?} parquet {parquet:.0?}; core {:.2} M packets/s",
+             write {write:.0?}; core {:.2} M packets/s",
             frames as f64 / (read + decode + track).as_secs_f64() / 1e6
         );
     }

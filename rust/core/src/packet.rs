@@ -12,6 +12,9 @@ pub const NONE: u32 = u32::MAX;
 /// How many layers a frame may have before decoding stops with a `malformed` note.
 pub const MAX_LAYERS: usize = 128;
 
+/// Layers that a packet holds in itself; more go to the heap. Small packets keep a batch of them in the cache.
+const INLINE_LAYERS: usize = 16;
+
 /// How many VLAN tags of a frame are kept.
 pub const MAX_VLANS: usize = 8;
 
@@ -219,7 +222,9 @@ pub struct Packet {
     layer_count: u8,
     /// How often the VLAN tags were more than [`MAX_VLANS`].
     vlan: [u16; MAX_VLANS],
-    layers: [Layer; MAX_LAYERS],
+    layers: [Layer; INLINE_LAYERS],
+    /// All layers, once they are more than [`INLINE_LAYERS`].
+    many_layers: Vec<Layer>,
     /// Why decoding stopped early, if it did.
     pub malformed: Option<Malformed>,
 }
@@ -268,7 +273,8 @@ impl Default for Packet {
             vlan_count: 0,
             layer_count: 0,
             vlan: [0; MAX_VLANS],
-            layers: [Layer(0); MAX_LAYERS],
+            layers: [Layer(0); INLINE_LAYERS],
+            many_layers: Vec::new(),
             malformed: None,
         }
     }
@@ -322,16 +328,34 @@ impl Packet {
 
     /// The layers in wire order.
     #[must_use]
+    #[inline]
     pub fn layers(&self) -> &[Layer] {
-        &self.layers[..usize::from(self.layer_count)]
+        self.layers.get(..usize::from(self.layer_count)).unwrap_or(&self.many_layers)
     }
 
     /// Adds a layer; `false` when there are [`MAX_LAYERS`] already.
+    #[inline]
     pub fn push_layer(&mut self, layer: Layer) -> bool {
         let at = usize::from(self.layer_count);
-        let Some(slot) = self.layers.get_mut(at) else { return false };
-        *slot = layer;
+        if let Some(slot) = self.layers.get_mut(at) {
+            *slot = layer;
+        } else if !self.push_many(at, layer) {
+            return false;
+        }
         self.layer_count += 1;
+        true
+    }
+
+    #[cold]
+    fn push_many(&mut self, at: usize, layer: Layer) -> bool {
+        if at == MAX_LAYERS {
+            return false;
+        }
+        if at == INLINE_LAYERS {
+            self.many_layers.clear();
+            self.many_layers.extend_from_slice(&self.layers);
+        }
+        self.many_layers.push(layer);
         true
     }
 
@@ -373,6 +397,26 @@ impl Packet {
             4 => Some(IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])),
             6 => Some(IpAddr::from(*bytes)),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_go_to_the_heap_and_end_at_the_limit() {
+        let mut packet = Packet::default();
+        for round in 0..2 {
+            packet.reset(0, 0);
+            let all: Vec<Layer> = (0..MAX_LAYERS).map(|at| Layer::new(Proto::Vlan, at + round)).collect();
+            for (at, layer) in all.iter().enumerate() {
+                assert!(packet.push_layer(*layer));
+                assert_eq!(packet.layers(), &all[..=at]);
+            }
+            assert!(!packet.push_layer(all[0]));
+            assert_eq!(packet.layers(), all);
         }
     }
 }

@@ -43,10 +43,13 @@ impl Decoded {
 /// Keeps only frames that it says yes to: a capture filter over a file.
 pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send + Sync>;
 
-/// A running source and decoder.
-pub struct Pipeline {
+/// What the thread of a pipeline makes of each batch beside decoding it.
+pub type Make<R> = Box<dyn FnMut(&Decoded) -> R + Send>;
+
+/// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
+pub struct Pipeline<R> {
     /// A mutex only to be `Sync`; it is never locked, since reading takes `&mut self`.
-    ready: Option<Mutex<Receiver<Decoded>>>,
+    ready: Option<Mutex<Receiver<(Decoded, R)>>>,
     empty: SyncSender<Decoded>,
     thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
 }
@@ -59,19 +62,19 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What [`Pipeline::receive`] found.
 #[derive(Debug)]
-pub enum Received {
-    /// Frames; give them back with [`Pipeline::recycle`].
-    Batch(Decoded),
+pub enum Received<R> {
+    /// Frames, to be given back with [`Pipeline::recycle`], and what was made of them.
+    Batch(Decoded, R),
     /// Nothing yet: the input is slow.
     Waiting,
     /// The input has ended.
     End,
 }
 
-impl Pipeline {
+impl<R: Send + 'static> Pipeline<R> {
     /// Starts reading and decoding.
     #[must_use]
-    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>) -> Self {
+    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>, mut make: Make<R>) -> Self {
         let (to_ready, ready) = sync_channel(IN_FLIGHT);
         let (empty, from_empty) = sync_channel::<Decoded>(IN_FLIGHT + 2);
         for _ in 0..IN_FLIGHT {
@@ -87,7 +90,8 @@ impl Pipeline {
                     apply(keep, &mut decoded.batch);
                 }
                 decoded.decode();
-                if to_ready.send(decoded).is_err() {
+                let made = make(&decoded);
+                if to_ready.send((decoded, made)).is_err() {
                     break; // the consumer has gone
                 }
             }
@@ -97,10 +101,10 @@ impl Pipeline {
     }
 
     /// The next batch, waited for a moment.
-    pub fn receive(&mut self) -> Received {
+    pub fn receive(&mut self) -> Received<R> {
         let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
         match ready.recv_timeout(PATIENCE) {
-            Ok(decoded) => Received::Batch(decoded),
+            Ok((decoded, made)) => Received::Batch(decoded, made),
             Err(RecvTimeoutError::Timeout) => Received::Waiting,
             Err(RecvTimeoutError::Disconnected) => Received::End,
         }

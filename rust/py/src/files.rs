@@ -2,7 +2,7 @@
 
 use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
-use crate::watch::{Rest, TURN, Watch, Watched};
+use crate::watch::{Rest, TURN, Watch};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyTypeError, PyValueError};
@@ -20,7 +20,7 @@ use sniffkit_core::track::Options;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -189,14 +189,17 @@ impl TableStream {
     #[pyo3(name = "to_parquet")]
     fn write_file(&mut self, py: Python<'_>, path: PathBuf) -> PyResult<(u64, Vec<WarningTuple>)> {
         let mut reader = self.reader.take().ok_or_else(|| PyValueError::new_err("this stream has been consumed"))?;
-        let mut file = create(&path)?;
+        let output = Output::create(path)?;
         let mut watch = Watch::new(self.progress.take());
-        let result = py.detach(|| write_table(&mut reader, &mut watch, &mut file, &path));
+        let rows = py.detach(|| {
+            let rows = reader.write(&output.file, |frames| watch.go_on(frames));
+            rows.map_err(|error| write_error(&output.path, &error)).and_then(|rows| output.keep().map(|()| rows))
+        });
         if let Some(stopped) = watch.stopped {
             return Err(stopped);
         }
         let warnings = reader.take_warnings();
-        Ok((result?, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
+        Ok((rows?, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
     }
 
     /// Column names and Arrow types, as text.
@@ -229,9 +232,44 @@ impl TableStream {
     }
 }
 
-fn create(path: &PathBuf) -> PyResult<BufWriter<File>> {
-    let file = File::create(path).map_err(|error| io_error(path, &error))?;
-    Ok(BufWriter::with_capacity(1 << 20, file))
+/// A file in the making. It gets its name once it is whole, so that nothing half written is ever left or takes the
+/// place of what was there.
+struct Output {
+    file: File,
+    path: PathBuf,
+    /// What it is called until then; `None` for what cannot be renamed over, such as devices and links.
+    part: Option<PathBuf>,
+}
+
+impl Output {
+    fn create(path: PathBuf) -> PyResult<Self> {
+        let plain = std::fs::symlink_metadata(&path).map_or(true, |about| about.is_file());
+        let part = path.file_name().filter(|_| plain).map(|name| {
+            let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+            path.with_file_name(name)
+        });
+        let file = File::create(part.as_ref().unwrap_or(&path)).map_err(|error| io_error(&path, &error))?;
+        Ok(Self { file, path, part })
+    }
+
+    /// The file is whole.
+    fn keep(mut self) -> PyResult<()> {
+        match self.part.take() {
+            Some(part) => std::fs::rename(&part, &self.path).map_err(|error| {
+                let _ = std::fs::remove_file(&part); // the error that matters is that of the renaming
+                io_error(&self.path, &error)
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part); // nothing can be done about it, and the cause is reported already
+        }
+    }
 }
 
 /// An error of the output: with number and file name, by which Python tells it from one of the input.
@@ -254,22 +292,6 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
         cause = at.source();
     }
     PyOSError::new_err(format!("{}: {error}", path.display()))
-}
-
-fn write_table(reader: &mut TableReader, watch: &mut Watch, file: &mut BufWriter<File>, path: &Path) -> PyResult<u64> {
-    // The schema of a flow table is complete once the input has ended, so read up to the first rows before.
-    let failed = |error: parquet::ParquetError| write_error(path, &error);
-    let mut rows = Watched { reader, watch };
-    let first = rows.next();
-    let mut writer = parquet::Writer::new(&mut *file, rows.reader.schema()).map_err(failed)?;
-    for batch in first.into_iter().chain(&mut rows) {
-        let batch = batch.map_err(|error| write_error(path, &parquet::ParquetError::External(Box::new(error))))?;
-        writer.write(&batch).map_err(failed)?;
-    }
-    // The counters are complete only now.
-    let rows = writer.finish(rows.reader.schema().metadata().clone()).map_err(failed)?;
-    file.flush().map_err(|error| io_error(path, &error))?;
-    Ok(rows)
 }
 
 /// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors` or `hosts`; `rules` are those of
@@ -310,12 +332,12 @@ fn open_table(
 #[pyfunction]
 fn write_parquet(py: Python<'_>, stream: PyRecordBatchReader, path: PathBuf) -> PyResult<u64> {
     let reader = stream.into_reader()?;
-    let mut file = create(&path)?;
+    let output = Output::create(path)?;
     py.detach(|| {
+        let file = BufWriter::with_capacity(1 << 20, &output.file);
         let schema = reader.schema();
-        let rows = parquet::write(&mut file, schema, reader).map_err(|error| write_error(&path, &error))?;
-        file.flush().map_err(|error| io_error(&path, &error))?;
-        Ok(rows)
+        let rows = parquet::write(file, schema, reader).map_err(|error| write_error(&output.path, &error))?;
+        output.keep().map(|()| rows)
     })
 }
 

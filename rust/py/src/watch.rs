@@ -31,7 +31,7 @@ impl Watch {
     }
 
     /// To be called often; `false` when the work must stop.
-    fn go_on(&mut self, frames: u64) -> bool {
+    pub fn go_on(&mut self, frames: u64) -> bool {
         if self.last.elapsed() < TURN {
             return true;
         }
@@ -41,32 +41,6 @@ impl Watch {
             Err(error) => {
                 self.stopped = Some(error);
                 false
-            }
-        }
-    }
-}
-
-/// The record batches of a reader, until its end or until the watch says stop.
-pub struct Watched<'a> {
-    pub reader: &'a mut TableReader,
-    pub watch: &'a mut Watch,
-}
-
-impl Iterator for Watched<'_> {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(batch) = self.reader.take() {
-                return Some(Ok(batch));
-            }
-            if !self.watch.go_on(self.reader.frames()) {
-                return None;
-            }
-            match self.reader.advance() {
-                Ok(true) => {}
-                Ok(false) => return self.reader.take().map(Ok),
-                Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
             }
         }
     }

@@ -11,7 +11,8 @@ const FRAME: [&str; 6] =
     ["frame.number", "frame.time_epoch", "frame.len", "frame.cap_len", "frame.protocols", "_ws.malformed"];
 
 /// Names that stand for several fields, as in display filters.
-const EITHER: [(&str, [&str; 2]); 6] = [
+const EITHER: [(&str, [&str; 2]); 7] = [
+    ("ip.version", ["ip.version", "ipv6.version"]),
     ("eth.addr", ["eth.dst", "eth.src"]),
     ("ip.addr", ["ip.src", "ip.dst"]),
     ("ipv6.addr", ["ipv6.src", "ipv6.dst"]),

@@ -140,7 +140,8 @@ impl Stage for Maker {
         }
         if !self.rows.is_empty() {
             let rows = Rows { messages: &self.rows, interfaces: &decoded.batch.interfaces };
-            out.push_back(record_batch(&self.columns, &self.schema, &rows, self.rows.len()));
+            let arrays = self.columns.iter().map(|column| (column.fill)(&rows)).collect();
+            out.push_back(record_batch(&self.schema, arrays, self.rows.len()));
         }
     }
 

@@ -1,9 +1,10 @@
 //! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
 
 use ahash::RandomState;
-use arrow_array::builder::{ListBuilder, PrimitiveBuilder, StringBuilder, UInt16Builder};
+use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use hashbrown::HashMap;
 use std::collections::HashMap as StdHashMap;
@@ -111,11 +112,22 @@ where
     T: ArrowPrimitiveType,
     V: Into<T::Native>,
 {
-    let mut builder = PrimitiveBuilder::<T>::with_capacity(values.len());
-    for value in values {
-        builder.append_option(value.map(Into::into));
+    let rows = values.len();
+    let mut natives = Vec::with_capacity(rows);
+    let mut words = Vec::with_capacity(rows.div_ceil(64));
+    let (mut word, mut there) = (0u64, 0);
+    for (at, value) in values.enumerate() {
+        word |= u64::from(value.is_some()) << (at % 64);
+        natives.push(value.map_or_else(T::Native::default, Into::into));
+        if at % 64 == 63 {
+            there += word.count_ones() as usize;
+            words.push(std::mem::take(&mut word).to_le());
+        }
     }
-    Arc::new(builder.finish())
+    there += word.count_ones() as usize;
+    words.push(word.to_le());
+    let valid = || NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(words), 0, rows));
+    Arc::new(PrimitiveArray::<T>::new(natives.into(), (there < rows).then(valid)))
 }
 
 /// A column of numbers none of which is null.
@@ -124,7 +136,7 @@ where
     T: ArrowPrimitiveType,
     V: Into<T::Native>,
 {
-    Arc::new(arrow_array::PrimitiveArray::<T>::from_iter_values(values.map(Into::into)))
+    Arc::new(PrimitiveArray::<T>::from_iter_values(values.map(Into::into)))
 }
 
 /// A column of instants, nanoseconds since 1970.
@@ -174,7 +186,28 @@ pub fn dictionary<K: Hash + Eq>(
 
 /// A dictionary-encoded column over texts that exist already.
 pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
-    dictionary(values, |name, out| out.push_str(name))
+    /// Texts whose place in memory is remembered; a constant is found without hashing it.
+    const KNOWN: usize = 12;
+    let mut known: Vec<(&str, i32)> = Vec::with_capacity(KNOWN);
+    let mut codes: HashMap<&str, i32, RandomState> = HashMap::default();
+    let mut texts = StringBuilder::new();
+    let mut code = |text: &'a str| {
+        let here = |other: &str| std::ptr::eq(other.as_ptr(), text.as_ptr()) && other.len() == text.len();
+        if let Some((_, code)) = known.iter().find(|(other, _)| here(other)) {
+            return *code;
+        }
+        let next = codes.len() as i32;
+        let code = *codes.entry(text).or_insert_with(|| {
+            texts.append_value(text);
+            next
+        });
+        if known.len() < KNOWN {
+            known.push((text, code));
+        }
+        code
+    };
+    let keys: Int32Array = values.map(|value| value.map(&mut code)).collect();
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish())))
 }
 
 /// A column that is null throughout, of a dictionary-encoded type.

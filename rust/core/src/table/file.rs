@@ -2,33 +2,30 @@
 
 use super::column::{Column, schema, select};
 use super::flows::{COLUMNS, Flows};
-use super::parquet::Writer;
-use super::reader::{flow_batches, metadata};
+use super::parquet::{ParquetError, TableFile};
+use super::reader::metadata;
+use super::write::write_flows;
 use crate::track::Tracker;
-use ::parquet::errors::ParquetError;
-use arrow_schema::SchemaRef;
 use std::io::Write;
-use std::sync::Arc;
 
 /// Ended flows that are kept for the sake of their order.
 const RUN: usize = 1 << 17;
 
 /// An open flow table.
-pub struct FlowFile<W: Write + Send> {
-    writer: Writer<W>,
+pub struct FlowFile<W: Write> {
+    file: TableFile<W>,
     columns: Vec<&'static Column<Flows>>,
-    schema: SchemaRef,
 }
 
-impl<W: Write + Send> FlowFile<W> {
+impl<W: Write> FlowFile<W> {
     /// Begins the file.
     ///
     /// # Errors
     /// What the output refused.
     pub fn new(out: W, tracker: &Tracker) -> Result<Self, ParquetError> {
         let columns = select(&COLUMNS, None).unwrap_or_default();
-        let schema = Arc::new(schema(&columns, metadata("flows", tracker)));
-        Ok(Self { writer: Writer::new(out, schema.clone())?, columns, schema })
+        let file = TableFile::new(out, &schema(&columns, metadata("flows", tracker)))?;
+        Ok(Self { file, columns })
     }
 
     /// Writes ended flows if there are enough of them.
@@ -36,14 +33,7 @@ impl<W: Write + Send> FlowFile<W> {
     /// # Errors
     /// What the output refused.
     pub fn update(&mut self, tracker: &mut Tracker) -> Result<(), ParquetError> {
-        if tracker.finished_len() >= RUN { self.write(tracker) } else { Ok(()) }
-    }
-
-    fn write(&mut self, tracker: &mut Tracker) -> Result<(), ParquetError> {
-        for batch in flow_batches(tracker, &self.columns, &self.schema) {
-            self.writer.write(&batch)?;
-        }
-        Ok(())
+        if tracker.finished_len() >= RUN { write_flows(&mut self.file, tracker, &self.columns) } else { Ok(()) }
     }
 
     /// Ends every flow and the file. Returns how many rows it has.
@@ -52,7 +42,7 @@ impl<W: Write + Send> FlowFile<W> {
     /// What the output refused.
     pub fn finish(mut self, tracker: &mut Tracker) -> Result<u64, ParquetError> {
         tracker.finish();
-        self.write(tracker)?;
-        self.writer.finish(metadata("flows", tracker))
+        write_flows(&mut self.file, tracker, &self.columns)?;
+        self.file.finish(&schema(&self.columns, metadata("flows", tracker)))
     }
 }

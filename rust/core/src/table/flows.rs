@@ -96,8 +96,11 @@ fn community_id(rows: &Rows<'_>) -> ArrayRef {
 fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
     dictionary(
         // ARP's addresses are IPv4 addresses: one text, one dictionary entry.
-        rows.iter().map(|f| has_address(f).then(|| (if f.key.family == 6 { 6 } else { 4 }, *get(f)))),
-        |(family, bytes), out| write_ip(*family, bytes, out),
+        rows.iter().map(|f| {
+            let family = if f.key.family == 6 { 6 } else { 4 };
+            has_address(f).then(|| (family, u128::from_be_bytes(*get(f))))
+        }),
+        |(family, address), out| write_ip(*family, &address.to_be_bytes(), out),
     )
 }
 

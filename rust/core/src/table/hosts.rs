@@ -146,7 +146,9 @@ impl Maker {
 
     fn emit(&self, hosts: &[Host], out: &mut VecDeque<RecordBatch>) {
         if !hosts.is_empty() {
-            out.push_back(record_batch(&self.columns, &self.schema, &Rows { hosts, all: &self.hosts }, hosts.len()));
+            let rows = Rows { hosts, all: &self.hosts };
+            let arrays = self.columns.iter().map(|column| (column.fill)(&rows)).collect();
+            out.push_back(record_batch(&self.schema, arrays, hosts.len()));
         }
     }
 }

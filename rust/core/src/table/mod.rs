@@ -9,3 +9,4 @@ pub mod packets;
 pub mod parquet;
 pub mod reader;
 pub mod service;
+pub mod write;

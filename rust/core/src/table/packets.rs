@@ -5,7 +5,7 @@ use super::column::{
 };
 use crate::decode::cursor::be16;
 use crate::frame::{Direction, FrameBatch, FrameMeta};
-use crate::packet::{Layer, NONE, Packet};
+use crate::packet::{NONE, Packet};
 use crate::track::Uid;
 use arrow_array::ArrayRef;
 use arrow_array::types::{UInt8Type, UInt16Type, UInt32Type, UInt64Type};
@@ -80,9 +80,9 @@ fn arp_ip(rows: &Rows<'_>, offset: usize) -> ArrayRef {
 }
 
 fn ip(rows: &Rows<'_>, get: fn(&Packet) -> &[u8; 16]) -> ArrayRef {
-    dictionary(rows.iter().map(|p| (p.ip_version != 0).then(|| (p.ip_version, *get(p)))), |(family, bytes), out| {
-        write_ip(*family, bytes, out);
-    })
+    // As numbers, which hash faster than arrays.
+    let addresses = rows.iter().map(|p| (p.ip_version != 0).then(|| (p.ip_version, u128::from_be_bytes(*get(p)))));
+    dictionary(addresses, |(family, address), out| write_ip(*family, &address.to_be_bytes(), out))
 }
 
 /// An address of the outermost IP header, if that is not the innermost.
@@ -106,24 +106,37 @@ fn outer(rows: &Rows<'_>, source: bool) -> ArrayRef {
     )
 }
 
+/// The layers of a packet: in one number while they are few, since each row's are looked up.
+#[derive(PartialEq, Eq, Hash)]
+enum Stack {
+    Few(u128),
+    Many(Vec<u8>),
+}
+
 /// The stack as text. Traffic has few different stacks, so each is written once a batch.
 fn protocols(rows: &Rows<'_>) -> ArrayRef {
-    fn stack(packet: &Packet) -> impl Iterator<Item = u8> + '_ {
-        packet.layers().iter().map(|layer: &Layer| layer.proto() as u8)
-    }
+    const FEW: usize = 16;
     dictionary(
-        rows.iter().map(|p| {
-            if p.layers().is_empty() {
-                return None;
+        rows.iter().map(|packet| {
+            let layers = packet.layers();
+            let stack = layers.iter().rev().map(|layer| layer.proto() as u8);
+            match layers.len() {
+                0 => None,
+                // One more than the number, so that no layer is zero.
+                1..=FEW => Some(Stack::Few(stack.fold(0, |all, proto| all << 8 | (u128::from(proto) + 1)))),
+                _ => Some(Stack::Many(stack.rev().collect())),
             }
-            let mut key = [u8::MAX; crate::packet::MAX_LAYERS];
-            for (slot, proto) in key.iter_mut().zip(stack(p)) {
-                *slot = proto;
-            }
-            Some(key)
         }),
-        |key, out| {
-            for (i, proto) in key.iter().take_while(|proto| **proto != u8::MAX).enumerate() {
+        |stack, out| {
+            let few;
+            let protos = match stack {
+                Stack::Few(all) => {
+                    few = all.to_le_bytes().map(|proto| proto.wrapping_sub(1));
+                    &few[..FEW - all.leading_zeros() as usize / 8]
+                }
+                Stack::Many(protos) => protos,
+            };
+            for (i, proto) in protos.iter().enumerate() {
                 if i > 0 {
                     out.push(':');
                 }
@@ -254,9 +267,3 @@ pub static COLUMNS: &[Column<Packets>] = &[
     column!("uid", Dict, "The flow's uid; null for frames that belong to none.", uid),
     column!("malformed", Text, "Layer, offset and reason where decoding stopped; null when all went well.", malformed),
 ];
-
-/// Whether a column needs flow tracking.
-#[must_use]
-pub fn needs_flows(names: Option<&[String]>) -> bool {
-    names.is_none_or(|names| names.iter().any(|name| name == "uid"))
-}

@@ -1,17 +1,24 @@
 //! Tables as streams of record batches, made while the capture is read.
 
-use super::column::{Column, Table, schema, select};
+use super::column::{Column, schema, select};
+use super::parquet::TableFile;
+use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets};
-use crate::pipeline::{Decoded, FrameFilter, Pipeline, Received};
+use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
 use std::collections::{HashMap, VecDeque};
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
 const FLOW_ROWS: usize = 1024;
+
+/// Batches of packets that wait for the thread that writes them.
+const AHEAD: usize = 8;
 
 /// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
 const MAX_ORDERED: usize = 1 << 20;
@@ -43,20 +50,14 @@ pub trait Stage: Send + Sync {
 }
 
 /// A run of rows as a record batch.
-pub(super) fn record_batch<T: Table>(
-    columns: &[&Column<T>],
-    schema: &SchemaRef,
-    rows: &T::Rows<'_>,
-    count: usize,
-) -> RecordBatch {
-    let arrays: Vec<ArrayRef> = columns.iter().map(|column| (column.fill)(rows)).collect();
+pub(super) fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, count: usize) -> RecordBatch {
     RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
         .expect("every column is filled with its declared type, one value a row")
 }
 
 /// A table that is being made.
 pub struct TableReader {
-    pipeline: Pipeline,
+    pipeline: Pipeline<Vec<ArrayRef>>,
     tracker: Tracker,
     kind: Making,
     schema: SchemaRef,
@@ -70,7 +71,8 @@ enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
     Packets {
         columns: Vec<&'static Column<packets::Packets>>,
-        track: bool,
+        /// Where the flow's uid stands among them; flows are followed only for its sake.
+        uid_at: Vec<usize>,
         uids: Vec<Option<Uid>>,
         held: VecDeque<Held>,
     },
@@ -93,13 +95,13 @@ impl TableReader {
     /// A column name that is not there.
     pub fn packets(request: Request) -> Result<Self, String> {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
-        let track = packets::needs_flows(request.columns.as_deref());
-        let options = Options { uid_per_packet: track, ..request.options };
+        let uid_at: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].name == "uid").collect();
+        let options = Options { uid_per_packet: !uid_at.is_empty(), ..request.options };
         Ok(Self::new(
             request.source,
             request.filter,
             options,
-            Making::Packets { columns, track, uids: Vec::new(), held: VecDeque::new() },
+            Making::Packets { columns, uid_at, uids: Vec::new(), held: VecDeque::new() },
         ))
     }
 
@@ -125,8 +127,27 @@ impl TableReader {
             Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
             Making::Stage(stage) => stage.schema(),
         };
-        let pipeline = Pipeline::start(source, filter);
-        Self { pipeline, tracker, kind, schema, ready: VecDeque::new(), ended: false, frames: 0, warnings: Vec::new() }
+        // Columns of packets need no state but the flow: the thread that decodes makes them.
+        let make: Make<Vec<ArrayRef>> = match &kind {
+            Making::Flows(_) | Making::Stage(_) => Box::new(|_| Vec::new()),
+            Making::Packets { columns, .. } => {
+                let columns = columns.clone();
+                Box::new(move |decoded| {
+                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
+                    columns.iter().map(|column| (column.fill)(&rows)).collect()
+                })
+            }
+        };
+        Self {
+            pipeline: Pipeline::start(source, filter, make),
+            tracker,
+            kind,
+            schema,
+            ready: VecDeque::new(),
+            ended: false,
+            frames: 0,
+            warnings: Vec::new(),
+        }
     }
 
     /// The schema. A flow table's metadata has its counters once [`TableReader::advance`] has returned `false`.
@@ -147,6 +168,39 @@ impl TableReader {
     /// # Errors
     /// When the input cannot be read.
     pub fn advance(&mut self) -> Result<bool, SourceError> {
+        let more = self.read();
+        if self.flows_are_due(&more) {
+            self.emit_flows();
+        }
+        more
+    }
+
+    /// No more frames are taken: every flow ends, and the schema becomes complete.
+    fn end(&mut self) {
+        self.ended = true;
+        self.tracker.finish();
+        match &mut self.kind {
+            Making::Packets { held, .. } => name_held(held, self.tracker.take_named(), None, &mut self.ready),
+            Making::Stage(stage) => {
+                stage.end(&mut self.ready);
+                self.schema = stage.schema();
+            }
+            Making::Flows(_) => {
+                let fields = self.schema.fields().clone();
+                let metadata = metadata("flows", &self.tracker);
+                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
+            }
+        }
+    }
+
+    /// The input has ended, or enough flows have.
+    fn flows_are_due(&self, more: &Result<bool, SourceError>) -> bool {
+        matches!(self.kind, Making::Flows(_))
+            && (!matches!(more, Ok(true)) || self.tracker.finished_len() >= MAX_ORDERED)
+    }
+
+    /// Accounts one batch of frames, and makes the batch of packets of it.
+    fn read(&mut self) -> Result<bool, SourceError> {
         if self.ended {
             return Ok(false);
         }
@@ -154,46 +208,30 @@ impl TableReader {
         if matches!(received, Received::Waiting) {
             return Ok(true);
         }
-        let Received::Batch(decoded) = received else {
-            self.ended = true;
-            let result = self.pipeline.end();
-            self.tracker.finish();
-            if let Making::Stage(stage) = &mut self.kind {
-                stage.end(&mut self.ready);
-                self.schema = stage.schema();
-            }
-            if let Making::Packets { held, .. } = &mut self.kind {
-                name_held(held, self.tracker.take_named(), None, &mut self.ready);
-            }
-            if matches!(self.kind, Making::Flows(_)) {
-                let fields = self.schema.fields().clone();
-                let metadata = metadata("flows", &self.tracker);
-                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
-                self.emit_flows();
-            }
-            self.warnings.extend(result?);
+        let Received::Batch(decoded, mut made) = received else {
+            self.end();
+            self.warnings.extend(self.pipeline.end()?);
             return Ok(false);
         };
         self.frames += decoded.batch.frames.len() as u64;
         match &mut self.kind {
             Making::Flows(_) => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
-                if self.tracker.finished_len() >= MAX_ORDERED {
-                    self.emit_flows();
-                }
             }
             Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
-            Making::Packets { columns, track, uids, held } => {
+            Making::Packets { uid_at, uids, held, .. } => {
                 uids.clear();
                 let first = self.tracker.counters().frames + 1;
-                if *track {
+                if !uid_at.is_empty() {
                     self.tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
                     self.tracker.release();
+                    for column in uid_at {
+                        made[*column] = packets::uids(uids.iter().copied());
+                    }
                 }
                 let count = decoded.batch.frames.len();
                 if count > 0 {
-                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids };
-                    let batch = record_batch(columns, &self.schema, &rows, count);
+                    let batch = record_batch(&self.schema, made, count);
                     // Fragments ahead of their datagram's first keep their rows back until their flow is known.
                     let waits = self.tracker.earliest_unnamed().is_some();
                     let named = self.tracker.take_named();
@@ -208,6 +246,65 @@ impl TableReader {
         }
         self.pipeline.recycle(decoded);
         Ok(true)
+    }
+
+    /// Writes the whole table as a Parquet file; returns how many rows it has. `go_on` is asked again and again, from
+    /// this thread and with the number of frames read; once it says no, the table ends as if the input did.
+    ///
+    /// # Errors
+    /// When the input cannot be read or the output cannot be written.
+    pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
+        let Making::Flows(columns) = &self.kind else { return self.write_batches(out, go_on) };
+        let columns = columns.clone();
+        let mut file = TableFile::new(out, &self.schema)?;
+        loop {
+            let more = self.read_while(&mut go_on);
+            if self.flows_are_due(&more) {
+                write_flows(&mut file, &mut self.tracker, &columns)?;
+            }
+            if !more? {
+                return Ok(file.finish(&self.schema)?);
+            }
+        }
+    }
+
+    fn read_while(&mut self, go_on: &mut impl FnMut(u64) -> bool) -> Result<bool, SourceError> {
+        if go_on(self.frames) {
+            return self.read();
+        }
+        self.end();
+        Ok(false)
+    }
+
+    /// Packets: a thread of its own encodes them, behind the one that decodes and this one that follows flows.
+    fn write_batches<W: Write + Send>(
+        &mut self,
+        out: W,
+        mut go_on: impl FnMut(u64) -> bool,
+    ) -> Result<u64, WriteError> {
+        let mut writer = BatchWriter::new(out, &self.schema)?;
+        std::thread::scope(|scope| {
+            let (to_writer, batches) = sync_channel::<RecordBatch>(AHEAD);
+            let thread = scope.spawn(move || {
+                for batch in batches {
+                    writer.write(&batch)?;
+                }
+                writer.finish()
+            });
+            let mut more = Ok(true);
+            'reading: while matches!(more, Ok(true)) {
+                more = self.read_while(&mut go_on);
+                while let Some(batch) = self.ready.pop_front() {
+                    if to_writer.send(batch).is_err() {
+                        break 'reading; // the output refused; it says why below
+                    }
+                }
+            }
+            drop(to_writer);
+            let rows = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            more?;
+            Ok(rows)
+        })
     }
 
     fn emit_flows(&mut self) {
@@ -277,7 +374,7 @@ pub fn flow_batches(
     let make = |chunk: &[u32]| {
         let flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
         let rows = flows::Rows { flows: &flows, tracker: shared };
-        record_batch(columns, schema, &rows, flows.len())
+        record_batch(schema, columns.iter().map(|column| (column.fill)(&rows)).collect(), flows.len())
     };
     let batches = if chunks.len() < 4 {
         chunks.into_iter().map(make).collect()

@@ -1,6 +1,6 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, SWEEP_EVERY, Tracker, options};
+use super::{EndReason, Entry, SWEEP_EVERY, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
@@ -8,8 +8,9 @@ impl Tracker {
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
         self.since_sweep += SWEEP_EVERY as usize;
-        let due = self.now.saturating_sub(self.swept) > 10 * options::SECOND;
-        if !due || self.since_sweep < self.table.len() / 4 {
+        // A look at every flow costs a packet's work at most, and none is due within the slack.
+        let due = self.now.saturating_sub(self.swept) > SLACK;
+        if !due || self.since_sweep < self.table.len() {
             return;
         }
         self.expire(self.now.saturating_sub(SLACK));
@@ -21,7 +22,7 @@ impl Tracker {
         self.since_sweep = 0;
         self.give_up_old(now);
         let mut ended = Vec::new();
-        for slot in &self.table {
+        for Entry { slot, .. } in &self.table {
             let flow = &self.flows[*slot as usize];
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
@@ -37,7 +38,7 @@ impl Tracker {
 
     /// Makes room: the twentieth of the flows that have been quiet the longest.
     pub(super) fn evict(&mut self) {
-        let mut slots: Vec<u32> = self.table.iter().copied().collect();
+        let mut slots: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
         if slots.is_empty() {
             return;
         }
@@ -57,7 +58,8 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.table.iter().copied().collect();
+        let mut open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
+        open.sort_unstable(); // memory in its order
         self.table.clear();
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);

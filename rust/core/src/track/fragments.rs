@@ -126,7 +126,7 @@ impl Tracker {
         }
         entry.flow = Some(*keyed);
         let waiting = std::mem::take(&mut entry.waiting);
-        let slot = self.account(keyed, share, packet, frame);
+        let slot = self.account(keyed, self.hash(&keyed.key), share, packet, frame);
         if !waiting.is_empty() {
             self.fragments.trim();
         }
@@ -145,7 +145,7 @@ impl Tracker {
 
     /// Counts a fragment without ports in the flow of its datagram.
     fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
-        let slot = self.slot(keyed, share, None);
+        let slot = self.slot(keyed, self.hash(&keyed.key), share, None);
         let flow = &mut self.flows[slot as usize];
         let new = flow.first_frame == 0;
         let side = usize::from(keyed.from_high);

@@ -1,0 +1,20 @@
+//! Reads, decodes and follows the flows of a capture on one thread, and nothing else: `core FILE`. What `make bench`
+//! measures as the core alone.
+
+use sniffkit_core::pipeline::Decoded;
+use sniffkit_core::source::{CaptureFiles, Input, Source};
+use sniffkit_core::track::{Options, Tracker};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let path = std::env::args().nth(1).ok_or("usage: core FILE")?;
+    let mut source = CaptureFiles::open([Input::from(path.as_str())])?;
+    let mut tracker = Tracker::new(Options::default());
+    let mut decoded = Decoded::default();
+    while source.next_batch(&mut decoded.batch)? {
+        decoded.decode();
+        tracker.batch(&decoded.batch, decoded.packets(), None);
+    }
+    tracker.finish();
+    println!("{} frames, {} flows", tracker.counters().frames, tracker.finished_len());
+    Ok(())
+}

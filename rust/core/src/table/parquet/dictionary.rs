@@ -1,0 +1,125 @@
+//! Dictionary codes of a column chunk, whatever dictionary each batch brings along.
+
+use super::bits;
+use ahash::RandomState;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, DictionaryArray, StringArray};
+use hashbrown::HashTable;
+
+/// Longest text that is written as a bound of the chunk.
+const MAX_BOUND: usize = 64;
+
+/// The texts of a chunk, each once, and the codes of its rows.
+#[derive(Default)]
+pub struct Dictionary {
+    /// Texts with their length in front, as the dictionary page has them.
+    page: Vec<u8>,
+    /// Where each text stands.
+    texts: Vec<(u32, u32)>,
+    codes: Vec<u32>,
+    /// Texts by hash: only once a second batch comes.
+    known: HashTable<u32>,
+    hasher: RandomState,
+    /// What the codes of the batch at hand become.
+    renumbered: Vec<u32>,
+}
+
+impl Dictionary {
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// About how many bytes it holds.
+    pub fn size(&self) -> usize {
+        self.page.len() + self.codes.len() * 4 + self.texts.len() * 16
+    }
+
+    /// The dictionary page.
+    pub fn page(&self) -> &[u8] {
+        &self.page
+    }
+
+    fn text(&self, code: u32) -> &[u8] {
+        let (start, end) = self.texts[code as usize];
+        &self.page[start as usize..end as usize]
+    }
+
+    /// Smallest and largest text; `None` if there is none or a bound would be long.
+    pub fn bounds(&self) -> Option<(&[u8], &[u8])> {
+        let all = || (0..self.texts.len() as u32).map(|code| self.text(code));
+        let (least, most) = (all().min()?, all().max()?);
+        (least.len().max(most.len()) <= MAX_BOUND).then_some((least, most))
+    }
+
+    /// Adds the rows that are not null.
+    pub fn append(&mut self, array: &DictionaryArray<Int32Type>) {
+        let Some(values) = array.values().as_any().downcast_ref::<StringArray>() else {
+            unreachable!("every dictionary column is one of text");
+        };
+        let first = self.codes.is_empty();
+        self.renumbered.clear();
+        for text in values {
+            let code = self.code(text.unwrap_or_default().as_bytes(), first);
+            self.renumbered.push(code);
+        }
+        let renumbered = &self.renumbered;
+        let keys = array.keys();
+        match keys.nulls() {
+            Some(valid) if valid.null_count() > 0 => self.codes.extend(
+                keys.values().iter().zip(valid).filter(|(_, there)| *there).map(|(key, _)| renumbered[*key as usize]),
+            ),
+            _ => self.codes.extend(keys.values().iter().map(|key| renumbered[*key as usize])),
+        }
+    }
+
+    fn code(&mut self, text: &[u8], distinct: bool) -> u32 {
+        if distinct {
+            return self.push(text); // the dictionary of one batch has no text twice
+        }
+        let Self { known, hasher, page, texts, .. } = self;
+        let at = |code: u32| {
+            let (start, end) = texts[code as usize];
+            &page[start as usize..end as usize]
+        };
+        if known.is_empty() {
+            for code in 0..texts.len() as u32 {
+                known.insert_unique(hasher.hash_one(at(code)), code, |code| hasher.hash_one(at(*code)));
+            }
+        }
+        let hash = hasher.hash_one(text);
+        if let Some(code) = known.find(hash, |code| at(*code) == text) {
+            return *code;
+        }
+        let code = self.push(text);
+        let Self { known, hasher, page, texts, .. } = self;
+        known.insert_unique(hash, code, |code| {
+            let (start, end) = texts[*code as usize];
+            hasher.hash_one(&page[start as usize..end as usize])
+        });
+        code
+    }
+
+    fn push(&mut self, text: &[u8]) -> u32 {
+        self.page.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        let start = self.page.len() as u32;
+        self.page.extend_from_slice(text);
+        self.texts.push((start, self.page.len() as u32));
+        self.texts.len() as u32 - 1
+    }
+
+    /// Appends the codes as a data page has them: their width, then one run.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let width = bits::width(self.texts.len() as u64 - 1);
+        out.push(width as u8);
+        if width == 0 {
+            bits::equal_run(self.codes.len(), 0, 0, out);
+        } else {
+            bits::packed_run(self.codes.len(), self.codes.iter().map(|code| u64::from(*code)), width, out);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Parquet files: those of our own tables, whose columns are encoded one by one on as many threads as help, and those
+//! of any other Arrow stream.
+
+mod bits;
+pub mod chunk;
+mod dictionary;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
+use chunk::{Chunk, Encoder, Spare, physical};
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{ColumnOrder, Compression};
+pub use parquet::errors::ParquetError;
+use parquet::errors::Result;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData,
+};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::SchemaDescPtr;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Rows of a row group: what a reader can skip or read on its own, and what is held in memory.
+pub const ROW_GROUP: usize = 1 << 17;
+
+/// Bytes of a row group at most, before its rows are enough: long texts.
+pub const ROW_GROUP_BYTES: usize = 256 << 20;
+
+const MAGIC: &[u8; 4] = b"PAR1";
+
+/// A Parquet file of one of our tables.
+pub struct TableFile<W: Write> {
+    out: W,
+    position: u64,
+    descriptor: SchemaDescPtr,
+    groups: Vec<RowGroupMetaData>,
+    rows: u64,
+}
+
+impl<W: Write> TableFile<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn new(mut out: W, schema: &Schema) -> Result<Self> {
+        let descriptor = Arc::new(ArrowSchemaConverter::new().convert(schema)?);
+        out.write_all(MAGIC)?;
+        Ok(Self { out, position: MAGIC.len() as u64, descriptor, groups: Vec::new(), rows: 0 })
+    }
+
+    /// Adds a row group of `rows` rows, the columns in order.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn group(&mut self, chunks: Vec<Chunk>, rows: usize) -> Result<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let start = self.position;
+        let mut columns = Vec::with_capacity(chunks.len());
+        for (chunk, column) in chunks.into_iter().zip(self.descriptor.columns()) {
+            let len = chunk.bytes.len() as i64;
+            let at = self.position as i64;
+            columns.push(
+                ColumnChunkMetaData::builder(column.clone())
+                    .set_encodings(chunk.encodings)
+                    .set_compression(Compression::UNCOMPRESSED)
+                    .set_num_values(chunk.values as i64)
+                    .set_total_compressed_size(len)
+                    .set_total_uncompressed_size(len)
+                    .set_dictionary_page_offset((chunk.dictionary > 0).then_some(at))
+                    .set_data_page_offset(at + chunk.dictionary as i64)
+                    .set_statistics(chunk.statistics)
+                    .build()?,
+            );
+            self.out.write_all(&chunk.bytes)?;
+            self.position += chunk.bytes.len() as u64;
+        }
+        let ordinal = i16::try_from(self.groups.len()).ok();
+        let mut group = RowGroupMetaData::builder(self.descriptor.clone())
+            .set_column_metadata(columns)
+            .set_num_rows(rows as i64)
+            .set_total_byte_size((self.position - start) as i64)
+            .set_file_offset(start as i64);
+        if let Some(ordinal) = ordinal {
+            group = group.set_ordinal(ordinal);
+        }
+        self.groups.push(group.build()?);
+        self.rows += rows as u64;
+        Ok(())
+    }
+
+    /// Ends the file with its schema, whose metadata may have become complete only now. Returns how many rows it has.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn finish(mut self, schema: &Schema) -> Result<u64> {
+        let mut properties = WriterProperties::builder().build();
+        add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+        let mut entries = properties.key_value_metadata().cloned().unwrap_or_default();
+        entries.extend(key_values(schema.metadata()));
+        let orders = self
+            .descriptor
+            .columns()
+            .iter()
+            .map(|column| {
+                ColumnOrder::TYPE_DEFINED_ORDER(ColumnOrder::sort_order_for_type(
+                    column.logical_type_ref(),
+                    column.converted_type(),
+                    column.physical_type(),
+                ))
+            })
+            .collect();
+        let about = FileMetaData::new(
+            1,
+            self.rows as i64,
+            Some(concat!("sniffkit version ", env!("CARGO_PKG_VERSION")).to_owned()),
+            Some(entries),
+            self.descriptor.clone(),
+            Some(orders),
+        );
+        let metadata = ParquetMetaData::new(about, self.groups);
+        let mut footer = Vec::new();
+        ParquetMetaDataWriter::new(&mut footer, &metadata).finish()?;
+        self.out.write_all(&footer)?;
+        self.out.flush()?;
+        Ok(self.rows)
+    }
+}
+
+/// Metadata in the order of the keys.
+fn key_values(metadata: &HashMap<String, String>) -> Vec<KeyValue> {
+    let mut entries: Vec<_> = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    entries
+}
+
+/// An encoder for each column of a schema.
+///
+/// # Errors
+/// A type that no table has.
+pub fn encoders(schema: &Schema, spare: &mut Spare) -> Result<Vec<Encoder>> {
+    let columns = ArrowSchemaConverter::new().convert(schema)?;
+    let encoder = |field: &FieldRef| Encoder::new(field.data_type(), 0, spare);
+    let encoders = schema.fields().iter().map(encoder).collect::<Result<Vec<_>>>()?;
+    debug_assert!(encoders.iter().zip(columns.columns()).all(|(own, column)| physical(own) == column.physical_type()));
+    Ok(encoders)
+}
+
+/// Writes any stream of record batches; returns how many rows.
+///
+/// # Errors
+/// The first error of the stream, the encoder or the output.
+pub fn write<W: Write + Send>(
+    out: W,
+    schema: SchemaRef,
+    batches: impl Iterator<Item = std::result::Result<RecordBatch, ArrowError>>,
+) -> Result<u64> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .build();
+    let metadata = schema.metadata().clone();
+    let mut writer = ArrowWriter::try_new(out, schema, Some(properties))?;
+    let mut rows = 0;
+    for batch in batches {
+        let batch = batch.map_err(|error| ParquetError::External(Box::new(error)))?;
+        rows += batch.num_rows() as u64;
+        writer.write(&batch)?;
+    }
+    for entry in key_values(&metadata) {
+        writer.append_key_value_metadata(entry);
+    }
+    writer.close()?;
+    Ok(rows)
+}

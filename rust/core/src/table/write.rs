@@ -1,0 +1,198 @@
+//! Tables straight into Parquet files: the arrays of a column go from its `fill` into its encoder while they are in
+//! the cache, and columns are shared out among threads.
+
+use super::column::{Column, Kind};
+use super::flows::{self, Flows};
+use super::parquet::chunk::{Chunk, Encoder, Spare};
+use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
+use crate::source::SourceError;
+use crate::track::{Flow, Tracker};
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Flows whose columns are made at a time: they fit the second-level cache.
+const SLICE: usize = 1024;
+
+/// Columns of numbers that are made in one pass over the flows.
+const BUNDLE: usize = 10;
+
+/// Below so many rows threads cost more than they save.
+const WORTH_THREADS: usize = 4096;
+
+/// Why a table was not written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The input cannot be read.
+    Source(SourceError),
+    /// The output cannot be written.
+    Parquet(ParquetError),
+}
+
+impl From<SourceError> for WriteError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        Self::Parquet(error)
+    }
+}
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Source(error) => error.fmt(f),
+            Self::Parquet(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Source(error) => Some(error),
+            Self::Parquet(error) => Some(error),
+        }
+    }
+}
+
+/// Writes the ended flows of a tracker in order of their first frame; then the tracker forgets them.
+///
+/// # Errors
+/// What the output refused.
+pub fn write_flows<W: Write>(
+    file: &mut TableFile<W>,
+    tracker: &mut Tracker,
+    columns: &[&'static Column<Flows>],
+) -> Result<(), ParquetError> {
+    let ordered = tracker.finished_order();
+    for run in ordered.chunks(ROW_GROUP) {
+        let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
+        file.group(flow_chunks(&flows, tracker, columns)?, run.len())?;
+    }
+    tracker.release();
+    Ok(())
+}
+
+/// The column chunks of a run of flows, in the order of the columns.
+fn flow_chunks(
+    flows: &[&Flow],
+    tracker: &Tracker,
+    columns: &[&'static Column<Flows>],
+) -> Result<Vec<Chunk>, ParquetError> {
+    let tasks = tasks(columns);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(usize, Chunk)>, ParquetError> {
+        let (mut done, mut spare) = (Vec::new(), Spare::default());
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.extend(encode(task, flows, tracker, columns, &mut spare)?);
+        }
+        Ok(done)
+    };
+    let threads = if flows.len() < WORTH_THREADS {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len())
+    };
+    let mut chunks = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut chunks = work()?;
+        for other in others {
+            match other.join() {
+                Ok(more) => chunks.extend(more?),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok::<_, ParquetError>(chunks)
+    })?;
+    chunks.sort_by_key(|(at, _)| *at);
+    Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
+}
+
+/// Columns by number, those that are made together: each text and each dictionary alone, the dear ones first.
+fn tasks(columns: &[&'static Column<Flows>]) -> Vec<Vec<usize>> {
+    let alone = |kind: Kind| matches!(kind, Kind::Text | Kind::Dict | Kind::ListText);
+    let mut tasks = Vec::new();
+    for kind in [Kind::Text, Kind::Dict, Kind::ListText] {
+        tasks.extend((0..columns.len()).filter(|at| columns[*at].kind == kind).map(|at| vec![at]));
+    }
+    let numbers: Vec<usize> = (0..columns.len()).filter(|at| !alone(columns[*at].kind)).collect();
+    tasks.extend(numbers.chunks(BUNDLE).map(<[usize]>::to_vec));
+    tasks
+}
+
+fn encode(
+    task: &[usize],
+    flows: &[&Flow],
+    tracker: &Tracker,
+    columns: &[&'static Column<Flows>],
+    spare: &mut Spare,
+) -> Result<Vec<(usize, Chunk)>, ParquetError> {
+    let mut encoders = Vec::with_capacity(task.len());
+    for at in task {
+        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), spare)?));
+    }
+    // A dictionary is made once for the whole run.
+    let whole = task.iter().any(|at| columns[*at].kind == Kind::Dict);
+    for slice in flows.chunks(if whole { flows.len().max(1) } else { SLICE }) {
+        let rows = flows::Rows { flows: slice, tracker };
+        for (at, encoder) in &mut encoders {
+            encoder.append(&(columns[*at].fill)(&rows));
+        }
+    }
+    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(spare)?))).collect()
+}
+
+/// Writes record batches of one schema as they come, a row group at a time.
+pub struct BatchWriter<W: Write> {
+    file: TableFile<W>,
+    schema: Schema,
+    encoders: Vec<Encoder>,
+    spare: Spare,
+    rows: usize,
+}
+
+impl<W: Write> BatchWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn new(out: W, schema: &Schema) -> Result<Self, ParquetError> {
+        let mut spare = Spare::default();
+        let encoders = encoders(schema, &mut spare)?;
+        Ok(Self { file: TableFile::new(out, schema)?, schema: schema.clone(), encoders, spare, rows: 0 })
+    }
+
+    /// Adds the rows of a batch.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        for (encoder, array) in self.encoders.iter_mut().zip(batch.columns()) {
+            encoder.append(array);
+        }
+        self.rows += batch.num_rows();
+        let full = self.rows >= ROW_GROUP || self.encoders.iter().map(Encoder::size).sum::<usize>() >= ROW_GROUP_BYTES;
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), ParquetError> {
+        let ended = self.encoders.drain(..).map(|encoder| encoder.close(&mut self.spare));
+        let chunks = ended.collect::<Result<Vec<_>, _>>()?;
+        self.encoders = encoders(&self.schema, &mut self.spare)?;
+        self.file.group(chunks, std::mem::take(&mut self.rows))
+    }
+
+    /// Ends the file; returns how many rows it has.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn finish(mut self) -> Result<u64, ParquetError> {
+        self.flush()?;
+        self.file.finish(&self.schema)
+    }
+}
