@@ -196,7 +196,6 @@ def test_what_is_not_nmaps(tmp_path: Path, text: str) -> None:
 
 
 def test_the_function_stays_a_function_when_its_package_is_loaded() -> None:
-    code = (
-        "import sniffkit.scan.report, sniffkit.lab.apply, sniffkit as sk\nassert callable(sk.scan) and callable(sk.lab)"
-    )
+    code = "import sniffkit.scan.report, sniffkit.lab.running, sniffkit as sk\n"
+    code += "assert callable(sk.scan)\nassert callable(sk.lab)"
     subprocess.run([sys.executable, "-c", code], check=True)
