@@ -22,6 +22,10 @@ COLUMNS = {
 }  # fmt: skip
 
 
+# Null where there is nothing in them.
+LISTS = ("ports", "services", "source", "ports_source")
+
+
 def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any = None) -> Table:
     """The core's table of hosts with vendors; `scan` (a ScanResult or the path of nmap's XML) merged in.
 
@@ -36,6 +40,7 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
             merge(made, found)
         for row in made:
             row["vendor"] = row["vendor"] or vendor_of(row["mac"])
+            row |= {name: row[name] or None for name in LISTS}
         return made
 
     table = RowTable("hosts", COLUMNS, rows, columns)
@@ -91,15 +96,12 @@ def empty_row(host: Host, netns: str | None) -> dict[str, Any]:
     """A row for a host that only the scan saw."""
     start, end = (None if t is None else t * 1_000_000_000 for t in (host.start, host.end))
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    return row | {
-        "ip": host.ip, "netns": netns, "first_seen": start, "last_seen": end,
-        "ports": [], "services": [], "source": [], "ports_source": [],
-    }  # fmt: skip
+    return row | {"ip": host.ip, "netns": netns, "first_seen": start, "last_seen": end}
 
 
 def add(row: dict[str, Any], host: Host) -> None:
     """Put a scanned host's values where the row has none; nmap's OS match is better than a guess by SYN."""
-    row["source"] = [*row["source"], "nmap"]
+    row["source"] = [*(row["source"] or ()), "nmap"]
     if row["mac"] is None and host.mac is not None:
         row["mac"], row["mac_source"] = host.mac, "nmap"
     row["vendor"] = host.vendor if host.mac is not None and row["mac"] == host.mac else None
@@ -110,6 +112,6 @@ def add(row: dict[str, Any], host: Host) -> None:
         row["os_guess"], row["os_confidence"], row["os_source"] = best.name, best.accuracy, "nmap"
     ports = [port for port in host.ports if port.state == "open"]
     if ports:
-        row["ports"] = sorted({*row["ports"], *(port.number for port in ports)})
-        row["services"] = sorted({*row["services"], *(s for port in ports if (s := port.service.get("name")))})
-        row["ports_source"] = [*row["ports_source"], "nmap"]
+        row["ports"] = sorted({*(row["ports"] or ()), *(port.number for port in ports)})
+        row["services"] = sorted({*(row["services"] or ()), *(s for port in ports if (s := port.service.get("name")))})
+        row["ports_source"] = [*(row["ports_source"] or ()), "nmap"]

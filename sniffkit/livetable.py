@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import queue
+import select
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.capturing import point, start
-from sniffkit.errors import CaptureError, SniffkitError
+from sniffkit.errors import CaptureError
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
@@ -46,11 +49,14 @@ class LiveTable:
         options.duration, options.snap_len, options.filter = duration, snap_len, filter
         try:
             self.session = start([point(text, netns) for text in points], options)
-        except SniffkitError:
+            # The capture opens its end by name; until it has, ours must stay. Its first bytes show it.
+            while not select.select([reading], [], [], 0.05)[0] and not self.session.wait(0):
+                continue
+        except BaseException:
             os.close(reading)
             raise
         finally:
-            os.close(writing)  # the capture has its own by now: the pipe ends when the capture does
+            os.close(writing)  # now the pipe ends when the capture does
         self._thread = threading.Thread(target=self._read, args=(reading,), name="live table", daemon=True)
         self._thread.start()
 
@@ -58,10 +64,7 @@ class LiveTable:
         from sniffkit import _core
 
         try:
-            try:
-                stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], known=self._known)
-            finally:
-                os.close(reading)
+            stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], known=self._known)
             while (chunk := stream.step()) is not None:
                 self._chunks.put(chunk)
                 if self._between is not None:
@@ -71,24 +74,32 @@ class LiveTable:
         except BaseException as error:
             self._failure = error
         finally:
+            os.close(reading)  # not before: the core opens its end by name when it first reads
             self._chunks.put(None)
 
     def stop(self) -> None:
         """End the capture; rows of what it holds by then still come."""
         self.session.stop()
 
+    def stop_on_signals(self) -> None:
+        """From now on ^C and SIGTERM end the capture, not the rows that are under way; a second one ends all."""
+
+        def end(number: int, _: FrameType | None) -> None:
+            signal.signal(number, signal.default_int_handler)
+            self.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+
     def __iter__(self) -> Iterator[Any]:
-        """Chunks as pyarrow.Table, until the capture ends. ^C ends the capture, not the rows that are under way."""
+        """Chunks as pyarrow.Table, until the capture ends."""
         import pyarrow as pa
 
         while True:
             try:
                 chunk = self._chunks.get(timeout=0.2)
             except queue.Empty:
-                continue
-            except KeyboardInterrupt:
-                self.stop()
-                continue
+                continue  # a turn for signals
             if chunk is None:
                 break
             table = pa.table(chunk)

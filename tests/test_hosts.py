@@ -79,7 +79,7 @@ def test_a_scan_is_merged_in(tmp_path: Path) -> None:
     assert liar
     assert all("nmap" not in row["source"] for row in liar)
     (only,) = [row for row in table if row["ip"] == "10.0.0.200"]
-    assert (only["source"], only["pkts"], only["ports"]) == (["nmap"], None, [])
+    assert (only["source"], only["pkts"], only["ports"]) == (["nmap"], None, None)
     assert not [row for row in table if row["ip"] == "10.0.0.201"]
 
 

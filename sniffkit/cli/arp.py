@@ -136,6 +136,7 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
     kind = "neighbors" if options["nd"] else "arp"
     # 256 bytes hold every ARP and ND message with its tags; of other frames only the headers matter.
     live = LiveTable(kind, points, options["netns"], options["duration"], 256, known, options["filter"], keep)
+    live.stop_on_signals()
     print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
     alerts = 0
     for table in live:

@@ -93,6 +93,7 @@ def live_table(options: dict[str, Any], columns: list[str] | None, scan: Any) ->
 
     points = options["interface"] or capture_points(options["netns"])
     live = LiveTable("hosts", points, options["netns"], options["duration"], 1024, None, options["filter"])
+    live.stop_on_signals()
     print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
     chunks = list(live)
     if live.dropped:
