@@ -50,7 +50,7 @@ def read_text(
     link: bool = False,
     absolute: bool = False,
     time: str = "clock",
-    zone: list[tuple[int, int]] = [],
+    zone: list[tuple[int, int]] = ...,
     dump: str | None = None,
     fields: list[str] | None = None,
     count: int | None = None,

@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from sniffkit._core import FrameText
 
 
-def utc_offset() -> int:
-    """Seconds that local time is ahead of UTC now."""
-    return time.localtime().tm_gmtoff
-
-
 def local_zone() -> list[tuple[int, int]]:
     """Since when (seconds since 1970) local time is so many seconds ahead of UTC: every change until 2100."""
     month, end = 30 * 86400, 130 * 365 * 86400

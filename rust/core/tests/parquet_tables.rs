@@ -27,7 +27,7 @@ impl Numbers {
 
     fn some<T>(&mut self, nulls: u64, value: impl Fn(u64) -> T) -> Option<T> {
         let number = self.next();
-        (nulls == 0 || number % nulls != 0).then(|| value(number >> 8))
+        (nulls == 0 || !number.is_multiple_of(nulls)).then(|| value(number >> 8))
     }
 }
 
@@ -48,8 +48,9 @@ fn batch(numbers: &mut Numbers, rows: usize, nulls: u64) -> RecordBatch {
             Arc::new((0..rows).map(|_| numbers.some(nulls, $value)).collect::<$array>()) as ArrayRef
         };
     }
-    let text = |value: u64| if value % 7 == 0 { String::new() } else { format!("host-{}", value % 300) };
+    let text = |value: u64| if value.is_multiple_of(7) { String::new() } else { format!("host-{}", value % 300) };
     let dictionary: Vec<Option<String>> = (0..rows).map(|_| numbers.some(nulls, text)).collect();
+    let times = (0..rows as i64).map(|row| 1_700_000_000_000_000_000 + row * row);
     let columns = [
         column!(UInt8Array, |value| value as u8),
         column!(UInt16Array, |value| value as u16 % 3),
@@ -60,14 +61,9 @@ fn batch(numbers: &mut Numbers, rows: usize, nulls: u64) -> RecordBatch {
         column!(Int64Array, |value| value as i64 % 1000 - 500),
         column!(Int64Array, |value| (value << 10) as i64),
         column!(Float64Array, |value| value as f64 / 3.0 - 1e15),
-        column!(BooleanArray, |value| value % 2 == 0),
-        column!(StringArray, |value| Some(text(value)).filter(|text| text.len() > 3)),
-        Arc::new(
-            (0..rows as i64)
-                .map(|row| 1_700_000_000_000_000_000 + row * row)
-                .collect::<TimestampNanosecondArray>()
-                .with_timezone("UTC"),
-        ),
+        column!(BooleanArray, |value| value.is_multiple_of(2)),
+        column!(StringArray, text),
+        Arc::new(TimestampNanosecondArray::from_iter_values(times).with_timezone("UTC")),
         Arc::new(dictionary.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>()),
         Arc::new(lists.finish()),
         Arc::new(texts.finish()),

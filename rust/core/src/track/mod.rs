@@ -7,6 +7,7 @@ mod expiry;
 pub mod flow;
 mod fragments;
 pub mod key;
+mod lookup;
 pub mod options;
 pub mod points;
 pub mod side;
@@ -26,6 +27,7 @@ use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
 use key::{FlowKey, Keyed};
+use lookup::{Entry, TOGETHER};
 
 /// The flow table.
 pub struct Tracker {
@@ -44,18 +46,6 @@ pub struct Tracker {
     swept: i64,
     since_sweep: usize,
 }
-
-/// An open flow in the hash table. With its hash beside it, neither a look-up that finds another flow nor a growing
-/// table touches the flows themselves.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    hash: u64,
-    slot: u32,
-}
-
-/// Packets whose flows are fetched into the cache together, before any of them is counted: memory answers all of them
-/// in about the time of one.
-const TOGETHER: usize = 32;
 
 /// What one frame adds to a flow, whether decoded now or counted later.
 #[derive(Clone, Copy, Debug)]
@@ -134,31 +124,6 @@ impl Tracker {
                 }
             }
         }
-    }
-
-    fn hash(&self, key: &FlowKey) -> u64 {
-        self.hasher.hash_one(key)
-    }
-
-    /// Reads a word of each cache line that counting these packets will need; nothing depends on what they say.
-    fn fetch(&self, keys: &[Option<(Keyed, u64)>; TOGETHER]) {
-        let mut slots = [usize::MAX; TOGETHER];
-        for (slot, key) in slots.iter_mut().zip(keys) {
-            if let Some((_, hash)) = key
-                && let Some(entry) = self.table.find(*hash, |entry| entry.hash == *hash)
-            {
-                *slot = entry.slot as usize;
-            }
-        }
-        let mut words = 0;
-        for (slot, key) in slots.iter().zip(keys) {
-            if let (Some(flow), Some((keyed, _))) = (self.flows.get(*slot), key) {
-                let side = &flow.sides[usize::from(keyed.from_high)];
-                words ^= u64::from(flow.key.vni) ^ flow.last_frame ^ u64::from(flow.seen) ^ side.pkts;
-                words ^= u64::from(side.next_seq) ^ side.len.max ^ side.iat.max ^ u64::from(side.letters);
-            }
-        }
-        std::hint::black_box(words);
     }
 
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
@@ -249,16 +214,6 @@ impl Tracker {
             let point = self.points.get(flow.key.point);
             uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
         })
-    }
-
-    fn find(&self, key: &FlowKey) -> Option<u32> {
-        self.find_hashed(key, self.hash(key))
-    }
-
-    #[inline]
-    fn find_hashed(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        let same = |entry: &Entry| entry.hash == hash && self.flows[entry.slot as usize].key == *key;
-        self.table.find(hash, same).map(|entry| entry.slot)
     }
 
     /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.

@@ -185,6 +185,12 @@ impl Encoder {
             repetition.repeat(1, end - start - 1);
             let items = lists.values().slice(start, end - start);
             self.nulls += define(&mut self.definition, items.as_ref(), 2);
+            if lists.null_count() > 0 {
+                take(&mut self.values, &items); // one by one: a list that is null may hide items
+            }
+        }
+        if lists.null_count() > 0 {
+            return;
         }
         let (start, end) = (offsets.first().copied().unwrap_or(0), offsets.last().copied().unwrap_or(0));
         take(&mut self.values, &lists.values().slice(start as usize, (end - start) as usize));
