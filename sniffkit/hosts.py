@@ -6,10 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.rows import RowTable
+from sniffkit.rows import TYPES, RowTable
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit.scan import ScanResult
     from sniffkit.scan.report import Host
 
@@ -33,14 +35,13 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
     """
     found = scan_result(scan)
 
-    def rows() -> list[dict[str, Any]]:
+    def rows() -> Any:
         passive.progress = table.progress
-        made = passive_rows(passive)
-        if found is not None:
-            merge(made, found)
-        for row in made:
-            row["vendor"] = row["vendor"] or vendor_of(row["mac"])
-            row |= {name: row[name] or None for name in LISTS}
+        data = with_vendors(passive.to_arrow())
+        if found is None:
+            return data
+        made = plain_rows(data)
+        merge(made, found)
         return made
 
     table = RowTable("hosts", COLUMNS, rows, columns)
@@ -64,14 +65,33 @@ def scan_result(scan: Any) -> ScanResult | None:
     return scan if isinstance(scan, ScanResult) else ScanResult([from_file(os.fspath(scan))])
 
 
-def passive_rows(passive: Table) -> list[dict[str, Any]]:
-    """The core's rows."""
+def with_vendors(data: pa.Table) -> pa.Table:
+    """The core's table with its `vendor` column filled, and null for lists that are empty."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data = data.unify_dictionaries()
+    macs = data.column("mac")
+    chunks = []
+    for chunk in macs.chunks:
+        # Each address is looked up once, however many rows have it.
+        names = pa.array([vendor_of(mac) for mac in chunk.dictionary.to_pylist()], pa.string())
+        chunks.append(names.take(chunk.indices).dictionary_encode())
+    vendors = pa.chunked_array(chunks, TYPES["name"](pa))
+    data = data.set_column(data.column_names.index("vendor"), "vendor", vendors.unify_dictionaries())
+    for name in LISTS:
+        column = data.column(name)
+        filled = pc.if_else(pc.greater(pc.list_value_length(column), 0), column, pa.scalar(None, column.type))
+        data = data.set_column(data.column_names.index(name), name, filled)
+    return data
+
+
+def plain_rows(data: pa.Table) -> list[dict[str, Any]]:
+    """Rows as mappings, times as nanoseconds: Python's own end at microseconds."""
     import pyarrow as pa
 
-    data = passive.to_arrow()
     for at, field in enumerate(data.schema):
         if pa.types.is_timestamp(field.type):
-            # pandas-free and exact: Python's datetime ends at microseconds
             data = data.set_column(at, field.name, data.column(at).cast(pa.int64()))
     rows: list[dict[str, Any]] = data.to_pylist()
     return rows
@@ -104,7 +124,8 @@ def add(row: dict[str, Any], host: Host) -> None:
     row["source"] = [*(row["source"] or ()), "nmap"]
     if row["mac"] is None and host.mac is not None:
         row["mac"], row["mac_source"] = host.mac, "nmap"
-    row["vendor"] = host.vendor if host.mac is not None and row["mac"] == host.mac else None
+    if host.mac is not None and row["mac"] == host.mac:
+        row["vendor"] = host.vendor or vendor_of(host.mac)
     if row["hostname"] is None and host.hostnames:
         row["hostname"], row["hostname_source"] = host.hostnames[0][0], "nmap"
     best = host.os[0] if host.os else None

@@ -34,11 +34,16 @@ Rows = Sequence[Mapping[str, Any]]
 class RowTable(Table):
     """A table of rows that `make` gives each time they are asked for; a value that a row does not have is null.
 
-    kinds: column → a key of TYPES. Times are nanoseconds since 1970. names: only these columns, in this order.
+    make: gives mappings, or a pyarrow.Table that has these columns among others. kinds: column → a key of TYPES. Times
+    are nanoseconds since 1970. names: only these columns, in this order.
     """
 
     def __init__(
-        self, name: str, kinds: Mapping[str, str], make: Callable[[], Rows], names: Sequence[str] | None = None
+        self,
+        name: str,
+        kinds: Mapping[str, str],
+        make: Callable[[], Rows | pa.Table],
+        names: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.progress = None
@@ -52,6 +57,8 @@ class RowTable(Table):
         import pyarrow as pa
 
         rows = self._make()
+        if isinstance(rows, pa.Table):
+            return rows.select(list(self._kinds))
         fields = [pa.field(column, TYPES[kind](pa)) for column, kind in self._kinds.items()]
         arrays = []
         for field in fields:
