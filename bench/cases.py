@@ -11,6 +11,7 @@ from typing import Literal
 from bench import labs
 from bench import live as veth
 from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head, transfer
+from bench.web import web
 
 SNIFFKIT = str(ROOT / ".venv" / "bin" / "sniffkit")
 OUT = str(DATA / "out")  # each contender writes to files that begin so
@@ -116,6 +117,30 @@ def capture(packets: int, load: Callable[[int], Path]) -> list[Contender]:
     ]
 
 
+def http(_: int) -> list[Contender]:
+    capture = str(web())
+    fields = ("frame.number", "http.request.method", "http.host", "http.request.uri", "http.response.code")
+    tshark = ["tshark", "-n", "-r", capture, "-Y", "http", "-T", "fields", *(p for f in fields for p in ("-e", f))]
+    return [
+        Contender("sniffkit", [SNIFFKIT, "http", capture, "-o", f"{OUT}-http.parquet"]),
+        Contender("tshark", tshark),
+    ]
+
+
+def extract(_: int) -> list[Contender]:
+    capture = str(web())
+
+    def into(name: str, command: str) -> list[str]:
+        folder = f"{OUT}-{name}"
+        return ["sh", "-c", f"rm -rf {folder} && mkdir -p {folder} && {command.format(folder=folder)}"]
+
+    return [
+        Contender("sniffkit", into("x-sniffkit", f"{SNIFFKIT} extract --http {capture} -d {{folder}}")),
+        Contender("tcpflow", into("x-tcpflow", f"tcpflow -a -r {capture} -o {{folder}}")),
+        Contender("tshark", into("x-tshark", f"tshark -q -r {capture} --export-objects http,{{folder}}")),
+    ]
+
+
 def startup(_: int) -> list[Contender]:
     return [
         Contender("--help", [SNIFFKIT, "--help"]),
@@ -176,6 +201,18 @@ CASES = (
         "capture over veth at full speed: 1,400-byte packets of 64 flows",
         lambda packets: capture(packets, transfer),
         (Target("sniffkit", "lost", 1.0, "tcpdump"), Target("sniffkit", "cpu", 1.3, "tcpdump")),
+    ),
+    Case(
+        "http",
+        "HTTP transactions of 157 MB of web traffic",
+        http,
+        (Target("sniffkit", "cpu", 1 / 50, "tshark"),),
+    ),
+    Case(
+        "extract",
+        "its bodies as files",
+        extract,
+        (Target("sniffkit", "cpu", 1 / 2, "tcpflow"), Target("sniffkit", "cpu", 1 / 5, "tshark")),
     ),
     Case(
         "labs",

@@ -32,6 +32,8 @@ def open_table(
     columns: list[str] | None = None,
     filter: str | None = None,
     rules: dict[str, float] | None = None,
+    directory: str | PathLike[str] | None = None,
+    max_file: int = ...,
     known: list[_Known] | None = None,
 ) -> TableStream: ...
 def write_parquet(stream: Any, path: str | PathLike[str]) -> int: ...
@@ -59,6 +61,25 @@ def read_text(
 def known_fields() -> list[str]: ...
 
 @final
+class FollowText:
+    def __iter__(self) -> FollowText: ...
+    def __next__(self) -> bytes: ...
+    @property
+    def written(self) -> int: ...
+    def warnings(self) -> list[_Warning]: ...
+
+def follow(
+    inputs: list[_Input],
+    *,
+    uid: str | None = None,
+    ends: tuple[int, tuple[str, int], tuple[str, int]] | None = None,
+    style: str = "text",
+    colour: bool = False,
+    utc_offset: int = 0,
+    filter: str | None = None,
+) -> FollowText: ...
+
+@final
 class LiveOptions:
     filter: str | None
     snap_len: int | None
@@ -75,6 +96,9 @@ class LiveOptions:
     print: bool
     link: bool
     dump: str | None
+    say: str | None
+    style: str | None
+    colour: bool
     count: int | None
     duration: float | None
     utc_offset: int

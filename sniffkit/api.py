@@ -12,12 +12,14 @@ from sniffkit.errors import CaptureFileError
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit._core import TableStream
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
-TABLES = ("packets", "flows", "arp", "neighbors", "hosts")
+TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams", "arp", "neighbors", "hosts")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -94,7 +96,7 @@ class Capture:
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter, rules, known)
+            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known)
 
         return Table(name, start, wanted)
 
@@ -113,6 +115,46 @@ class Capture:
         rules: those of `flows`, which decide the `uid`.
         """
         return self._table("packets", columns, filter, rules)
+
+    def http(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per HTTP request with its response. columns, filter: as for `flows`."""
+        return self._table("http", columns, filter)
+
+    def files(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per body that was transferred: name, type, size, SHA-256. columns, filter: as for `flows`."""
+        return self._table("files", columns, filter)
+
+    def extract(
+        self,
+        directory: str | os.PathLike[str],
+        http: bool = False,
+        max_size: int = 1 << 30,
+        filter: str | None = None,
+    ) -> pa.Table:
+        """Write every TCP stream, or with `http` every HTTP body, to files in `directory`; the index as pyarrow.Table.
+
+        Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too.
+        max_size: longest file, bytes. Raises SniffkitError if the directory cannot be written.
+        """
+        from sniffkit.extraction import extract
+
+        return extract(self.fresh(), directory, http, max_size, filter)
+
+    def streams(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per direction of each TCP connection: bytes, SHA-256, missing ranges."""
+        return self._table("streams", columns, filter)
+
+    def dns(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per DNS, mDNS or LLMNR query with its answer. columns, filter: as for `flows`."""
+        return self._table("dns", columns, filter)
+
+    def tls(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per TLS handshake: names, versions, fingerprints. columns, filter: as for `flows`."""
+        return self._table("tls", columns, filter)
+
+    def dhcp(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
+        """One row per DHCP or DHCPv6 message: leases, host names. columns, filter: as for `flows`."""
+        return self._table("dhcp", columns, filter)
 
     def arp(
         self, columns: Sequence[str] | None = None, filter: str | None = None, known: list[Any] | None = None
@@ -170,7 +212,7 @@ class Capture:
     def __repr__(self) -> str:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
         more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
-        return f"<sniffkit capture {names}{more}: .flows() .packets() .arp() .hosts()>"
+        return f"<sniffkit capture {names}{more}: .flows() .packets() .http() …>"
 
 
 def _position(source: Source) -> int | None:

@@ -197,3 +197,13 @@ def test_each_kind_says_what_the_kernel_needs_and_is_in_an_example() -> None:
 
 def test_an_error_without_a_place_names_the_file() -> None:
     assert str(Source("x.yaml").error((), "no")) == "x.yaml: no"
+
+
+def test_the_file_in_the_readme_is_a_lab() -> None:
+    text = (ROOT / "docs" / "labs" / "README.md").read_text()
+    block = text.split("```yaml\n")[1].split("```")[0]
+    spec = build(*parse_yaml(block, "README.md"), None)
+    assert VALIDATOR.is_valid(parse_yaml(block, "README.md")[0])
+    assert spec.interfaces["h2", "mv0"].parent == ("r1", "lan")
+    for path in EXAMPLES:
+        assert f"({path.name})" in text, f"docs/labs/README.md does not name {path.name}"

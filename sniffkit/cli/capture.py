@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -16,7 +17,18 @@ import click
 from sniffkit.errors import CaptureError, SniffkitError
 
 
-@click.command()
+class CaptureCommand(click.Command):
+    """`--print` alone prints frames, as tcpdump's; `--print http` (dns tls dhcp) transactions as they end."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for at, (one, behind) in enumerate(itertools.pairwise(args)):
+            if one == "--print" and behind in ("http", "dns", "tls", "dhcp"):
+                args = [*args[:at], f"--print-rows={behind}", *args[at + 2 :]]
+                break
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=CaptureCommand)
 @click.argument("expression", nargs=-1, metavar="[FILTER]")
 @click.option("--netns", metavar="NS", help="Namespace of the interfaces without one: ip netns name, path or PID.")
 @click.option(
@@ -24,7 +36,13 @@ from sniffkit.errors import CaptureError, SniffkitError
 )
 @click.option("--lab", metavar="FILE", help="A lab that is up: -i NODE/IF, NODE or all. The file carries its topology.")
 @click.option("-w", "write", metavar="FILE", help="Write pcapng (.pcap: pcap) and print nothing; - is stdout.")
-@click.option("--print", "print_lines", is_flag=True, help="Print a line a frame also with -w.")
+@click.option(
+    "--print",
+    "print_lines",
+    is_flag=True,
+    help="Print a line a frame also with -w; --print http|dns|tls|dhcp: transactions.",
+)
+@click.option("--print-rows", "print_rows", type=click.Choice(["http", "dns", "tls", "dhcp"]), hidden=True)
 @click.option("--no-save", is_flag=True, help="Only print; save nothing.")
 @click.option("--dir", "directory", metavar="DIR", help="Where captures are saved ($SNIFFKIT_CAPTURES, captures/).")
 @click.option("--flows", metavar="FILE", help="Keep the flow table while capturing: .parquet .csv .jsonl .arrow.")
@@ -91,6 +109,9 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.filter = expression or None
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
     live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
+    if options["lab"] is not None and live.buffer is None:
+        # A lab has many points; the default of 32 MiB each would be gigabytes of the kernel's memory.
+        live.buffer = min(32, max(2, 128 // len(points))) << 20
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]
     live.write = write
@@ -99,12 +120,15 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.max_seconds, live.max_files = options["seconds"], options["files"]
     live.flows = table
     live.print = options["print_lines"] or options["write"] is None
+    live.say = options["print_rows"]
+    if live.say is not None:
+        live.print = False
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.utc_offset = time.localtime().tm_gmtoff
-    live.comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
+    live.comments = comments
     live.drop_to = account(options["user"])
-    if write == "-" and live.print:
+    if write == "-" and (live.print or live.say):
         raise SniffkitError("-w - and --print would share standard output")
     if live.print or write == "-":
         live.own_output = own_output(sys.stdout.fileno())

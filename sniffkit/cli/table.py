@@ -1,4 +1,4 @@
-"""`sniffkit flows` and `sniffkit packets`: a table of captures, to the terminal, a pipe or a file."""
+"""`sniffkit flows`, `packets`, `http` …: a table of captures, to the terminal, a pipe or a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.inputs import damage_as_lines
+from sniffkit.cli.inputs import files as inputs_of
+from sniffkit.cli.live import live_options, print_live, refuse_live_options
 from sniffkit.cli.progress import counter
 from sniffkit.errors import SniffkitError
 
@@ -52,7 +54,53 @@ ABOUT: dict[str, About] = {
             *("tcp_flags", "vlan_id", "vxlan_vni", "payload_len", "interface"),
         ],
     ),
+    "http": About(
+        "One row per HTTP request with its response, on any port.",
+        [
+            "sniffkit http lab.pcapng",
+            "sniffkit http big.pcap --where 'status_code >= 400' --columns ts,host,uri,status_code",
+            "sniffkit http --live --netns ns1 -i veth1",
+        ],
+        [
+            *("ts", "method", "host", "uri", "status_code", "response_body_len", "content_type", "duration"),
+            *("orig_h", "resp_h", "resp_p", "complete"),
+        ],
+    ),
+    "files": About(
+        "One row per body that was transferred: name, type, size, SHA-256.",
+        [
+            "sniffkit files lab.pcapng",
+            "sniffkit files lab.pcapng --where \"mime_type like 'image/%'\" -o images.parquet",
+        ],
+        ["ts", "filename", "mime_type", "size", "orig_h", "resp_h", "is_orig", "sha256", "complete"],
+    ),
+    "dns": About(
+        "One row per DNS, mDNS or LLMNR query with its answer.",
+        ["sniffkit dns lab.pcapng", "sniffkit dns lab.pcapng --where \"rcode_name = 'NXDOMAIN'\""],
+        ["ts", "query", "qtype_name", "rcode_name", "answers", "rtt", "orig_h", "resp_h", "proto"],
+    ),
+    "tls": About(
+        "One row per TLS handshake: server name, version, cipher, JA3, JA4.",
+        ["sniffkit tls lab.pcapng", "sniffkit tls lab.pcapng --columns server_name,ja4,established"],
+        ["ts", "server_name", "version", "cipher", "established", "alpn", "ja4", "orig_h", "resp_h", "resp_p"],
+    ),
+    "dhcp": About(
+        "One row per DHCP or DHCPv6 message: leases, host names.",
+        ["sniffkit dhcp lab.pcapng"],
+        [
+            *("ts", "msg_type", "client_mac", "host_name", "assigned_addr", "requested_addr", "server_addr"),
+            *("lease_time", "orig_h", "resp_h"),
+        ],
+    ),
+    "streams": About(
+        "One row per direction of each TCP connection: bytes, SHA-256, missing ranges.",
+        ["sniffkit streams lab.pcapng"],
+        ["uid", "ts", "orig_h", "orig_p", "resp_h", "resp_p", "is_orig", "size", "complete", "missing"],
+    ),
 }
+
+# Tables whose rows can be printed as they end.
+LIVE = ("http", "dns", "tls", "dhcp")
 
 
 def about(name: str) -> About:
@@ -69,7 +117,7 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     from sniffkit.sinks import Output, write
 
     columns = split(options["columns"])
-    inputs = files(given)
+    inputs = inputs_of(given)
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     shown = columns
@@ -115,6 +163,13 @@ def __getattr__(name: str) -> click.Command:
     @click.option("--json", is_flag=True, help="One JSON object a line.")
     @click.pass_context
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
+        if options.get("live"):
+            ctx.exit(print_live(name, file, options))
+        if name in LIVE:
+            refuse_live_options(options)
         ctx.exit(run(name, file, **options))
+
+    if name in LIVE:
+        table_command = live_options(table_command)
 
     return table_command

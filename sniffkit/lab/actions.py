@@ -15,6 +15,7 @@ from sniffkit.lab import processes, wire
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
+from sniffkit.lab.plan import ends
 from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def make_link(engine: Engine, op: Op) -> Request | None:
         data += wire.nest(1, wire.link_header() + _end(peer) + there)
     info = wire.attribute(1, wire.text(found.name)) + (wire.nest(2, data) if data else b"")
     body += wire.nest(LINKINFO, info)
-    for node, name in ((op.node, op.args["name"]), *[(p["node"], p["name"]) for p in [op.args.get("peer")] if p]):
+    for node, name in ends(op):
         if node == HOST:
             engine.record_host_link(name)
     return asked, wire.message(wire.NEWLINK, wire.CREATE | wire.EXCL, wire.link_header() + body)

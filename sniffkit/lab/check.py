@@ -204,7 +204,7 @@ def _ping(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     argv = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1" if one.get("fails") else "5"]
     if "size" in one:
         argv += ["-s", str(one["size"])]
-    code, text = _run(lab, one, [*argv, target], 30 + count)
+    code, text = _run(lab, one, [*argv, "--", target], 30 + count)
     found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     ok = code == 0 and found is not None and found[1] == found[2]
     errors = [line for line in text.splitlines() if re.match(r"From .* icmp_seq|ping: ", line)]
@@ -249,7 +249,7 @@ def _path(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     target = target_of(lab.spec, one["path"])
     hops: list[str] = []
     for ttl in range(1, 31):
-        _, text = _run(lab, one, ["ping", "-n", "-c1", "-W2", "-t", str(ttl), target])
+        _, text = _run(lab, one, ["ping", "-n", "-c1", "-W2", "-t", str(ttl), "--", target])
         found = re.search(r"^From (\S+?):? icmp_seq=\d+ Time (?:to live )?exceeded", text, re.MULTILINE)
         reached = re.search(r"^\d+ bytes from (\S+?):? ", text, re.MULTILINE)
         hops.append((found or reached)[1].rstrip(":") if found or reached else "*")  # type: ignore[index]

@@ -9,7 +9,7 @@ from sniffkit.lab.model import Interface, LabSpec
 
 def to_mapping(spec: LabSpec) -> dict[str, Any]:
     """The lab as a mapping that `parse` takes."""
-    out: dict[str, Any] = {"name": spec.name}
+    out: dict[str, Any] = {"name": spec.name} if spec.name else {}
     if spec.description:
         out["description"] = spec.description
     settings = {node.name: _plain(node.settings) for node in spec.nodes.values()}

@@ -20,6 +20,7 @@ from sniffkit.lab import namespaces, processes, wire
 from sniffkit.lab.actions import ACTIONS, refusal
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
+from sniffkit.lab.plan import ends
 from sniffkit.lab.state import Journal
 
 T = TypeVar("T")
@@ -194,10 +195,7 @@ class Engine:
                 if "no interface" not in str(error) and "No such file" not in str(error):
                     raise
             if op.do == "link":
-                ends = [(op.node, op.args["name"])]
-                if "peer" in op.args:
-                    ends.append((op.args["peer"]["node"], op.args["peer"]["name"]))
-                for end in ends:
+                for end in ends(op):
                     self._indexes.pop(end, None)
 
     def _check_stop(self) -> None:
@@ -315,9 +313,9 @@ def tear_down(journal: Journal) -> list[str]:
                     left.append(f"namespace {node} lives on in {', '.join(busy)}; its interfaces are removed")
                     _empty(engine, node)
                 engine.drop(node)
+        journal.remove()  # here, so that no second ^C comes between
 
     run(work)
-    journal.remove()
     return left
 
 

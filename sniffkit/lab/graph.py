@@ -183,8 +183,8 @@ def layout(spec: LabSpec) -> dict[str, Box]:
         boxes[node] = Box(
             node, services(spec, node), rows, max(90, widest * CHAR + 2 * PAD), HEAD + ROW * len(rows) + 6
         )
-    for a, b, _ in edges(spec):
-        if a[0] != b[0]:
+    for a, b, how in edges(spec):
+        if a[0] != b[0] and how != "tunnel":
             boxes[a[0]].near.add(b[0])
             boxes[b[0]].near.add(a[0])
     columns: list[list[Box]] = []
@@ -246,7 +246,10 @@ def svg(spec: LabSpec) -> str:
     """The drawing as SVG."""
     boxes = layout(spec)
     width = max((box.x + box.width for box in boxes.values()), default=0) + 30
-    height = max((box.y + box.height for box in boxes.values()), default=0) + 30
+    lines = edges(spec)
+    low = max((box.y + box.height for box in boxes.values()), default=0)
+    far = [edge for edge in lines if abs(boxes[edge[0][0]].layer - boxes[edge[1][0]].layer) > 1]
+    height = low + 30 + 12 * len(far)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" '
@@ -254,23 +257,31 @@ def svg(spec: LabSpec) -> str:
         f"<title>{html.escape(spec.name or 'lab')}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
     ]
-    for a, b, how in edges(spec):
-        out.append(_line(spec, boxes, a, b, how))
+    lanes = {edge: low + 18 + 12 * number for number, edge in enumerate(far)}
+    out += [_line(spec, boxes, *edge, below=lanes.get(edge, low)) for edge in lines]
     for box in boxes.values():
         out += _box(spec, box)
     return "\n".join(out) + "\n</svg>\n"
 
 
-def _line(spec: LabSpec, boxes: dict[str, Box], a: Point, b: Point, how: str) -> str:
+def _line(spec: LabSpec, boxes: dict[str, Box], a: Point, b: Point, how: str, below: float) -> str:
+    """A curve between two rows; one that passes over a column runs below all boxes, at `below`."""
     one, two = boxes[a[0]], boxes[b[0]]
     if one.x > two.x:
         one, two, a, b = two, one, b, a
     y1, y2 = one.row_y(a[1]), two.row_y(b[1])
     color = COLORS.get(spec.interfaces[b].kind, OTHER)
     dash = {"pair": "", "parent": ' stroke-dasharray="2 3"', "tunnel": ' stroke-dasharray="7 4"'}[how]
-    x1 = one.x + one.width
-    x2, bend = (two.x, 45) if two.x > x1 else (two.x + two.width, -60)
-    path = f"M{x1:.0f},{y1:.0f} C{x1 + abs(bend):.0f},{y1:.0f} {x2 - bend:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
+    x1, x2 = one.x + one.width, two.x
+    if one.layer == two.layer:
+        x2 = two.x + two.width
+        turn = max(x1, x2) + 50
+        path = f"M{x1:.0f},{y1:.0f} C{turn:.0f},{y1:.0f} {turn:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
+    elif two.layer - one.layer > 1:
+        path = f"M{x1:.0f},{y1:.0f} C{x1 + 70:.0f},{y1:.0f} {x1:.0f},{below:.0f} {x1 + 90:.0f},{below:.0f} "
+        path += f"L{x2 - 90:.0f},{below:.0f} C{x2:.0f},{below:.0f} {x2 - 70:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
+    else:
+        path = f"M{x1:.0f},{y1:.0f} C{x1 + 45:.0f},{y1:.0f} {x2 - 45:.0f},{y2:.0f} {x2:.0f},{y2:.0f}"
     return f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.6"{dash}/>'
 
 

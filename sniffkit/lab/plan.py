@@ -147,6 +147,23 @@ def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[
     return (netns_id(node.name), *(link_id(*one.point) for one in used))
 
 
+def ends(op: Op) -> list[tuple[str, str]]:
+    """The interfaces that a link operation makes, as (node, name)."""
+    peer = op.args.get("peer")
+    return [(op.node, op.args["name"]), *([(peer["node"], peer["name"])] if peer else [])]
+
+
+def dependent(plan: list[Op], ids: set[str]) -> set[str]:
+    """`ids`, and those of all operations whose result goes with theirs."""
+    # Both ends of a pair are one operation.
+    makers = {link_id(*end): op.id for op in plan if op.do == "link" for end in ends(op)}
+    out = set(ids)
+    for op in plan:  # what an operation needs is before it in a plan
+        if any(makers.get(need, need) in out for need in op.needs):
+            out.add(op.id)
+    return out
+
+
 def difference(old: list[Op], new: list[Op]) -> tuple[list[Op], list[Op]]:
     """What of `old` to undo, last first, and what of `new` to do, so that `old` becomes `new`."""
     before = {op.id: op for op in old}
@@ -158,15 +175,6 @@ def difference(old: list[Op], new: list[Op]) -> tuple[list[Op], list[Op]]:
             dropped.add(key)
             if op.do == "command" and "undo" not in op.args:
                 dropped.update(op.needs)  # it cannot be undone by itself: what it was done to is made anew
-    peers = {link_id(op.args["peer"]["node"], op.args["peer"]["name"]): op.id for op in old if op.args.get("peer")}
-    while True:
-        further = {
-            key
-            for key, op in before.items()
-            if key not in dropped and any(peers.get(need, need) in dropped for need in op.needs)
-        }
-        if not further:
-            break
-        dropped |= further
+    dropped = dependent(old, dropped)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]

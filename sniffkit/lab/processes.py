@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 3.0
+COMMAND_SECONDS = 60.0
 ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # not on an ordinary user's PATH
 # Mounts files over others for the program alone: ip-netns gives it a mount namespace of its own.
 BIND = 'while [ "$1" != -- ]; do [ ! -e "$1" ] || mount --bind "$1" "$2" || exit 1; shift 2; done; shift; exec "$@"'
@@ -72,7 +73,10 @@ def _once(op: Op, argv: list[str], text: str | None) -> None:
         package = {"nft": "nftables", "tc": "iproute2", "ip": "iproute2"}.get(argv[0], argv[0])
         raise MissingToolError(f"{op.args['what']}: {argv[0]} is missing: sudo apt install {package}")
     command = inside_argv(op.node, [found, *argv[1:]], [])
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{op.args['what']}: {argv[0]} does not end within {COMMAND_SECONDS:.0f} s") from None
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
         raise LabError(f"{op.args['what']}: {_explain(argv, said)}")

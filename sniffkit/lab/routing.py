@@ -117,7 +117,7 @@ class Words(Keys):
 
 Route = Words(ROUTE, "route", "to", "10.1.0.0/24 via 10.0.0.1", ROUTE_TYPES)
 Rule = Words(RULE, "rule", None, "from 10.0.0.0/24 table 100 priority 1000", RULE_ACTIONS)
-SYSCTL_NAME = Text("a sysctl below net such as net.ipv4.ip_forward", r"net\.[a-zA-Z0-9_./-]+")
+SYSCTL_NAME = Text("a sysctl below net such as net.ipv4.ip_forward", r"net[./](?!.*\.\.)[a-zA-Z0-9_./@+-]+")
 
 
 def family(*texts: str | None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError, SniffkitError
 from sniffkit.lab import guard, processes, state
+from sniffkit.lab.drift import gone
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import difference, plan
+from sniffkit.lab.plan import dependent, difference, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
@@ -113,9 +113,9 @@ class Lab(Mapping[str, Node]):
         try:
             journal = state.create(self.name)
         except FileExistsError:
-            self._again(wanted)
+            self._again(wanted, keep)
             return self
-        journal.add(**{"is": "lab", "file": self._file(), "token": secrets.token_hex(8), "pid": os.getpid()})
+        journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
         self._guard = guard.watch(self.name)
         try:
             run(lambda stop: _do(journal, stop, wanted))
@@ -129,25 +129,27 @@ class Lab(Mapping[str, Node]):
             self._release()
         return self
 
-    def _again(self, wanted: list[Op]) -> None:
+    def _again(self, wanted: list[Op], keep: bool) -> None:
         """There is a lab of this name: change what differs, or clean up after a crash and start anew."""
         journal = state.Journal(self.directory)
         ups = journal.of("up")
         if not ups:
             tear_down(journal)
-            self.up(keep=True)
+            self.up(keep)
             return
         if journal.entries[0]["file"] != self._file():
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         old = state.operations(ups[-1])
-        undo, do = difference(old, wanted)
+        lost = dependent(old, gone(journal, old))
+        there = [op for op in old if op.id not in lost]
+        undo, do = difference(there, wanted)
         try:
             run(lambda stop: _change(journal, stop, undo, do))
             self._record(journal, wanted)
         except BaseException as error:
             try:
-                back, forth = difference(wanted, old)
+                back, forth = difference(wanted, there)
                 run(lambda stop: _change(journal, threading.Event(), back, forth))
             except SniffkitError as second:
                 tear_down(journal)
@@ -201,6 +203,8 @@ class Lab(Mapping[str, Node]):
         return check(self, **options)
 
     def __enter__(self) -> Lab:
+        if self.is_up:
+            raise LabError(f"lab {self.name} is up already: sniffkit lab down {self.name}")
         return self.up()
 
     def __exit__(

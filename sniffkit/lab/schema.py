@@ -155,8 +155,9 @@ Network = Checked(
     "a network such as 10.0.0.0/24", lambda text: text if text == "default" else str(ipaddress.ip_network(text))
 )
 Mac = Checked("a MAC address such as 02:00:00:00:00:01", _mac)
-Name = Text("an interface's name: 1 to 15 characters, no slash or blank", r"(?!\.{1,2}$)[^\s/:]{1,15}")
-NodeName = Text("a namespace's name", r"(?!\.{1,2}$)[^\s/]{1,60}")
+# Names stand in commands and scripts, so they hold nothing that means something there.
+Name = Text("an interface's name: up to 15 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}")
+NodeName = Text("a namespace's name: up to 60 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,59}")
 Rate = Text("a rate such as 10mbit", r"[0-9]+(?:\.[0-9]+)?(?:[kmg]?bit|[kmg]?bps)")
 Time = Text("a time such as 20ms", r"[0-9]+(?:\.[0-9]+)?(?:us|ms|s)")
 Size = Text("a size such as 32kb", r"[0-9]+(?:b|kb?|mb?)?")

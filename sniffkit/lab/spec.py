@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from typing import Any
 
 from sniffkit.lab import yamlfile
@@ -11,6 +12,8 @@ from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec, Point
 from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Mac, Name, NodeName, nearest
 from sniffkit.lab.yamlfile import Path, Source
+
+MAX_INTERFACE_NAME = 15  # the kernel's IFNAMSIZ less the closing NUL
 
 # Keys of every interface, whatever its kind.
 INTERFACE: dict[str, Key] = {
@@ -54,8 +57,8 @@ def build(data: Any, source: Source, file: str | None) -> LabSpec:
 def _default_name(file: str | None) -> str:
     if file is None:
         return ""
-    stem = os.path.basename(file)
-    return stem.removesuffix(".yaml").removesuffix(".yml") or "lab"
+    stem = os.path.basename(file).removesuffix(".yaml").removesuffix(".yml")
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", stem).lstrip(".")[:60] or "lab"
 
 
 def _nodes(spec: LabSpec, given: Any) -> None:
@@ -124,8 +127,8 @@ def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> 
     node, slash, name = text.partition("/")
     if not (node and slash and name) or "/" in name:
         raise spec.source.error(path, f"an end is NODE/INTERFACE, not {text!r}")
-    if len(name) > 15:
-        raise spec.source.error(path, f"{text}: {name!r} is over 15 characters")
+    if len(name) > MAX_INTERFACE_NAME:
+        raise spec.source.error(path, f"{text}: {name!r} is over {MAX_INTERFACE_NAME} characters")
     NodeName.parse(node, (*path[:-1], node), spec.source)
     Name.parse(name, (*path[:-1], name), spec.source)
     wanted = given.get("kind", "veth") if isinstance(given, dict) else "veth"

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sniffkit.errors import LabError
+from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.lab.ops import Op
 
 # /run is a tmpfs: after a reboot there are no labs, and none are recorded.
@@ -30,7 +30,10 @@ class Journal:
         self.name = directory.name
         self.entries: list[dict[str, Any]] = []
         path = directory / "journal"
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            raise not_permitted(self.name) from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -60,6 +63,11 @@ class Journal:
         return [one for one in self.entries if one["is"] == kind]
 
 
+def not_permitted(name: str) -> PrivilegeError:
+    """The error for a user who is not root."""
+    return PrivilegeError(f"lab {name}: not permitted: labs are root's; run it with sudo")
+
+
 def read_entries(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a journal; a line that a crash cut short was never acted on."""
     out = []
@@ -67,6 +75,8 @@ def read_entries(path: Path) -> list[dict[str, Any]]:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
+    except PermissionError:
+        raise not_permitted(path.parent.name) from None
     for line in data.splitlines():
         try:
             out.append(json.loads(line))
@@ -79,12 +89,20 @@ def create(name: str) -> Journal:
     """A new lab's journal. Raises FileExistsError if there is a lab of that name."""
     try:
         ROOT.mkdir(parents=True, exist_ok=True)
-        (ROOT / name).mkdir(mode=0o711)
+        # Made and locked under another name: whoever sees a lab's directory sees it locked.
+        hidden = ROOT / f".{name}.{os.getpid()}.new"
+        hidden.mkdir(mode=0o711)
     except PermissionError as error:
-        from sniffkit.errors import PrivilegeError
-
         raise PrivilegeError(f"{error.filename}: not permitted: a lab needs root; run it with sudo") from None
-    return Journal(ROOT / name)
+    journal = Journal(hidden)
+    try:
+        os.rename(hidden, ROOT / name)
+    except OSError:
+        shutil.rmtree(hidden)
+        journal.close()
+        raise FileExistsError(name) from None
+    journal.directory, journal.name = ROOT / name, name
+    return journal
 
 
 def names() -> list[str]:
@@ -99,12 +117,7 @@ def names() -> list[str]:
 
 def stored(name: str) -> dict[str, Any] | None:
     """The last `up` entry of a lab: file, description, plan; None if there is none, or it never came up."""
-    try:
-        found = [one for one in read_entries(ROOT / name / "journal") if one["is"] == "up"]
-    except PermissionError:
-        from sniffkit.errors import PrivilegeError
-
-        raise PrivilegeError(f"lab {name}: not permitted: run it with sudo") from None
+    found = [one for one in read_entries(ROOT / name / "journal") if one["is"] == "up"]
     return found[-1] if found else None
 
 

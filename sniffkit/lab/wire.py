@@ -1,7 +1,7 @@
 """rtnetlink messages, written in batches: many requests in one send, one answer each.
 
 pyroute2 reads for us, but its sockets bring an event loop each and it knows neither macsec nor ipvtap; a lab of a
-hundred namespaces is made with a hundred sockets and a few hundred messages (docs/decisions/0004). Layouts and numbers:
+hundred namespaces is made with a hundred sockets and a few hundred messages (docs/decisions/0010). Layouts and numbers:
 linux/netlink.h, linux/rtnetlink.h.
 """
 

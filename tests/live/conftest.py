@@ -6,9 +6,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import labs
 import pytest
 from lab_process import RAN
 from livenet import SNIFFKIT, Capture, Net, Running, make_net
+
+from sniffkit.lab import state
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,19 @@ def refused(tmp_path: Path) -> Callable[..., tuple[int, str]]:
         return done.returncode, done.stderr
 
     return run
+
+
+@pytest.fixture(name="file")
+def lab_file(tmp_path: Path) -> Iterator[Path]:
+    """A path for a lab file whose lab has a name of this test run's own; the lab is gone afterwards."""
+    path = tmp_path / f"{labs.P}lab.yaml"
+    yield path
+    labs.sniffkit("lab", "down", f"{labs.P}lab")
+    left = labs.netns()
+    for name in left:
+        labs.ip("netns", "del", name)
+    assert left == [], "namespaces stayed behind"
+    assert f"{labs.P}lab" not in state.names()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -9,55 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from labs import ROOT, SLOW, P, ip, netns, pair, sniffkit, write
 
 import sniffkit as sk
 from sniffkit.lab import state
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
-
-P = f"skl{os.getpid()}"  # every namespace and lab of these tests begins so
-ROOT = Path(__file__).resolve().parent.parent.parent
-SLOW = f"nodes:\n  {P}a: {{services: {{run: {{command: sleep 60, tcp: 9}}}}}}\n"
-
-
-def sniffkit(*arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    command = [*prefix, sys.executable, "-m", "sniffkit", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
-
-
-def netns() -> list[str]:
-    return sorted(name for name in os.listdir("/run/netns") if name.startswith(P))
-
-
-def ip(*arguments: str) -> str:
-    return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Iterator[Path]:
-    """A path for a lab file whose lab has a name of this test run's own; the lab is gone afterwards."""
-    path = tmp_path / f"{P}lab.yaml"
-    yield path
-    sniffkit("lab", "down", f"{P}lab")
-    left = netns()
-    for name in left:
-        ip("netns", "del", name)
-    assert left == [], "namespaces stayed behind"
-    assert f"{P}lab" not in state.names()
-
-
-def pair(**more: Any) -> dict[str, Any]:
-    return {"name": f"{P}lab", "links": [{f"{P}a/eth0": "10.0.0.1/24", f"{P}b/eth0": "10.0.0.2/24"}], **more}
-
-
-def write(path: Path, **more: Any) -> str:
-    path.write_text(json.dumps(pair(**more)))
-    return str(path)
 
 
 def test_up_exec_check_down(file: Path) -> None:
@@ -164,39 +124,6 @@ def test_a_kind_that_the_kernel_lacks(file: Path) -> None:
         assert done.returncode == 2
         assert f"{P}a/x0: kind {row['what']}: Linux {os.uname().release} lacks it: CONFIG_" in done.stderr
         assert netns() == []
-
-
-def test_up_again_changes_only_what_differs(file: Path) -> None:
-    path = write(file)
-    assert sniffkit("lab", "up", path).returncode == 0
-    before = {name: os.stat(f"/run/netns/{name}").st_ino for name in netns()}
-    mac = json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["address"]
-    routes = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.0.0.9"], "forward": True}, f"{P}c": None}
-    links = [{f"{P}a/eth0": "10.0.0.9/24", f"{P}b/eth0": "10.0.0.2/24"}]
-    routes[f"{P}a"] = {"routes": ["10.9.0.0/16 via 10.0.0.2"], "forward": True}
-    assert sniffkit("lab", "up", write(file, nodes=routes, links=links)).returncode == 0
-    assert {name: os.stat(f"/run/netns/{name}").st_ino for name in before} == before
-    assert netns() == [f"{P}a", f"{P}b", f"{P}c"]
-    now = json.loads(ip("-j", "-n", f"{P}a", "address", "show", "eth0"))[0]
-    assert now["address"] == mac, "the cable is the same one"
-    assert [one["local"] for one in now["addr_info"] if one["family"] == "inet"] == ["10.0.0.9"]
-    assert "10.9.0.0/16 via 10.0.0.2" in ip("-n", f"{P}a", "route")
-    sysctl = ["netns", "exec", f"{P}a", "cat", "/proc/sys/net/ipv4/ip_forward"]
-    assert ip(*sysctl) == "1\n"
-    assert sniffkit("lab", "up", write(file)).returncode == 0
-    assert netns() == [f"{P}a", f"{P}b"]
-    assert ip(*sysctl) == "0\n"
-    assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
-
-
-def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
-    assert sniffkit("lab", "up", write(file)).returncode == 0
-    bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
-    done = sniffkit("lab", "up", write(file, nodes=bad))
-    assert done.returncode == 2
-    assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
-    assert netns() == [f"{P}a", f"{P}b"]
-    assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
 
 
 def test_an_interface_of_this_machine_comes_back(file: Path) -> None:

@@ -4,6 +4,7 @@ use crate::error::CaptureError;
 use crate::session::{PointSpec, PointStats, Session, SessionOptions};
 use crate::unfinished::Unfinished;
 use sniffkit_core::pipeline::Decoded;
+use sniffkit_core::show::conversation::Conversations;
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
 use sniffkit_core::table::file::FlowFile;
 use sniffkit_core::track::{Options, Tracker, options::SECOND};
@@ -25,6 +26,8 @@ pub struct RecordOptions {
     pub flows: Option<PathBuf>,
     /// Print a line a frame to standard output.
     pub print: Option<(LineOptions, Dump)>,
+    /// Print what the flows say to each other to standard output.
+    pub conversations: Option<Conversations>,
     /// End after so many frames.
     pub count: Option<u64>,
     /// End after this time.
@@ -100,6 +103,7 @@ impl Recorder {
             writer,
             flows,
             printer: options.print.map(|(line, dump)| TextPrinter::new(line, dump)),
+            conversations: options.conversations,
             limit: options.count,
             until: options.duration.map(|time| Instant::now() + time),
             frames: frames.clone(),
@@ -198,6 +202,7 @@ struct Work {
     writer: Option<CaptureWriter>,
     flows: Option<FlowTable>,
     printer: Option<TextPrinter>,
+    conversations: Option<Conversations>,
     limit: Option<u64>,
     until: Option<Instant>,
     frames: Arc<AtomicU64>,
@@ -240,6 +245,11 @@ impl Work {
                 expired = Instant::now();
                 if let Some(flows) = &mut self.flows {
                     flows.tracker.expire(now());
+                }
+                if let Some(conversations) = &mut self.conversations {
+                    let mut out = Vec::new();
+                    conversations.expire(now(), &mut out);
+                    self.say(&out);
                 }
             }
         }
@@ -292,7 +302,7 @@ impl Work {
             }
         }
         self.frames.store(so_far + self.decoded.batch.frames.len() as u64, Ordering::Relaxed);
-        if self.printer.is_none() && self.flows.is_none() {
+        if self.printer.is_none() && self.flows.is_none() && self.conversations.is_none() {
             return;
         }
         self.decoded.decode();
@@ -303,6 +313,36 @@ impl Work {
             }
         }
         self.print();
+        if let Some(conversations) = &mut self.conversations {
+            let mut out = Vec::new();
+            conversations.batch(&self.decoded.batch, self.decoded.packets(), &mut out);
+            self.say(&out);
+        }
+    }
+
+    fn say(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let mut out = std::io::stdout().lock();
+        let result = out.write_all(text).and_then(|()| out.flush());
+        drop(out);
+        self.wrote(result);
+    }
+
+    /// What became of writing to standard output.
+    fn wrote(&mut self, result: std::io::Result<()>) {
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                // What is written beside the printed lines is still finished.
+                let writer = self.writer.take();
+                self.conversations = None;
+                self.reader_gone();
+                self.writer = writer;
+            }
+            Err(error) => self.fail(format!("standard output: {error}")),
+        }
     }
 
     fn print(&mut self) {
@@ -312,16 +352,9 @@ impl Work {
             printer.print(&self.decoded.batch, meta, packet, &mut self.text);
         }
         let mut out = std::io::stdout().lock();
-        match out.write_all(self.text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                // What is written beside the printed lines is still finished.
-                let writer = self.writer.take();
-                self.reader_gone();
-                self.writer = writer;
-            }
-            Err(error) => self.fail(format!("standard output: {error}")),
-        }
+        let result = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        self.wrote(result);
     }
 
     fn flush(&mut self) {
@@ -339,6 +372,11 @@ impl Work {
 
     fn finish(mut self) -> RecordEnd {
         let mut ended = self.session.end();
+        if let Some(mut conversations) = self.conversations.take() {
+            let mut out = Vec::new();
+            conversations.finish(&mut out);
+            self.say(&out);
+        }
         self.flush();
         if let Some(mut writer) = self.writer.take() {
             if self.error.is_some() {

@@ -4,6 +4,7 @@
 //! so the same bytes always give the same tables. No sockets, no clock, no Python, no unsafe code.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod bpf;
 pub mod decode;
 pub mod frame;
@@ -13,6 +14,7 @@ pub mod packet;
 pub mod pipeline;
 pub mod show;
 pub mod source;
+pub mod stream;
 #[cfg(feature = "table")]
 pub mod table;
 pub mod track;

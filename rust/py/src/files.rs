@@ -11,11 +11,12 @@ use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use sniffkit_capture::filter::compile;
+use sniffkit_core::app::spool::Directory;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet};
+use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet, rows};
 use sniffkit_core::track::Options;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -294,10 +295,12 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors` or `hosts`; `rules` are those of
-/// [`Options::set`]; `known`: addresses that an earlier `arp` or `neighbors` table knew.
+/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors`, `hosts` or one of the tables of streams, `http` …; `rules` are those
+/// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
+/// `max_file` bytes. `known`: addresses that an earlier `arp` or `neighbors` table knew.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, known=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, known=None))]
+#[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
     kind: &str,
@@ -305,6 +308,8 @@ fn open_table(
     columns: Option<Vec<String>>,
     filter: Option<&str>,
     rules: Option<BTreeMap<String, f64>>,
+    directory: Option<PathBuf>,
+    max_file: u64,
     known: Option<Vec<KnownTuple>>,
 ) -> PyResult<TableStream> {
     let mut options = Options::default();
@@ -319,12 +324,15 @@ fn open_table(
         return Ok(TableStream::new(reader));
     }
     let request = Request { source: Box::new(source), filter, columns, options };
-    let reader = match kind {
+    let mut reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),
-        other => Err(format!("no table {other:?}")),
+        other => TableReader::streams(other, request),
     }
     .map_err(PyKeyError::new_err)?;
+    if let Some(path) = directory {
+        reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
+    }
     Ok(TableStream::new(reader))
 }
 
@@ -353,6 +361,9 @@ fn table_columns(kind: &str) -> PyResult<Vec<(&'static str, String, &'static str
         "packets" => Ok(describe(packets::COLUMNS)),
         "arp" | "neighbors" => Ok(describe(arp::COLUMNS)),
         "hosts" => Ok(describe(hosts::COLUMNS)),
-        other => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        other => match rows::find(other) {
+            Some((_, columns)) => Ok(describe(columns)),
+            None => Err(PyKeyError::new_err(format!("no table {other:?}"))),
+        },
     }
 }

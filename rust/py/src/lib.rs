@@ -2,6 +2,7 @@
 
 mod discovery;
 mod files;
+mod follow;
 mod live;
 mod show;
 mod watch;
@@ -14,6 +15,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     discovery::register(module)?;
     files::register(module)?;
+    follow::register(module)?;
     live::register(module)?;
     show::register(module)?;
     Ok(())

@@ -5,7 +5,9 @@ use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
+use sniffkit_core::show::conversation::{Conversations, Select};
 use sniffkit_core::show::{Dump, LineOptions};
+use sniffkit_core::table::rows;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -50,6 +52,11 @@ pub struct LiveOptions {
     print: bool,
     link: bool,
     dump: Option<String>,
+    /// `follow`, or the table whose rows are printed as they end: `http` …
+    say: Option<String>,
+    /// For `follow`: `text`, `hex` or `raw`.
+    style: Option<String>,
+    colour: bool,
     count: Option<u64>,
     duration: Option<f64>,
     utc_offset: i32,
@@ -104,6 +111,17 @@ fn system() -> Option<String> {
     Some(format!("Linux {}", release.trim()))
 }
 
+fn conversations(what: &str, options: &LiveOptions) -> PyResult<Conversations> {
+    if what == "follow" {
+        let style = crate::follow::style(options.style.as_deref().unwrap_or("text"))?;
+        return Ok(Conversations::follow(Select::All, style, options.colour, options.utc_offset));
+    }
+    match rows::find(what) {
+        Some((table, _)) => Ok(Conversations::transactions((table.wants)(false), options.utc_offset)),
+        None => Err(PyValueError::new_err(format!("no table {what:?} to print"))),
+    }
+}
+
 /// A running capture: live when the constructor returns.
 #[pyclass(module = "sniffkit._core")]
 pub struct LiveSession {
@@ -155,6 +173,7 @@ impl LiveSession {
             write: options.write.clone().map(|name| (name, write_options(&options))),
             flows: options.flows.clone(),
             print: options.print.then_some((line, dump)),
+            conversations: options.say.as_deref().map(|what| conversations(what, &options)).transpose()?,
             count: options.count,
             duration: options.duration.map(Duration::from_secs_f64),
         };

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sniffkit.lab.model import LabSpec, NodeSpec
-from sniffkit.lab.schema import Flag, Ip, Key, Keys, ListOf, MapOf, Name, Text
+from sniffkit.lab.schema import Flag, Ip, Key, Keys, ListOf, Mac, MapOf, Name, Text
 from sniffkit.lab.services.service import Service, Start
 
 RANGE = Keys(
@@ -50,7 +50,7 @@ SERVICE = Service(
         "interfaces": Key(ListOf(Name), "where it serves", required=True),
         "dhcp": Key(ListOf(RANGE), "addresses to lease"),
         "router": Key(Ip, "default router for the clients"),
-        "reserve": Key(MapOf(Text("a MAC address"), Ip), "MAC address: the address it always gets"),
+        "reserve": Key(MapOf(Mac, Ip), "MAC address: the address it always gets"),
         "names": Key(MapOf(HOST, Ip), "host name: address"),
         "domain": Key(HOST, "domain of the clients"),
         "upstream": Key(ListOf(Ip), "name servers for all other names"),

@@ -3,6 +3,7 @@
 mod bytes;
 mod canonical;
 mod control;
+pub mod conversation;
 mod dns;
 mod fields;
 mod hex;
@@ -11,6 +12,7 @@ mod line;
 mod sequence;
 mod stp;
 mod text;
+mod transaction;
 mod tree;
 mod view;
 

@@ -1,9 +1,9 @@
 //! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
 
 use ahash::RandomState;
-use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder};
+use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder, UInt32Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, PrimitiveArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use hashbrown::HashMap;
@@ -36,6 +36,8 @@ pub enum Kind {
     Time,
     /// List of unsigned 16 bits.
     ListU16,
+    /// List of unsigned 32 bits.
+    ListU32,
     /// List of text.
     ListText,
 }
@@ -56,6 +58,7 @@ impl Kind {
             Self::Dict => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Self::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
             Self::ListU16 => DataType::List(Arc::new(Field::new("item", DataType::UInt16, true))),
+            Self::ListU32 => DataType::List(Arc::new(Field::new("item", DataType::UInt32, true))),
             Self::ListText => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
         }
     }
@@ -210,12 +213,6 @@ pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Arra
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish())))
 }
 
-/// A column that is null throughout, of a dictionary-encoded type.
-pub fn no_names(rows: usize) -> ArrayRef {
-    let keys = Int32Array::new_null(rows);
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(StringArray::from(Vec::<&str>::new()))))
-}
-
 /// A column of lists of 16-bit numbers; an empty one is null.
 pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     let mut builder = ListBuilder::new(UInt16Builder::new());
@@ -226,19 +223,58 @@ pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-/// A column of lists of text.
+/// A column of lists of 32-bit numbers; `None` is null.
+pub fn lists_u32<I: Iterator<Item = u32>>(values: impl ExactSizeIterator<Item = Option<I>>) -> ArrayRef {
+    let mut builder = ListBuilder::new(UInt32Builder::new());
+    for value in values {
+        let present = value.is_some();
+        for item in value.into_iter().flatten() {
+            builder.values().append_value(item);
+        }
+        builder.append(present);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of yes and no.
+pub fn booleans(values: impl ExactSizeIterator<Item = Option<bool>>) -> ArrayRef {
+    Arc::new(values.collect::<arrow_array::BooleanArray>())
+}
+
+/// A column of lists of text; `None` is null.
+pub fn text_lists<I: Iterator>(
+    values: impl ExactSizeIterator<Item = Option<I>>,
+    mut write: impl FnMut(I::Item, &mut String),
+) -> ArrayRef {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    let mut buffer = String::new();
+    for value in values {
+        let present = value.is_some();
+        for item in value.into_iter().flatten() {
+            buffer.clear();
+            write(item, &mut buffer);
+            builder.values().append_value(&buffer);
+        }
+        builder.append(present);
+    }
+    Arc::new(builder.finish())
+}
+
+/// A column of lists of names, none of them null.
 pub fn name_lists<'a, I>(values: impl ExactSizeIterator<Item = I>) -> ArrayRef
 where
     I: Iterator<Item = &'a str>,
 {
-    let mut builder = ListBuilder::new(StringBuilder::new());
-    for value in values {
-        for name in value {
-            builder.values().append_value(name);
-        }
-        builder.append(true);
-    }
-    Arc::new(builder.finish())
+    text_lists(values.map(Some), |name, out| out.push_str(name))
+}
+
+/// A column of byte ranges, each as `first-last`; null where there is none.
+pub fn ranges<'a>(values: impl ExactSizeIterator<Item = &'a [(u64, u64)]>) -> ArrayRef {
+    use std::fmt::Write as _;
+    text_lists(values.map(|list| (!list.is_empty()).then(|| list.iter())), |(from, to), out| {
+        let written = write!(out, "{from}-{}", to.saturating_sub(1));
+        debug_assert!(written.is_ok(), "writing to a String does not fail");
+    })
 }
 
 /// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.

@@ -1,8 +1,7 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{
-    Column, Fill, Kind, Table, dense, dictionary, names, no_names, numbers, text, times, write_ip, write_mac,
-};
+use super::column::{Column, Kind, Table, dense, dictionary, names, numbers, text, times, write_ip, write_mac};
+use crate::app::Facts;
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
 use crate::track::{Flow, Tracker, side::Side};
 use crate::{packet::NONE, track::flow::seen};
@@ -126,7 +125,12 @@ fn handshake(flow: &Flow, bits: u8, not: u8, from: fn(&Flow) -> i64, to: fn(&Flo
         .filter(|time| *time >= 0 && flow.timed)
 }
 
-const NO: Fill<Flows> = |rows| no_names(rows.flows.len());
+/// The columns that need the bytes of the flows.
+pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
+
+fn fact(rows: &Rows<'_>, get: fn(&Facts) -> Option<&str>) -> ArrayRef {
+    names(rows.iter().map(|flow| flow.facts.as_deref().and_then(get)))
+}
 
 fn any(_: &Flow, _: &Side) -> bool {
     true
@@ -325,10 +329,12 @@ fn columns() -> Vec<Column<Flows>> {
     all.append(&mut series);
     all.extend([
         column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
-        column!("http_host", Dict, "Host of the first HTTP request.", NO),
-        column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", NO),
-        column!("dns_query", Dict, "Name of the first DNS query.", NO),
-        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", NO),
+        column!("http_host", Dict, "Host of the first HTTP request.", |r| fact(r, |f| f.http_host.as_deref())),
+        column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", |r| {
+            fact(r, |f| f.tls_server_name.as_deref())
+        }),
+        column!("dns_query", Dict, "Name of the first DNS query.", |r| fact(r, |f| f.dns_query.as_deref())),
+        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r| fact(r, |f| f.ja4.as_deref())),
     ]);
     all
 }

@@ -1,8 +1,8 @@
 //! The `hosts` table: one row an address and the station that says it has it.
 
 use super::column::{
-    Column, Kind, Table, dense, dictionary, lists, name_lists, names, no_names, numbers, schema, select, text, times,
-    write_ip, write_mac,
+    Column, Kind, Table, dense, dictionary, lists, name_lists, names, numbers, schema, select, text, times, write_ip,
+    write_mac,
 };
 use super::reader::{Stage, record_batch};
 use super::service::by_port;
@@ -76,7 +76,7 @@ pub static COLUMNS: &[Column<HostTable>] = &[
         dictionary(r.iter().map(|h| h.mac), write_mac)
     }),
     column!("vendor", Dict, "Vendor of the card, by the IEEE's list; null for addresses that no vendor gave.", |r| {
-        no_names(r.hosts.len())
+        names(r.iter().map(|_| None))
     }),
     column!("hostname", Dict, "Name, from DHCP or DNS.", |r| names(
         r.iter().map(|h| r.all.hostname(h).map(|(name, _)| name))

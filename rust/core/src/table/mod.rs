@@ -2,11 +2,18 @@
 
 pub mod arp;
 pub mod column;
+mod dhcp;
+mod dns;
 pub mod file;
+mod files;
 pub mod flows;
 pub mod hosts;
+mod http;
 pub mod packets;
 pub mod parquet;
 pub mod reader;
+pub mod rows;
 pub mod service;
+mod streams;
+mod tls;
 pub mod write;

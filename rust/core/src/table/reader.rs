@@ -3,7 +3,9 @@
 use super::column::{Column, schema, select};
 use super::parquet::TableFile;
 use super::write::{BatchWriter, WriteError, write_flows};
-use super::{flows, packets};
+use super::{flows, packets, rows};
+use crate::app::Wants;
+use crate::app::spool::Directory;
 use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
@@ -22,6 +24,12 @@ const AHEAD: usize = 8;
 
 /// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
 const MAX_ORDERED: usize = 1 << 20;
+
+/// Rows of a stream table in a batch.
+const STREAM_ROWS: usize = 8192;
+
+/// Rows that are kept for the sake of their order.
+const MAX_STREAM_ROWS: usize = 1 << 16;
 
 /// What a table is made from.
 pub struct Request {
@@ -69,6 +77,11 @@ pub struct TableReader {
 
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>),
+    Streams {
+        table: &'static str,
+        columns: Vec<&'static Column<rows::Streams>>,
+        wait: usize,
+    },
     Packets {
         columns: Vec<&'static Column<packets::Packets>>,
         /// Where the flow's uid stands among them; flows are followed only for its sake.
@@ -86,7 +99,30 @@ impl TableReader {
     /// A column name that is not there.
     pub fn flows(request: Request) -> Result<Self, String> {
         let columns = select(&flows::COLUMNS, request.columns.as_deref())?;
-        Ok(Self::new(request.source, request.filter, request.options, Making::Flows(columns)))
+        let wanted = columns.iter().any(|column| flows::FACTS.contains(&column.name));
+        let streams = Wants { facts: wanted, ..Wants::default() };
+        let options = Options { streams, ..request.options };
+        Ok(Self::new(request.source, request.filter, options, Making::Flows(columns)))
+    }
+
+    /// A table of what streams said: one of [`rows::TABLES`].
+    ///
+    /// # Errors
+    /// A table or column name that is not there.
+    pub fn streams(name: &str, request: Request) -> Result<Self, String> {
+        let (table, all) = rows::find(name).ok_or_else(|| format!("no table {name:?}"))?;
+        let columns = select(all, request.columns.as_deref())?;
+        let hash = table.hash_column.is_some_and(|name| columns.iter().any(|column| column.name == name));
+        let options = Options { streams: (table.wants)(hash), ..request.options };
+        let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS };
+        Ok(Self::new(request.source, request.filter, options, kind))
+    }
+
+    /// Writes the bodies or streams of the table to files of this directory.
+    pub fn write_to(&mut self, files: Directory) {
+        if let Some(streams) = self.tracker.streams() {
+            streams.write_to(files);
+        }
     }
 
     /// The packet table of a capture.
@@ -96,7 +132,8 @@ impl TableReader {
     pub fn packets(request: Request) -> Result<Self, String> {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
         let uid_at: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].name == "uid").collect();
-        let options = Options { uid_per_packet: !uid_at.is_empty(), ..request.options };
+        let uid_per_packet = !uid_at.is_empty();
+        let options = Options { uid_per_packet, streams: Wants::default(), ..request.options };
         Ok(Self::new(
             request.source,
             request.filter,
@@ -125,11 +162,12 @@ impl TableReader {
         let schema = match &kind {
             Making::Flows(columns) => Arc::new(schema(columns, metadata("flows", &tracker))),
             Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
+            Making::Streams { table, columns, .. } => Arc::new(schema(columns, metadata(table, &tracker))),
             Making::Stage(stage) => stage.schema(),
         };
         // Columns of packets need no state but the flow: the thread that decodes makes them.
         let make: Make<Vec<ArrayRef>> = match &kind {
-            Making::Flows(_) | Making::Stage(_) => Box::new(|_| Vec::new()),
+            Making::Flows(_) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Vec::new()),
             Making::Packets { columns, .. } => {
                 let columns = columns.clone();
                 Box::new(move |decoded| {
@@ -179,18 +217,20 @@ impl TableReader {
     fn end(&mut self) {
         self.ended = true;
         self.tracker.finish();
+        let complete = |table: &str| {
+            let fields = self.schema.fields().clone();
+            Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata(table, &self.tracker)))
+        };
         match &mut self.kind {
             Making::Packets { held, .. } => name_held(held, self.tracker.take_named(), None, &mut self.ready),
+            Making::Flows(_) => self.schema = complete("flows"),
+            Making::Streams { table, .. } => self.schema = complete(table),
             Making::Stage(stage) => {
                 stage.end(&mut self.ready);
                 self.schema = stage.schema();
             }
-            Making::Flows(_) => {
-                let fields = self.schema.fields().clone();
-                let metadata = metadata("flows", &self.tracker);
-                self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
-            }
         }
+        self.emit_rows(true);
     }
 
     /// The input has ended, or enough flows have.
@@ -215,7 +255,7 @@ impl TableReader {
         };
         self.frames += decoded.batch.frames.len() as u64;
         match &mut self.kind {
-            Making::Flows(_) => {
+            Making::Flows(_) | Making::Streams { .. } => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
             }
             Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
@@ -245,7 +285,38 @@ impl TableReader {
             }
         }
         self.pipeline.recycle(decoded);
+        if matches!(self.kind, Making::Streams { .. }) {
+            self.tracker.release();
+            self.emit_rows(false);
+        }
         Ok(true)
+    }
+
+    /// Turns rows into batches, in order of their first frame: those before which nothing is to come, or all.
+    fn emit_rows(&mut self, all: bool) {
+        let Making::Streams { columns, wait, .. } = &mut self.kind else { return };
+        let Some(streams) = self.tracker.streams() else { return };
+        if !all && streams.rows().len() < *wait {
+            return;
+        }
+        streams.rows().sort_by_key(|row| row.first.frame);
+        let oldest = if all { None } else { streams.oldest_open() };
+        let found = streams.rows();
+        let ready = oldest.map_or(found.len(), |frame| found.partition_point(|row| row.first.frame < frame));
+        if !all && ready < found.len() / 2 && found.len() < MAX_STREAM_ROWS {
+            *wait = found.len() * 2; // a long exchange holds the others up
+            return;
+        }
+        // Beyond the bound they go out, in order among themselves.
+        let ready = if !all && ready < found.len() / 2 { found.len() } else { ready };
+        let rest = found.split_off(ready);
+        let taken = std::mem::replace(found, rest);
+        *wait = STREAM_ROWS;
+        for chunk in taken.chunks(STREAM_ROWS) {
+            let rows = rows::Rows { rows: chunk, points: self.tracker.points() };
+            let arrays = columns.iter().map(|column| (column.fill)(&rows)).collect();
+            self.ready.push_back(record_batch(&self.schema, arrays, chunk.len()));
+        }
     }
 
     /// Writes the whole table as a Parquet file; returns how many rows it has. `go_on` is asked again and again, from

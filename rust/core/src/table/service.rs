@@ -56,6 +56,9 @@ pub fn by_port(proto: u8, port: u16) -> Option<&'static str> {
 /// The `service` of a flow.
 #[must_use]
 pub fn of(flow: &Flow) -> Option<&'static str> {
+    if let Some(service) = flow.facts.as_ref().and_then(|facts| facts.service) {
+        return Some(service);
+    }
     if let Some(service) = flow.service {
         return Some(service.name());
     }

@@ -64,6 +64,9 @@ impl Tracker {
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);
             let flow = &mut self.flows[slot as usize];
+            if let Some(streams) = &mut self.streams {
+                streams.end(flow);
+            }
             if !flow.closed {
                 let quiet = self.now.saturating_sub(flow.ts_end);
                 flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };

@@ -3,7 +3,9 @@
 use super::key::FlowKey;
 use super::side::Side;
 use super::uid::Uid;
+use crate::app::Facts;
 use crate::decode::Proto;
+use crate::stream::Watch;
 
 /// Why a row ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +96,10 @@ pub struct Flow {
     pub uid: Option<Uid>,
     /// The flow that an ICMP error speaks of.
     pub parent: Option<Uid>,
+    /// What is done with its bytes.
+    pub watch: Watch,
+    /// What its bytes said.
+    pub facts: Option<Box<Facts>>,
 }
 
 /// What has been seen of a TCP handshake: bits of [`Flow::seen`].
@@ -139,6 +145,8 @@ impl Flow {
             first_seq: 0,
             uid: None,
             parent: None,
+            watch: Watch::UNDECIDED,
+            facts: None,
         }
     }
 

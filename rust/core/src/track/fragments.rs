@@ -2,7 +2,10 @@
 
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::{Share, Tracker, count};
+use crate::decode::decode;
+use crate::frame::LinkType;
 use crate::packet::Packet;
+use crate::stream::{Place, Watch};
 use ahash::RandomState;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
@@ -108,6 +111,40 @@ impl Tracker {
             // RFC 8200, 4.5: addresses and identification alone; fragments name the header that follows, not the last.
             datagram.proto = 0;
         }
+        let slot = self.count_fragment(datagram, keyed, share, packet, frame);
+        if matches!(packet.ip_proto, 6 | 17)
+            && let Some(streams) = &mut self.streams
+            && let Some(whole) = streams.datagrams.fragment(datagram, packet, frame, share.ts)
+        {
+            self.whole_datagram(keyed, share, &whole);
+        }
+        slot
+    }
+
+    /// Gives a datagram that was put together from fragments to the stream of its flow.
+    fn whole_datagram(&mut self, keyed: &Keyed, share: &Share, whole: &[u8]) {
+        decode(whole, whole.len() as u32, LinkType::RAW, &mut self.scratch);
+        let Some(own) = key::of_packet(&self.scratch, whole, keyed.key.point) else { return };
+        let FlowKey { vlans, vni, tunnel, .. } = keyed.key;
+        let Some(slot) = self.find(&FlowKey { vlans, vni, tunnel, ..own.key }) else { return };
+        let flow = &mut self.flows[slot as usize];
+        if let Some(streams) = &mut self.streams
+            && flow.watch != Watch::IGNORED
+        {
+            let place = Place { ts: share.ts, frame: share.number };
+            let side = usize::from(own.from_high);
+            streams.packet(flow, side, &self.scratch, whole, place, |flow| super::who(flow, &self.points));
+        }
+    }
+
+    fn count_fragment(
+        &mut self,
+        datagram: DatagramKey,
+        keyed: &Keyed,
+        share: &Share,
+        packet: &Packet,
+        frame: &[u8],
+    ) -> Option<u32> {
         let number = self.counters.frames;
         let entry = self.fragments.entry(datagram, packet.ip_proto, share.ts);
         if packet.ip_frag_offset != 0 {

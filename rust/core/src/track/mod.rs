@@ -19,9 +19,11 @@ pub use options::{Counters, Options};
 pub use points::{Point, Points};
 pub use uid::Uid;
 
+use crate::app::Who;
 use crate::decode::Proto;
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
+use crate::stream::{Place, Streams, Watch};
 use ahash::RandomState;
 use count::{close, count, note_l2};
 use fragments::Fragments;
@@ -39,6 +41,9 @@ pub struct Tracker {
     free: Vec<u32>,
     finished: Vec<u32>,
     fragments: Fragments,
+    streams: Option<Box<Streams>>,
+    /// For datagrams that were put together from fragments.
+    scratch: Box<Packet>,
     named: Vec<(u64, Uid)>,
     counters: Counters,
     /// Latest packet time seen, ns.
@@ -68,8 +73,11 @@ impl Tracker {
     /// An empty table.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        let streams = options.streams.any().then(|| Box::new(Streams::new(options.streams, options.limits)));
         Self {
             options,
+            streams,
+            scratch: Box::default(),
             points: Points::default(),
             hasher: RandomState::new(),
             table: HashTable::new(),
@@ -165,6 +173,13 @@ impl Tracker {
         } else if flow.key.proto == 17 && flow.key.family != 0 {
             flow.letter(side, b'd');
         }
+        if let Some(streams) = &mut self.streams
+            && !packet.is_fragment
+            && flow.watch != Watch::IGNORED
+        {
+            let place = Place { ts: share.ts, frame: share.number };
+            streams.packet(flow, side, packet, frame, place, |flow| who(flow, &self.points));
+        }
         if flow.service.is_none() {
             flow.service = packet.layers().last().map(|layer| layer.proto()).filter(|proto| proto.is_application());
         }
@@ -210,10 +225,12 @@ impl Tracker {
     /// The uid of a flow that has had its first packet.
     #[must_use]
     pub fn uid_of(&self, flow: &Flow) -> Uid {
-        flow.uid.unwrap_or_else(|| {
-            let point = self.points.get(flow.key.point);
-            uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
-        })
+        flow.uid.unwrap_or_else(|| uid_at(flow, &self.points))
+    }
+
+    /// The streams of the flows, if anything is wanted of them.
+    pub fn streams(&mut self) -> Option<&mut Streams> {
+        self.streams.as_deref_mut()
     }
 
     /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
@@ -277,6 +294,9 @@ impl Tracker {
     fn end(&mut self, slot: u32, reason: EndReason) {
         let flow = &mut self.flows[slot as usize];
         flow.end = reason;
+        if let Some(streams) = &mut self.streams {
+            streams.end(flow);
+        }
         let key = flow.key;
         let hash = self.hash(&key);
         if let Ok(entry) = self.table.find_entry(hash, |other| other.slot == slot) {
@@ -329,6 +349,26 @@ impl Tracker {
         let mut flows: Vec<&Flow> = self.table.iter().map(|entry| &self.flows[entry.slot as usize]).collect();
         flows.sort_unstable_by_key(|flow| flow.first_frame);
         flows
+    }
+}
+
+fn uid_at(flow: &Flow, points: &Points) -> Uid {
+    let point = points.get(flow.key.point);
+    uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
+}
+
+/// Whose rows those of a flow are. Works the uid out once.
+fn who(flow: &Flow, points: &Points) -> Who {
+    Who {
+        uid: flow.uid.unwrap_or_else(|| uid_at(flow, points)),
+        point: flow.key.point,
+        family: flow.key.family,
+        proto: flow.key.proto,
+        orig: *flow.orig_addr(),
+        orig_p: flow.orig_port(),
+        resp: *flow.resp_addr(),
+        resp_p: flow.resp_port(),
+        orig_side: flow.orig,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The rules of the flow table. They travel with the table as metadata, since flow counts mean nothing without them.
 
+use crate::app::Wants;
+use crate::stream::Limits;
+
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
 
@@ -22,6 +25,10 @@ pub struct Options {
     pub max_fragmented: usize,
     /// Work out each flow's uid when it begins, because rows of packets name it.
     pub uid_per_packet: bool,
+    /// What is wanted of the bytes that flows carry.
+    pub streams: Wants,
+    /// Bounds of what is kept for that.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -35,6 +42,8 @@ impl Default for Options {
             max_flows: 1 << 20,
             max_fragmented: 1 << 14,
             uid_per_packet: false,
+            streams: Wants { facts: true, ..Wants::default() },
+            limits: Limits::default(),
         }
     }
 }

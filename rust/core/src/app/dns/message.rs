@@ -1,0 +1,183 @@
+//! One message (RFC 1035, 4).
+
+use super::rdata;
+use crate::decode::cursor::{be16, be32};
+
+/// Longest name in wire form, bytes (RFC 1035, 2.3.4).
+const MAX_NAME: usize = 255;
+/// Records of one message that are read; 64 KiB cannot hold many more.
+const MAX_RECORDS: usize = 6000;
+
+/// A question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Name without the last dot; the root is `.`.
+    pub name: String,
+    /// Type.
+    pub qtype: u16,
+    /// Class; mDNS's unicast bit included.
+    pub class: u16,
+}
+
+/// A record of the answer section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Owner.
+    pub name: String,
+    /// Type.
+    pub rtype: u16,
+    /// Time to live, seconds.
+    pub ttl: u32,
+    /// Its data as text.
+    pub data: String,
+}
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Identification.
+    pub id: u16,
+    /// It answers.
+    pub is_response: bool,
+    /// Operation: 0 query, 4 notify, 5 update.
+    pub opcode: u8,
+    /// Cut short by the server.
+    pub truncated: bool,
+    /// Response code, the upper bits of EDNS (RFC 6891, 6.1.3) included.
+    pub rcode: u16,
+    /// Questions.
+    pub questions: Vec<Question>,
+    /// Answer section.
+    pub answers: Vec<Answer>,
+    /// Why reading stopped before the end.
+    pub fault: Option<&'static str>,
+}
+
+/// Whether a datagram may be a message: a known operation, and questions, records or an answer without any.
+#[must_use]
+pub fn looks(bytes: &[u8]) -> bool {
+    if bytes.len() < 12 {
+        return false;
+    }
+    let flags = be16(bytes, 2);
+    let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(bytes, at))).sum();
+    matches!(flags >> 11 & 0x0f, 0..=2 | 4..=6) && (records > 0 || flags & 0x8000 != 0)
+}
+
+impl Message {
+    /// Reads a message; `None` if even the header is not there. What is wrong behind it is its `fault`.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < 12 {
+            return None;
+        }
+        let flags = be16(bytes, 2);
+        let mut message = Self {
+            id: be16(bytes, 0),
+            is_response: flags & 0x8000 != 0,
+            opcode: (flags >> 11 & 0x0f) as u8,
+            truncated: flags & 0x0200 != 0,
+            rcode: flags & 0x0f,
+            questions: Vec::new(),
+            answers: Vec::new(),
+            fault: None,
+        };
+        if let Err(fault) = message.sections(bytes) {
+            message.fault = Some(fault);
+        }
+        Some(message)
+    }
+
+    fn sections(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+        let mut at = 12;
+        for _ in 0..be16(bytes, 4) {
+            let name = name(bytes, &mut at)?;
+            let fixed = bytes.get(at..at + 4).ok_or("question cut short")?;
+            self.questions.push(Question { name, qtype: be16(fixed, 0), class: be16(fixed, 2) });
+            at += 4;
+            if self.questions.len() >= MAX_RECORDS {
+                return Err("too many questions");
+            }
+        }
+        let answers = usize::from(be16(bytes, 6));
+        let records = answers + usize::from(be16(bytes, 8)) + usize::from(be16(bytes, 10));
+        for index in 0..records.min(MAX_RECORDS) {
+            let name = name(bytes, &mut at)?;
+            let fixed = bytes.get(at..at + 10).ok_or("record cut short")?;
+            let (rtype, ttl, len) = (be16(fixed, 0), be32(fixed, 4), usize::from(be16(fixed, 8)));
+            at += 10;
+            if at + len > bytes.len() {
+                return Err("record longer than the message");
+            }
+            if rtype == 41 {
+                self.rcode |= (ttl >> 24 << 4) as u16;
+            }
+            if index < answers {
+                let data = rdata::text(bytes, at, len, rtype)?;
+                self.answers.push(Answer { name, rtype, ttl, data });
+            }
+            at += len;
+        }
+        if records > MAX_RECORDS { Err("too many records") } else { Ok(()) }
+    }
+}
+
+/// Reads a name at `at`, which moves behind it. Compression pointers may only point back, before where the name or
+/// its last pointer began, so they cannot loop (RFC 1035, 4.1.4).
+pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str> {
+    let mut out = String::new();
+    let mut pos = *at;
+    let mut floor = pos;
+    let mut end = None;
+    let mut length = 1;
+    loop {
+        let len = usize::from(*bytes.get(pos).ok_or("name cut short")?);
+        match len >> 6 {
+            0 if len == 0 => break,
+            0 => {
+                let label = bytes.get(pos + 1..pos + 1 + len).ok_or("name cut short")?;
+                length += len + 1;
+                if length > MAX_NAME {
+                    return Err("name longer than 255 bytes");
+                }
+                if !out.is_empty() {
+                    out.push('.');
+                }
+                push_label(label, &mut out);
+                pos += 1 + len;
+            }
+            3 => {
+                let low = usize::from(*bytes.get(pos + 1).ok_or("name cut short")?);
+                let target = (len & 0x3f) << 8 | low;
+                end.get_or_insert(pos + 2);
+                if target >= floor {
+                    return Err("compression pointer does not point back");
+                }
+                (pos, floor) = (target, target);
+            }
+            _ => return Err("unknown label type"),
+        }
+    }
+    *at = end.unwrap_or(pos + 1);
+    if out.is_empty() {
+        out.push('.');
+    }
+    Ok(out)
+}
+
+/// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes as `\DDD` (RFC 1035, 5.1).
+fn push_label(label: &[u8], out: &mut String) {
+    use std::fmt::Write as _;
+    for chunk in label.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '.' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() => write!(out, "\\{:03}", c as u32).unwrap_or_default(),
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            write!(out, "\\{byte:03}").unwrap_or_default();
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! DNS over UDP and TCP, mDNS and LLMNR (RFC 1035, 6762, 4795): messages, and queries paired with their answers.
+
+pub mod message;
+mod names;
+mod rdata;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use message::{Answer, Message, Question};
+pub use names::{rcode_name, type_name};
+pub use session::{Exchange, looks, looks_tcp, make, make_tcp};

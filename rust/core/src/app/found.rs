@@ -1,0 +1,169 @@
+//! What parsers find: facts of a flow, rows of tables.
+
+use super::content::BodyFile;
+use super::http1::{Bodies, Exchange, Side};
+use super::raw::Tap;
+use super::spool::Directory;
+use crate::stream::Place;
+use crate::track::Uid;
+
+/// What is wanted of the streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The facts that the flow table shows: names and fingerprints.
+    pub facts: bool,
+    /// Rows of `http`.
+    pub http: bool,
+    /// Rows of `files`.
+    pub files: bool,
+    /// Rows of `dns`.
+    pub dns: bool,
+    /// Rows of `tls`.
+    pub tls: bool,
+    /// Rows of `dhcp`.
+    pub dhcp: bool,
+    /// Streams as they are: rows of `streams`, or pieces for a tap.
+    pub raw: bool,
+    /// SHA-256 of bodies.
+    pub hash: bool,
+}
+
+impl Wants {
+    /// Whether anything is.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Whether rows are, beside facts.
+    #[must_use]
+    pub fn rows(&self) -> bool {
+        self.raw || self.http || self.files || self.dns || self.tls || self.dhcp
+    }
+}
+
+/// What the application layer says of a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Protocol, by content.
+    pub service: Option<&'static str>,
+    /// Host of the first HTTP request.
+    pub http_host: Option<String>,
+    /// Server name of the first ClientHello.
+    pub tls_server_name: Option<String>,
+    /// Name of the first DNS query.
+    pub dns_query: Option<String>,
+    /// JA4 of the first ClientHello.
+    pub ja4: Option<String>,
+}
+
+/// Whose row it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// The flow's uid.
+    pub uid: Uid,
+    /// Capture point.
+    pub point: u32,
+    /// 4 or 6.
+    pub family: u8,
+    /// IP protocol.
+    pub proto: u8,
+    /// Originator's address.
+    pub orig: [u8; 16],
+    /// Originator's port.
+    pub orig_p: u16,
+    /// Responder's address.
+    pub resp: [u8; 16],
+    /// Responder's port.
+    pub resp_p: u16,
+    /// Which side of the key is the originator.
+    pub orig_side: u8,
+}
+
+/// A row of one of the tables.
+#[derive(Debug)]
+pub enum Found {
+    /// An HTTP request with its response.
+    Http(Box<Exchange>),
+    /// A body that was transferred.
+    File(Box<File>),
+    /// A DNS query with its answer.
+    Dns(Box<super::dns::Exchange>),
+    /// A TLS handshake.
+    Tls(Box<super::tls::Handshake>),
+    /// One direction of a connection.
+    Stream(Box<super::raw::RawStream>),
+    /// A DHCP message.
+    Dhcp(Box<super::dhcp::Message>),
+}
+
+/// A body, its coding undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct File {
+    /// Position of its exchange in the connection, from 1.
+    pub depth: u32,
+    /// Sent by the flow's originator.
+    pub from_orig: bool,
+    /// Name that the sender gave or the URL shows.
+    pub name: Option<String>,
+    /// Host and target of the request.
+    pub url: Option<String>,
+    /// Name of the file that it was written to.
+    pub path: Option<String>,
+    /// Content-Type without parameters.
+    pub mime_type: Option<String>,
+    /// Content-Encoding.
+    pub encoding: Option<String>,
+    /// Its bytes.
+    pub body: super::content::Finished,
+    /// Why it is not whole.
+    pub fault: Option<&'static str>,
+}
+
+/// A row with its flow.
+#[derive(Debug)]
+pub struct Row {
+    /// The flow.
+    pub who: Who,
+    /// Where the row begins: rows are ordered by it.
+    pub first: Place,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What parsers write to.
+pub struct Out<'a> {
+    /// What is wanted.
+    pub wants: Wants,
+    /// The flow.
+    pub who: Who,
+    /// Facts that were found now.
+    pub facts: &'a mut Facts,
+    /// Rows so far.
+    pub rows: &'a mut Vec<Row>,
+    /// Where bodies go, when somebody wants them as files.
+    pub files: Option<&'a mut Directory>,
+    /// Who listens to streams as they are.
+    pub tap: Option<&'a mut (dyn Tap + 'static)>,
+}
+
+impl Out<'_> {
+    /// Adds a row.
+    pub fn row(&mut self, first: Place, found: Found) {
+        self.rows.push(Row { who: self.who, first, found });
+    }
+}
+
+impl Bodies for Out<'_> {
+    fn open(&mut self, _exchange: &Exchange, _side: Side) -> Option<BodyFile> {
+        self.files.as_mut().map(|files| files.open())
+    }
+
+    fn hash(&self) -> bool {
+        self.wants.hash
+    }
+
+    fn limit(&self) -> u64 {
+        self.files.as_ref().map_or(super::content::MAX_DECODED, |files| files.max_file())
+    }
+}

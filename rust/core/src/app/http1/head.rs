@@ -1,0 +1,325 @@
+//! The head of a message: start line and the header fields that tables need (RFC 9112, 2 to 5).
+
+/// First line of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// `METHOD target HTTP/x.y`
+    Request {
+        /// Method.
+        method: String,
+        /// Request target as sent.
+        uri: String,
+    },
+    /// `HTTP/x.y code reason`
+    Response {
+        /// Status code.
+        status: u16,
+        /// Reason phrase.
+        message: String,
+    },
+}
+
+/// A head, as far as it matters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// First line.
+    pub start: Start,
+    /// `1.0` or `1.1`.
+    pub version: String,
+    /// Host field.
+    pub host: Option<String>,
+    /// User-Agent field.
+    pub user_agent: Option<String>,
+    /// Referer field.
+    pub referrer: Option<String>,
+    /// Content-Type field.
+    pub content_type: Option<String>,
+    /// Content-Encoding field.
+    pub content_encoding: Option<String>,
+    /// Content-Disposition field.
+    pub disposition: Option<String>,
+    /// Upgrade field, lower case.
+    pub upgrade: Option<String>,
+    /// HTTP2-Settings field (RFC 7540, 3.2.1).
+    pub http2_settings: bool,
+    /// Transfer-Encoding field, lower case.
+    pub transfer_encoding: Option<String>,
+    /// What the Content-Length fields say.
+    pub length: Length,
+}
+
+/// What Content-Length says (RFC 9110, 8.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Length {
+    /// No such field.
+    #[default]
+    Absent,
+    /// One value, perhaps repeated.
+    Bytes(u64),
+    /// Several that differ: a smuggling shape (RFC 9112, 6.3).
+    Several(u64),
+    /// Not a number.
+    Bad,
+}
+
+/// What the bytes at the start of a message are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// A request line.
+    Request,
+    /// A status line.
+    Response,
+    /// Too few bytes to say.
+    Perhaps,
+    /// Something else.
+    No,
+}
+
+/// Methods that make a stream HTTP whatever its port: RFC 9110, WebDAV (RFC 4918, 3253, 5323), CalDAV, UPnP, RTSP's not.
+const METHODS: [&[u8]; 38] = [
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"CONNECT",
+    b"PATCH",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"MKCALENDAR",
+    b"MKACTIVITY",
+    b"CHECKOUT",
+    b"CHECKIN",
+    b"UNCHECKOUT",
+    b"MERGE",
+    b"LABEL",
+    b"UPDATE",
+    b"ACL",
+    b"BIND",
+    b"UNBIND",
+    b"REBIND",
+    b"NOTIFY",
+    b"M-SEARCH",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"PURGE",
+    b"POLL",
+    b"BMOVE",
+    b"VERSION-CONTROL",
+];
+
+/// Says what a stream that begins with `bytes` is. A request needs its method and a space, then a target that is not
+/// empty; that the line ends in `HTTP/1.` is checked when it is whole.
+#[must_use]
+pub fn looks(bytes: &[u8]) -> Looks {
+    const STATUS: &[u8] = b"HTTP/1.";
+    // Nearly everything else is told apart here: this runs over the payload of every flow not known yet.
+    if !matches!(bytes, [b'A'..=b'Z', ..] | []) {
+        return Looks::No;
+    }
+    let prefix = bytes.len().min(STATUS.len());
+    if bytes[..prefix] == STATUS[..prefix] && prefix > 0 {
+        return if prefix == STATUS.len() { Looks::Response } else { Looks::Perhaps };
+    }
+    let mut perhaps = bytes.is_empty();
+    for method in METHODS {
+        if let Some(rest) = bytes.strip_prefix(method) {
+            match rest {
+                [] | [b' '] => perhaps = true,
+                [b' ', target, ..] if target.is_ascii_graphic() => return Looks::Request,
+                _ => {}
+            }
+        } else if method.starts_with(bytes) {
+            perhaps = true;
+        }
+    }
+    if perhaps { Looks::Perhaps } else { Looks::No }
+}
+
+/// Bytes as text: UTF-8 where they are, else each byte as its Latin-1 character. Never loses a byte.
+#[must_use]
+pub fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    while let [rest @ .., b' ' | b'\t' | b'\r'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Reads a start line; `None` if it is none.
+fn start_line(line: &[u8]) -> Option<(Start, String)> {
+    let line = trim(line);
+    if let Some(rest) = line.strip_prefix(b"HTTP/") {
+        let mut parts = rest.splitn(3, |byte| *byte == b' ');
+        let version = parts.next()?;
+        let code = parts.next()?;
+        let message = trim(parts.next().unwrap_or(b""));
+        if code.len() != 3 || !code.iter().all(u8::is_ascii_digit) || !is_version(version) {
+            return None;
+        }
+        let status = code.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        return Some((Start::Response { status, message: text(message) }, text(version)));
+    }
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let last = line.iter().rposition(|byte| *byte == b' ')?;
+    let version = line[last + 1..].strip_prefix(b"HTTP/")?;
+    if !is_version(version) || last <= space {
+        return None;
+    }
+    let method = &line[..space];
+    let token = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
+    if method.is_empty() || !method.iter().all(token) {
+        return None;
+    }
+    let uri = trim(&line[space + 1..last]);
+    Some((Start::Request { method: text(method), uri: text(uri) }, text(version)))
+}
+
+fn is_version(version: &[u8]) -> bool {
+    matches!(version, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// Parses the beginning of a request line that was cut before its version.
+#[must_use]
+pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
+    if looks(bytes) != Looks::Request || bytes.contains(&b'\n') {
+        return None;
+    }
+    let end = bytes.iter().rposition(|byte| *byte == b' ').filter(|last| bytes[..*last].contains(&b' '));
+    let target = &bytes[..end.unwrap_or(bytes.len())];
+    let mut head = parse(&[target, b" HTTP/1.1"].concat())?;
+    head.version = String::new();
+    Some(head)
+}
+
+/// Parses a whole head, its empty line included or not. `None` if the first line is neither request nor status line.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<Head> {
+    let mut lines = Lines { rest: bytes };
+    let (start, version) = start_line(lines.next()?)?;
+    let mut head = Head {
+        start,
+        version,
+        host: None,
+        user_agent: None,
+        referrer: None,
+        content_type: None,
+        content_encoding: None,
+        disposition: None,
+        upgrade: None,
+        http2_settings: false,
+        transfer_encoding: None,
+        length: Length::Absent,
+    };
+    let mut folded = Vec::new();
+    while let Some(line) = lines.next() {
+        if trim(line).is_empty() {
+            break;
+        }
+        // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
+        if matches!(lines.rest.first(), Some(b' ' | b'\t')) {
+            folded.clear();
+            folded.extend_from_slice(trim(line));
+            while matches!(lines.rest.first(), Some(b' ' | b'\t')) {
+                let Some(more) = lines.next() else { break };
+                folded.push(b' ');
+                folded.extend_from_slice(trim(more));
+            }
+            field(&mut head, &folded);
+        } else {
+            field(&mut head, line);
+        }
+    }
+    Some(head)
+}
+
+struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let (line, rest) = match end {
+            Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
+            None => (self.rest, &[][..]),
+        };
+        self.rest = rest;
+        Some(line)
+    }
+}
+
+fn field(head: &mut Head, line: &[u8]) {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
+    let (name, value) = (trim(&line[..colon]), trim(&line[colon + 1..]));
+    let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+    let first = |slot: &mut Option<String>| {
+        if slot.is_none() {
+            *slot = Some(text(value));
+        }
+    };
+    match name.len() {
+        4 if is(b"host") => first(&mut head.host),
+        10 if is(b"user-agent") => first(&mut head.user_agent),
+        7 if is(b"referer") => first(&mut head.referrer),
+        7 if is(b"upgrade") => head.upgrade = Some(text(value).to_ascii_lowercase()),
+        12 if is(b"content-type") => first(&mut head.content_type),
+        16 if is(b"content-encoding") => list(&mut head.content_encoding, value),
+        19 if is(b"content-disposition") => first(&mut head.disposition),
+        14 if is(b"http2-settings") => head.http2_settings = true,
+        17 if is(b"transfer-encoding") => list(&mut head.transfer_encoding, value),
+        14 if is(b"content-length") => {
+            for part in value.split(|byte| *byte == b',') {
+                head.length = match (number(trim(part)), head.length) {
+                    (None, _) | (_, Length::Bad) => Length::Bad,
+                    (Some(value), Length::Absent) => Length::Bytes(value),
+                    (Some(value), Length::Bytes(before) | Length::Several(before)) if value != before => {
+                        Length::Several(before)
+                    }
+                    (Some(_), same) => same,
+                };
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Several fields of one name are one list (RFC 9110, 5.3).
+fn list(slot: &mut Option<String>, value: &[u8]) {
+    let value = text(value).to_ascii_lowercase();
+    match slot {
+        Some(before) => {
+            before.push_str(", ");
+            before.push_str(&value);
+        }
+        None => *slot = Some(value),
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
+}

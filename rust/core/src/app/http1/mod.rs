@@ -1,0 +1,11 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9112).
+
+pub mod exchange;
+pub mod head;
+pub mod message;
+#[cfg(test)]
+mod tests;
+
+pub use exchange::{Bodies, Conversation, Exchange, Hashed, Next, Part, Side};
+pub use head::{Head, Start};
+pub use message::{Event, Framing, Message};

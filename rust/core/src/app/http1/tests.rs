@@ -1,0 +1,256 @@
+//! HTTP/1 against RFC 9112, each conversation fed whole, byte by byte, and in pieces of every size between.
+
+use super::*;
+use crate::app::content::MAX_DECODED;
+use crate::stream::{Piece, Place};
+use std::fmt::Write as _;
+
+/// One line an exchange: what a table would show.
+fn lines(steps: &[(Side, &[u8])], size: usize) -> String {
+    let mut conversation = Conversation::default();
+    let mut bodies = Hashed(true);
+    let mut frame = 0;
+    for (side, bytes) in steps {
+        for piece in bytes.chunks(size) {
+            frame += 1;
+            let place = Place { ts: frame, frame: frame as u64 };
+            conversation.piece(*side, Piece::Data(piece, place), &mut bodies);
+        }
+    }
+    conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64 }, &mut bodies);
+    conversation.finish(&mut bodies);
+    let done: Vec<Exchange> = conversation.take_done().collect();
+    done.iter().map(line).collect()
+}
+
+fn line(one: &Exchange) -> String {
+    let mut out = format!("{}:", one.depth);
+    for part in [&one.request, &one.response] {
+        match part {
+            None => out.push_str(" -"),
+            Some(part) => {
+                match &part.head.start {
+                    Start::Request { method, uri } => write!(out, " {method} {uri} {}", part.head.version),
+                    Start::Response { status, message } => write!(out, " {status} {message}"),
+                }
+                .unwrap();
+                if part.body.len > 0 {
+                    write!(out, " [{} {}", part.body.len, part.body.decoded_len).unwrap();
+                    let hash = part.body.sha256.unwrap();
+                    write!(out, " {:02x}{:02x}]", hash[0], hash[1]).unwrap();
+                }
+            }
+        }
+    }
+    if let Some(fault) = one.fault() {
+        write!(out, " ({fault})").unwrap();
+    }
+    out.push('\n');
+    out
+}
+
+/// The lines of a conversation, the same however it is cut.
+fn same(steps: &[(Side, &[u8])]) -> String {
+    let whole = lines(steps, usize::MAX);
+    for size in [1, 2, 3, 7, 64] {
+        assert_eq!(lines(steps, size), whole, "in pieces of {size}");
+    }
+    whole
+}
+
+const Q: Side = Side::Request;
+const A: Side = Side::Response;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn response(fields: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n").as_bytes(), body].concat()
+}
+
+#[test]
+fn a_request_and_its_response() {
+    let steps: [(Side, &[u8]); 2] =
+        [(Q, b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), (A, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")];
+    // SHA-256 of "abc" begins ba78 (FIPS 180-4, B.1).
+    assert_eq!(same(&steps), "1: GET /a 1.1 200 OK [3 3 ba78]\n");
+}
+
+#[test]
+fn pipelined_requests_get_their_responses_in_order() {
+    let steps: [(Side, &[u8]); 2] = [
+        (Q, b"HEAD /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\nGET /4 HTTP/1.0\r\n\r\n"),
+        (
+            A,
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 304 Not Modified\r\n\
+              Content-Length: 7\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nHTTP/1.0 200 OK\r\n\r\nabc",
+        ),
+    ];
+    assert_eq!(
+        same(&steps),
+        "1: HEAD /1 1.1 200 OK\n2: GET /2 1.1 304 Not Modified\n3: GET /3 1.1 204 No Content\n\
+         4: GET /4 1.0 200 OK [3 3 ba78]\n"
+    );
+}
+
+#[test]
+fn chunks_with_extensions_and_trailers() {
+    let steps: [(Side, &[u8]); 2] = [
+        (Q, b"POST /c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\na\r\n0002 ; x\r\nbc\r\n0\r\nT: 1\r\n\r\n"),
+        (A, b"HTTP/1.1 200\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\nabc\n0\n\n"),
+    ];
+    assert_eq!(same(&steps), "1: POST /c 1.1 [3 3 ba78] 200  [3 3 ba78]\n");
+}
+
+#[test]
+fn codings_are_undone() {
+    let page = b"abc".as_slice();
+    let zip = gzip(page);
+    let twice = gzip(&zip);
+    let mut deflated = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut deflated, page).unwrap();
+    let zlib = deflated.finish().unwrap();
+    let raw = &zlib[2..zlib.len() - 4];
+    let zstd = zstd::encode_all(page, 1).unwrap();
+    // An uncompressed meta-block (RFC 7932, 9.2): window 16, "abc", then the empty last block.
+    let brotli = [0x20, 0x00, 0x10, b'a', b'b', b'c', 0x03];
+    let cases: [(&str, &[u8]); 7] = [
+        ("gzip", &zip),
+        ("gzip, x-gzip", &twice),
+        ("deflate", &zlib),
+        ("deflate", raw),
+        ("zstd", &zstd),
+        ("br", &brotli),
+        ("identity", page),
+    ];
+    for (coding, body) in cases {
+        let answer = response(&format!("Content-Encoding: {coding}\r\nContent-Length: {}", body.len()), body);
+        let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
+        assert_eq!(text, format!("1: GET / 1.1 200 OK [{} 3 ba78]\n", body.len()), "{coding}");
+    }
+}
+
+#[test]
+fn what_is_not_in_its_coding_is_kept_as_it_came() {
+    let answer = response("Content-Encoding: gzip\r\nContent-Length: 3", b"abc");
+    let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
+    assert_eq!(text, "1: GET / 1.1 200 OK [3 3 ba78] (not in the content coding that its head names)\n");
+}
+
+#[test]
+fn a_bomb_stops_at_the_limit() {
+    let bomb = gzip(&gzip(&vec![0; MAX_DECODED as usize + 1]));
+    let answer = response(&format!("Content-Encoding: gzip, gzip\r\nContent-Length: {}", bomb.len()), &bomb);
+    let text = lines(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)], 1400);
+    assert!(text.contains(&format!("{MAX_DECODED} ")), "{text}");
+    assert!(text.ends_with("(decoded body longer than the limit)\n"), "{text}");
+}
+
+#[test]
+fn smuggling_shapes_say_so() {
+    let cases: [(&[u8], &str); 6] = [
+        (
+            b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "both Transfer-Encoding and Content-Length",
+        ),
+        (b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabc", "several Content-Lengths that differ"),
+        (b"Content-Length: 3, 5\r\n\r\nabc", "several Content-Lengths that differ"),
+        (b"Content-Length: +3\r\n\r\n", "Content-Length is no number"),
+        (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "bad chunk size"),
+        (b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", "no line end behind a chunk"),
+    ];
+    for (fields, fault) in cases {
+        let request = [b"POST /s HTTP/1.1\r\n", fields].concat();
+        let text = same(&[(Q, &request), (A, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]);
+        assert!(text.starts_with("1: POST /s 1.1"), "{text}");
+        assert!(text.ends_with(&format!("({fault})\n")), "{text}");
+    }
+}
+
+#[test]
+fn equal_lengths_twice_are_one_length() {
+    let answer = response("Content-Length: 3\r\nContent-Length: 3", b"abc");
+    assert_eq!(same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]), "1: GET / 1.1 200 OK [3 3 ba78]\n");
+}
+
+#[test]
+fn a_megabyte_of_header_is_a_row_with_its_reason() {
+    let request = [b"GET /long HTTP/1.1\r\nX: ".as_slice(), &vec![b'a'; 1 << 20], b"\r\n\r\n"].concat();
+    let mut conversation = Conversation::default();
+    for piece in request.chunks(1000) {
+        conversation.piece(Q, Piece::Data(piece, Place::default()), &mut Hashed(true));
+    }
+    assert!(conversation.sides_held() <= 2 * message::MAX_HEAD);
+    conversation.finish(&mut Hashed(true));
+    let text: String = conversation.take_done().map(|one| line(&one)).collect();
+    assert_eq!(text, "1: GET /long 1.1 - (head longer than 262144 bytes)\n");
+}
+
+#[test]
+fn a_tunnel_hands_the_rest_over() {
+    let mut conversation = Conversation::default();
+    let place = Place::default();
+    conversation.piece(Q, Piece::Data(b"CONNECT h:443 HTTP/1.1\r\n\r\n", place), &mut Hashed(true));
+    let rest = conversation.piece(A, Piece::Data(b"HTTP/1.1 200 Go\r\n\r\nREST", place), &mut Hashed(true));
+    assert_eq!(rest, b"REST");
+    assert_eq!(conversation.switched(), Some(Next::Tunnel));
+    assert_eq!(conversation.piece(Q, Piece::Data(b"more", place), &mut Hashed(true)), b"more");
+    let text: String = conversation.take_done().map(|one| line(&one)).collect();
+    assert_eq!(text, "1: CONNECT h:443 1.1 200 Go\n");
+}
+
+#[test]
+fn missing_bytes_are_listed_where_they_are() {
+    let place = Place::default();
+    let mut conversation = Conversation::default();
+    let mut bodies = Hashed(true);
+    conversation.piece(Q, Piece::Data(b"GET / HTTP/1.1\r\n\r\n", place), &mut bodies);
+    conversation.piece(A, Piece::Data(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", place), &mut bodies);
+    conversation.piece(A, Piece::Gap(3, place), &mut bodies);
+    conversation.piece(A, Piece::Data(b"f", place), &mut bodies);
+    conversation.piece(A, Piece::Gap(3, place), &mut bodies);
+    let done: Vec<Exchange> = conversation.take_done().collect();
+    let response = done[0].response.as_ref().unwrap();
+    assert_eq!((response.body.len, response.body.missing.as_slice()), (9, [(2, 5), (6, 9)].as_slice()));
+    assert_eq!(done[0].fault(), Some("bytes are missing"));
+}
+
+#[test]
+fn behind_a_hole_the_next_message_is_found() {
+    let place = Place::default();
+    let mut conversation = Conversation::default();
+    let mut bodies = Hashed(true);
+    let request = b"GET / HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n";
+    conversation.piece(Q, Piece::Data(request, Place { ts: 0, frame: 1 }), &mut bodies);
+    conversation.piece(
+        A,
+        Piece::Data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", place),
+        &mut bodies,
+    );
+    conversation.piece(A, Piece::Gap(30, place), &mut bodies);
+    conversation.piece(A, Piece::Data(b"xyz", place), &mut bodies);
+    conversation.piece(A, Piece::Data(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", place), &mut bodies);
+    let text: String = conversation.take_done().map(|one| line(&one)).collect();
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.contains("2: GET /2 1.1 404 No\n"), "{text}");
+}
+
+#[test]
+fn a_response_whose_request_was_not_captured_stays_alone() {
+    let steps: [(Side, &[u8]); 3] = [
+        (A, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
+        (Q, b"GET /2 HTTP/1.1\r\n\r\n"),
+        (A, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    assert_eq!(same(&steps), "1: - 200 OK [3 3 ba78] (no request)\n2: GET /2 1.1 404 No\n");
+}
+
+#[test]
+fn folded_fields_are_one_line() {
+    let head = head::parse(b"GET / HTTP/1.1\r\nUser-Agent: a\r\n  b\r\n\tc\r\nHost:x\r\n\r\n").unwrap();
+    assert_eq!((head.user_agent.as_deref(), head.host.as_deref()), (Some("a b c"), Some("x")));
+}

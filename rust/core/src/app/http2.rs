@@ -1,0 +1,408 @@
+//! HTTP/2 in clear (RFC 9113): with prior knowledge or after an upgrade, header blocks by HPACK (RFC 7541).
+//!
+//! Rows are those of `http`, version `2`. Bodies are counted and hashed as transferred in DATA frames.
+
+use super::http1::head::{Length, text};
+use super::http1::{Bodies as _, Exchange, Head, Part, Start};
+use super::{After, Analyzer, Looks, Out};
+use crate::app::content::Body;
+use crate::stream::{Piece, Place};
+use loona_hpack::Decoder;
+use std::collections::BTreeMap;
+
+/// What a client sends first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Longest header block, bytes; servers take 8 to 64 KiB.
+const MAX_BLOCK: usize = 1 << 16;
+/// Largest table that a peer may ask for (the default is 4096).
+const MAX_TABLE: usize = 1 << 16;
+/// Streams of a connection that are open at a time; the oldest is given up beyond.
+const MAX_STREAMS: usize = 1024;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PUSH_PROMISE: u8 = 5;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+
+/// Recognises the client by its preface.
+pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
+    if bytes.starts_with(PREFACE) {
+        Looks::Client
+    } else if PREFACE.starts_with(bytes) {
+        Looks::Perhaps
+    } else {
+        Looks::No
+    }
+}
+
+/// A connection whose client is that side.
+pub fn make(client: usize) -> Box<dyn Analyzer> {
+    let sides = [0, 1].map(|side| Half { preface: if side == client { PREFACE.len() } else { 0 }, ..Half::default() });
+    Box::new(Http2 { client, sides, streams: BTreeMap::new(), depth: 0, fault: None })
+}
+
+struct Half {
+    /// Bytes of the preface that are still to come.
+    preface: usize,
+    header: Vec<u8>,
+    /// Bytes of the frame that are still to come.
+    left: usize,
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    /// Payload of a frame that is read whole, then the header block it belongs to.
+    frame: Vec<u8>,
+    block: Vec<u8>,
+    block_ends_stream: bool,
+    /// Padding at the end of a DATA frame; `None` until its first byte.
+    padding: Option<usize>,
+    hpack: Decoder<'static>,
+    last: Place,
+}
+
+impl Default for Half {
+    fn default() -> Self {
+        let mut hpack = Decoder::new();
+        hpack.set_max_allowed_table_size(MAX_TABLE);
+        Self {
+            preface: 0,
+            header: Vec::new(),
+            left: 0,
+            kind: 0,
+            flags: 0,
+            stream: 0,
+            frame: Vec::new(),
+            block: Vec::new(),
+            block_ends_stream: false,
+            padding: None,
+            hpack,
+            last: Place::default(),
+        }
+    }
+}
+
+/// A message in the making.
+struct Running {
+    head: Box<Head>,
+    first: Place,
+    body: Body,
+    over: Option<Place>,
+}
+
+#[derive(Default)]
+struct Open {
+    depth: u32,
+    request: Option<Running>,
+    response: Option<Running>,
+    fault: Option<&'static str>,
+}
+
+struct Http2 {
+    client: usize,
+    sides: [Half; 2],
+    streams: BTreeMap<u32, Open>,
+    depth: u32,
+    fault: Option<&'static str>,
+}
+
+impl Http2 {
+    /// Takes bytes of a side; `false` when the connection cannot be read on.
+    fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
+        while !bytes.is_empty() {
+            let half = &mut self.sides[side];
+            half.last = place;
+            if half.preface > 0 {
+                let taken = half.preface.min(bytes.len());
+                half.preface -= taken;
+                bytes = &bytes[taken..];
+                continue;
+            }
+            if half.left == 0 {
+                let (taken, rest) = bytes.split_at((9 - half.header.len()).min(bytes.len()));
+                half.header.extend_from_slice(taken);
+                bytes = rest;
+                if half.header.len() < 9 {
+                    return true;
+                }
+                let h = &half.header;
+                half.left = usize::from(h[0]) << 16 | usize::from(h[1]) << 8 | usize::from(h[2]);
+                (half.kind, half.flags) = (h[3], h[4]);
+                half.stream = u32::from_be_bytes([h[5] & 0x7f, h[6], h[7], h[8]]);
+                half.header.clear();
+                half.frame.clear();
+                half.padding = (half.flags & PADDED == 0).then_some(0);
+                if half.left == 0 && !self.frame_over(side, place, out) {
+                    return false;
+                }
+                continue;
+            }
+            let (taken, rest) = bytes.split_at(half.left.min(bytes.len()));
+            bytes = rest;
+            if half.kind == DATA {
+                self.data(side, taken);
+            } else if matches!(half.kind, HEADERS | CONTINUATION | PUSH_PROMISE) {
+                half.frame.extend_from_slice(taken);
+                half.left -= taken.len();
+                if half.frame.len() > MAX_BLOCK {
+                    self.fault = Some("header block longer than 65536 bytes");
+                    return false;
+                }
+            } else {
+                half.left -= taken.len();
+            }
+            if self.sides[side].left == 0 && !self.frame_over(side, place, out) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A part of a DATA frame: padding is no body.
+    fn data(&mut self, side: usize, mut bytes: &[u8]) {
+        let half = &mut self.sides[side];
+        let padding = match half.padding {
+            Some(padding) => padding,
+            None => {
+                let padding = usize::from(bytes[0]);
+                half.padding = Some(padding);
+                bytes = &bytes[1..];
+                half.left -= 1;
+                padding
+            }
+        };
+        let body = half.left.saturating_sub(padding).min(bytes.len());
+        half.left -= bytes.len();
+        let number = half.stream;
+        if let Some(running) = self.running(side, number) {
+            running.body.data(&bytes[..body]);
+        }
+    }
+
+    fn running(&mut self, side: usize, number: u32) -> Option<&mut Running> {
+        let stream = self.streams.get_mut(&number)?;
+        if side == self.client { stream.request.as_mut() } else { stream.response.as_mut() }
+    }
+
+    fn frame_over(&mut self, side: usize, place: Place, out: &mut Out<'_>) -> bool {
+        let half = &mut self.sides[side];
+        let (number, flags) = (half.stream, half.flags);
+        match half.kind {
+            HEADERS | PUSH_PROMISE | CONTINUATION => {
+                let mut payload = &half.frame[..];
+                if half.kind != CONTINUATION && flags & PADDED != 0 {
+                    let Some((padding, rest)) = payload.split_first() else { return self.broken() };
+                    let Some(end) = rest.len().checked_sub(usize::from(*padding)) else { return self.broken() };
+                    payload = &rest[..end];
+                }
+                let skip = match half.kind {
+                    HEADERS if flags & PRIORITY != 0 => 5,
+                    PUSH_PROMISE => 4,
+                    _ => 0,
+                };
+                let Some(fragment) = payload.get(skip..) else { return self.broken() };
+                half.block.extend_from_slice(fragment);
+                if half.kind != CONTINUATION {
+                    half.block_ends_stream = half.kind == HEADERS && flags & END_STREAM != 0;
+                }
+                if half.block.len() > MAX_BLOCK {
+                    self.fault = Some("header block longer than 65536 bytes");
+                    return false;
+                }
+                if flags & END_HEADERS != 0 {
+                    // A promise's headers are decoded for the table's sake, but belong to another stream.
+                    let is_promise = half.kind == PUSH_PROMISE;
+                    return self.block(side, number, is_promise, place, out);
+                }
+            }
+            DATA if flags & END_STREAM != 0 => self.message_over(side, number, place, out),
+            RST_STREAM => {
+                if let Some(stream) = self.streams.get_mut(&number) {
+                    stream.fault.get_or_insert("stream reset");
+                }
+                self.report(number, out);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn broken(&mut self) -> bool {
+        self.fault = Some("frame whose lengths do not fit");
+        false
+    }
+
+    fn block(&mut self, side: usize, number: u32, is_promise: bool, place: Place, out: &mut Out<'_>) -> bool {
+        let half = &mut self.sides[side];
+        let block = std::mem::take(&mut half.block);
+        let mut head = Fields::default();
+        let ends = half.block_ends_stream;
+        if half.hpack.decode_with_cb(&block, |name, value| head.field(&name, &value)).is_err() {
+            self.fault = Some("header block cannot be decoded");
+            return false;
+        }
+        if is_promise {
+            return true;
+        }
+        let is_request = side == self.client;
+        if self.streams.len() >= MAX_STREAMS
+            && let Some(oldest) = self.streams.keys().next().copied()
+        {
+            self.report(oldest, out);
+        }
+        let depth = self.depth + 1;
+        let stream = self.streams.entry(number).or_insert_with(|| Open { depth, ..Open::default() });
+        self.depth = self.depth.max(stream.depth);
+        let slot = if is_request { &mut stream.request } else { &mut stream.response };
+        // A second block is a trailer; an interim response (1xx) is passed over.
+        let interim = !is_request && head.status.is_some_and(|status| status < 200);
+        if slot.is_none() && !interim {
+            let Some(head) = head.head(is_request) else {
+                self.fault = Some("header block without its pseudo-fields");
+                return false;
+            };
+            let file = out.open(&Exchange::default(), super::http1::Side::Response);
+            let body = Body::new(head.content_encoding.as_deref(), out.hash(), file, out.limit());
+            *slot = Some(Running { head: Box::new(head), first: place, body, over: None });
+            if is_request && out.facts.http_host.is_none() {
+                out.facts.service = Some("http2");
+                out.facts.http_host = slot.as_ref().and_then(|running| running.head.host.clone());
+            }
+        }
+        if ends {
+            self.message_over(side, number, place, out);
+        }
+        true
+    }
+
+    fn message_over(&mut self, side: usize, number: u32, place: Place, out: &mut Out<'_>) {
+        if let Some(running) = self.running(side, number) {
+            running.over = Some(place);
+        }
+        let over = |part: &Option<Running>| part.as_ref().is_some_and(|running| running.over.is_some());
+        if self.streams.get(&number).is_some_and(|stream| over(&stream.request) && over(&stream.response)) {
+            self.report(number, out);
+        }
+    }
+
+    fn report(&mut self, number: u32, out: &mut Out<'_>) {
+        let Some(stream) = self.streams.remove(&number) else { return };
+        let fault = stream.fault.or(self.fault);
+        let part = |running: Option<Running>| {
+            running.map(|running| {
+                let (body, file) = running.body.finish();
+                let fault = fault.or(if running.over.is_none() { Some("the message ends early") } else { None });
+                let last = running.over.unwrap_or(running.first);
+                Part::whole(running.head, (running.first, last), body, file, fault)
+            })
+        };
+        let exchange = Exchange {
+            depth: stream.depth,
+            request: part(stream.request),
+            response: part(stream.response),
+            ..Exchange::default()
+        };
+        super::web::report(exchange, self.client, out);
+    }
+}
+
+/// Header fields on their way to a [`Head`].
+#[derive(Default)]
+struct Fields {
+    method: Option<String>,
+    path: Option<String>,
+    authority: Option<String>,
+    status: Option<u16>,
+    host: Option<String>,
+    user_agent: Option<String>,
+    referrer: Option<String>,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    disposition: Option<String>,
+}
+
+impl Fields {
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        let slot = match name {
+            b":method" => &mut self.method,
+            b":path" => &mut self.path,
+            b":authority" => &mut self.authority,
+            b":status" => {
+                self.status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                return;
+            }
+            b"host" => &mut self.host,
+            b"user-agent" => &mut self.user_agent,
+            b"referer" => &mut self.referrer,
+            b"content-type" => &mut self.content_type,
+            b"content-encoding" => &mut self.content_encoding,
+            b"content-disposition" => &mut self.disposition,
+            _ => return,
+        };
+        if slot.is_none() {
+            *slot = Some(text(value));
+        }
+    }
+
+    fn head(self, is_request: bool) -> Option<Head> {
+        let start = if is_request {
+            Start::Request { method: self.method?, uri: self.path.unwrap_or_default() }
+        } else {
+            Start::Response { status: self.status?, message: String::new() }
+        };
+        Some(Head {
+            start,
+            version: "2".into(),
+            host: self.authority.or(self.host),
+            user_agent: self.user_agent,
+            referrer: self.referrer,
+            content_type: self.content_type,
+            content_encoding: self.content_encoding.map(|coding| coding.to_ascii_lowercase()),
+            disposition: self.disposition,
+            upgrade: None,
+            http2_settings: false,
+            transfer_encoding: None,
+            length: Length::Absent,
+        })
+    }
+}
+
+impl Analyzer for Http2 {
+    fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
+        let more = match piece {
+            Piece::Data(bytes, place) => self.bytes(side, bytes, place, out),
+            Piece::Gap(len, _) => {
+                let half = &mut self.sides[side];
+                let inside = half.kind == DATA && len <= half.left as u64 && half.padding == Some(0);
+                if inside {
+                    half.left -= len as usize;
+                    let number = half.stream;
+                    if let Some(running) = self.running(side, number) {
+                        running.body.gap(len);
+                    }
+                } else {
+                    // Frame boundaries and the header table are lost with it.
+                    self.fault = Some("bytes are missing");
+                }
+                inside
+            }
+        };
+        let named = out.facts.http_host.is_some();
+        if more && (out.wants.http || out.wants.files || !named) { After::More } else { After::Enough }
+    }
+
+    fn finish(&mut self, out: &mut Out<'_>) {
+        for number in self.streams.keys().copied().collect::<Vec<_>>() {
+            self.report(number, out);
+        }
+    }
+
+    fn oldest_open(&self) -> Option<u64> {
+        let first = |part: &Option<Running>| part.as_ref().map_or(u64::MAX, |running| running.first.frame);
+        self.streams.values().map(|stream| first(&stream.request).min(first(&stream.response))).min()
+    }
+}

@@ -1,0 +1,250 @@
+//! Files for bodies and streams: kept in memory while small, named when they are whole, never outside their directory.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::OpenOptions;
+use std::io::{Error, Result, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes that are kept before they go to the file: no file stays open between writes, however many there are.
+const CHUNK: usize = 1 << 18;
+/// Longest file name, bytes; file systems allow 255.
+const MAX_NAME: usize = 200;
+
+/// A file in the making.
+#[derive(Debug)]
+pub struct Spool {
+    part: PathBuf,
+    buffer: Vec<u8>,
+    spilled: bool,
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= CHUNK {
+            self.spill()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Spool {
+    fn spill(&mut self) -> Result<()> {
+        let mut options = OpenOptions::new();
+        let options = if self.spilled { options.append(true) } else { options.write(true).create_new(true) };
+        options.open(&self.part)?.write_all(&self.buffer)?;
+        self.spilled = true;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.spilled {
+            // Only what was not kept is still there under this name.
+            let _ = std::fs::remove_file(&self.part);
+        }
+    }
+}
+
+/// A directory that files are extracted to.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    max_file: u64,
+    used: HashSet<String>,
+    next: HashMap<String, u32>,
+    parts: u64,
+}
+
+impl Directory {
+    /// Files of at most `max_file` bytes each go to this directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(path: &Path, max_file: u64) -> Result<Self> {
+        std::fs::create_dir_all(path)?;
+        Ok(Self { path: path.to_owned(), max_file, used: HashSet::new(), next: HashMap::new(), parts: 0 })
+    }
+
+    /// Longest file, bytes.
+    #[must_use]
+    pub fn max_file(&self) -> u64 {
+        self.max_file
+    }
+
+    /// A file in the making.
+    pub fn open(&mut self) -> Spool {
+        self.parts += 1;
+        let part = self.path.join(format!(".sniffkit-{}-{}.part", std::process::id(), self.parts));
+        Spool { part, buffer: Vec::new(), spilled: false }
+    }
+
+    /// Gives a whole file its name, made safe and unique; the name it got. An existing file is never overwritten.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&mut self, mut spool: Spool, wanted: &str) -> Result<String> {
+        let safe = safe_name(wanted);
+        loop {
+            let name = self.unique(&safe);
+            let path = self.path.join(&name);
+            let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                other => other?,
+            };
+            if spool.spilled {
+                spool.spill()?;
+                drop(file);
+                std::fs::rename(&spool.part, &path)?;
+                spool.spilled = false;
+            } else {
+                file.write_all(&spool.buffer)?;
+            }
+            return Ok(name);
+        }
+    }
+
+    fn unique(&mut self, safe: &str) -> String {
+        if self.used.insert(safe.to_owned()) {
+            return safe.to_owned();
+        }
+        let (stem, suffix) = match safe.rfind('.').filter(|at| *at > 0 && safe.len() - at <= 12) {
+            Some(at) => safe.split_at(at),
+            None => (safe, ""),
+        };
+        let next = self.next.entry(safe.to_owned()).or_insert(1);
+        loop {
+            *next += 1;
+            let name = format!("{stem}-{next}{suffix}");
+            if self.used.insert(name.clone()) {
+                return name;
+            }
+        }
+    }
+}
+
+/// A name that is one path component and neither hidden nor strange to a terminal: percent-encoding undone, separators,
+/// control characters and the like replaced by `_`, at most 200 bytes.
+#[must_use]
+pub fn safe_name(wanted: &str) -> String {
+    let decoded = String::from_utf8_lossy(&percent_decoded(wanted)).into_owned();
+    let mut out = String::with_capacity(decoded.len());
+    for c in decoded.chars() {
+        let strange = c.is_control() || "/\\:*?\"<>|'`$;&\u{202e}\u{202d}\u{2066}\u{2067}\u{2068}\u{fffd}".contains(c);
+        out.push(if strange || c.is_whitespace() { '_' } else { c });
+    }
+    let kept = out.trim_start_matches(['.', '-', '_']);
+    let mut end = kept.len().min(MAX_NAME);
+    while !kept.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = kept[..end].trim_end_matches('.');
+    if kept.is_empty() { "body".to_owned() } else { kept.to_owned() }
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        if let [b'%', high, low, ..] = rest
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            out.push(high << 4 | low);
+            rest = &rest[3..];
+            continue;
+        }
+        out.push(*first);
+        rest = tail;
+    }
+    out
+}
+
+/// The suffix for a media type, for names without one.
+#[must_use]
+pub fn suffix(mime: &str) -> Option<&'static str> {
+    Some(match mime.to_ascii_lowercase().as_str() {
+        "text/html" | "application/xhtml+xml" => ".html",
+        "text/plain" => ".txt",
+        "text/css" => ".css",
+        "text/csv" => ".csv",
+        "text/xml" | "application/xml" => ".xml",
+        "text/javascript" | "application/javascript" | "application/x-javascript" => ".js",
+        "application/json" => ".json",
+        "application/pdf" => ".pdf",
+        "application/zip" => ".zip",
+        "application/gzip" | "application/x-gzip" => ".gz",
+        "image/gif" => ".gif",
+        "image/jpeg" => ".jpg",
+        "image/png" => ".png",
+        "image/svg+xml" => ".svg",
+        "image/webp" => ".webp",
+        "image/x-icon" | "image/vnd.microsoft.icon" => ".ico",
+        "video/mp4" => ".mp4",
+        "audio/mpeg" => ".mp3",
+        "font/woff2" => ".woff2",
+        "application/wasm" => ".wasm",
+        _ => return None,
+    })
+}
+
+/// What [`Directory::keep`] failed with, as one line.
+#[must_use]
+pub fn reason(error: &Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_directory() {
+        for (wanted, safe) in [
+            ("index.html", "index.html"),
+            ("../../etc/passwd", "etc_passwd"),
+            ("..%2f..%2Fetc%2fpasswd", "etc_passwd"),
+            ("a\0b\nc d", "a_b_c_d"),
+            ("C:\\x", "C__x"),
+            (".bashrc", "bashrc"),
+            ("-rf", "rf"),
+            ("..", "body"),
+            ("", "body"),
+            ("%zz%4", "%zz%4"),
+            ("caf%C3%A9.png", "café.png"),
+            ("$(reboot).png", "(reboot).png"),
+        ] {
+            assert_eq!(safe_name(wanted), safe, "{wanted}");
+        }
+        assert!(safe_name(&"é".repeat(300)).len() <= MAX_NAME);
+    }
+
+    #[test]
+    fn names_are_unique_and_nothing_is_overwritten() {
+        let dir = std::env::temp_dir().join(format!("sniffkit-spool-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let mut files = Directory::create(&dir, 1 << 20).unwrap();
+        std::fs::write(dir.join("a.txt"), "mine").unwrap();
+        let mut names = Vec::new();
+        for text in [&b"1"[..], b"2", &vec![b'3'; 2 * CHUNK + 1]] {
+            let mut spool = files.open();
+            spool.write_all(text).unwrap();
+            names.push(files.keep(spool, "a.txt").unwrap());
+        }
+        assert_eq!(names, ["a-2.txt", "a-3.txt", "a-4.txt"]);
+        assert_eq!(std::fs::read(dir.join("a.txt")).unwrap(), b"mine");
+        assert_eq!(std::fs::read(dir.join("a-4.txt")).unwrap().len(), 2 * CHUNK + 1);
+        let mut dropped = files.open();
+        dropped.write_all(&vec![0; CHUNK]).unwrap();
+        drop(dropped);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 4);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

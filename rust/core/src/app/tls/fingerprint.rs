@@ -1,0 +1,119 @@
+//! Fingerprints of ClientHellos: JA3 and JA4.
+//!
+//! Sources: <https://github.com/salesforce/ja3> (the definition of JA3),
+//! <https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md> (JA4, the one under a BSD licence).
+
+use super::hello::ClientHello;
+use md5::{Digest as _, Md5};
+use sha2::Sha256;
+use std::fmt::Write as _;
+
+/// Values that clients send to keep servers tolerant (RFC 8701, 2).
+fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+fn kept(values: &[u16]) -> impl Iterator<Item = u16> {
+    values.iter().copied().filter(|value| !is_grease(*value))
+}
+
+fn joined<T: std::fmt::Display>(values: impl Iterator<Item = T>, out: &mut String) {
+    for (i, value) in values.enumerate() {
+        write!(out, "{}{value}", if i > 0 { "-" } else { "" }).unwrap_or_default();
+    }
+}
+
+/// The text that JA3 is the MD5 of.
+#[must_use]
+pub fn ja3_text(hello: &ClientHello) -> String {
+    let mut out = format!("{},", hello.version);
+    joined(kept(&hello.ciphers), &mut out);
+    out.push(',');
+    joined(kept(&hello.extensions), &mut out);
+    out.push(',');
+    joined(kept(&hello.groups), &mut out);
+    out.push(',');
+    joined(hello.point_formats.iter(), &mut out);
+    out
+}
+
+/// JA3: 32 hexadecimal digits.
+#[must_use]
+pub fn ja3(hello: &ClientHello) -> String {
+    let digest = Md5::digest(ja3_text(hello).as_bytes());
+    digest.iter().fold(String::with_capacity(32), |mut out, byte| {
+        write!(out, "{byte:02x}").unwrap_or_default();
+        out
+    })
+}
+
+/// The first 12 hexadecimal digits of a list's SHA-256; zeros for an empty one.
+fn short_hash(text: &str) -> String {
+    if text.is_empty() {
+        return "000000000000".into();
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(6).fold(String::with_capacity(12), |mut out, byte| {
+        write!(out, "{byte:02x}").unwrap_or_default();
+        out
+    })
+}
+
+fn hex_list(values: &[u16]) -> String {
+    let mut out = String::new();
+    for (i, value) in values.iter().enumerate() {
+        write!(out, "{}{value:04x}", if i > 0 { "," } else { "" }).unwrap_or_default();
+    }
+    out
+}
+
+/// The first and last character of the first application protocol.
+fn alpn_ends(hello: &ClientHello) -> [char; 2] {
+    let Some((first, last)) = hello.alpn.first().and_then(|id| Some((*id.first()?, *id.last()?))) else {
+        return ['0', '0'];
+    };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return [char::from(first), char::from(last)];
+    }
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    [digit(first >> 4), digit(last & 15)]
+}
+
+/// JA4; `quic` if the hello came in QUIC.
+#[must_use]
+pub fn ja4(hello: &ClientHello, quic: bool) -> String {
+    let version = kept(&hello.versions).max().unwrap_or(hello.version);
+    let version = match version {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        _ => "00",
+    };
+    let mut ciphers: Vec<u16> = kept(&hello.ciphers).collect();
+    let mut extensions: Vec<u16> = kept(&hello.extensions).collect();
+    let [first, last] = alpn_ends(hello);
+    let mut out = format!(
+        "{}{version}{}{:02}{:02}{first}{last}_",
+        if quic { 'q' } else { 't' },
+        if hello.extensions.contains(&0) { 'd' } else { 'i' },
+        ciphers.len().min(99),
+        extensions.len().min(99),
+    );
+    ciphers.sort_unstable();
+    out.push_str(&short_hash(&hex_list(&ciphers)));
+    // Server name and application protocol are in the first part already.
+    extensions.retain(|kind| !matches!(kind, 0 | 16));
+    extensions.sort_unstable();
+    let mut list = hex_list(&extensions);
+    let signatures: Vec<u16> = kept(&hello.signatures).collect();
+    if !list.is_empty() && !signatures.is_empty() {
+        list.push('_');
+        list.push_str(&hex_list(&signatures));
+    }
+    out.push('_');
+    out.push_str(&short_hash(&list));
+    out
+}

@@ -1,0 +1,267 @@
+//! TLS over TCP (RFC 8446, RFC 5246): the two hellos, and whether the handshake came to its end.
+
+pub mod fingerprint;
+pub mod hello;
+mod suites;
+#[cfg(test)]
+mod tests;
+
+pub use hello::{ClientHello, ServerHello, version_name};
+pub use suites::name as cipher_name;
+
+use super::{After, Analyzer, Facts, Found, Looks, Out};
+use crate::decode::cursor::be16;
+use crate::stream::{Piece, Place};
+
+/// Longest record, bytes (RFC 5246, 6.2.3; TLS 1.3 allows less).
+const MAX_RECORD: usize = (1 << 14) + 2048;
+/// Longest handshake message that is put together, bytes. Hellos have a few hundred; those with post-quantum keys 2,000.
+const MAX_MESSAGE: usize = 1 << 17;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// What was seen of a handshake.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handshake {
+    /// The first ClientHello.
+    pub client: Option<ClientHello>,
+    /// Where it was complete.
+    pub client_place: Place,
+    /// The last ServerHello.
+    pub server: Option<ServerHello>,
+    /// Where it was complete.
+    pub server_place: Place,
+    /// Over QUIC.
+    pub quic: bool,
+    /// Both sides went over to encrypted records.
+    pub established: bool,
+    /// What is wrong.
+    pub fault: Option<&'static str>,
+}
+
+/// Recognises a side by its first record: a handshake that begins with a hello.
+pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
+    match bytes {
+        [HANDSHAKE, 3, 0..=4, high, low, kind, ..] if (4..=MAX_RECORD as u16).contains(&be16(&[*high, *low], 0)) => {
+            match kind {
+                1 => Looks::Client,
+                2 => Looks::Server,
+                _ => Looks::No,
+            }
+        }
+        []
+        | [HANDSHAKE]
+        | [HANDSHAKE, 3]
+        | [HANDSHAKE, 3, 0..=4]
+        | [HANDSHAKE, 3, 0..=4, _]
+        | [HANDSHAKE, 3, 0..=4, _, _] => Looks::Perhaps,
+        _ => Looks::No,
+    }
+}
+
+/// A connection whose client is that side.
+pub fn make(client: usize) -> Box<dyn Analyzer> {
+    Box::new(Tls { client, ..Tls::default() })
+}
+
+#[derive(Default)]
+struct Half {
+    /// A record header in the making.
+    header: Vec<u8>,
+    /// Bytes of the record that are still to come, and its type.
+    left: usize,
+    kind: u8,
+    /// A handshake message in the making.
+    message: Vec<u8>,
+    has_hello: bool,
+    changed: bool,
+    data: bool,
+}
+
+#[derive(Default)]
+struct Tls {
+    client: usize,
+    sides: [Half; 2],
+    seen: Handshake,
+    first: Option<Place>,
+    reported: bool,
+}
+
+impl Tls {
+    /// Takes bytes of a side; `false` when enough is known.
+    fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
+        while !bytes.is_empty() {
+            let half = &mut self.sides[side];
+            if half.left == 0 {
+                let need = 5 - half.header.len();
+                let (taken, rest) = bytes.split_at(need.min(bytes.len()));
+                half.header.extend_from_slice(taken);
+                bytes = rest;
+                if half.header.len() < 5 {
+                    return true;
+                }
+                let len = usize::from(be16(&half.header, 3));
+                let (kind, version) = (half.header[0], half.header[1]);
+                half.header.clear();
+                if !(CHANGE_CIPHER_SPEC..=24).contains(&kind) || version != 3 || len > MAX_RECORD {
+                    let lie = if len > MAX_RECORD { "record longer than its limit" } else { "not a TLS record" };
+                    self.seen.fault.get_or_insert(lie);
+                    return false;
+                }
+                (half.left, half.kind) = (len, kind);
+                self.record(side, kind);
+                if self.is_enough(out) {
+                    return false;
+                }
+            } else {
+                let (taken, rest) = bytes.split_at(half.left.min(bytes.len()));
+                half.left -= taken.len();
+                bytes = rest;
+                if half.kind == HANDSHAKE && !half.has_hello {
+                    half.message.extend_from_slice(taken);
+                    if !self.messages(side, place, out) {
+                        return false;
+                    }
+                } else if half.kind == ALERT && taken.first() == Some(&2) && !half.changed && !half.data {
+                    self.seen.fault.get_or_insert("fatal alert");
+                }
+            }
+        }
+        true
+    }
+
+    /// A record begins.
+    fn record(&mut self, side: usize, kind: u8) {
+        let half = &mut self.sides[side];
+        match kind {
+            CHANGE_CIPHER_SPEC => half.changed = true,
+            APPLICATION_DATA => half.data = true,
+            _ => {}
+        }
+        // TLS 1.3 sends what follows the hellos as application data; before, a changed cipher was finished with.
+        let [one, other] = &self.sides;
+        let client = &self.sides[self.client];
+        let is_13 = self.seen.server.as_ref().is_some_and(|server| server.version >= 0x0304);
+        self.seen.established |=
+            if is_13 { client.data } else { one.changed && other.changed } || one.data && other.data;
+    }
+
+    /// Whether nothing more is to be learnt.
+    fn is_enough(&self, out: &Out<'_>) -> bool {
+        let heard =
+            self.seen.client.is_some() && (!out.wants.tls || self.seen.server.is_some() && self.seen.established);
+        // Application data of both sides, and still no hello: it was not captured.
+        let late = self.sides.iter().all(|half| half.data);
+        heard || late
+    }
+
+    /// Reads the handshake messages that are whole, up to the hello.
+    fn messages(&mut self, side: usize, place: Place, out: &mut Out<'_>) -> bool {
+        loop {
+            let half = &mut self.sides[side];
+            let [kind, a, b, c, ..] = half.message[..] else { return true };
+            let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            if len > MAX_MESSAGE {
+                self.seen.fault.get_or_insert("handshake message longer than 131072 bytes");
+                half.message = Vec::new();
+                return false;
+            }
+            let Some(body) = half.message.get(4..4 + len) else { return true };
+            match kind {
+                1 => {
+                    let hello = ClientHello::parse(body);
+                    half.has_hello = true;
+                    if self.seen.client.is_none() {
+                        match hello {
+                            Some(hello) => self.client_hello(hello, place, out),
+                            None => self.seen.fault = Some("ClientHello whose lengths do not fit"),
+                        }
+                    }
+                }
+                2 => {
+                    let hello = ServerHello::parse(body);
+                    // Behind a retry another hello comes, from both.
+                    half.has_hello = hello.as_ref().is_none_or(|hello| !hello.is_retry);
+                    match hello {
+                        Some(hello) => {
+                            self.seen.server = Some(hello);
+                            self.seen.server_place = place;
+                        }
+                        None => self.seen.fault = Some("ServerHello whose lengths do not fit"),
+                    }
+                }
+                _ => {}
+            }
+            let half = &mut self.sides[side];
+            half.message.drain(..4 + len);
+            if half.has_hello {
+                half.message = Vec::new();
+                return !self.is_enough(out);
+            }
+        }
+    }
+
+    fn client_hello(&mut self, hello: ClientHello, place: Place, out: &mut Out<'_>) {
+        if out.wants.facts {
+            *out.facts = facts(&hello, "tls", false);
+        }
+        self.seen.client = Some(hello);
+        self.seen.client_place = place;
+    }
+
+    fn report(&mut self, out: &mut Out<'_>) {
+        let heard = self.seen.client.is_some() || self.seen.server.is_some() || self.seen.fault.is_some();
+        if heard && out.wants.tls && !std::mem::replace(&mut self.reported, true) {
+            out.row(self.first.unwrap_or_default(), Found::Tls(Box::new(std::mem::take(&mut self.seen))));
+        }
+    }
+}
+
+/// What a ClientHello says of its flow.
+pub fn facts(hello: &ClientHello, service: &'static str, quic: bool) -> Facts {
+    Facts {
+        service: Some(service),
+        tls_server_name: hello.server_name.clone(),
+        ja4: Some(fingerprint::ja4(hello, quic)),
+        ..Facts::default()
+    }
+}
+
+impl Analyzer for Tls {
+    fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
+        let more = match piece {
+            Piece::Data(bytes, place) => {
+                self.first.get_or_insert(place);
+                self.bytes(side, bytes, place, out)
+            }
+            Piece::Gap(len, _) => {
+                let half = &mut self.sides[side];
+                // Inside a record whose content is not read, nothing is lost.
+                let unread = half.kind != HANDSHAKE || half.has_hello;
+                let inside = len <= half.left as u64 && unread;
+                if inside {
+                    half.left -= len as usize;
+                } else {
+                    self.seen.fault.get_or_insert("bytes are missing");
+                }
+                inside
+            }
+        };
+        if more {
+            return After::More;
+        }
+        self.report(out);
+        After::Enough
+    }
+
+    fn finish(&mut self, out: &mut Out<'_>) {
+        self.report(out);
+    }
+
+    fn oldest_open(&self) -> Option<u64> {
+        if self.reported { None } else { self.first.map(|place| place.frame) }
+    }
+}

@@ -1,0 +1,180 @@
+//! TLS hellos and fingerprints, each stream fed whole, byte by byte and in pieces.
+
+use super::*;
+use crate::app::{Row, Wants, Who};
+use crate::track::Uid;
+
+/// A vector with a length of `width` bytes before it.
+fn vector(width: usize, content: &[u8]) -> Vec<u8> {
+    let len = content.len().to_be_bytes();
+    [&len[len.len() - width..], content].concat()
+}
+
+fn words(values: &[u16]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_be_bytes()).collect()
+}
+
+fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
+    [kind.to_be_bytes().to_vec(), vector(2, data)].concat()
+}
+
+/// The body of a ClientHello like the example of JA4's definition.
+fn client_hello() -> Vec<u8> {
+    let ciphers = [
+        0x3a3a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c, 0x009d,
+        0x002f, 0x0035,
+    ];
+    let name = [vec![0], vector(2, b"example.com")].concat();
+    let signatures = words(&[0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601]);
+    let extensions = [
+        extension(0x7a7a, b""),
+        extension(0, &vector(2, &name)),
+        extension(23, b""),
+        extension(0xff01, b"\0"),
+        extension(10, &vector(2, &words(&[0x1a1a, 29, 23, 24]))),
+        extension(11, &vector(1, &[0])),
+        extension(35, b""),
+        extension(16, &vector(2, &[vector(1, b"h2"), vector(1, b"http/1.1")].concat())),
+        extension(5, b"\x01\0\0\0\0"),
+        extension(13, &vector(2, &signatures)),
+        extension(18, b""),
+        extension(51, b"\0\0"),
+        extension(45, b"\x01\x01"),
+        extension(43, &vector(1, &words(&[0x4a4a, 0x0304, 0x0303]))),
+        extension(27, b"\x02\0\x02"),
+        extension(0x4469, b"\0\0"),
+        extension(21, &[0; 5]),
+    ]
+    .concat();
+    [
+        words(&[0x0303]),
+        vec![7; 32],
+        vector(1, &[9; 32]),
+        vector(2, &words(&ciphers)),
+        vector(1, &[0]),
+        vector(2, &extensions),
+    ]
+    .concat()
+}
+
+fn server_hello(version: u16) -> Vec<u8> {
+    let extensions = extension(43, &words(&[version]));
+    [words(&[0x0303]), vec![8; 32], vector(1, &[9; 32]), words(&[0x1301]), vec![0], vector(2, &extensions)].concat()
+}
+
+fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
+    [vec![kind], vector(3, body)].concat()
+}
+
+fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+    [vec![kind, 3, 1], vector(2, content)].concat()
+}
+
+/// What a connection shows: (side, bytes) steps, cut into pieces of `size`.
+fn run(steps: &[(usize, &[u8])], size: usize) -> (Option<Handshake>, Facts) {
+    let who = Who {
+        uid: Uid([0; 12]),
+        point: 0,
+        family: 4,
+        proto: 6,
+        orig: [0; 16],
+        orig_p: 1,
+        resp: [0; 16],
+        resp_p: 443,
+        orig_side: 0,
+    };
+    let (mut facts, mut rows) = (Facts::default(), Vec::<Row>::new());
+    let mut tls = make(0);
+    let mut more = true;
+    for (side, bytes) in steps {
+        for piece in bytes.chunks(size) {
+            let wants = Wants { tls: true, facts: true, ..Wants::default() };
+            let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
+            if more {
+                more = tls.piece(*side, Piece::Data(piece, Place::default()), &mut out) == After::More;
+            }
+        }
+    }
+    let wants = Wants { tls: true, ..Wants::default() };
+    tls.finish(&mut Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None });
+    assert!(rows.len() <= 1);
+    let seen = rows.pop().and_then(|row| match row.found {
+        Found::Tls(seen) => Some(*seen),
+        _ => None,
+    });
+    (seen, facts)
+}
+
+fn same(steps: &[(usize, &[u8])]) -> (Option<Handshake>, Facts) {
+    let whole = run(steps, usize::MAX);
+    for size in [1, 2, 5, 100] {
+        assert_eq!(run(steps, size), whole, "in pieces of {size}");
+    }
+    whole
+}
+
+#[test]
+fn hellos_over_split_records() {
+    let message = handshake(1, &client_hello());
+    let (first, second) = message.split_at(100);
+    let client = [record(HANDSHAKE, first), record(HANDSHAKE, second)].concat();
+    let server = [record(HANDSHAKE, &handshake(2, &server_hello(0x0304))), record(APPLICATION_DATA, &[1; 50])].concat();
+    let (seen, facts) = same(&[(0, &client), (1, &server), (0, &record(APPLICATION_DATA, &[1; 50]))]);
+    let seen = seen.unwrap();
+    assert_eq!(facts.tls_server_name.as_deref(), Some("example.com"));
+    assert_eq!(seen.client.as_ref().unwrap().alpn, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    assert_eq!((seen.server.as_ref().unwrap().version, seen.server.as_ref().unwrap().cipher), (0x0304, 0x1301));
+    assert_eq!((seen.established, seen.fault), (true, None));
+}
+
+#[test]
+fn fingerprints() {
+    let hello = ClientHello::parse(&client_hello()).unwrap();
+    assert_eq!(
+        fingerprint::ja3_text(&hello),
+        "771,4865-4866-4867-49195-49199-49196-49200-52393-52392-49171-49172-156-157-47-53,\
+         0-23-65281-10-11-35-16-5-13-18-51-45-43-27-17513-21,29-23-24,0"
+    );
+    // The example of JA4's definition has the same lists.
+    assert_eq!(fingerprint::ja4(&hello, false), "t13d1516h2_8daaf6152771_e5627efa2ab1");
+    assert!(fingerprint::ja4(&hello, true).starts_with("q13d"));
+    let bare = ClientHello { version: 0x0301, ..ClientHello::default() };
+    assert_eq!(fingerprint::ja4(&bare, false), "t10i000000_000000000000_000000000000");
+}
+
+#[test]
+fn lengths_that_lie() {
+    let long = [vec![HANDSHAKE, 3, 1, 0xff, 0xff, 1], vec![0; 100]].concat();
+    assert_eq!(same(&[(0, &long)]).0.unwrap().fault, Some("record longer than its limit"));
+    let huge = record(HANDSHAKE, &[1, 0xff, 0, 0, 0]);
+    assert_eq!(same(&[(0, &huge)]).0.unwrap().fault, Some("handshake message longer than 131072 bytes"));
+    let mut short = client_hello();
+    short[100] = 0xff; // a length inside
+    short.truncate(120);
+    let fault = same(&[(0, &record(HANDSHAKE, &handshake(1, &short)))]).0.unwrap().fault;
+    assert_eq!(fault, Some("ClientHello whose lengths do not fit"));
+}
+
+#[test]
+fn every_prefix_of_a_hello_is_refused_or_read() {
+    let body = client_hello();
+    for end in 0..body.len() {
+        let _ = ClientHello::parse(&body[..end]);
+        let _ = ServerHello::parse(&body[..end]);
+    }
+}
+
+#[test]
+fn a_refused_handshake_is_not_established() {
+    let client = record(HANDSHAKE, &handshake(1, &client_hello()));
+    let (seen, _) = same(&[(0, &client), (1, &record(ALERT, &[2, 40]))]);
+    let seen = seen.unwrap();
+    assert_eq!((seen.established, seen.fault), (false, Some("fatal alert")));
+}
+
+#[test]
+fn names() {
+    assert_eq!(cipher_name(0x1301), Some("TLS_AES_128_GCM_SHA256"));
+    assert_eq!(cipher_name(0x3a3a), None);
+    assert_eq!(version_name(0x0303), Some("TLSv1.2"));
+}

@@ -1,0 +1,135 @@
+//! HTTP/1 connections of flows: rows of `http`, the host of a flow, and what a connection becomes.
+
+use super::http1::{Conversation, Exchange, Head, Next, Side, head};
+use super::websocket::Frames;
+use super::{After, Analyzer, Found, Looks, Out};
+use crate::stream::{Piece, Place};
+
+/// Recognises HTTP/1.
+pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
+    match head::looks(bytes) {
+        head::Looks::Request => Looks::Client,
+        head::Looks::Response => Looks::Server,
+        head::Looks::Perhaps => Looks::Perhaps,
+        head::Looks::No => Looks::No,
+    }
+}
+
+/// A connection whose client is that side.
+pub fn make(client: usize) -> Box<dyn Analyzer> {
+    Box::new(Web { client, conversation: Conversation::default(), named: false, socket: None })
+}
+
+struct Web {
+    client: usize,
+    conversation: Conversation,
+    named: bool,
+    /// Behind an upgrade to WebSocket: its exchange, and what each side sent.
+    socket: Option<(Box<Exchange>, [Frames; 2])>,
+}
+
+impl Web {
+    fn side(&self, side: usize) -> Side {
+        if side == self.client { Side::Request } else { Side::Response }
+    }
+
+    fn report(&mut self, out: &mut Out<'_>) {
+        if !self.named
+            && let Some(request) = self.conversation.first_request()
+        {
+            self.named = true;
+            out.facts.service = Some("http");
+            out.facts.http_host = host(request).map(str::to_owned);
+        }
+        if !self.conversation.has_done() {
+            return;
+        }
+        let to_socket = self.conversation.switched() == Some(Next::WebSocket);
+        for exchange in self.conversation.take_done() {
+            if exchange.switched && to_socket {
+                self.socket = Some((Box::new(exchange), Default::default()));
+            } else {
+                report(exchange, self.client, out);
+            }
+        }
+    }
+
+    /// The exchange that a WebSocket began with, once that is over.
+    fn socket_over(&mut self, out: &mut Out<'_>) {
+        if let Some((mut exchange, frames)) = self.socket.take() {
+            let [low, high] = frames.map(|side| side.count);
+            exchange.websocket = Some(if self.client == 0 { [low, high] } else { [high, low] });
+            report(*exchange, self.client, out);
+        }
+    }
+}
+
+/// Adds the rows of an exchange that is over, and gives its files their names.
+pub(super) fn report(mut exchange: Exchange, client: usize, out: &mut Out<'_>) {
+    if let Some(files) = &mut out.files {
+        for part in [Side::Request, Side::Response] {
+            super::files::keep(&mut exchange, part, files);
+        }
+    }
+    if out.wants.files {
+        for part in [Side::Request, Side::Response] {
+            if let Some((first, file)) = super::files::of(&exchange, part, out.who.orig_side, client) {
+                out.row(first, Found::File(Box::new(file)));
+            }
+        }
+    }
+    if out.wants.http {
+        let first = [&exchange.request, &exchange.response].into_iter().flatten().next().map(|part| part.first);
+        out.row(first.unwrap_or_default(), Found::Http(Box::new(exchange)));
+    }
+}
+
+fn host(head: &Head) -> Option<&str> {
+    head.host.as_deref().filter(|host| !host.is_empty())
+}
+
+impl Analyzer for Web {
+    fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
+        let part = self.side(side);
+        let rest = self.conversation.piece(part, piece, out);
+        self.report(out);
+        if let Some((_, frames)) = &mut self.socket {
+            match piece {
+                Piece::Data(..) => frames[side].data(rest),
+                Piece::Gap(len, _) => frames[side].gap(len),
+            }
+            return After::More;
+        }
+        match self.conversation.switched() {
+            Some(Next::Tunnel | Next::Http2) => return After::Anew(rest),
+            Some(_) => return After::Enough,
+            None => {}
+        }
+        if self.conversation.is_over() || self.named && !out.wants.http && !out.wants.files {
+            return After::Enough;
+        }
+        After::More
+    }
+
+    fn next(&mut self) -> Option<Box<dyn Analyzer>> {
+        (self.conversation.switched() == Some(Next::Http2)).then(|| super::http2::make(self.client))
+    }
+
+    fn close(&mut self, side: usize, place: Place, out: &mut Out<'_>) {
+        let part = self.side(side);
+        self.conversation.close(part, true, place, out);
+        self.report(out);
+    }
+
+    fn finish(&mut self, out: &mut Out<'_>) {
+        self.conversation.finish(out);
+        self.report(out);
+        self.socket_over(out);
+    }
+
+    fn oldest_open(&self) -> Option<u64> {
+        let socket =
+            self.socket.as_ref().and_then(|(exchange, _)| exchange.request.as_ref()).map(|part| part.first.frame);
+        self.conversation.oldest_open().into_iter().chain(socket).min()
+    }
+}

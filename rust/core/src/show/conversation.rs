@@ -1,0 +1,272 @@
+//! What the ends of flows say to each other as text, while it goes on: streams as they are, or a line a transaction.
+
+use crate::app::raw::Tap;
+use crate::app::{Found, Row, Wants, Who};
+use crate::frame::FrameBatch;
+use crate::packet::Packet;
+use crate::stream::{Piece, Place};
+use crate::track::{Options, Tracker};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+/// How streams are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// As text; bytes that do not print are dots.
+    #[default]
+    Text,
+    /// Offset, hexadecimal and ASCII.
+    Hex,
+    /// The bytes and nothing else.
+    Raw,
+}
+
+/// Which flows are followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Select {
+    /// All.
+    #[default]
+    All,
+    /// The one with this uid.
+    Uid(String),
+    /// Those of an IP protocol between two ends, whichever began.
+    Ends(u8, (IpAddr, u16), (IpAddr, u16)),
+}
+
+fn address(family: u8, bytes: [u8; 16]) -> IpAddr {
+    if family == 4 { IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]) } else { IpAddr::from(bytes) }
+}
+
+impl Select {
+    fn takes(&self, who: &Who) -> bool {
+        match self {
+            Self::All => true,
+            Self::Uid(uid) => who.uid.text() == *uid.as_bytes(),
+            Self::Ends(proto, a, b) => {
+                let orig = (address(who.family, who.orig), who.orig_p);
+                let resp = (address(who.family, who.resp), who.resp_p);
+                who.proto == *proto && (orig == *a && resp == *b || orig == *b && resp == *a)
+            }
+        }
+    }
+}
+
+/// Something that was said.
+struct Said {
+    who: Who,
+    from_orig: bool,
+    place: Place,
+    bytes: Vec<u8>,
+    missing: u64,
+}
+
+struct Listener {
+    select: Select,
+    said: Arc<Mutex<Vec<Said>>>,
+}
+
+impl Tap for Listener {
+    fn wants(&mut self, who: &Who) -> bool {
+        self.select.takes(who)
+    }
+
+    fn piece(&mut self, who: &Who, side: usize, piece: Piece<'_>) {
+        let from_orig = side == usize::from(who.orig_side);
+        let said = match piece {
+            Piece::Data(bytes, place) => Said { who: *who, from_orig, place, bytes: bytes.to_vec(), missing: 0 },
+            Piece::Gap(len, place) => Said { who: *who, from_orig, place, bytes: Vec::new(), missing: len },
+        };
+        if let Ok(mut all) = self.said.lock() {
+            all.push(said);
+        }
+    }
+}
+
+/// Text of what flows say, made batch by batch.
+pub struct Conversations {
+    tracker: Tracker,
+    said: Option<Arc<Mutex<Vec<Said>>>>,
+    style: Style,
+    colour: bool,
+    utc_offset: i32,
+    last: Option<(Who, bool)>,
+    offsets: [u64; 2],
+    /// How many pieces or transactions have been written.
+    pub written: u64,
+}
+
+const ORIG: &str = "\x1b[31m";
+const RESP: &str = "\x1b[34m";
+const PLAIN: &str = "\x1b[0m";
+
+impl Conversations {
+    /// Both sides of the flows that `select` takes.
+    #[must_use]
+    pub fn follow(select: Select, style: Style, colour: bool, utc_offset: i32) -> Self {
+        let streams = Wants { raw: true, ..Wants::default() };
+        let mut tracker = Tracker::new(Options { streams, ..Options::default() });
+        let said = Arc::new(Mutex::new(Vec::new()));
+        if let Some(streams) = tracker.streams() {
+            streams.listen(Box::new(Listener { select, said: said.clone() }));
+        }
+        Self { tracker, said: Some(said), style, colour, utc_offset, last: None, offsets: [0; 2], written: 0 }
+    }
+
+    /// A line for each transaction of the kinds that are wanted, when it has ended.
+    #[must_use]
+    pub fn transactions(wants: Wants, utc_offset: i32) -> Self {
+        let tracker = Tracker::new(Options { streams: wants, ..Options::default() });
+        let style = Style::Text;
+        Self { tracker, said: None, style, colour: false, utc_offset, last: None, offsets: [0; 2], written: 0 }
+    }
+
+    /// Takes a batch and writes what it completes.
+    pub fn batch(&mut self, batch: &FrameBatch, packets: &[Packet], out: &mut Vec<u8>) {
+        self.tracker.batch(batch, packets, None);
+        self.tracker.release();
+        self.write(out);
+    }
+
+    /// Time has passed without packets: flows that are idle at `now` (ns) end.
+    pub fn expire(&mut self, now: i64, out: &mut Vec<u8>) {
+        self.tracker.expire(now);
+        self.tracker.release();
+        self.write(out);
+    }
+
+    /// The input is over.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        self.tracker.finish();
+        self.write(out);
+        if self.colour && self.last.is_some() {
+            out.extend_from_slice(PLAIN.as_bytes());
+        }
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>) {
+        if let Some(said) = &self.said {
+            let said = said.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default();
+            for one in &said {
+                self.said(one, out);
+            }
+            return;
+        }
+        let Some(streams) = self.tracker.streams() else { return };
+        let mut rows = std::mem::take(streams.rows());
+        rows.sort_by_key(|row| row.first.frame);
+        for row in &rows {
+            self.written += 1;
+            out.extend_from_slice(line(row, self.utc_offset).as_bytes());
+        }
+    }
+
+    fn said(&mut self, said: &Said, out: &mut Vec<u8>) {
+        self.written += 1;
+        if self.style == Style::Raw {
+            out.extend_from_slice(&said.bytes);
+            return;
+        }
+        if self.last != Some((said.who, said.from_orig)) {
+            if self.last.is_some_and(|(who, _)| who != said.who) {
+                self.offsets = [0; 2];
+            }
+            self.last = Some((said.who, said.from_orig));
+            self.heading(said, out);
+        }
+        let offset = &mut self.offsets[usize::from(said.from_orig)];
+        if said.missing > 0 {
+            out.extend_from_slice(format!("[{} bytes are missing]\n", said.missing).as_bytes());
+            *offset += said.missing;
+            return;
+        }
+        if self.style == Style::Hex {
+            hex(&said.bytes, *offset, out);
+        } else {
+            printable(&said.bytes, out);
+        }
+        *offset += said.bytes.len() as u64;
+    }
+
+    fn heading(&self, said: &Said, out: &mut Vec<u8>) {
+        if out.last().is_some_and(|byte| *byte != b'\n') {
+            out.push(b'\n');
+        }
+        if self.colour {
+            out.extend_from_slice(if said.from_orig { ORIG } else { RESP }.as_bytes());
+        }
+        let mut text = String::new();
+        stamp(said.place.ts, self.utc_offset, &mut text);
+        let ends = ends(&said.who);
+        let (from, to) = if said.from_orig { (&ends.0, &ends.1) } else { (&ends.1, &ends.0) };
+        let uid = said.who.uid.text();
+        let uid = String::from_utf8_lossy(&uid);
+        out.extend_from_slice(format!("-- {text}{from} > {to} {uid}\n").as_bytes());
+    }
+}
+
+/// `12:34:56.123456 ` in local time.
+fn stamp(ts: i64, utc_offset: i32, out: &mut String) {
+    let micros = ts.saturating_add(i64::from(utc_offset) * 1_000_000_000).div_euclid(1000);
+    let (second, micro) = (micros.div_euclid(1_000_000).rem_euclid(86_400), micros.rem_euclid(1_000_000));
+    let written = write!(out, "{:02}:{:02}:{:02}.{micro:06} ", second / 3600, second / 60 % 60, second % 60);
+    debug_assert!(written.is_ok(), "writing to a String does not fail");
+}
+
+fn ends(who: &Who) -> (String, String) {
+    let end = |bytes, port| format!("{}.{port}", address(who.family, bytes));
+    (end(who.orig, who.orig_p), end(who.resp, who.resp_p))
+}
+
+/// Text with its line ends; what a terminal would act on is a dot, UTF-8 stays.
+fn printable(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' | '\t' => out.push(c as u8),
+                '\r' => {}
+                c if c.is_control() => out.push(b'.'),
+                c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        out.extend(chunk.invalid().iter().map(|_| b'.'));
+    }
+}
+
+fn hex(bytes: &[u8], offset: u64, out: &mut Vec<u8>) {
+    for (i, row) in bytes.chunks(16).enumerate() {
+        let mut text = format!("{:08x}  ", offset + i as u64 * 16);
+        for at in 0..16 {
+            match row.get(at) {
+                Some(byte) => write!(text, "{byte:02x} ").unwrap_or_default(),
+                None => text.push_str("   "),
+            }
+            if at == 7 {
+                text.push(' ');
+            }
+        }
+        text.push(' ');
+        text.extend(row.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' }));
+        text.push('\n');
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// A transaction as a line.
+fn line(row: &Row, utc_offset: i32) -> String {
+    let mut out = String::new();
+    stamp(row.first.ts, utc_offset, &mut out);
+    let (orig, resp) = ends(&row.who);
+    write!(out, "{orig} > {resp} ").unwrap_or_default();
+    match &row.found {
+        Found::Http(exchange) => super::transaction::http(exchange, &mut out),
+        Found::Dns(exchange) => super::transaction::dns(exchange, &mut out),
+        Found::Tls(handshake) => super::transaction::tls(handshake, &mut out),
+        Found::Dhcp(message) => super::transaction::dhcp(message, &mut out),
+        Found::File(_) | Found::Stream(_) => {}
+    }
+    // What comes from the wire must not drive the terminal.
+    let mut safe: String = out.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
+    safe.push('\n');
+    safe
+}

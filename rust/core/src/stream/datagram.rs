@@ -1,0 +1,146 @@
+//! IP datagrams put together from their fragments (RFC 791, 3.2; RFC 8200, 4.5), within bounds.
+
+use crate::decode::Proto;
+use crate::decode::cursor::be16;
+use crate::packet::{NONE, Packet};
+use crate::track::key::FlowKey;
+use ahash::RandomState;
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+
+/// Datagrams in the making at a time; the oldest is given up beyond.
+const MAX_DATAGRAMS: usize = 1024;
+/// Bytes that all of them hold.
+const MAX_BYTES: usize = 32 << 20;
+/// Longest payload of an IP datagram, bytes.
+const MAX_PAYLOAD: usize = 65_535;
+/// A datagram is given up after this long, ns (RFC 8200, 4.5: 60 s).
+const TIMEOUT: i64 = 60_000_000_000;
+
+#[derive(Debug, Default)]
+struct Parts {
+    ts: i64,
+    /// Fragments by offset, none overlapping: what came first stays.
+    parts: Vec<(usize, Vec<u8>)>,
+    len: usize,
+    total: Option<usize>,
+}
+
+/// The datagrams in the making.
+#[derive(Debug, Default)]
+pub struct Datagrams {
+    map: HashMap<FlowKey, Parts, RandomState>,
+    order: VecDeque<FlowKey>,
+    bytes: usize,
+    /// Datagrams given up for want of room or after their time.
+    pub evicted: u64,
+}
+
+/// What an IP fragment carries, as captured.
+fn carried<'a>(packet: &Packet, frame: &'a [u8]) -> Option<&'a [u8]> {
+    if packet.ip == NONE {
+        return None;
+    }
+    let ip = packet.ip as usize;
+    let start = if packet.ip_version == 4 {
+        ip + usize::from(frame.get(ip)? & 0x0f) * 4
+    } else {
+        packet.layers().iter().rev().find(|layer| layer.proto() == Proto::Ipv6Frag)?.offset() + 8
+    };
+    let end = (ip + packet.ip_len as usize).min(frame.len());
+    frame.get(start..end)
+}
+
+impl Datagrams {
+    /// Adds a fragment. When its datagram is whole: the datagram as a packet of raw IP without options.
+    /// `key` tells datagrams apart: see [`crate::track`].
+    pub fn fragment(&mut self, key: FlowKey, packet: &Packet, frame: &[u8], ts: i64) -> Option<Vec<u8>> {
+        let bytes = carried(packet, frame)?;
+        let offset = usize::from(packet.ip_frag_offset);
+        let end = offset + bytes.len();
+        if bytes.is_empty() || end > MAX_PAYLOAD {
+            return None;
+        }
+        self.make_room(ts);
+        let entry = self.map.entry(key).or_insert_with(|| {
+            self.order.push_back(key);
+            Parts { ts, ..Parts::default() }
+        });
+        if !packet.ip_more_fragments {
+            entry.total = Some(end);
+        }
+        let before = entry.len;
+        insert(entry, offset, bytes);
+        self.bytes += entry.len - before;
+        if entry.total != Some(entry.len) {
+            return None;
+        }
+        let parts = self.map.remove(&key)?;
+        self.bytes -= parts.len;
+        Some(packet_of(packet, &parts.parts))
+    }
+
+    fn make_room(&mut self, now: i64) {
+        while let Some(oldest) = self.order.front() {
+            let old = match self.map.get(oldest) {
+                None => true, // whole since
+                Some(parts) => {
+                    let late = now.saturating_sub(parts.ts) > TIMEOUT;
+                    late || self.map.len() >= MAX_DATAGRAMS || self.bytes >= MAX_BYTES
+                }
+            };
+            if !old {
+                return;
+            }
+            if let Some(parts) = self.order.pop_front().and_then(|key| self.map.remove(&key)) {
+                self.bytes -= parts.len;
+                self.evicted += 1;
+            }
+        }
+    }
+}
+
+/// Adds the bytes that are not there yet.
+fn insert(parts: &mut Parts, offset: usize, bytes: &[u8]) {
+    let mut at = offset;
+    let end = offset + bytes.len();
+    let mut index = parts.parts.partition_point(|(start, part)| start + part.len() <= at);
+    while at < end {
+        let (next_start, next_end) =
+            parts.parts.get(index).map_or((usize::MAX, usize::MAX), |(start, part)| (*start, start + part.len()));
+        if at >= next_start {
+            at = next_end;
+            index += 1;
+            continue;
+        }
+        let to = end.min(next_start);
+        parts.parts.insert(index, (at, bytes[at - offset..to - offset].to_vec()));
+        parts.len += to - at;
+        at = to;
+        index += 1;
+    }
+}
+
+/// A raw IP packet around the payload.
+fn packet_of(packet: &Packet, parts: &[(usize, Vec<u8>)]) -> Vec<u8> {
+    let len: usize = parts.iter().map(|(_, part)| part.len()).sum();
+    let mut out = Vec::with_capacity(40 + len);
+    if packet.ip_version == 4 {
+        out.extend_from_slice(&[0x45, 0]);
+        out.extend_from_slice(&((20 + len).min(MAX_PAYLOAD) as u16).to_be_bytes());
+        out.extend_from_slice(&[0, 0, 0, 0, packet.ip_ttl, packet.ip_proto, 0, 0]);
+        out.extend_from_slice(&packet.ip_src[..4]);
+        out.extend_from_slice(&packet.ip_dst[..4]);
+    } else {
+        out.extend_from_slice(&[0x60, 0, 0, 0]);
+        out.extend_from_slice(&(len.min(MAX_PAYLOAD) as u16).to_be_bytes());
+        out.extend_from_slice(&[packet.ip_proto, packet.ip_ttl]);
+        out.extend_from_slice(&packet.ip_src);
+        out.extend_from_slice(&packet.ip_dst);
+    }
+    for (_, part) in parts {
+        out.extend_from_slice(part);
+    }
+    debug_assert!(packet.ip_version != 4 || usize::from(be16(&out, 2)) <= out.len());
+    out
+}

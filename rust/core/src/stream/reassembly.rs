@@ -1,0 +1,353 @@
+//! One direction of a TCP connection, its bytes put in order (RFC 9293, 3.4 and 3.8).
+//!
+//! Sans-IO: segments go in as they were captured, [`Piece`]s come out in stream order, each byte at most once. What was
+//! never captured comes out as a gap of known length, never glued over. Where segments overlap, the bytes that came
+//! first win ([`Overlap::First`]); bytes that were handed out already always do.
+
+use std::collections::BTreeMap;
+
+/// Where bytes come from: the frame that carried them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Capture time, ns.
+    pub ts: i64,
+    /// Frame number, from 1.
+    pub frame: u64,
+}
+
+/// The next part of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes as they were sent.
+    Data(&'a [u8], Place),
+    /// So many bytes were never captured; the place is that of what showed it.
+    Gap(u64, Place),
+}
+
+/// Whose bytes count where segments overlap before they were handed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlap {
+    /// Those that came first.
+    #[default]
+    First,
+    /// Those that came last.
+    Last,
+}
+
+/// What happened to a stream beside its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Bytes handed out.
+    pub delivered: u64,
+    /// Bytes that were never captured.
+    pub missing: u64,
+    /// Bytes that came again: retransmissions and overlaps.
+    pub repeated: u64,
+    /// Overlapping bytes that differ from those that were kept. More than none is an evasion or a broken sender.
+    pub conflicting: u64,
+    /// Bytes before the place where a stream without SYN was taken up, or behind its FIN.
+    pub outside: u64,
+}
+
+/// Bytes that wait, or a range of which it is known that nobody captured it (`data` empty, cut by the snap length).
+#[derive(Debug)]
+struct Held {
+    len: u64,
+    data: Vec<u8>,
+    place: Place,
+}
+
+/// What a held piece costs beside its bytes, so that many tiny pieces reach the limit too.
+const PIECE_COST: usize = 96;
+
+/// The reassembler of one direction.
+#[derive(Debug)]
+pub struct Reassembler {
+    /// Sequence number of stream offset 0.
+    base: Option<u32>,
+    /// Stream offset of the next byte to hand out.
+    next: u64,
+    /// Stream offset behind the last byte, once a FIN has told.
+    end: Option<u64>,
+    held: BTreeMap<u64, Held>,
+    held_cost: usize,
+    limit: usize,
+    overlap: Overlap,
+    counts: Counts,
+    guessed: bool,
+}
+
+impl Reassembler {
+    /// A stream that holds back at most about `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize, overlap: Overlap) -> Self {
+        Self {
+            base: None,
+            next: 0,
+            end: None,
+            held: BTreeMap::new(),
+            held_cost: 0,
+            limit,
+            overlap,
+            counts: Counts::default(),
+            guessed: false,
+        }
+    }
+
+    /// Says which sequence number the first byte has; without, the first segment does. Only the first call counts.
+    pub fn start(&mut self, seq: u32) {
+        self.base.get_or_insert(seq);
+    }
+
+    /// Says where the first byte probably is: what the other side acknowledged. A segment that lies before it and comes
+    /// before anything was handed out or held moves the start.
+    pub fn guess(&mut self, seq: u32) {
+        if self.base.is_none() {
+            self.base = Some(seq);
+            self.guessed = true;
+        }
+    }
+
+    /// Whether it is known where the stream begins.
+    #[must_use]
+    pub fn has_started(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Bytes of memory that wait for earlier bytes.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held_cost
+    }
+
+    /// Whether the stream is whole: everything up to its FIN was handed out.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.end == Some(self.next)
+    }
+
+    /// The stream offset of a sequence number, nearest to the next byte (RFC 9293, 3.4); negative before the start.
+    fn offset(&self, seq: u32) -> i64 {
+        let base = self.base.unwrap_or(seq);
+        let ahead = seq.wrapping_sub(base.wrapping_add(self.next as u32)) as i32;
+        (self.next as i64).saturating_add(i64::from(ahead))
+    }
+
+    /// Takes a segment: `payload` was captured of the `wire_len` bytes that it had.
+    pub fn segment(&mut self, seq: u32, payload: &[u8], wire_len: u32, place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
+        if wire_len == 0 {
+            return;
+        }
+        self.base.get_or_insert(seq);
+        if std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
+            self.base = Some(seq);
+        }
+        let at = self.offset(seq);
+        let wire_len = u64::from(wire_len);
+        let mut to = at.saturating_add(wire_len as i64).max(0) as u64;
+        let payload = &payload[..payload.len().min(wire_len as usize)];
+        if let Some(end) = self.end
+            && to > end
+        {
+            self.counts.outside += to - end.max(at.max(0) as u64);
+            to = end;
+        }
+        if to <= self.next {
+            self.counts.repeated += wire_len;
+            return;
+        }
+        // What was handed out already is cut off in front.
+        let skip = (self.next as i64).saturating_sub(at).max(0) as u64;
+        self.counts.repeated += skip;
+        let from = self.next.max(at.max(0) as u64);
+        let payload = payload.get(skip as usize..).unwrap_or(&[]);
+        let payload = &payload[..payload.len().min((to - from) as usize)];
+        let captured_to = from + payload.len() as u64;
+
+        if from == self.next {
+            // In order: straight through, up to what is held already.
+            let until = self.held.keys().next().copied().unwrap_or(u64::MAX);
+            let direct = captured_to.min(until);
+            let (now, later) = payload.split_at((direct - from) as usize);
+            self.hand_out(now, place, emit);
+            self.hold(direct, later, place);
+        } else {
+            self.hold(from, payload, place);
+        }
+        if captured_to < to {
+            self.hold_void(captured_to, to, place);
+        }
+        self.drain(emit);
+        while self.held_cost > self.limit {
+            self.skip_hole(emit);
+        }
+    }
+
+    /// Takes a FIN; `seq` is its own sequence number, behind the last byte.
+    pub fn fin(&mut self, seq: u32) {
+        self.base.get_or_insert(seq);
+        let at = self.offset(seq);
+        if self.end.is_none() && at >= self.next as i64 {
+            self.end = Some(at as u64);
+        }
+    }
+
+    /// Ends the stream: what is held is handed out, with the gaps between and up to the FIN.
+    pub fn close(&mut self, place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
+        while !self.held.is_empty() {
+            self.skip_hole(emit);
+        }
+        if let Some(end) = self.end
+            && end > self.next
+        {
+            self.gap(end - self.next, place, emit);
+        }
+    }
+
+    /// Gives up the first hole: declares it as a gap and hands out what stands behind it.
+    pub fn skip_hole(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        if let Some((&start, held)) = self.held.first_key_value() {
+            let place = held.place;
+            if start > self.next {
+                self.gap(start - self.next, place, emit);
+            }
+            self.drain(emit);
+        }
+    }
+
+    fn gap(&mut self, len: u64, place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.next += len;
+        self.counts.missing += len;
+        emit(Piece::Gap(len, place));
+    }
+
+    fn hand_out(&mut self, bytes: &[u8], place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
+        if !bytes.is_empty() {
+            self.next += bytes.len() as u64;
+            self.counts.delivered += bytes.len() as u64;
+            emit(Piece::Data(bytes, place));
+        }
+    }
+
+    fn drain(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        while let Some(entry) = self.held.first_entry() {
+            if *entry.key() > self.next {
+                return;
+            }
+            let held = entry.remove();
+            self.held_cost -= held.data.len() + PIECE_COST;
+            if held.data.is_empty() {
+                self.gap(held.len, held.place, emit);
+            } else {
+                self.hand_out(&held.data, held.place, emit);
+            }
+        }
+    }
+
+    /// Keeps bytes that start at `from`, which is not before the next byte.
+    fn hold(&mut self, from: u64, bytes: &[u8], place: Place) {
+        if bytes.is_empty() {
+            return;
+        }
+        let to = from + bytes.len() as u64;
+        self.compare(from, bytes);
+        let last_wins = self.overlap == Overlap::Last;
+        self.cut(from, to, |held| last_wins || held.data.is_empty());
+        for (a, b) in self.holes(from, to) {
+            let part = &bytes[(a - from) as usize..(b - from) as usize];
+            self.insert(a, Held { len: b - a, data: part.to_vec(), place });
+        }
+    }
+
+    /// Keeps the knowledge that nobody captured a range.
+    fn hold_void(&mut self, from: u64, to: u64, place: Place) {
+        for (a, b) in self.holes(from.max(self.next), to) {
+            self.insert(a, Held { len: b - a, data: Vec::new(), place });
+        }
+    }
+
+    fn insert(&mut self, at: u64, held: Held) {
+        self.held_cost += held.data.len() + PIECE_COST;
+        self.held.insert(at, held);
+    }
+
+    /// The start of the first held piece that can reach behind `from`.
+    fn first_near(&self, from: u64) -> u64 {
+        self.held.range(..=from).next_back().map_or(from, |(start, _)| *start)
+    }
+
+    /// The parts of a range that nothing is held for.
+    fn holes(&self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let mut holes = Vec::new();
+        let mut at = from;
+        if at >= to {
+            return holes;
+        }
+        for (&start, held) in self.held.range(self.first_near(from)..to) {
+            if start > at {
+                holes.push((at, start));
+            }
+            at = at.max(start + held.len);
+        }
+        if at < to {
+            holes.push((at, to));
+        }
+        holes
+    }
+
+    /// Counts bytes that are held already, and those of them that differ.
+    fn compare(&mut self, from: u64, bytes: &[u8]) {
+        let to = from + bytes.len() as u64;
+        let (mut repeated, mut conflicting) = (0, 0);
+        for (&start, held) in self.held.range(self.first_near(from)..to) {
+            if held.data.is_empty() {
+                continue;
+            }
+            let (a, b) = (start.max(from), (start + held.len).min(to));
+            if a >= b {
+                continue;
+            }
+            let ours = &held.data[(a - start) as usize..(b - start) as usize];
+            let theirs = &bytes[(a - from) as usize..(b - from) as usize];
+            repeated += b - a;
+            conflicting += ours.iter().zip(theirs).filter(|(x, y)| x != y).count() as u64;
+        }
+        self.counts.repeated += repeated;
+        self.counts.conflicting += conflicting;
+    }
+
+    /// Takes a range out of the held pieces that `which` picks.
+    fn cut(&mut self, from: u64, to: u64, which: impl Fn(&Held) -> bool) {
+        let touched: Vec<u64> = self
+            .held
+            .range(self.first_near(from)..to)
+            .filter(|(start, held)| *start + held.len > from && which(held))
+            .map(|(start, _)| *start)
+            .collect();
+        for start in touched {
+            let Some(held) = self.held.remove(&start) else { continue };
+            self.held_cost -= held.data.len() + PIECE_COST;
+            let end = start + held.len;
+            let part = |a: u64, b: u64| {
+                let data = if held.data.is_empty() {
+                    Vec::new()
+                } else {
+                    held.data[(a - start) as usize..(b - start) as usize].to_vec()
+                };
+                Held { len: b - a, data, place: held.place }
+            };
+            if start < from {
+                self.insert(start, part(start, from));
+            }
+            if end > to {
+                self.insert(to, part(to, end));
+            }
+        }
+    }
+}

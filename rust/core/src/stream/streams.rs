@@ -1,0 +1,632 @@
+//! The streams of all open flows.
+
+use super::datagram::Datagrams;
+use super::{Overlap, Piece, Place, Reassembler};
+use crate::app::raw::{Raw, Tap};
+use crate::app::spool::Directory;
+use crate::app::{
+    After, Analyzer, Datagram, DatagramAnalyzer, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who,
+};
+use crate::packet::Packet;
+use crate::track::Flow;
+use crate::track::tcp::{ACK, FIN, RST, SYN};
+use std::collections::VecDeque;
+
+/// What is done with a flow's bytes: nothing yet, nothing ever, or the number of its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch(u64);
+
+impl Watch {
+    /// Its bytes have not shown yet what they are.
+    pub const UNDECIDED: Self = Self(0);
+    /// Nothing is wanted of it.
+    pub const IGNORED: Self = Self(u64::MAX);
+
+    /// Whether there is a stream.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self != Self::UNDECIDED && self != Self::IGNORED
+    }
+}
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that one direction holds back while earlier ones are missing.
+    pub per_stream: usize,
+    /// The same for all streams together.
+    pub in_all: usize,
+    /// Streams at a time; the oldest is given up beyond.
+    pub streams: usize,
+    /// Whose bytes win where segments overlap.
+    pub overlap: Overlap,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_stream: 4 << 20, in_all: 256 << 20, streams: 1 << 16, overlap: Overlap::First }
+    }
+}
+
+/// What did not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Streams opened.
+    pub streams: u64,
+    /// Streams given up because there were too many.
+    pub evicted_streams: u64,
+    /// Holes given up because too much waited behind them.
+    pub evicted_holes: u64,
+    /// Bytes that were never captured.
+    pub missing: u64,
+    /// Bytes that came twice with different values.
+    pub conflicting: u64,
+}
+
+/// Bytes that a side not recognised yet holds back.
+const UNKNOWN_HELD: usize = 1 << 16;
+
+enum Parser {
+    /// Not recognised yet: the first bytes of each side.
+    Unknown([Vec<u8>; 2]),
+    Tcp(Box<dyn Analyzer>),
+    Udp(Box<dyn DatagramAnalyzer>),
+    Raw(Box<Raw>),
+    None,
+}
+
+struct Stream {
+    number: u64,
+    who: Who,
+    ports: [u16; 2],
+    sides: [Reassembler; 2],
+    ended: [bool; 2],
+    last: Place,
+    parser: Parser,
+}
+
+/// All streams.
+pub struct Streams {
+    wants: Wants,
+    limits: Limits,
+    slots: Vec<Option<Box<Stream>>>,
+    free: Vec<u32>,
+    order: VecDeque<u64>,
+    opened: u64,
+    open: usize,
+    held: usize,
+    counters: Counters,
+    rows: Vec<Row>,
+    files: Option<Directory>,
+    tap: Option<Box<dyn Tap>>,
+    pub(crate) datagrams: Datagrams,
+}
+
+impl Streams {
+    /// No streams yet.
+    #[must_use]
+    pub fn new(wants: Wants, limits: Limits) -> Self {
+        Self {
+            wants,
+            limits,
+            slots: Vec::new(),
+            free: Vec::new(),
+            order: VecDeque::new(),
+            opened: 0,
+            open: 0,
+            held: 0,
+            counters: Counters::default(),
+            rows: Vec::new(),
+            files: None,
+            tap: None,
+            datagrams: Datagrams::default(),
+        }
+    }
+
+    /// Writes bodies or streams to files from now on.
+    pub fn write_to(&mut self, files: Directory) {
+        self.files = Some(files);
+    }
+
+    /// Hands streams to a listener from now on.
+    pub fn listen(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
+    }
+
+    /// What did not fit so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The rows that are over.
+    pub fn rows(&mut self) -> &mut Vec<Row> {
+        &mut self.rows
+    }
+
+    /// The earliest frame of a row that is still to come.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<u64> {
+        let oldest = |stream: &Stream| match &stream.parser {
+            Parser::Tcp(parser) => parser.oldest_open(),
+            Parser::Udp(parser) => parser.oldest_open(),
+            Parser::Unknown(_) | Parser::Raw(_) | Parser::None => None,
+        };
+        self.slots.iter().flatten().filter_map(|stream| oldest(stream)).min()
+    }
+
+    /// A packet of a flow that is not [`Watch::IGNORED`]. `who` works out whose it is, when that is asked for first.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        flow: &mut Flow,
+        side: usize,
+        packet: &Packet,
+        frame: &[u8],
+        place: Place,
+        who: impl FnOnce(&Flow) -> Who,
+    ) {
+        if packet.has_tcp {
+            if flow.watch.is_open() || packet.payload_len > 0 && self.looks_wanted(flow, side, packet, frame) {
+                self.segment(flow, side, packet, frame, place, who);
+            }
+        } else if packet.ip_proto == 17 && packet.has_ports {
+            self.datagram(flow, side, packet, frame, place, who);
+        }
+    }
+
+    /// Whether the first segment seen of a side, or one that its decoder has named, is worth a stream.
+    fn looks_wanted(&self, flow: &Flow, side: usize, packet: &Packet, frame: &[u8]) -> bool {
+        if self.wants.raw {
+            return true;
+        }
+        let payload = packet.payload_of(frame);
+        let own = &flow.sides[side];
+        let ports = (packet.src_port, packet.dst_port);
+        let wanted = || OVER_TCP.iter().filter(|one| (one.wanted)(&self.wants)).map(|one| (one.looks)(payload, ports));
+        if wanted().any(|looks| matches!(looks, Looks::Client | Looks::Server)) {
+            return true;
+        }
+        // The first bytes of a side: too few, or not the first of the stream, because segments came out of order.
+        let is_first = own.payload_bytes == u64::from(packet.payload_len) && own.has_isn;
+        if !is_first {
+            return false;
+        }
+        let begins = own.isn.wrapping_add(1).wrapping_sub(packet.tcp_flags as u32 >> 1 & 1) == packet.tcp_seq;
+        !begins || payload.len() < ENOUGH_TO_TELL && wanted().any(|looks| looks == Looks::Perhaps)
+    }
+
+    fn segment(
+        &mut self,
+        flow: &mut Flow,
+        side: usize,
+        packet: &Packet,
+        frame: &[u8],
+        place: Place,
+        who: impl FnOnce(&Flow) -> Who,
+    ) {
+        if flow.watch == Watch::UNDECIDED {
+            self.begin(flow, side, packet, who);
+        }
+        let Some(stream) = find(&mut self.slots, flow.watch) else {
+            flow.watch = Watch::IGNORED; // given up for want of room
+            return;
+        };
+        let mut facts = Facts::default();
+        let mut out = Out {
+            wants: self.wants,
+            who: stream.who,
+            facts: &mut facts,
+            rows: &mut self.rows,
+            files: self.files.as_mut(),
+            tap: self.tap.as_deref_mut(),
+        };
+        let before = stream.sides[side].held();
+        let keep = stream.segment(side, packet, frame, place, &mut out);
+        self.held = self.held + stream.sides[side].held() - before;
+        keep_facts(flow, facts);
+        if !keep {
+            let again = if self.wants.rows() || flow.facts.is_none() { Watch::UNDECIDED } else { Watch::IGNORED };
+            let over = matches!(stream.parser, Parser::None);
+            self.drop_stream(flow.watch);
+            flow.watch = if over { Watch::IGNORED } else { again };
+        } else if self.held > self.limits.in_all {
+            self.make_room();
+        }
+    }
+
+    /// Opens a stream for a flow.
+    fn begin(&mut self, flow: &mut Flow, side: usize, packet: &Packet, who: impl FnOnce(&Flow) -> Who) {
+        let limits = self.limits;
+        let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
+        let seq = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
+        let own = &flow.sides[side];
+        let is_first = own.payload_bytes == u64::from(packet.payload_len);
+        sides[side].start(if own.has_isn && is_first { own.isn.wrapping_add(1) } else { seq });
+        let other = &flow.sides[side ^ 1];
+        if packet.tcp_flags & ACK != 0 {
+            sides[side ^ 1].guess(packet.tcp_ack);
+        } else if other.has_isn {
+            sides[side ^ 1].start(other.isn.wrapping_add(1));
+        }
+        let who = who(flow);
+        let parser = if self.wants.raw {
+            if self.tap.as_mut().is_some_and(|tap| !tap.wants(&who)) {
+                flow.watch = Watch::IGNORED;
+                return;
+            }
+            Parser::Raw(Box::default())
+        } else {
+            Parser::Unknown([Vec::new(), Vec::new()])
+        };
+        flow.watch = self.open(who, flow.key.ports, sides, parser);
+    }
+
+    fn open(&mut self, who: Who, ports: [u16; 2], sides: [Reassembler; 2], parser: Parser) -> Watch {
+        if self.open >= self.limits.streams {
+            self.evict_oldest();
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as u32
+        });
+        self.opened += 1;
+        self.open += 1;
+        self.counters.streams += 1;
+        let number = self.opened << 32 | u64::from(index);
+        let stream = Stream { number, who, ports, sides, ended: [false; 2], last: Place::default(), parser };
+        self.slots[index as usize] = Some(Box::new(stream));
+        if self.order.len() > 2 * self.limits.streams {
+            let slots = &self.slots;
+            self.order.retain(|number| slots[index_of(*number)].as_ref().is_some_and(|one| one.number == *number));
+        }
+        self.order.push_back(number);
+        Watch(number)
+    }
+
+    fn evict_oldest(&mut self) {
+        while let Some(number) = self.order.pop_front() {
+            if find(&mut self.slots, Watch(number)).is_some() {
+                self.counters.evicted_streams += 1;
+                self.finish(Watch(number));
+                return;
+            }
+        }
+    }
+
+    /// Too much waits behind holes: the streams that hold most give up theirs.
+    fn make_room(&mut self) {
+        let mut largest: Vec<(usize, usize)> = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| slot.as_ref().map(|s| (s.sides[0].held() + s.sides[1].held(), at)))
+            .collect();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        for (held, at) in largest {
+            if self.held <= self.limits.in_all / 4 * 3 {
+                return;
+            }
+            let Some(stream) = &mut self.slots[at] else { continue };
+            let mut facts = Facts::default();
+            let mut out = Out {
+                wants: self.wants,
+                who: stream.who,
+                facts: &mut facts,
+                rows: &mut self.rows,
+                files: self.files.as_mut(),
+                tap: self.tap.as_deref_mut(),
+            };
+            for side in [0, 1] {
+                stream.skip_holes(side, &mut out);
+            }
+            self.counters.evicted_holes += 1;
+            self.held = self.held + stream.sides[0].held() + stream.sides[1].held() - held;
+        }
+    }
+
+    fn datagram(
+        &mut self,
+        flow: &mut Flow,
+        side: usize,
+        packet: &Packet,
+        frame: &[u8],
+        place: Place,
+        who: impl FnOnce(&Flow) -> Who,
+    ) {
+        let payload = packet.payload_of(frame);
+        let ports = (packet.src_port, packet.dst_port);
+        let datagram = Datagram { payload, wire_len: packet.payload_len, side, ports, place };
+        if self.wants.raw {
+            self.raw_datagram(flow, &datagram, who);
+            return;
+        }
+        if flow.watch == Watch::UNDECIDED {
+            let wants = self.wants;
+            let Some(protocol) = OVER_UDP.iter().find(|one| (one.wanted)(&wants) && (one.looks)(&datagram)) else {
+                // What has not shown itself in its first datagrams will not.
+                if flow.sides[0].pkts + flow.sides[1].pkts > 4 {
+                    flow.watch = Watch::IGNORED;
+                }
+                return;
+            };
+            let mut parser = (protocol.make)();
+            if !wants.rows() {
+                // Facts are in one datagram or in none: no stream is kept.
+                let mut facts = Facts::default();
+                let who = who(flow);
+                let rows = &mut self.rows;
+                let more = parser
+                    .datagram(&datagram, &mut Out { wants, who, facts: &mut facts, rows, files: None, tap: None });
+                keep_facts(flow, facts);
+                if !more {
+                    flow.watch = Watch::IGNORED;
+                }
+                return;
+            }
+            let sides = [0, 1].map(|_| Reassembler::new(0, Overlap::First));
+            let who = who(flow);
+            flow.watch = self.open(who, flow.key.ports, sides, Parser::Udp(parser));
+        }
+        let Some(stream) = find(&mut self.slots, flow.watch) else {
+            flow.watch = Watch::IGNORED;
+            return;
+        };
+        let mut facts = Facts::default();
+        let (rows, who) = (&mut self.rows, stream.who);
+        let mut out = Out { wants: self.wants, who, facts: &mut facts, rows, files: None, tap: None };
+        let more = match &mut stream.parser {
+            Parser::Udp(parser) => parser.datagram(&datagram, &mut out),
+            _ => false,
+        };
+        keep_facts(flow, facts);
+        if !more {
+            self.finish(flow.watch);
+            flow.watch = Watch::IGNORED;
+        }
+    }
+
+    /// Datagrams are listened to as they come; only TCP makes files.
+    fn raw_datagram(&mut self, flow: &Flow, datagram: &Datagram<'_>, who: impl FnOnce(&Flow) -> Who) {
+        let Some(tap) = &mut self.tap else { return };
+        let who = who(flow);
+        if !tap.wants(&who) || datagram.wire_len == 0 {
+            return;
+        }
+        tap.piece(&who, datagram.side, Piece::Data(datagram.payload, datagram.place));
+        let cut = u64::from(datagram.wire_len).saturating_sub(datagram.payload.len() as u64);
+        if cut > 0 {
+            tap.piece(&who, datagram.side, Piece::Gap(cut, datagram.place));
+        }
+    }
+
+    /// A flow is over.
+    pub fn end(&mut self, flow: &mut Flow) {
+        if flow.watch.is_open() {
+            let facts = self.finish(flow.watch);
+            keep_facts(flow, facts);
+        }
+        flow.watch = Watch::IGNORED;
+    }
+
+    fn finish(&mut self, watch: Watch) -> Facts {
+        let mut facts = Facts::default();
+        let Some(stream) = find(&mut self.slots, watch) else { return facts };
+        let mut out = Out {
+            wants: self.wants,
+            who: stream.who,
+            facts: &mut facts,
+            rows: &mut self.rows,
+            files: self.files.as_mut(),
+            tap: self.tap.as_deref_mut(),
+        };
+        let held = stream.sides[0].held() + stream.sides[1].held();
+        stream.finish(&mut out);
+        self.held = (self.held + stream.sides[0].held() + stream.sides[1].held()).saturating_sub(held);
+        self.drop_stream(watch);
+        facts
+    }
+
+    fn drop_stream(&mut self, watch: Watch) {
+        if let Some(stream) = find(&mut self.slots, watch) {
+            self.held = self.held.saturating_sub(stream.sides[0].held() + stream.sides[1].held());
+            for side in &stream.sides {
+                self.counters.missing += side.counts().missing;
+                self.counters.conflicting += side.counts().conflicting;
+            }
+            let index = index_of(watch.0);
+            self.slots[index] = None;
+            self.free.push(index as u32);
+            self.open -= 1;
+        }
+    }
+}
+
+fn index_of(number: u64) -> usize {
+    (number & 0xffff_ffff) as usize
+}
+
+fn find(slots: &mut [Option<Box<Stream>>], watch: Watch) -> Option<&mut Stream> {
+    slots.get_mut(index_of(watch.0))?.as_deref_mut().filter(|stream| stream.number == watch.0)
+}
+
+/// Adds facts to a flow; the first of each stays.
+fn keep_facts(flow: &mut Flow, facts: Facts) {
+    if facts == Facts::default() {
+        return;
+    }
+    let kept = flow.facts.get_or_insert_default();
+    kept.service = kept.service.or(facts.service);
+    let keep = |slot: &mut Option<String>, new: Option<String>| {
+        if slot.is_none() {
+            *slot = new;
+        }
+    };
+    keep(&mut kept.http_host, facts.http_host);
+    keep(&mut kept.tls_server_name, facts.tls_server_name);
+    keep(&mut kept.dns_query, facts.dns_query);
+    keep(&mut kept.ja4, facts.ja4);
+}
+
+impl Stream {
+    /// Takes a segment; `false` when the stream is not wanted any more.
+    fn segment(&mut self, side: usize, packet: &Packet, frame: &[u8], place: Place, out: &mut Out<'_>) -> bool {
+        let seq = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
+        self.last = place;
+        let Self { sides, parser, ports, .. } = self;
+        let mut wanted = true;
+        let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
+        sides[side].segment(seq, packet.payload_of(frame), packet.payload_len, place, &mut emit);
+        // What has not been recognised may wait for its beginning, but not for long: it is nobody's yet.
+        while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(_)) {
+            let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
+            sides[side].skip_hole(&mut emit);
+        }
+        if packet.tcp_flags & FIN != 0 {
+            sides[side].fin(seq.wrapping_add(packet.payload_len));
+        }
+        if !wanted {
+            return false;
+        }
+        if packet.tcp_flags & RST != 0 {
+            self.finish(out);
+            return false;
+        }
+        if self.sides[side].is_done() && !self.ended[side] {
+            self.ended[side] = true;
+            match &mut self.parser {
+                Parser::Tcp(parser) => parser.close(side, place, out),
+                Parser::Raw(raw) => raw.close(side),
+                Parser::Udp(_) | Parser::Unknown(_) | Parser::None => {}
+            }
+        }
+        if self.ended == [true; 2] {
+            self.finish(out);
+            return false;
+        }
+        true
+    }
+
+    fn skip_holes(&mut self, side: usize, out: &mut Out<'_>) {
+        let Self { sides, parser, ports, .. } = self;
+        let mut emit = |piece: Piece<'_>| {
+            feed(parser, *ports, side, piece, out);
+        };
+        sides[side].skip_hole(&mut emit);
+    }
+
+    /// Hands out what is held, and ends the parser.
+    fn finish(&mut self, out: &mut Out<'_>) {
+        for side in [0, 1] {
+            let Self { sides, parser, ports, last, .. } = self;
+            let mut emit = |piece: Piece<'_>| {
+                feed(parser, *ports, side, piece, out);
+            };
+            sides[side].close(*last, &mut emit);
+        }
+        match std::mem::replace(&mut self.parser, Parser::None) {
+            Parser::Tcp(mut parser) => parser.finish(out),
+            Parser::Udp(mut parser) => parser.finish(out),
+            Parser::Raw(mut raw) => raw.finish(out),
+            Parser::Unknown(_) | Parser::None => {}
+        }
+    }
+}
+
+/// Gives a piece to the parser, recognising it first; `false` when the stream is not wanted any more.
+fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out: &mut Out<'_>) -> bool {
+    let mut piece = piece;
+    // A connection can become another protocol within a piece, but each time the piece gets shorter or is kept.
+    loop {
+        match parser {
+            Parser::Raw(raw) => {
+                raw.piece(side, piece, out);
+                return true;
+            }
+            Parser::Tcp(analyzer) => match analyzer.piece(side, piece, out) {
+                After::More => return true,
+                After::Enough => {
+                    analyzer.finish(out);
+                    *parser = Parser::None;
+                    return false;
+                }
+                After::Anew(rest) => {
+                    let next = analyzer.next();
+                    analyzer.finish(out);
+                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()]), Parser::Tcp);
+                    match piece {
+                        Piece::Data(_, place) if !rest.is_empty() => piece = Piece::Data(rest, place),
+                        _ => return true,
+                    }
+                }
+            },
+            Parser::Unknown(starts) => {
+                let Piece::Data(bytes, place) = piece else {
+                    starts[side].clear();
+                    return true;
+                };
+                let start = &mut starts[side];
+                let joined;
+                let whole: &[u8] = if start.is_empty() {
+                    bytes
+                } else {
+                    start.extend_from_slice(bytes);
+                    joined = std::mem::take(start);
+                    &joined
+                };
+                let sender = (ports[side], ports[side ^ 1]);
+                match recognise(whole, sender, side, &out.wants) {
+                    Ok(Some(mut analyzer)) => {
+                        let after = analyzer.piece(side, Piece::Data(whole, place), out);
+                        *parser = Parser::Tcp(analyzer);
+                        match after {
+                            After::More => return true,
+                            After::Enough => {
+                                if let Parser::Tcp(analyzer) = parser {
+                                    analyzer.finish(out);
+                                }
+                                *parser = Parser::None;
+                                return false;
+                            }
+                            After::Anew(rest) => {
+                                if let Parser::Tcp(analyzer) = parser {
+                                    analyzer.finish(out);
+                                }
+                                // The rest is the end of this piece, whatever was joined before it.
+                                let rest = &bytes[bytes.len() - rest.len().min(bytes.len())..];
+                                *parser = Parser::Unknown([Vec::new(), Vec::new()]);
+                                if rest.is_empty() {
+                                    return true;
+                                }
+                                piece = Piece::Data(rest, place);
+                            }
+                        }
+                    }
+                    Ok(None) => return false,
+                    Err(()) => {
+                        let kept = whole.to_vec();
+                        if let Parser::Unknown(starts) = parser {
+                            starts[side] = kept;
+                        }
+                        return true;
+                    }
+                }
+            }
+            Parser::Udp(_) | Parser::None => return false,
+        }
+    }
+}
+
+/// The parser for a side that begins so; `Err` if that needs more bytes.
+fn recognise(bytes: &[u8], ports: (u16, u16), side: usize, wants: &Wants) -> Result<Option<Box<dyn Analyzer>>, ()> {
+    let mut perhaps = false;
+    for protocol in OVER_TCP.iter().filter(|one| (one.wanted)(wants)) {
+        match (protocol.looks)(bytes, ports) {
+            Looks::Client => return Ok(Some((protocol.make)(side))),
+            Looks::Server => return Ok(Some((protocol.make)(side ^ 1))),
+            Looks::Perhaps => perhaps = true,
+            Looks::No => {}
+        }
+    }
+    if perhaps && bytes.len() < ENOUGH_TO_TELL { Err(()) } else { Ok(None) }
+}

@@ -1,0 +1,44 @@
+//! Hellos and their fingerprints: any bytes are read or refused.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sniffkit_core::app::tls::{ClientHello, ServerHello, fingerprint};
+use sniffkit_core::app::{After, Facts, Out, Wants, Who, tls};
+use sniffkit_core::stream::{Piece, Place};
+use sniffkit_core::track::Uid;
+
+/// What a connection of these bytes shows, in pieces of `size`.
+fn run(input: &[u8], size: usize) -> String {
+    let (mut facts, mut rows) = (Facts::default(), Vec::new());
+    let who = Who {
+        uid: Uid([0; 12]),
+        point: 0,
+        family: 4,
+        proto: 6,
+        orig: [0; 16],
+        orig_p: 1,
+        resp: [0; 16],
+        resp_p: 2,
+        orig_side: 0,
+    };
+    let wants = Wants { tls: true, facts: true, ..Wants::default() };
+    let mut parser = tls::make(0);
+    let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
+    for piece in input.chunks(size) {
+        if parser.piece(0, Piece::Data(piece, Place::default()), &mut out) != After::More {
+            break;
+        }
+    }
+    parser.finish(&mut out);
+    format!("{facts:?} {rows:?}")
+}
+
+fuzz_target!(|input: &[u8]| {
+    if let Some(hello) = ClientHello::parse(input) {
+        assert_eq!(fingerprint::ja3(&hello).len(), 32);
+        assert_eq!(fingerprint::ja4(&hello, false).chars().count(), 36);
+    }
+    let _ = ServerHello::parse(input);
+    assert_eq!(run(input, 1), run(input, usize::MAX));
+});

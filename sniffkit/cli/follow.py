@@ -1,0 +1,94 @@
+"""`sniffkit follow`: what the two ends of a flow said."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import click
+
+from sniffkit.cli.inputs import files
+from sniffkit.cli.live import live_options, print_live, refuse_live_options
+from sniffkit.cli.read import split_arguments
+from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
+
+PROTOCOLS = {"tcp": 6, "udp": 17}
+
+
+def ends(text: str, protocol: str) -> tuple[int, tuple[str, int], tuple[str, int]]:
+    """`A:p,B:p` as (IP protocol, end, end); IPv6 addresses in brackets."""
+    found = []
+    for one in text.split(","):
+        address, colon, port = one.strip().rpartition(":")
+        if not colon or not port.isdigit() or int(port) > 65535:
+            raise SniffkitError(f"--{protocol} takes ADDRESS:PORT,ADDRESS:PORT, not {text!r}")
+        found.append((address.strip("[]"), int(port)))
+    if len(found) != 2:
+        raise SniffkitError(f"--{protocol} takes two ends, ADDRESS:PORT,ADDRESS:PORT, not {text!r}")
+    return PROTOCOLS[protocol], found[0], found[1]
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="FILE… [FILTER]")
+@click.option("--uid", metavar="UID", help="The flow with this uid, as the tables have it.")
+@click.option("--tcp", metavar="A:P,B:P", help="The TCP connection between these ends.")
+@click.option("--udp", metavar="A:P,B:P", help="The UDP flow between these ends.")
+@click.option("--style", type=click.Choice(["text", "hex", "raw"]), default="text", help="raw: the bytes alone.")
+@click.option("--color/--no-color", "colour", default=None, help="Colour the two sides; else on a terminal.")
+@live_options
+@click.pass_context
+def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
+    """Print both sides of flows, put in order, with gaps where bytes are missing. Without FILE: the newest capture.
+
+    \b
+    Examples:
+      sniffkit follow lab.pcapng --uid C0E6smhhNDtiZgmLNV
+      sniffkit follow lab.pcapng --tcp 10.0.0.1:40000,10.0.0.2:80 --style hex
+      sniffkit follow --live --netns ns1 -i veth1 'port 80'
+    """
+    colour = sys.stdout.isatty() if options["colour"] is None else options["colour"]
+    style = options["style"]
+    chosen = [name for name in ("uid", "tcp", "udp") if options[name]]
+    if len(chosen) > 1:
+        raise SniffkitError("--uid, --tcp and --udp exclude each other")
+    if options["live"]:
+        if chosen:
+            raise SniffkitError(f"--{chosen[0]} is for files: with --live give a capture filter")
+        ctx.exit(print_live("follow", arguments, options, style=style, colour=colour))
+    refuse_live_options(options)
+    names, expression = split_arguments(arguments)
+    between = ends(options[chosen[0]], chosen[0]) if chosen and chosen[0] != "uid" else None
+    ctx.exit(print_streams(files(tuple(names)), expression, options["uid"], between, style, colour))
+
+
+def print_streams(
+    inputs: list[str], expression: str | None, uid: str | None, between: Any, style: str, colour: bool
+) -> int:
+    """Write what was said to stdout; 1 if nothing was, or a file is damaged."""
+    from sniffkit import _core
+    from sniffkit.api import open as open_capture
+
+    try:
+        text = _core.follow(
+            open_capture(inputs).fresh(),
+            uid=uid,
+            ends=between,
+            style=style,
+            colour=colour,
+            utc_offset=time.localtime().tm_gmtoff,
+            filter=expression,
+        )
+        for piece in text:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise CaptureFileError(str(error)) from None
+    damage = text.warnings()
+    for file, offset, what in damage:
+        print(f"sniffkit: {file}: at byte {offset}: {what}; what came before is kept", file=sys.stderr)
+    return 1 if damage or text.written == 0 else 0

@@ -1,0 +1,134 @@
+"""`lab up` on a lab that is up: only what differs changes; routes and rules are the kernel's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from labs import P, ip, netns, sniffkit, write
+
+
+def test_up_again_changes_only_what_differs(file: Path) -> None:
+    path = write(file)
+    assert sniffkit("lab", "up", path).returncode == 0
+    before = {name: os.stat(f"/run/netns/{name}").st_ino for name in netns()}
+    mac = json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["address"]
+    routes = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.0.0.9"], "forward": True}, f"{P}c": None}
+    links = [{f"{P}a/eth0": "10.0.0.9/24", f"{P}b/eth0": "10.0.0.2/24"}]
+    routes[f"{P}a"] = {"routes": ["10.9.0.0/16 via 10.0.0.2"], "forward": True}
+    assert sniffkit("lab", "up", write(file, nodes=routes, links=links)).returncode == 0
+    assert {name: os.stat(f"/run/netns/{name}").st_ino for name in before} == before
+    assert netns() == [f"{P}a", f"{P}b", f"{P}c"]
+    now = json.loads(ip("-j", "-n", f"{P}a", "address", "show", "eth0"))[0]
+    assert now["address"] == mac, "the cable is the same one"
+    assert [one["local"] for one in now["addr_info"] if one["family"] == "inet"] == ["10.0.0.9"]
+    assert "10.9.0.0/16 via 10.0.0.2" in ip("-n", f"{P}a", "route")
+    sysctl = ["netns", "exec", f"{P}a", "cat", "/proc/sys/net/ipv4/ip_forward"]
+    assert ip(*sysctl) == "1\n"
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert ip(*sysctl) == "0\n"
+    assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
+
+
+def test_up_again_makes_what_was_deleted(file: Path) -> None:
+    nodes = {f"{P}a": {"services": {"http": 8080}}, f"{P}b": None}
+    path = write(file, nodes=nodes)
+    assert sniffkit("lab", "up", path).returncode == 0
+    ip("-n", f"{P}a", "link", "del", "eth0")
+    os.kill(int(ip("netns", "pids", f"{P}a").split()[0]), signal.SIGKILL)
+    time.sleep(0.05)
+    assert sniffkit("lab", "up", path).returncode == 0
+    ip("-n", f"{P}b", "address", "del", "10.0.0.2/24", "dev", "eth0")
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8080/").stdout == f"{P}a\n"
+    ip("netns", "del", f"{P}b")
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert sniffkit("lab", "exec", f"{P}b", "ping", "-c1", "-W5", "10.0.0.1").returncode == 0
+
+
+def test_up_again_replaces_services_rules_and_shaping(file: Path) -> None:
+    def lab(port: int, out: str, qdisc: dict[str, Any], far: str, priority: int) -> str:
+        nodes = {f"{P}a": {"services": {"http": port}, "nat": [{"masquerade": out}]}, f"{P}b": None}
+        nodes[f"{P}a"]["rules"] = [f"from 10.0.0.0/24 table 100 priority {priority}"]  # type: ignore[index]
+        links = [
+            {f"{P}a/eth0": {"address": "10.0.0.1/24", "qdisc": qdisc}, f"{P}b/eth0": "10.0.0.2/24"},
+            {f"{P}a/vx": {"kind": "vxlan", "id": 5, "fdb": far}},
+        ]
+        return write(file, nodes=nodes, links=links)
+
+    assert sniffkit("lab", "up", lab(8080, "eth0", {"tbf": {"rate": "8mbit"}}, "10.0.0.2", 1000)).returncode == 0
+    index = json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["ifindex"]
+    assert sniffkit("lab", "up", lab(8081, "vx", {"htb": {"rate": "5mbit"}}, "10.0.0.3", 900)).returncode == 0
+    assert json.loads(ip("-j", "-n", f"{P}a", "link", "show", "eth0"))[0]["ifindex"] == index
+    inside = ("netns", "exec", f"{P}a")
+    assert "qdisc htb 1: root" in ip(*inside, "tc", "qdisc", "show", "dev", "eth0")
+    rules = ip(*inside, "nft", "list", "ruleset")
+    assert 'oifname "vx" masquerade' in rules
+    assert "eth0" not in rules
+    assert ip(*inside, "bridge", "fdb", "show", "dev", "vx").split()[2] == "10.0.0.3"
+    assert ip("-n", f"{P}a", "rule").count("lookup 100") == 1
+    assert len(ip("netns", "pids", f"{P}a").split()) == 1
+    assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8081/").stdout == f"{P}a\n"
+
+
+def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
+    done = sniffkit("lab", "up", write(file, nodes=bad))
+    assert done.returncode == 2
+    assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+
+
+def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
+    settings = {
+        "routes": [
+            "10.1.0.0/16 via 10.0.0.2 metric 7 src 10.0.0.1",
+            "default via 10.0.0.2 table 1000",
+            "blackhole 10.66.0.0/16",
+            "unreachable 2001:db8:66::/48 table 12",
+            "2001:db8:9::/48 via 2001:db8::2 dev eth0",
+            {"to": "10.2.0.0/16", "nexthops": [{"via": "10.0.0.2", "weight": 3}, "10.0.0.3"]},
+        ],
+        "rules": [
+            "from 10.0.0.0/24 to 10.9.0.0/16 table 1000 priority 100",
+            "fwmark 0x5 iif eth0 table 12 priority 101",
+            "ipproto tcp dport 443 table main priority 102",
+            "prohibit from 10.7.0.0/16 priority 103",
+            "from 2001:db8::/48 table 12 priority 104",
+        ],
+    }
+    links = [{f"{P}a/eth0": ["10.0.0.1/24", "2001:db8::1/64"], f"{P}b/eth0": ["10.0.0.2/24", "2001:db8::2/64"]}]
+    path = write(file, nodes={f"{P}a": settings, f"{P}b": None}, links=links)
+    done = sniffkit("lab", "up", path)
+    assert done.returncode == 0, done.stderr
+    shown = ip("-n", f"{P}a", "route", "show", "table", "all") + ip("-6", "-n", f"{P}a", "route", "show", "table", "12")
+    for line in (
+        "10.1.0.0/16 via 10.0.0.2 dev eth0 proto static src 10.0.0.1 metric 7",
+        "default via 10.0.0.2 dev eth0 table 1000 proto static",
+        "blackhole 10.66.0.0/16 proto static",
+        "unreachable 2001:db8:66::/48 dev lo proto static",
+    ):
+        assert line in shown
+    assert "2001:db8:9::/48 via 2001:db8::2 dev eth0 proto static" in ip("-6", "-n", f"{P}a", "route")
+    hops = ip("-n", f"{P}a", "route", "show", "10.2.0.0/16")
+    assert "nexthop via 10.0.0.2 dev eth0 weight 3" in hops
+    assert "nexthop via 10.0.0.3 dev eth0 weight 1" in hops
+    rules = ip("-n", f"{P}a", "rule") + ip("-6", "-n", f"{P}a", "rule")
+    for line in (
+        "100:\tfrom 10.0.0.0/24 to 10.9.0.0/16 lookup 1000",
+        "101:\tfrom all fwmark 0x5 iif eth0 lookup 12",
+        "102:\tfrom all ipproto tcp dport 443 lookup main",
+        "103:\tfrom 10.7.0.0/16 prohibit",
+        "104:\tfrom 2001:db8::/48 lookup 12",
+    ):
+        assert line in rules
+    assert sniffkit("lab", "up", write(file, nodes={f"{P}a": None, f"{P}b": None}, links=links)).returncode == 0
+    assert "static" not in ip("-n", f"{P}a", "route", "show", "table", "all")
+    assert len(ip("-n", f"{P}a", "rule").splitlines()) == 3

@@ -1,0 +1,159 @@
+"""One HTTP body of 16,400 bytes in every shape that streams come in: every one of them gives it back, exactly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from streams_pcap import BODY, CASES, DATA, connection, eth, is_data, packet, plain, response, write
+
+import sniffkit as sk
+from sniffkit.cli import cli
+
+WHOLE = [case for case in CASES if case != "missing"]
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> Any:
+    def make(case: str) -> str:
+        path = tmp_path / f"{case}.pcap"
+        write(case, path)
+        return str(path)
+
+    return make
+
+
+def http(path: str) -> list[dict[str, Any]]:
+    return list(sk.open(path).http().to_arrow().to_pylist())
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_the_body_comes_back(case: str, capture: Any) -> None:
+    (row,) = http(capture(case))
+    assert (row["method"], row["host"], row["uri"], row["status_code"]) == ("GET", "test", "/file.bin", 200)
+    assert row["body_sha256"] == DIGEST
+    assert (row["complete"], row["missing"]) == (True, None)
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_the_body_is_extracted(case: str, capture: Any, tmp_path: Path) -> None:
+    index = sk.open(capture(case)).extract(tmp_path / "out", http=True)
+    assert index["path"].to_pylist() == ["file.bin"]
+    assert (tmp_path / "out" / "file.bin").read_bytes() == BODY
+
+
+def test_a_missing_segment_is_listed(capture: Any, tmp_path: Path) -> None:
+    path = capture("missing")
+    (row,) = http(path)
+    first = 6 * 1000 - len(response()) + len(BODY) - 1000  # the sixth segment, less the head
+    assert row["missing"] == [f"{first}-{first + 999}"]
+    assert (row["complete"], row["reason"], row["body_sha256"]) == (False, "bytes are missing", None)
+    assert row["response_body_len"] == len(BODY)
+    sk.open(path).extract(tmp_path / "out", http=True)
+    expected = BODY[:first] + bytes(1000) + BODY[first + 1000 :]
+    assert (tmp_path / "out" / "file.bin").read_bytes() == expected
+    (one,) = [json.loads(line) for line in (tmp_path / "out" / "index.jsonl").read_text().splitlines()]
+    assert (one["complete"], one["missing"]) == (False, [f"{first}-{first + 999}"])
+
+
+def test_uids_are_those_of_the_flows(capture: Any) -> None:
+    path = capture("vxlan")
+    uids = {
+        row["uid"]
+        for row in sk.open(path).flows(columns=["uid", "http_host"]).to_arrow().to_pylist()
+        if row["http_host"]
+    }
+    assert uids == {row["uid"] for row in http(path)}
+
+
+def test_flows_show_the_host(capture: Any) -> None:
+    (row,) = sk.open(capture("length")).flows(columns=["service", "http_host"]).to_arrow().to_pylist()
+    assert row == {"service": "http", "http_host": "test"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_order_after_the_handshake(seed: int, tmp_path: Path) -> None:
+    segments = connection(response())
+    middle = [one for one in segments[3:] if is_data(one)]
+    random.Random(seed).shuffle(middle)
+    rest = [one for one in segments[4:] if not is_data(one)]
+    path = tmp_path / "shuffled.pcap"
+    CASES["shuffled"] = lambda: plain([*segments[:4], *middle, *rest])
+    try:
+        write("shuffled", path)
+    finally:
+        del CASES["shuffled"]
+    (row,) = http(str(path))
+    assert (row["body_sha256"], row["complete"]) == (DIGEST, True)
+
+
+def test_streams_are_extracted_as_tcpflow_names_them(capture: Any, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["extract", capture("out-of-order"), "-d", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "010.000.000.001.40000-010.000.000.002.00080",
+        "010.000.000.002.00080-010.000.000.001.40000",
+        "index.parquet",
+        "index.jsonl",
+    }
+    assert (tmp_path / "out" / "010.000.000.002.00080-010.000.000.001.40000").read_bytes() == response()
+
+
+def test_extracting_twice_overwrites_nothing(capture: Any, tmp_path: Path) -> None:
+    one = sk.open(capture("length"))
+    one.extract(tmp_path, http=True)
+    index = one.extract(tmp_path, http=True)
+    assert index["path"].to_pylist() == ["file-2.bin"]
+
+
+def test_the_size_limit_is_said(capture: Any, tmp_path: Path) -> None:
+    index = sk.open(capture("length")).extract(tmp_path, http=True, max_size=1000).to_pylist()
+    assert (index[0]["size"], index[0]["complete"], index[0]["sha256"]) == (1000, False, None)
+    assert index[0]["reason"] == "decoded body longer than the limit"
+    assert (tmp_path / "file.bin").stat().st_size == 1000
+
+
+def test_follow_prints_both_sides(capture: Any) -> None:
+    path = capture("out-of-order")
+    raw = CliRunner().invoke(cli, ["follow", path, "--tcp", "10.0.0.2:80,10.0.0.1:40000", "--style", "raw"])
+    assert raw.exit_code == 0
+    assert raw.stdout_bytes.startswith(b"GET /file.bin")
+    assert raw.stdout_bytes.endswith(response())
+    (row,) = sk.open(path).flows(columns=["uid"]).to_arrow().to_pylist()
+    text = CliRunner().invoke(cli, ["follow", path, "--uid", row["uid"]])
+    assert "10.0.0.1.40000 > 10.0.0.2.80" in text.output
+    assert "HTTP/1.1 200 OK" in text.output
+    hexed = CliRunner().invoke(cli, ["follow", path, "--style", "hex"])
+    assert "00000000  47 45 54 20" in hexed.output
+    assert CliRunner().invoke(cli, ["follow", path, "--uid", "C" + "0" * 17]).exit_code == 1
+
+
+def test_follow_says_what_is_missing(capture: Any) -> None:
+    result = CliRunner().invoke(cli, ["follow", capture("missing")])
+    assert "[1000 bytes are missing]" in result.output
+
+
+def test_bad_requests_are_one_line(capture: Any, tmp_path: Path) -> None:
+    path = capture("length")
+    for arguments in (
+        ["follow", path, "--tcp", "10.0.0.1"],
+        ["follow", path, "--uid", "x", "--tcp", "a:1,b:2"],
+        ["follow", path, "--tcp", "a:1,b:2"],
+        ["follow", "--live"],
+        ["http", path, "-i", "lo"],
+        ["extract", path, "-d", path],
+    ):
+        result = CliRunner().invoke(cli, arguments)
+        assert isinstance(result.exception, sk.SniffkitError) or result.exit_code == 2, arguments
+
+
+def test_the_capture_of_a_case_has_the_frames_it_says() -> None:
+    assert len(CASES["length"]()) == len(DATA)
+    assert CASES["length"]()[0] == eth(packet(DATA[0]))
