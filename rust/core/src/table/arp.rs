@@ -3,7 +3,8 @@
 use super::column::{
     Column, Kind, Table, dense, dictionary, name_lists, names, numbers, schema, select, times, write_ip, write_mac,
 };
-use super::reader::{Stage, record_batch};
+use super::reader::record_batch;
+use super::stage::Stage;
 use crate::frame::Interfaces;
 use crate::neighbor::watch::Verdict;
 use crate::neighbor::{Ip, Known, Limits, Mac, Message, Protocol, Watch};

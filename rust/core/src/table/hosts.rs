@@ -4,8 +4,9 @@ use super::column::{
     Column, Kind, Table, dense, dictionary, lists, name_lists, names, numbers, schema, select, text, times, write_ip,
     write_mac,
 };
-use super::reader::{Stage, record_batch};
+use super::reader::record_batch;
 use super::service::by_port;
+use super::stage::Stage;
 use crate::hosts::{Host, Hosts, Limits, Source};
 use crate::pipeline::Decoded;
 use arrow_array::types::{UInt8Type, UInt64Type};

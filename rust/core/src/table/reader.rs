@@ -1,17 +1,20 @@
 //! Tables as streams of record batches, made while the capture is read.
 
 use super::column::{Column, schema, select};
+use super::held::{Held, name_held};
+use super::metadata::metadata;
 use super::parquet::TableFile;
+use super::stage::Stage;
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets, rows};
 use crate::app::Wants;
 use crate::app::spool::Directory;
-use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received};
+use crate::pipeline::{FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -41,20 +44,6 @@ pub struct Request {
     pub columns: Option<Vec<String>>,
     /// Rules of the flow table.
     pub options: Options,
-}
-
-/// A table that is made from decoded frames one batch after another, beside flows and packets.
-pub trait Stage: Send + Sync {
-    /// The schema; its metadata is complete after [`Stage::end`].
-    fn schema(&self) -> SchemaRef;
-    /// Looks at a batch of frames; rows that are ready go to `out`.
-    fn frames(&mut self, decoded: &Decoded, out: &mut VecDeque<RecordBatch>);
-    /// The input has ended: the rows that waited for that go to `out`.
-    fn end(&mut self, out: &mut VecDeque<RecordBatch>);
-    /// What a later run can start from, for tables that say so.
-    fn known(&self) -> Vec<crate::neighbor::Known> {
-        Vec::new()
-    }
 }
 
 /// A run of rows as a record batch.
@@ -399,38 +388,6 @@ impl TableReader {
     }
 }
 
-/// Rows of packets some of which may belong to a flow that is not known yet.
-struct Held {
-    batch: RecordBatch,
-    /// Which frame of the tracker's the first row is.
-    first: u64,
-    uids: Vec<Option<Uid>>,
-}
-
-/// Fills in flows that have become known and lets go the batches ahead of the first frame that still waits.
-fn name_held(held: &mut VecDeque<Held>, named: Vec<(u64, Uid)>, waits: Option<u64>, ready: &mut VecDeque<RecordBatch>) {
-    for (frame, uid) in named {
-        let at = held.partition_point(|one| one.first <= frame);
-        if let Some(one) = at.checked_sub(1).and_then(|at| held.get_mut(at))
-            && let Some(slot) = one.uids.get_mut((frame - one.first) as usize)
-        {
-            *slot = Some(uid);
-        }
-    }
-    while held.front().is_some_and(|one| waits.is_none_or(|first| one.first + one.uids.len() as u64 <= first)) {
-        let Some(one) = held.pop_front() else { return };
-        let (schema, mut columns, _) = one.batch.into_parts();
-        for (field, column) in schema.fields().iter().zip(&mut columns) {
-            if field.name() == "uid" {
-                *column = packets::uids(one.uids.iter().copied());
-            }
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(one.uids.len()));
-        let batch = RecordBatch::try_new_with_options(schema, columns, &options);
-        ready.push_back(batch.expect("the same columns, one of them with other values"));
-    }
-}
-
 /// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then
 /// the tracker forgets them.
 #[must_use]
@@ -463,33 +420,6 @@ pub fn flow_batches(
     };
     tracker.release();
     batches
-}
-
-/// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
-#[must_use]
-pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
-    let options = tracker.options();
-    let counters = tracker.counters();
-    let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
-    let mut entries =
-        vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
-    if table == "flows" {
-        entries.extend([
-            ("sniffkit.key", "netns interface vlan_ids vni tunnel_type addresses ports proto".to_string()),
-            ("sniffkit.tcp_idle_s", seconds(options.tcp_idle)),
-            ("sniffkit.udp_icmp_idle_s", seconds(options.udp_idle)),
-            ("sniffkit.arp_idle_s", seconds(options.arp_idle)),
-            ("sniffkit.active_s", options.active.map_or("none".to_string(), seconds)),
-            ("sniffkit.linger_s", seconds(options.linger)),
-            ("sniffkit.max_flows", options.max_flows.to_string()),
-            ("sniffkit.frames", counters.frames.to_string()),
-            ("sniffkit.flows", counters.flows.to_string()),
-            ("sniffkit.evicted_flows", counters.evicted_flows.to_string()),
-            ("sniffkit.orphan_fragments", counters.orphan_fragments.to_string()),
-            ("sniffkit.evicted_fragments", counters.evicted_fragments.to_string()),
-        ]);
-    }
-    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
 }
 
 impl Iterator for TableReader {
