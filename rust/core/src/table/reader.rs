@@ -2,7 +2,7 @@
 
 use super::column::{Column, schema, select};
 use super::held::{Held, name_held};
-use super::metadata::metadata;
+pub use super::metadata::metadata;
 use super::parquet::TableFile;
 use super::stage::Stage;
 use super::write::{BatchWriter, WriteError, write_flows};
