@@ -76,7 +76,6 @@ NODE: dict[str, Key] = {
     "nft": Key(Text("an nftables ruleset"), "further nftables rules, as `nft -f` takes them"),
     "nameserver": Key(ListOf(Ip), "name servers: its own /etc/resolv.conf"),
     "services": Key(services.Services(), "programs that run with the lab"),
-    "at": Key(Keys({"x": Key(Int(0, 1000), "column"), "y": Key(Int(0, 1000), "row")}), "place in the drawing"),
 }
 LAB: dict[str, Key] = {
     "name": Key(Text("a lab's name", r"(?!\.)[A-Za-z0-9_.-]{1,60}"), "name of the lab (the file's)"),

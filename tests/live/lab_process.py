@@ -29,6 +29,7 @@ def check(path: str) -> dict[str, object]:
         failed = [str(error)]
     except Exception:
         failed = [traceback.format_exc()]
+    failed += [f"{name} stayed behind" for name in os.listdir("/run/netns")]
     return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed}
 
 

@@ -3,6 +3,7 @@
 //! [`Streams`] hangs on the flow tracker. A flow costs nothing here until its bytes look like a protocol that is wanted.
 
 pub mod datagram;
+mod one;
 pub mod reassembly;
 mod streams;
 #[cfg(test)]

@@ -166,6 +166,9 @@ impl Reassembler {
         let skip = (self.next as i64).saturating_sub(at).max(0) as u64;
         self.counts.repeated += skip;
         let from = self.next.max(at.max(0) as u64);
+        if to <= from {
+            return; // behind the FIN as a whole
+        }
         let payload = payload.get(skip as usize..).unwrap_or(&[]);
         let payload = &payload[..payload.len().min((to - from) as usize)];
         let captured_to = from + payload.len() as u64;

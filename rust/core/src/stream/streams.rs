@@ -1,15 +1,14 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
+use super::one::{Parser, Stream};
 use super::{Overlap, Piece, Place, Reassembler};
-use crate::app::raw::{Raw, Tap};
+use crate::app::raw::Tap;
 use crate::app::spool::Directory;
-use crate::app::{
-    After, Analyzer, Datagram, DatagramAnalyzer, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who,
-};
+use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
-use crate::track::tcp::{ACK, FIN, RST, SYN};
+use crate::track::tcp::{ACK, SYN};
 use std::collections::VecDeque;
 
 /// What is done with a flow's bytes: nothing yet, nothing ever, or the number of its stream.
@@ -61,28 +60,6 @@ pub struct Counters {
     pub missing: u64,
     /// Bytes that came twice with different values.
     pub conflicting: u64,
-}
-
-/// Bytes that a side not recognised yet holds back.
-const UNKNOWN_HELD: usize = 1 << 16;
-
-enum Parser {
-    /// Not recognised yet: the first bytes of each side.
-    Unknown([Vec<u8>; 2]),
-    Tcp(Box<dyn Analyzer>),
-    Udp(Box<dyn DatagramAnalyzer>),
-    Raw(Box<Raw>),
-    None,
-}
-
-struct Stream {
-    number: u64,
-    who: Who,
-    ports: [u16; 2],
-    sides: [Reassembler; 2],
-    ended: [bool; 2],
-    last: Place,
-    parser: Parser,
 }
 
 /// All streams.
@@ -466,167 +443,4 @@ fn keep_facts(flow: &mut Flow, facts: Facts) {
     keep(&mut kept.tls_server_name, facts.tls_server_name);
     keep(&mut kept.dns_query, facts.dns_query);
     keep(&mut kept.ja4, facts.ja4);
-}
-
-impl Stream {
-    /// Takes a segment; `false` when the stream is not wanted any more.
-    fn segment(&mut self, side: usize, packet: &Packet, frame: &[u8], place: Place, out: &mut Out<'_>) -> bool {
-        let seq = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
-        self.last = place;
-        let Self { sides, parser, ports, .. } = self;
-        let mut wanted = true;
-        let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
-        sides[side].segment(seq, packet.payload_of(frame), packet.payload_len, place, &mut emit);
-        // What has not been recognised may wait for its beginning, but not for long: it is nobody's yet.
-        while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(_)) {
-            let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
-            sides[side].skip_hole(&mut emit);
-        }
-        if packet.tcp_flags & FIN != 0 {
-            sides[side].fin(seq.wrapping_add(packet.payload_len));
-        }
-        if !wanted {
-            return false;
-        }
-        if packet.tcp_flags & RST != 0 {
-            self.finish(out);
-            return false;
-        }
-        if self.sides[side].is_done() && !self.ended[side] {
-            self.ended[side] = true;
-            match &mut self.parser {
-                Parser::Tcp(parser) => parser.close(side, place, out),
-                Parser::Raw(raw) => raw.close(side),
-                Parser::Udp(_) | Parser::Unknown(_) | Parser::None => {}
-            }
-        }
-        if self.ended == [true; 2] {
-            self.finish(out);
-            return false;
-        }
-        true
-    }
-
-    fn skip_holes(&mut self, side: usize, out: &mut Out<'_>) {
-        let Self { sides, parser, ports, .. } = self;
-        let mut emit = |piece: Piece<'_>| {
-            feed(parser, *ports, side, piece, out);
-        };
-        sides[side].skip_hole(&mut emit);
-    }
-
-    /// Hands out what is held, and ends the parser.
-    fn finish(&mut self, out: &mut Out<'_>) {
-        for side in [0, 1] {
-            let Self { sides, parser, ports, last, .. } = self;
-            let mut emit = |piece: Piece<'_>| {
-                feed(parser, *ports, side, piece, out);
-            };
-            sides[side].close(*last, &mut emit);
-        }
-        match std::mem::replace(&mut self.parser, Parser::None) {
-            Parser::Tcp(mut parser) => parser.finish(out),
-            Parser::Udp(mut parser) => parser.finish(out),
-            Parser::Raw(mut raw) => raw.finish(out),
-            Parser::Unknown(_) | Parser::None => {}
-        }
-    }
-}
-
-/// Gives a piece to the parser, recognising it first; `false` when the stream is not wanted any more.
-fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out: &mut Out<'_>) -> bool {
-    let mut piece = piece;
-    // A connection can become another protocol within a piece, but each time the piece gets shorter or is kept.
-    loop {
-        match parser {
-            Parser::Raw(raw) => {
-                raw.piece(side, piece, out);
-                return true;
-            }
-            Parser::Tcp(analyzer) => match analyzer.piece(side, piece, out) {
-                After::More => return true,
-                After::Enough => {
-                    analyzer.finish(out);
-                    *parser = Parser::None;
-                    return false;
-                }
-                After::Anew(rest) => {
-                    let next = analyzer.next();
-                    analyzer.finish(out);
-                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()]), Parser::Tcp);
-                    match piece {
-                        Piece::Data(_, place) if !rest.is_empty() => piece = Piece::Data(rest, place),
-                        _ => return true,
-                    }
-                }
-            },
-            Parser::Unknown(starts) => {
-                let Piece::Data(bytes, place) = piece else {
-                    starts[side].clear();
-                    return true;
-                };
-                let start = &mut starts[side];
-                let joined;
-                let whole: &[u8] = if start.is_empty() {
-                    bytes
-                } else {
-                    start.extend_from_slice(bytes);
-                    joined = std::mem::take(start);
-                    &joined
-                };
-                let sender = (ports[side], ports[side ^ 1]);
-                match recognise(whole, sender, side, &out.wants) {
-                    Ok(Some(mut analyzer)) => {
-                        let after = analyzer.piece(side, Piece::Data(whole, place), out);
-                        *parser = Parser::Tcp(analyzer);
-                        match after {
-                            After::More => return true,
-                            After::Enough => {
-                                if let Parser::Tcp(analyzer) = parser {
-                                    analyzer.finish(out);
-                                }
-                                *parser = Parser::None;
-                                return false;
-                            }
-                            After::Anew(rest) => {
-                                if let Parser::Tcp(analyzer) = parser {
-                                    analyzer.finish(out);
-                                }
-                                // The rest is the end of this piece, whatever was joined before it.
-                                let rest = &bytes[bytes.len() - rest.len().min(bytes.len())..];
-                                *parser = Parser::Unknown([Vec::new(), Vec::new()]);
-                                if rest.is_empty() {
-                                    return true;
-                                }
-                                piece = Piece::Data(rest, place);
-                            }
-                        }
-                    }
-                    Ok(None) => return false,
-                    Err(()) => {
-                        let kept = whole.to_vec();
-                        if let Parser::Unknown(starts) = parser {
-                            starts[side] = kept;
-                        }
-                        return true;
-                    }
-                }
-            }
-            Parser::Udp(_) | Parser::None => return false,
-        }
-    }
-}
-
-/// The parser for a side that begins so; `Err` if that needs more bytes.
-fn recognise(bytes: &[u8], ports: (u16, u16), side: usize, wants: &Wants) -> Result<Option<Box<dyn Analyzer>>, ()> {
-    let mut perhaps = false;
-    for protocol in OVER_TCP.iter().filter(|one| (one.wanted)(wants)) {
-        match (protocol.looks)(bytes, ports) {
-            Looks::Client => return Ok(Some((protocol.make)(side))),
-            Looks::Server => return Ok(Some((protocol.make)(side ^ 1))),
-            Looks::Perhaps => perhaps = true,
-            Looks::No => {}
-        }
-    }
-    if perhaps && bytes.len() < ENOUGH_TO_TELL { Err(()) } else { Ok(None) }
 }

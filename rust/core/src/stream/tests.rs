@@ -106,10 +106,11 @@ fn a_fin_ends_the_stream_and_shows_what_is_missing() {
     stream.segment(10, b"abc", 3, place(1), &mut |piece| out.take(piece));
     stream.fin(15);
     stream.segment(15, b"never", 5, place(2), &mut |piece| out.take(piece));
+    stream.segment(40, b"farther", 7, place(2), &mut |piece| out.take(piece));
     assert!(!stream.is_done());
     stream.close(place(3), &mut |piece| out.take(piece));
     assert_eq!(out.bytes(), b"abc??");
-    assert_eq!(stream.counts().outside, 5);
+    assert_eq!(stream.counts().outside, 12);
 }
 
 #[test]

@@ -74,6 +74,8 @@ struct Half {
     /// Bytes of the record that are still to come, and its type.
     left: usize,
     kind: u8,
+    /// None of the record's bytes has come yet.
+    fresh: bool,
     /// A handshake message in the making.
     message: Vec<u8>,
     has_hello: bool,
@@ -111,7 +113,7 @@ impl Tls {
                     self.seen.fault.get_or_insert(lie);
                     return false;
                 }
-                (half.left, half.kind) = (len, kind);
+                (half.left, half.kind, half.fresh) = (len, kind, true);
                 self.record(side, kind);
                 if self.is_enough(out) {
                     return false;
@@ -120,12 +122,13 @@ impl Tls {
                 let (taken, rest) = bytes.split_at(half.left.min(bytes.len()));
                 half.left -= taken.len();
                 bytes = rest;
+                let is_start = std::mem::take(&mut half.fresh);
                 if half.kind == HANDSHAKE && !half.has_hello {
                     half.message.extend_from_slice(taken);
                     if !self.messages(side, place, out) {
                         return false;
                     }
-                } else if half.kind == ALERT && taken.first() == Some(&2) && !half.changed && !half.data {
+                } else if half.kind == ALERT && is_start && taken.first() == Some(&2) && !half.changed && !half.data {
                     self.seen.fault.get_or_insert("fatal alert");
                 }
             }
