@@ -6,6 +6,8 @@ Heavy modules (pyarrow, pandas, scapy, pyroute2) are imported when they are firs
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 __version__ = "0.1.0"
@@ -17,6 +19,8 @@ _LAZY: dict[str, str] = {
     "capture": "sniffkit.capturing",
     "LiveCapture": "sniffkit.capturing",
     "lab": "sniffkit.lab",
+    "scan": "sniffkit.scan",
+    "ScanResult": "sniffkit.scan",
     "Table": "sniffkit.tables",
     "SniffkitError": "sniffkit.errors",
     "CaptureFileError": "sniffkit.errors",
@@ -30,6 +34,17 @@ _LAZY: dict[str, str] = {
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]
+
+
+class _Package(ModuleType):
+    """Some functions share their name with the package they come from: `sk.scan` is always the function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _LAZY or not isinstance(value, ModuleType):  # the import system binds every submodule
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

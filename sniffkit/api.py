@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sniffkit.tables import Result
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
-TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams")
+TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams", "arp", "neighbors", "hosts")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -84,14 +84,19 @@ class Capture:
         return list(self.inputs)
 
     def _table(
-        self, name: str, columns: Sequence[str] | None, filter: str | None, rules: dict[str, float] | None = None
+        self,
+        name: str,
+        columns: Sequence[str] | None,
+        filter: str | None,
+        rules: dict[str, float] | None = None,
+        known: list[Any] | None = None,
     ) -> Table:
         wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter, rules)
+            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known)
 
         return Table(name, start, wanted)
 
@@ -150,6 +155,31 @@ class Capture:
     def dhcp(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per DHCP or DHCPv6 message: leases, host names. columns, filter: as for `flows`."""
         return self._table("dhcp", columns, filter)
+
+    def arp(
+        self, columns: Sequence[str] | None = None, filter: str | None = None, known: list[Any] | None = None
+    ) -> Table:
+        """One row per ARP message, with what is odd about it in `finding`: see `sniffkit arp --help`.
+
+        known: addresses that an earlier run knew, from `sniffkit.neighborstate.load(path)`.
+        """
+        return self._table("arp", columns, filter, known=known)
+
+    def neighbors(
+        self, columns: Sequence[str] | None = None, filter: str | None = None, known: list[Any] | None = None
+    ) -> Table:
+        """The same for ARP and IPv6 Neighbor Discovery (RFC 4861) together."""
+        return self._table("neighbors", columns, filter, known=known)
+
+    def hosts(self, columns: Sequence[str] | None = None, filter: str | None = None, scan: Any = None) -> Table:
+        """One row per address and the station that claims it, from what its traffic tells.
+
+        scan: a `ScanResult`, or the path of nmap's XML, that is merged in; `source` then has "nmap" where it adds.
+        """
+        from sniffkit.hosts import hosts_table
+
+        wanted = [columns] if isinstance(columns, str) else columns
+        return hosts_table(self._table("hosts", None, filter), wanted, scan)
 
     def sql(self, query: str) -> Result:
         """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.

@@ -8,6 +8,8 @@ pub mod app;
 pub mod bpf;
 pub mod decode;
 pub mod frame;
+pub mod hosts;
+pub mod neighbor;
 pub mod packet;
 pub mod pipeline;
 pub mod show;

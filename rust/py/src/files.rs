@@ -1,5 +1,6 @@
 //! Tables of capture files.
 
+use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
 use crate::watch::{Rest, TURN, Watch};
 use arrow_array::RecordBatch;
@@ -15,7 +16,7 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::{column::Column, column::Table, flows, packets, parquet, rows};
+use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet, rows};
 use sniffkit_core::track::Options;
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -118,6 +119,10 @@ pub struct TableStream {
 }
 
 impl TableStream {
+    fn new(reader: TableReader) -> Self {
+        Self { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None }
+    }
+
     /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
     /// and then.
     fn run(&mut self, py: Python<'_>, everything: bool) -> PyResult<()> {
@@ -160,6 +165,24 @@ impl TableStream {
     fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<WarningTuple>> {
         self.run(py, true)?;
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
+    }
+
+    /// Reads on until there are rows or a pause in the input; `None` at the end. For tables that grow while one looks.
+    fn step(&mut self, py: Python<'_>) -> PyResult<Option<Chunk>> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        let more = py.detach(|| reader.advance()).map_err(source_error)?;
+        let batches: Vec<RecordBatch> = std::iter::from_fn(|| reader.take()).collect();
+        py.check_signals()?;
+        if !more && batches.is_empty() {
+            self.warnings.extend(reader.take_warnings());
+            return Ok(None);
+        }
+        Ok(Some(Chunk::new(reader.schema(), batches)))
+    }
+
+    /// What a later run can start from: see `open_table`.
+    fn known(&self) -> Vec<KnownTuple> {
+        self.reader.iter().flat_map(TableReader::known).map(discovery::to_python).collect()
     }
 
     /// Writes the table to a Parquet file; returns (rows, warnings). Reads and writes batch by batch; after ^C the file
@@ -272,11 +295,11 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-/// Opens a table of `inputs`: `kind` is `flows`, `packets` or one of the tables of streams, `http` …; `rules` are those
+/// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors`, `hosts` or one of the tables of streams, `http` …; `rules` are those
 /// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
-/// `max_file` bytes.
+/// `max_file` bytes. `known`: addresses that an earlier `arp` or `neighbors` table knew.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, known=None))]
 #[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
@@ -287,6 +310,7 @@ fn open_table(
     rules: Option<BTreeMap<String, f64>>,
     directory: Option<PathBuf>,
     max_file: u64,
+    known: Option<Vec<KnownTuple>>,
 ) -> PyResult<TableStream> {
     let mut options = Options::default();
     for (name, value) in rules.unwrap_or_default() {
@@ -295,6 +319,10 @@ fn open_table(
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
+    if matches!(kind, "arp" | "neighbors" | "hosts") {
+        let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known)?;
+        return Ok(TableStream::new(reader));
+    }
     let request = Request { source: Box::new(source), filter, columns, options };
     let mut reader = match kind {
         "flows" => TableReader::flows(request),
@@ -305,7 +333,7 @@ fn open_table(
     if let Some(path) = directory {
         reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
     }
-    Ok(TableStream { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None })
+    Ok(TableStream::new(reader))
 }
 
 /// Writes any Arrow stream to a Parquet file; returns how many rows.
@@ -331,6 +359,8 @@ fn table_columns(kind: &str) -> PyResult<Vec<(&'static str, String, &'static str
     match kind {
         "flows" => Ok(describe(&flows::COLUMNS)),
         "packets" => Ok(describe(packets::COLUMNS)),
+        "arp" | "neighbors" => Ok(describe(arp::COLUMNS)),
+        "hosts" => Ok(describe(hosts::COLUMNS)),
         other => match rows::find(other) {
             Some((_, columns)) => Ok(describe(columns)),
             None => Err(PyKeyError::new_err(format!("no table {other:?}"))),

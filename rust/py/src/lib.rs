@@ -1,5 +1,6 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
+mod discovery;
 mod files;
 mod follow;
 mod live;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;
     live::register(module)?;

@@ -260,6 +260,14 @@ pub fn text_lists<I: Iterator>(
     Arc::new(builder.finish())
 }
 
+/// A column of lists of names, none of them null.
+pub fn name_lists<'a, I>(values: impl ExactSizeIterator<Item = I>) -> ArrayRef
+where
+    I: Iterator<Item = &'a str>,
+{
+    text_lists(values.map(Some), |name, out| out.push_str(name))
+}
+
 /// A column of byte ranges, each as `first-last`; null where there is none.
 pub fn ranges<'a>(values: impl ExactSizeIterator<Item = &'a [(u64, u64)]>) -> ArrayRef {
     use std::fmt::Write as _;

@@ -2,8 +2,8 @@
 
 use super::column::{Column, schema, select};
 use super::flows::{COLUMNS, Flows};
+use super::metadata::metadata;
 use super::parquet::{ParquetError, TableFile};
-use super::reader::metadata;
 use super::write::write_flows;
 use crate::track::Tracker;
 use std::io::Write;

@@ -1,17 +1,22 @@
 //! Rows to columns: the tables of the contract as Arrow record batches, and Parquet.
 
+pub mod arp;
 pub mod column;
 mod dhcp;
 mod dns;
 pub mod file;
 mod files;
 pub mod flows;
+mod held;
+pub mod hosts;
 mod http;
+mod metadata;
 pub mod packets;
 pub mod parquet;
 pub mod reader;
 pub mod rows;
-mod service;
+pub mod service;
+pub mod stage;
 mod streams;
 mod tls;
 pub mod write;

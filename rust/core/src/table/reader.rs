@@ -3,7 +3,10 @@
 mod streams;
 
 use super::column::{Column, schema, select};
+use super::held::{Held, name_held};
+pub use super::metadata::metadata;
 use super::parquet::TableFile;
+use super::stage::Stage;
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets, rows};
 use crate::app::Wants;
@@ -12,7 +15,7 @@ use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, Uid};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -38,7 +41,8 @@ pub struct Request {
     pub options: Options,
 }
 
-fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, count: usize) -> RecordBatch {
+/// A run of rows as a record batch.
+pub(super) fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, count: usize) -> RecordBatch {
     RecordBatch::try_new_with_options(schema.clone(), arrays, &RecordBatchOptions::new().with_row_count(Some(count)))
         .expect("every column is filled with its declared type, one value a row")
 }
@@ -69,6 +73,7 @@ enum Making {
         uids: Vec<Option<Uid>>,
         held: VecDeque<Held>,
     },
+    Stage(Box<dyn Stage>),
 }
 
 impl TableReader {
@@ -101,16 +106,32 @@ impl TableReader {
         ))
     }
 
+    /// A table of another kind.
+    #[must_use]
+    pub fn stage(source: Box<dyn Source>, filter: Option<FrameFilter>, stage: Box<dyn Stage>) -> Self {
+        Self::new(source, filter, Options::default(), Making::Stage(stage))
+    }
+
+    /// What a later run can start from: see [`Stage::known`].
+    #[must_use]
+    pub fn known(&self) -> Vec<crate::neighbor::Known> {
+        match &self.kind {
+            Making::Stage(stage) => stage.known(),
+            _ => Vec::new(),
+        }
+    }
+
     fn new(source: Box<dyn Source>, filter: Option<FrameFilter>, options: Options, kind: Making) -> Self {
         let tracker = Tracker::new(options);
-        let schema = Arc::new(match &kind {
-            Making::Flows(columns) => schema(columns, metadata("flows", &tracker)),
-            Making::Packets { columns, .. } => schema(columns, metadata("packets", &tracker)),
-            Making::Streams { table, columns, .. } => schema(columns, metadata(table, &tracker)),
-        });
+        let schema = match &kind {
+            Making::Flows(columns) => Arc::new(schema(columns, metadata("flows", &tracker))),
+            Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
+            Making::Streams { table, columns, .. } => Arc::new(schema(columns, metadata(table, &tracker))),
+            Making::Stage(stage) => stage.schema(),
+        };
         // Columns of packets need no state but the flow: the thread that decodes makes them.
         let make: Make<Vec<ArrayRef>> = match &kind {
-            Making::Flows(_) | Making::Streams { .. } => Box::new(|_| Vec::new()),
+            Making::Flows(_) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Vec::new()),
             Making::Packets { columns, .. } => {
                 let columns = columns.clone();
                 Box::new(move |decoded| {
@@ -160,13 +181,18 @@ impl TableReader {
     fn end(&mut self) {
         self.ended = true;
         self.tracker.finish();
-        if let Making::Packets { held, .. } = &mut self.kind {
-            name_held(held, self.tracker.take_named(), None, &mut self.ready);
-        } else {
+        let complete = |table: &str| {
             let fields = self.schema.fields().clone();
-            let table = if let Making::Streams { table, .. } = &self.kind { table } else { "flows" };
-            let metadata = metadata(table, &self.tracker);
-            self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
+            Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata(table, &self.tracker)))
+        };
+        match &mut self.kind {
+            Making::Packets { held, .. } => name_held(held, self.tracker.take_named(), None, &mut self.ready),
+            Making::Flows(_) => self.schema = complete("flows"),
+            Making::Streams { table, .. } => self.schema = complete(table),
+            Making::Stage(stage) => {
+                stage.end(&mut self.ready);
+                self.schema = stage.schema();
+            }
         }
         self.emit_rows(true);
     }
@@ -196,6 +222,7 @@ impl TableReader {
             Making::Flows(_) | Making::Streams { .. } => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
             }
+            Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
             Making::Packets { uid_at, uids, held, .. } => {
                 uids.clear();
                 let first = self.tracker.counters().frames + 1;
@@ -309,38 +336,6 @@ impl TableReader {
     }
 }
 
-/// Rows of packets some of which may belong to a flow that is not known yet.
-struct Held {
-    batch: RecordBatch,
-    /// Which frame of the tracker's the first row is.
-    first: u64,
-    uids: Vec<Option<Uid>>,
-}
-
-/// Fills in flows that have become known and lets go the batches ahead of the first frame that still waits.
-fn name_held(held: &mut VecDeque<Held>, named: Vec<(u64, Uid)>, waits: Option<u64>, ready: &mut VecDeque<RecordBatch>) {
-    for (frame, uid) in named {
-        let at = held.partition_point(|one| one.first <= frame);
-        if let Some(one) = at.checked_sub(1).and_then(|at| held.get_mut(at))
-            && let Some(slot) = one.uids.get_mut((frame - one.first) as usize)
-        {
-            *slot = Some(uid);
-        }
-    }
-    while held.front().is_some_and(|one| waits.is_none_or(|first| one.first + one.uids.len() as u64 <= first)) {
-        let Some(one) = held.pop_front() else { return };
-        let (schema, mut columns, _) = one.batch.into_parts();
-        for (field, column) in schema.fields().iter().zip(&mut columns) {
-            if field.name() == "uid" {
-                *column = packets::uids(one.uids.iter().copied());
-            }
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(one.uids.len()));
-        let batch = RecordBatch::try_new_with_options(schema, columns, &options);
-        ready.push_back(batch.expect("the same columns, one of them with other values"));
-    }
-}
-
 /// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then
 /// the tracker forgets them.
 #[must_use]
@@ -373,33 +368,6 @@ pub fn flow_batches(
     };
     tracker.release();
     batches
-}
-
-/// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
-#[must_use]
-pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
-    let options = tracker.options();
-    let counters = tracker.counters();
-    let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
-    let mut entries =
-        vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
-    if table == "flows" {
-        entries.extend([
-            ("sniffkit.key", "netns interface vlan_ids vni tunnel_type addresses ports proto".to_string()),
-            ("sniffkit.tcp_idle_s", seconds(options.tcp_idle)),
-            ("sniffkit.udp_icmp_idle_s", seconds(options.udp_idle)),
-            ("sniffkit.arp_idle_s", seconds(options.arp_idle)),
-            ("sniffkit.active_s", options.active.map_or("none".to_string(), seconds)),
-            ("sniffkit.linger_s", seconds(options.linger)),
-            ("sniffkit.max_flows", options.max_flows.to_string()),
-            ("sniffkit.frames", counters.frames.to_string()),
-            ("sniffkit.flows", counters.flows.to_string()),
-            ("sniffkit.evicted_flows", counters.evicted_flows.to_string()),
-            ("sniffkit.orphan_fragments", counters.orphan_fragments.to_string()),
-            ("sniffkit.evicted_fragments", counters.evicted_fragments.to_string()),
-        ]);
-    }
-    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
 }
 
 impl Iterator for TableReader {

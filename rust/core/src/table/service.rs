@@ -47,6 +47,12 @@ const BY_PORT: &[(u8, u16, &str)] = &[
     (17, 6081, "geneve"),
 ];
 
+/// The service that a port of an IP protocol is for.
+#[must_use]
+pub fn by_port(proto: u8, port: u16) -> Option<&'static str> {
+    BY_PORT.iter().find(|(known, number, _)| *known == proto && *number == port).map(|(_, _, name)| *name)
+}
+
 /// The `service` of a flow.
 #[must_use]
 pub fn of(flow: &Flow) -> Option<&'static str> {
@@ -59,8 +65,7 @@ pub fn of(flow: &Flow) -> Option<&'static str> {
     if !matches!(flow.key.family, 4 | 6) {
         return None;
     }
-    let port = flow.resp_port();
-    BY_PORT.iter().find(|(proto, number, _)| *proto == flow.key.proto && *number == port).map(|(_, _, name)| *name)
+    by_port(flow.key.proto, flow.resp_port())
 }
 
 /// What decides the text of the `proto` column: family, IP protocol, Ethernet type.

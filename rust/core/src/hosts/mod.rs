@@ -1,0 +1,417 @@
+//! Who is there, without asking: every address that speaks, and what its traffic tells of it.
+//!
+//! Sources are ARP and Neighbor Discovery (hardware address), DHCP (name, lease), DNS and mDNS answers (name), TCP
+//! (what is offered, what kind of system a SYN comes from). Each value remembers its source.
+
+pub mod dhcp;
+pub mod names;
+pub mod syn;
+
+use crate::decode::Proto;
+use crate::frame::FrameMeta;
+use crate::neighbor::message::{self, Protocol};
+use crate::neighbor::{Ip, Mac, is_station};
+use crate::packet::{NONE, Packet};
+use crate::track::Points;
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Source {
+    /// An ARP message.
+    Arp,
+    /// A Neighbor Discovery message.
+    Nd,
+    /// A DHCP message.
+    Dhcp,
+    /// A DNS or mDNS answer.
+    Dns,
+    /// TCP: a SYN, or an accepted connection.
+    Tcp,
+    /// An answer from a UDP service.
+    Udp,
+    /// Any other IP packet.
+    Ip,
+}
+
+impl Source {
+    /// Every source, in order.
+    pub const ALL: [Self; 7] = [Self::Arp, Self::Nd, Self::Dhcp, Self::Dns, Self::Tcp, Self::Udp, Self::Ip];
+
+    /// Its name in the table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ["arp", "nd", "dhcp", "dns", "tcp", "udp", "ip"][self as usize]
+    }
+}
+
+/// A port that a host answers on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// IP protocol: 6 or 17.
+    pub proto: u8,
+    /// Port.
+    pub port: u16,
+    /// What its content was.
+    pub content: Option<Proto>,
+}
+
+/// Ports remembered for one host.
+const MAX_OFFERS: usize = 256;
+/// Hardware addresses remembered for one address: each is a row.
+const MAX_CLAIMS: usize = 4;
+
+/// One host: an address, and the station that says it has it.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Which namespace: number for [`Hosts::netns`].
+    pub netns: u32,
+    /// Its address.
+    pub ip: Ip,
+    /// Its hardware address, as it or its lease said; `None` when nothing told: it may be behind a router.
+    pub mac: Option<Mac>,
+    /// First and last packet from or to it, or claim, ns.
+    pub first_seen: i64,
+    /// See `first_seen`.
+    pub last_seen: i64,
+    /// Packets from and to it.
+    pub pkts: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Ports that it answers on.
+    pub offers: Vec<Offer>,
+    /// Its name and who said so.
+    pub hostname: Option<(String, Source)>,
+    /// What its SYNs look like.
+    pub syn: Option<syn::Syn>,
+    /// Bits by [`Source`].
+    pub sources: u8,
+}
+
+impl Host {
+    /// Whether a source told of it.
+    #[must_use]
+    pub fn has(&self, source: Source) -> bool {
+        self.sources & 1 << source as u8 != 0
+    }
+}
+
+/// How much is kept.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Hosts at most; beyond, the quarter without packets for longest go out as rows and begin anew if they come back.
+    pub max_hosts: usize,
+    /// Names of addresses that have not spoken.
+    pub max_names: usize,
+    /// Whether a UDP port is that of a known service: what comes from it is an answer.
+    pub is_service: fn(u16) -> bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_hosts: 1 << 16, max_names: 1 << 16, is_service: |port| port < 1024 }
+    }
+}
+
+/// What did not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rows that went out before the end because [`Limits::max_hosts`] was reached.
+    pub evicted_hosts: u64,
+    /// Names forgotten because [`Limits::max_names`] was reached.
+    pub evicted_names: u64,
+}
+
+type Key = (u32, Ip);
+
+/// The hosts seen so far.
+pub struct Hosts {
+    limits: Limits,
+    points: Points,
+    /// Capture point → namespace number.
+    netns_of: Vec<u32>,
+    netns: Vec<Option<String>>,
+    hosts: Vec<Host>,
+    /// Rows of an address: several when several stations claim it.
+    rows: HashMap<Key, Vec<u32>, RandomState>,
+    /// Names from DNS.
+    names: HashMap<Key, String, RandomState>,
+    /// Names that DHCP clients gave themselves.
+    clients: HashMap<(u32, Mac), String, RandomState>,
+    counters: Counters,
+}
+
+impl Hosts {
+    /// Nobody is known.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            points: Points::default(),
+            netns_of: Vec::new(),
+            netns: Vec::new(),
+            hosts: Vec::new(),
+            rows: HashMap::default(),
+            names: HashMap::default(),
+            clients: HashMap::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What did not fit.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// A namespace by number.
+    #[must_use]
+    pub fn netns(&self, number: u32) -> Option<&str> {
+        self.netns.get(number as usize)?.as_deref()
+    }
+
+    /// The hosts, in order of their first packet.
+    #[must_use]
+    pub fn all(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Learns the interfaces of a batch.
+    pub fn learn(&mut self, interfaces: &[std::sync::Arc<crate::frame::InterfaceInfo>]) {
+        self.points.learn(interfaces);
+        for point in &self.points.all()[self.netns_of.len()..] {
+            let number = self.netns.iter().position(|known| *known == point.netns).unwrap_or_else(|| {
+                self.netns.push(point.netns.clone());
+                self.netns.len() - 1
+            });
+            self.netns_of.push(number as u32);
+        }
+    }
+
+    /// Whether there is no room for another batch's hosts: then [`Hosts::evict`].
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.hosts.len() >= self.limits.max_hosts
+    }
+
+    /// Takes out the quarter of the hosts that have been without packets for longest.
+    pub fn evict(&mut self) -> Vec<Host> {
+        let mut ages: Vec<i64> = self.hosts.iter().map(|host| host.last_seen).collect();
+        if ages.is_empty() {
+            return Vec::new();
+        }
+        let at = ages.len() / 4;
+        let limit = *ages.select_nth_unstable(at).1;
+        let (out, kept) = std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last_seen <= limit);
+        self.hosts = kept;
+        self.rows.clear();
+        for (slot, host) in self.hosts.iter().enumerate() {
+            self.rows.entry((host.netns, host.ip)).or_default().push(slot as u32);
+        }
+        let out: Vec<Host> = out;
+        self.counters.evicted_hosts += out.len() as u64;
+        out
+    }
+
+    /// Accounts one frame.
+    pub fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8]) {
+        let point = self.points.of(meta.interface);
+        let netns = self.netns_of.get(point as usize).copied().unwrap_or(0);
+        if message::is_candidate(packet)
+            && let Some(message) = message::read(meta, packet, frame, point)
+            && let Some((ip, mac)) = message.claim()
+        {
+            let source = if message.protocol == Protocol::Arp { Source::Arp } else { Source::Nd };
+            let slot = self.claim((netns, ip), mac, meta.ts);
+            self.see(slot, meta.ts, source);
+        }
+        // ARP in a tunnel: the IP header that the packet knows is the tunnel's.
+        let in_tunnel = packet.arp != NONE && packet.ip != NONE && packet.arp > packet.ip;
+        if packet.ip_version != 0 && !in_tunnel {
+            self.ip(meta, packet, frame, netns);
+        }
+    }
+
+    fn ip(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], netns: u32) {
+        let mac = |offset: usize| {
+            // Only where the Ethernet header is that of the innermost IP packet.
+            let eth = (packet.eth != NONE && packet.eth < packet.ip).then_some(packet.eth as usize)?;
+            frame.get(eth + offset..)?.first_chunk::<6>().copied()
+        };
+        let (from, to) = (mac(6), mac(0));
+        let broadcast = to == Some([0xff; 6]);
+        let ends = [(Ip::source(packet), from, true), (Ip::destination(packet), to, false)];
+        for (ip, mac, sender) in ends {
+            let Some(ip) = ip.filter(Ip::is_station) else { continue };
+            if !sender && broadcast {
+                continue; // a network's broadcast address is no host
+            }
+            let slot = self.slot((netns, ip), mac, meta.ts);
+            let host = &mut self.hosts[slot];
+            host.pkts += 1;
+            host.bytes += u64::from(meta.frame_len);
+            self.see(slot, meta.ts, Source::Ip);
+            if sender {
+                self.sent(slot, packet, frame, meta.ts);
+            }
+        }
+        if packet.has_ports && packet.ip_proto == 17 && !packet.is_fragment {
+            let payload = packet.payload_of(frame);
+            match (packet.src_port, packet.dst_port) {
+                (67 | 68, 67 | 68) => self.dhcp(payload, netns, meta.ts),
+                (53 | 5353, _) => self.dns(payload, netns),
+                _ => {}
+            }
+        }
+    }
+
+    /// What a packet tells of the host that sent it.
+    fn sent(&mut self, slot: usize, packet: &Packet, frame: &[u8], ts: i64) {
+        const SYN: u16 = 2;
+        const ACK: u16 = 16;
+        let content = packet.layers().last().map(|layer| layer.proto());
+        let content = content.filter(|p| matches!(p, Proto::Http | Proto::Tls | Proto::Dns | Proto::Mdns));
+        if packet.has_tcp {
+            match packet.tcp_flags & (SYN | ACK) {
+                SYN => {
+                    if self.hosts[slot].syn.is_none()
+                        && let Some(syn) = syn::read(packet, frame)
+                    {
+                        self.hosts[slot].syn = Some(syn);
+                        self.see(slot, ts, Source::Tcp);
+                    }
+                }
+                both if both == SYN | ACK => {
+                    self.offer(slot, 6, packet.src_port, None);
+                    self.see(slot, ts, Source::Tcp);
+                }
+                _ if content.is_some() => {
+                    let host = &mut self.hosts[slot];
+                    if let Some(offer) = host.offers.iter_mut().find(|o| o.proto == 6 && o.port == packet.src_port) {
+                        offer.content = offer.content.or(content);
+                    }
+                }
+                _ => {}
+            }
+        } else if packet.ip_proto == 17 && packet.has_ports && packet.src_port < packet.dst_port {
+            // From a service's port to a client's: an answer.
+            if packet.src_port != 68 && (self.limits.is_service)(packet.src_port) {
+                self.offer(slot, 17, packet.src_port, content);
+                self.see(slot, ts, Source::Udp);
+            }
+        }
+    }
+
+    fn offer(&mut self, slot: usize, proto: u8, port: u16, content: Option<Proto>) {
+        let offers = &mut self.hosts[slot].offers;
+        if let Some(known) = offers.iter_mut().find(|offer| offer.proto == proto && offer.port == port) {
+            known.content = known.content.or(content);
+        } else if offers.len() < MAX_OFFERS {
+            offers.push(Offer { proto, port, content });
+        }
+    }
+
+    fn see(&mut self, slot: usize, ts: i64, source: Source) {
+        let host = &mut self.hosts[slot];
+        host.first_seen = host.first_seen.min(ts);
+        host.last_seen = host.last_seen.max(ts);
+        host.sources |= 1 << source as u8;
+    }
+
+    /// The row of an address for a packet with this hardware address: the station that claimed it, else the first.
+    fn slot(&mut self, key: Key, mac: Option<Mac>, ts: i64) -> usize {
+        if let Some(slots) = self.rows.get(&key)
+            && let Some(first) = slots.first()
+        {
+            let of_mac = slots.iter().find(|slot| self.hosts[**slot as usize].mac == mac);
+            return *of_mac.unwrap_or(first) as usize;
+        }
+        self.add(key, None, ts)
+    }
+
+    /// The row of an address and the station that claims it.
+    fn claim(&mut self, key: Key, mac: Mac, ts: i64) -> usize {
+        let slots = self.rows.get(&key).map_or(&[][..], Vec::as_slice);
+        if let Some(slot) = slots.iter().find(|slot| self.hosts[**slot as usize].mac == Some(mac)) {
+            return *slot as usize;
+        }
+        // What was seen before anybody claimed the address is the first claimant's.
+        if let Some(slot) = slots.iter().find(|slot| self.hosts[**slot as usize].mac.is_none()) {
+            self.hosts[*slot as usize].mac = Some(mac);
+            return *slot as usize;
+        }
+        match slots {
+            [.., last] if slots.len() >= MAX_CLAIMS => *last as usize,
+            _ => self.add(key, Some(mac), ts),
+        }
+    }
+
+    fn add(&mut self, key: Key, mac: Option<Mac>, ts: i64) -> usize {
+        let slot = self.hosts.len();
+        self.hosts.push(Host {
+            netns: key.0,
+            ip: key.1,
+            mac,
+            first_seen: ts,
+            last_seen: ts,
+            pkts: 0,
+            bytes: 0,
+            offers: Vec::new(),
+            hostname: None,
+            syn: None,
+            sources: 0,
+        });
+        self.rows.entry(key).or_default().push(slot as u32);
+        slot
+    }
+
+    fn dhcp(&mut self, payload: &[u8], netns: u32, ts: i64) {
+        let Some(message) = dhcp::read(payload) else { return };
+        if !is_station(&message.client) {
+            return;
+        }
+        if let Some(name) = &message.hostname {
+            if self.clients.len() >= self.limits.max_names {
+                self.counters.evicted_names += self.clients.len() as u64;
+                self.clients.clear();
+            }
+            self.clients.insert((netns, message.client), name.clone());
+        }
+        let Some(lease) = message.lease.filter(Ip::is_station) else { return };
+        let slot = self.claim((netns, lease), message.client, ts);
+        self.see(slot, ts, Source::Dhcp);
+        if let Some(name) = self.clients.get(&(netns, message.client)) {
+            self.hosts[slot].hostname = Some((name.clone(), Source::Dhcp));
+        }
+    }
+
+    fn dns(&mut self, payload: &[u8], netns: u32) {
+        for (ip, name) in names::addresses(payload) {
+            if !ip.is_station() {
+                continue;
+            }
+            if self.names.len() >= self.limits.max_names && !self.names.contains_key(&(netns, ip)) {
+                self.counters.evicted_names += self.names.len() as u64;
+                self.names.clear();
+            }
+            self.names.entry((netns, ip)).or_insert(name);
+        }
+    }
+
+    /// A host's name: from DHCP, else from DNS.
+    #[must_use]
+    pub fn hostname<'a>(&'a self, host: &'a Host) -> Option<(&'a str, Source)> {
+        if let Some((name, source)) = &host.hostname {
+            return Some((name, *source));
+        }
+        self.names.get(&(host.netns, host.ip)).map(|name| (name.as_str(), Source::Dns))
+    }
+}

@@ -1,0 +1,85 @@
+//! Who says that an address is theirs: ARP (RFC 826) and IPv6 Neighbor Discovery (RFC 4861), and whether they lie.
+//!
+//! [`message`] reads one frame; [`Watch`] keeps what was claimed before and judges each further claim. Stations are
+//! kept apart by capture point and VLAN tags. Nothing here knows a clock: time is the packets' own.
+
+mod bindings;
+pub mod finding;
+pub mod message;
+mod routers;
+pub mod watch;
+
+pub use bindings::Known;
+pub use finding::{Finding, Findings};
+pub use message::{Message, Protocol};
+pub use watch::{Counters, Limits, Watch};
+
+use crate::packet::Packet;
+
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+/// An IP address with its family: 4 (in the first 4 bytes) or 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ip {
+    /// 4 or 6.
+    pub family: u8,
+    /// The address, zeros behind an IPv4 one.
+    pub bytes: [u8; 16],
+}
+
+impl Ip {
+    /// An IPv4 address.
+    #[must_use]
+    pub fn v4(address: [u8; 4]) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&address);
+        Self { family: 4, bytes }
+    }
+
+    /// An IPv6 address.
+    #[must_use]
+    pub fn v6(bytes: [u8; 16]) -> Self {
+        Self { family: 6, bytes }
+    }
+
+    /// The source of the packet's innermost IP header.
+    #[must_use]
+    pub fn source(packet: &Packet) -> Option<Self> {
+        matches!(packet.ip_version, 4 | 6).then_some(Self { family: packet.ip_version, bytes: packet.ip_src })
+    }
+
+    /// The destination of the packet's innermost IP header.
+    #[must_use]
+    pub fn destination(packet: &Packet) -> Option<Self> {
+        matches!(packet.ip_version, 4 | 6).then_some(Self { family: packet.ip_version, bytes: packet.ip_dst })
+    }
+
+    /// An address that one station can hold: not unspecified, multicast, limited broadcast or loopback.
+    #[must_use]
+    pub fn is_station(&self) -> bool {
+        let b = &self.bytes;
+        if self.family == 4 {
+            b[..4] != [0; 4] && b[0] < 224 && b[0] != 127
+        } else {
+            b[0] != 0xff && *b != [0; 16] && *b != std::net::Ipv6Addr::LOCALHOST.octets()
+        }
+    }
+}
+
+/// Whether a hardware address can be a station's own: neither a group's nor all zeros.
+#[must_use]
+pub fn is_station(mac: &Mac) -> bool {
+    mac[0] & 1 == 0 && *mac != [0; 6]
+}
+
+/// Where an address means something: capture point, VLAN tags (packed as in flow keys), virtual network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Segment {
+    /// Capture point: see [`crate::track::Points`].
+    pub point: u32,
+    /// VXLAN or Geneve network identifier, or [`crate::packet::NONE`].
+    pub vni: u32,
+    /// VLAN ids: see [`crate::track::key::pack_vlans`].
+    pub vlans: u64,
+}

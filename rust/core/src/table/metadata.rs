@@ -1,0 +1,31 @@
+//! What travels with a table as its schema's metadata.
+
+use crate::track::Tracker;
+use std::collections::HashMap;
+
+/// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
+#[must_use]
+pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
+    let options = tracker.options();
+    let counters = tracker.counters();
+    let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
+    let mut entries =
+        vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
+    if table == "flows" {
+        entries.extend([
+            ("sniffkit.key", "netns interface vlan_ids vni tunnel_type addresses ports proto".to_string()),
+            ("sniffkit.tcp_idle_s", seconds(options.tcp_idle)),
+            ("sniffkit.udp_icmp_idle_s", seconds(options.udp_idle)),
+            ("sniffkit.arp_idle_s", seconds(options.arp_idle)),
+            ("sniffkit.active_s", options.active.map_or("none".to_string(), seconds)),
+            ("sniffkit.linger_s", seconds(options.linger)),
+            ("sniffkit.max_flows", options.max_flows.to_string()),
+            ("sniffkit.frames", counters.frames.to_string()),
+            ("sniffkit.flows", counters.flows.to_string()),
+            ("sniffkit.evicted_flows", counters.evicted_flows.to_string()),
+            ("sniffkit.orphan_fragments", counters.orphan_fragments.to_string()),
+            ("sniffkit.evicted_fragments", counters.evicted_fragments.to_string()),
+        ]);
+    }
+    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+}

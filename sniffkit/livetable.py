@@ -1,0 +1,118 @@
+"""A table that grows while its capture runs: frames go through a pipe from the capture to the core's table."""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.capturing import point, start
+from sniffkit.errors import CaptureError
+
+if TYPE_CHECKING:
+    from sniffkit._core import TableStream
+
+WAITING = 64  # chunks between the core and whoever shows them
+
+
+class LiveTable:
+    """Rows of table `kind` as they come. Live when this returns; ends by `stop()`, `duration` (s) or its interfaces.
+
+    snap_len: bytes kept of each frame. known: see `_core.open_table`. between: called with the stream after each
+    chunk, on the thread that reads, where the stream may be asked for what it knows.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        points: Sequence[str],
+        netns: str | None = None,
+        duration: float | None = None,
+        snap_len: int | None = None,
+        known: list[Any] | None = None,
+        filter: str | None = None,
+        between: Callable[[TableStream, bool], None] | None = None,
+    ) -> None:
+        from sniffkit import _core
+
+        self._kind, self._known, self._between = kind, known, between
+        self._chunks: queue.Queue[Any] = queue.Queue(WAITING)
+        self._failure: BaseException | None = None
+        reading, writing = os.pipe()
+        options = _core.LiveOptions()
+        options.write, options.format = f"/dev/fd/{writing}", "pcapng"
+        options.duration, options.snap_len, options.filter = duration, snap_len, filter
+        try:
+            self.session = start([point(text, netns) for text in points], options)
+            # The capture opens its end by name; until it has, ours must stay. Its first bytes show it.
+            while not select.select([reading], [], [], 0.05)[0] and not self.session.wait(0):
+                continue
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)  # now the pipe ends when the capture does
+        self._thread = threading.Thread(target=self._read, args=(reading,), name="live table", daemon=True)
+        self._thread.start()
+
+    def _read(self, reading: int) -> None:
+        from sniffkit import _core
+
+        try:
+            stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], known=self._known)
+            while (chunk := stream.step()) is not None:
+                self._chunks.put(chunk)
+                if self._between is not None:
+                    self._between(stream, False)
+            if self._between is not None:
+                self._between(stream, True)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            os.close(reading)  # not before: the core opens its end by name when it first reads
+            self._chunks.put(None)
+
+    def stop(self) -> None:
+        """End the capture; rows of what it holds by then still come."""
+        self.session.stop()
+
+    def stop_on_signals(self) -> None:
+        """From now on ^C and SIGTERM end the capture, not the rows that are under way; a second one ends all."""
+
+        def end(number: int, _: FrameType | None) -> None:
+            signal.signal(number, signal.default_int_handler)
+            self.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Chunks as pyarrow.Table, until the capture ends."""
+        import pyarrow as pa
+
+        while True:
+            try:
+                chunk = self._chunks.get(timeout=0.2)
+            except queue.Empty:
+                continue  # a turn for signals
+            if chunk is None:
+                break
+            table = pa.table(chunk)
+            if table.num_rows:
+                yield table
+        self._thread.join()
+        self.session.wait()
+        if self._failure is not None:
+            raise self._failure
+        if self.session.error:
+            raise CaptureError(self.session.error)
+
+    @property
+    def dropped(self) -> int:
+        """Frames that the kernel dropped; after the end."""
+        return sum(one[2] for one in self.session.stats())

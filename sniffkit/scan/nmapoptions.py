@@ -1,0 +1,109 @@
+"""nmap's options as users pass them on: which are refused, and what happens to them without raw sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sniffkit.errors import PrivilegeError, SniffkitError
+
+# Profile → nmap options (nmap 7.93, its manual page).
+PROFILES: dict[str, list[str]] = {
+    "ping": ["-sn"],
+    "ports": [],
+    "all": ["-A"],
+}
+
+# Options whose value is the next word. Whatever else does not begin with a dash would be a further target.
+WITH_VALUE = {
+    "-b", "-D", "-S", "-e", "-g", "-p", "-M", "-T", "-m", "-s", "-sI", "-oN", "-oG", "--script", "--script-args",
+    "--script-args-file", "--script-timeout", "--version-intensity", "--top-ports", "--port-ratio", "--exclude",
+    "--excludefile", "--exclude-ports", "--dns-servers", "--min-hostgroup", "--max-hostgroup", "--min-parallelism",
+    "--max-parallelism", "--min-rtt-timeout", "--max-rtt-timeout", "--initial-rtt-timeout", "--max-retries",
+    "--host-timeout", "--scan-delay", "--max-scan-delay", "--min-rate", "--max-rate", "--mtu", "--spoof-mac",
+    "--source-port", "--proxies", "--data", "--data-string", "--data-length", "--ip-options", "--ttl", "--datadir",
+    "--servicedb", "--versiondb", "--stats-every", "--scanflags", "--nsock-engine", "--max-os-tries",
+}  # fmt: skip
+
+# Where results go and what is scanned is decided by sniffkit, never by a passed-on option.
+REFUSED = {
+    "-oX": "XML is kept with --xml FILE",
+    "-oA": "results are kept with --xml FILE and -o FILE",
+    "-oS": "results are kept with -o FILE",
+    "-oH": "results are kept with -o FILE",
+    "-iL": "targets of a file are given with -iL before --",
+    "-iR": "random targets are never scanned",
+    "--resume": "a scan cannot be resumed",
+    "--stylesheet": "XML is kept as nmap writes it",
+    "--webxml": "XML is kept as nmap writes it",
+    "--iflist": "see sniffkit interfaces",
+    "--interactive": "a scan is not interactive",
+    "-V": "see sniffkit doctor",
+    "--version": "see sniffkit doctor",
+    "-h": "see man nmap",
+    "--help": "see man nmap",
+}
+
+# Scan types that need raw sockets and that a connect scan can stand in for: they ask which TCP ports are open.
+RAW_TCP = set("SNFXAWM")
+# Those that nothing stands in for.
+RAW_ONLY = {
+    "-sU": "UDP scan", "-sO": "protocol scan", "-sY": "SCTP scan", "-sZ": "SCTP scan", "-sI": "idle scan",
+    "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping", "-PE": "ICMP ping",
+    "-f": "fragmentation", "-D": "decoys", "-S": "source address",
+}  # fmt: skip
+
+
+def check(options: Sequence[str]) -> list[str]:
+    """The options if they are all of nmap's kind. Raises SniffkitError for one that is refused or is no option."""
+    expected = False
+    for word in options:
+        if "\0" in word:
+            raise SniffkitError("an nmap option with a NUL byte")
+        if expected:
+            expected = False
+            if "newtargets" in word:
+                raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
+            continue
+        if not word.startswith("-") or word == "-" or word == "--":
+            raise SniffkitError(f"{word!r} behind -- is no option of nmap's; targets stand before --")
+        name, equals, value = word.partition("=")
+        for refused, why in REFUSED.items():
+            # nmap takes -oXfile for -oX file, one dash or two, and unambiguous beginnings of long names.
+            if matches(name, refused):
+                raise SniffkitError(f"{word}: {why}")
+        if "newtargets" in value:
+            raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
+        expected = name in WITH_VALUE and not equals
+    if expected:
+        raise SniffkitError(f"{options[-1]} needs a value")
+    return list(options)
+
+
+def matches(name: str, refused: str) -> bool:
+    """Whether nmap's getopt would take `name` for the option `refused`."""
+    plain, word = refused.lstrip("-"), name.lstrip("-")
+    if refused.startswith("--"):
+        return len(word) > 2 and plain.startswith(word) and not name.startswith(("-s", "-P", "-o", "-i", "-T"))
+    if plain[:1] in "oi":
+        return word.startswith(plain) and word[:1] == plain[:1]
+    return name == refused
+
+
+def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options for nmap without raw sockets, and what changed, in words. Raises PrivilegeError if nothing helps."""
+    changed: list[str] = []
+    kept: list[str] = ["--unprivileged"]
+    for word in options:
+        name = word.partition("=")[0]
+        if name in RAW_ONLY or (name.startswith("-sU") and name != "-sU"):
+            what = RAW_ONLY.get(name, "UDP scan")
+            raise PrivilegeError(f"{name}: {what} needs CAP_NET_RAW: run it with sudo")
+        if word.startswith("-s") and RAW_TCP & set(word[2:]) and word[2:].isalpha():
+            rest = "".join(letter for letter in word[2:] if letter not in RAW_TCP | {"T"})
+            kept.append(f"-sT{rest}")
+            changed.append(f"{word} needs CAP_NET_RAW: connect scan instead")
+            continue
+        kept.append(word)
+    if not changed:
+        changed.append("no CAP_NET_RAW: connect scan instead of SYN scan, no OS detection")
+    return kept, changed

@@ -1,0 +1,176 @@
+"""One run of nmap inside a namespace: started here, not by python-nmap, whose scan() lets targets be options, shows no
+progress and drops what a killed nmap had found. Its XML is read while it runs, so nothing that was found is lost."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sniffkit.errors import MissingToolError, SniffkitError
+from sniffkit.netlink import run_in
+from sniffkit.scan.report import Reader, Report
+from sniffkit.scan.targets import Target
+
+# (what nmap is at, percent or None, seconds since the start)
+Progress = Callable[[str, float | None, float], None]
+
+GRACE = 3.0  # seconds that nmap gets to end after SIGTERM
+KEEP_STDERR = 64 * 1024
+
+
+def need_nmap() -> str:
+    """The path of nmap. Raises MissingToolError with how to get it."""
+    path = shutil.which("nmap", path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/bin:/usr/bin")
+    if path is None:
+        raise MissingToolError("nmap is not installed: sudo apt install nmap (or --sweep, which needs no nmap)")
+    return path
+
+
+def raw_sockets(netns: str | None) -> bool:
+    """Whether this process may open raw sockets in the namespace."""
+
+    def attempt() -> bool:
+        try:
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+        except PermissionError:
+            return False
+        return True
+
+    return run_in(netns, attempt)
+
+
+@dataclass
+class Run:
+    """What came of one run. xml: every byte that nmap wrote; stopped: why it did not come to its end, else None."""
+
+    report: Report
+    xml: bytes
+    stderr: str
+    stopped: str | None = None
+    interrupted: bool = False
+    code: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def run(
+    targets: Sequence[Target],
+    options: Sequence[str],
+    netns: str | None = None,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Run nmap on targets of one family. timeout in seconds, after which what was found by then is kept.
+
+    Targets go in by standard input, where no word can be an option. ^C ends nmap and marks the run interrupted.
+    """
+    command = [need_nmap(), "-oX", "-", "-iL", "-", *options]
+    if targets[0].family == 6 and "-6" not in options:
+        command.append("-6")
+    if progress is not None:
+        command += ["--stats-every", "1s"]
+
+    def begin() -> subprocess.Popen[bytes]:
+        # A child belongs to the namespace of the thread that forks it. Its own process group: ^C is ours to handle.
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+        )
+
+    process = run_in(netns, begin)
+    try:
+        return attend(process, "\n".join(one.text for one in targets).encode() + b"\n", timeout, progress)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None, progress: Progress | None) -> Run:
+    """Feed nmap its targets and read what it writes until both outputs end, it is stopped or time is up."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    reader = Reader()
+    xml, errors = bytearray(), bytearray()
+    started = time.monotonic()
+    stopped: str | None = None
+    interrupted = False
+    deadline = None if timeout is None else started + timeout
+    os.set_blocking(process.stdin.fileno(), False)
+    with selectors.DefaultSelector() as ready:
+        ready.register(process.stdin, selectors.EVENT_WRITE)
+        ready.register(process.stdout, selectors.EVENT_READ)
+        ready.register(process.stderr, selectors.EVENT_READ)
+        outputs = 2
+        while outputs:
+            try:
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
+                    if stopped is not None:
+                        process.kill()
+                        break
+                    stopped = f"stopped after {timeout:g} s"
+                    process.send_signal(signal.SIGTERM)
+                    deadline = now + GRACE
+                wait = 0.5 if deadline is None else min(0.5, max(0.0, deadline - now))
+                for key, _ in ready.select(wait):
+                    if key.fileobj is process.stdin:
+                        feed = push(process, feed)
+                        if not feed:
+                            ready.unregister(process.stdin)
+                            process.stdin.close()
+                        continue
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        ready.unregister(key.fileobj)
+                        outputs -= 1
+                    elif key.fileobj is process.stdout:
+                        xml += data
+                        reader.feed(data)
+                    elif len(errors) < KEEP_STDERR:
+                        errors += data
+                if progress is not None:
+                    progress(reader.task, reader.percent, time.monotonic() - started)
+            except KeyboardInterrupt:
+                stopped, interrupted = "interrupted", True
+                process.send_signal(signal.SIGTERM)
+                deadline = time.monotonic() + GRACE
+    code = process.wait()
+    report = reader.close()
+    if stopped is None and code < 0:
+        stopped = f"nmap was ended by signal {-code} ({signal.Signals(-code).name})"
+    if stopped is None and not report.finished:
+        stopped = report.damage or "nmap ended early"
+    return Run(report, bytes(xml), errors.decode(errors="replace"), stopped, interrupted, code)
+
+
+def push(process: subprocess.Popen[bytes], feed: bytes) -> bytes:
+    """Write what the pipe takes; the rest. Nothing is left if nmap reads no more."""
+    assert process.stdin is not None
+    try:
+        return feed[os.write(process.stdin.fileno(), feed[: 1 << 16]) :]
+    except BlockingIOError:
+        return feed
+    except BrokenPipeError:
+        return b""
+
+
+def refused(run: Run) -> SniffkitError | None:
+    """The error for a run in which nmap did not accept its options or its targets; None if it scanned."""
+    said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
+    unresolved = [line for line in said if line.startswith("Failed to resolve")]
+    if unresolved:
+        return SniffkitError(f"nmap: {unresolved[0]}")
+    if run.stopped is not None and not run.interrupted and run.code > 0 and not run.report.hosts:
+        reason = next((line for line in said if not line.startswith(("See the output", "QUITTING", "Warning"))), "")
+        return SniffkitError(f"nmap: {reason or run.report.damage or 'nmap ended early without a word'}")
+    return None

@@ -1,0 +1,201 @@
+"""What may be scanned and what may be passed on to nmap, and nmap's XML when it is damaged. Nothing is sent here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+from sniffkit.cli.scan import scan as command
+from sniffkit.cli.scan import sort_words
+from sniffkit.errors import MissingToolError, PrivilegeError, SniffkitError
+from sniffkit.scan import nmapoptions, report, targets
+
+HOSTILE = [
+    "-oN x",
+    "-oN /tmp/x 127.0.0.1",
+    "-iL/etc/passwd",
+    "--script=evil",
+    "10.0.0.1 -oN x",
+    "10.0.0.1;id",
+    "$(id)",
+    "`id`",
+    "10.0.0.1\n10.0.0.2",
+    "a b",
+    "",
+    "-",
+    "10.0.0.256",
+    "10.0.0.1/33",
+    "10.0.0",
+    "1.2.3.4.5",
+    "fe80::1%eth0;id",
+    "::1/129",
+    "host_\u00e9.test",
+    "x" * 300,
+    "10.0.0.1-300",
+    "-5.0.0.1",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_is_no_target(text: str) -> None:
+    with pytest.raises(SniffkitError) as error:
+        targets.parse(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [("10.0.0.1", 4), ("10.0.0.0/24", 4), ("10.0-3.1,5.*", 4), ("10.0.0.250-", 4), ("fd00::1", 6), ("fd00::/120", 6),
+     ("fe80::1%eth0", 6), ("localhost", 4), ("localhost/30", 4)],
+)  # fmt: skip
+def test_what_is_a_target(text: str, family: int) -> None:
+    assert targets.parse(text).family == family
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("10.0.0.0/30", ["10.0.0.1", "10.0.0.2"]), ("10.0.0.7", ["10.0.0.7"]), ("10.0.0-1.254-", 4),
+     ("fd00::/126", ["fd00::1", "fd00::2", "fd00::3"]), ("fe80::5%eth0", ["fe80::5%eth0"])],
+)  # fmt: skip
+def test_addresses_of_a_target(text: str, expected: list[str] | int) -> None:
+    found = list(targets.addresses(targets.parse(text), None, 100))
+    assert (len(found) if isinstance(expected, int) else found) == expected
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "fd00::/64", "*.*.*.*", "10.9-1.0.1"])
+def test_a_sweep_has_a_bound(text: str) -> None:
+    with pytest.raises(SniffkitError):
+        list(targets.addresses(targets.parse(text), None, 1 << 16))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-oX", "f"], ["-oXf"], ["--oX", "f"], ["-oA", "x"], ["-iL", "f"], ["-iLf"], ["-iR", "10"], ["--resume", "x"],
+     ["--res", "x"], ["8.8.8.8"], ["-sV", "8.8.8.8"], ["-p", "80", "8.8.8.8"], ["--", "8.8.8.8"], ["-p"],
+     ["--script-args", "newtargets"], ["--script-args=newtargets=1"], ["-"]],
+)  # fmt: skip
+def test_options_that_are_refused(options: list[str]) -> None:
+    with pytest.raises(SniffkitError):
+        nmapoptions.check(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["-sV"], ["-p", "80"], ["-T4", "-F"], ["--script", "http-title", "-sC"], ["--top-ports=10"], ["-PS22,80"],
+     ["--reason", "-R"], ["-oN", "out.txt"], ["--version-all"], ["--osscan-limit"], ["-sI", "10.0.0.9"]],
+)  # fmt: skip
+def test_options_that_are_passed_on(options: list[str]) -> None:
+    assert nmapoptions.check(options) == options
+
+
+def test_what_becomes_of_options_without_raw_sockets() -> None:
+    kept, said = nmapoptions.without_raw_sockets(["-sSV", "-p", "80"])
+    assert kept == ["--unprivileged", "-sTV", "-p", "80"]
+    assert said == ["-sSV needs CAP_NET_RAW: connect scan instead"]
+    assert "connect scan" in nmapoptions.without_raw_sockets(["-sV"])[1][0]
+    for word in ("-sU", "-O", "-sUV", "--traceroute"):
+        with pytest.raises(PrivilegeError, match="CAP_NET_RAW"):
+            nmapoptions.without_raw_sockets([word])
+
+
+@pytest.mark.parametrize(
+    ("words", "ours", "theirs"),
+    [
+        (["10.0.0.1", "-sV", "--netns", "n", "-p", "80"], ["10.0.0.1", "--netns", "n", "-p", "80"], ["-sV"]),
+        (["--top-ports", "20", "h"], ["h"], ["--top-ports", "20"]),
+        (["--ports", "22,80", "h"], ["-p", "22,80", "h"], []),
+        (["--ports", "10.0.0.1"], ["--ports", "10.0.0.1"], []),
+        (["h", "--ports"], ["h", "--ports"], []),
+        (["-p80", "-T4", "-A", "h"], ["-p80", "-A", "h"], ["-T4"]),
+        (["-oN", "x", "h"], ["h"], ["-oN", "x"]),
+        (["-oXx", "h"], ["-oXx", "h"], []),
+    ],
+)
+def test_words_of_the_command_line(words: list[str], ours: list[str], theirs: list[str]) -> None:
+    assert sort_words(words, command.params) == (ours, theirs)
+
+
+def test_without_nmap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(MissingToolError, match="apt install nmap"):
+        sk.scan("127.0.0.1")
+
+
+def test_a_file_of_targets(tmp_path: Path) -> None:
+    path = tmp_path / "targets"
+    path.write_text("10.0.0.1 10.0.0.2 # a comment\n\n-oN x\n")
+    assert targets.from_file(str(path)) == ["10.0.0.1", "10.0.0.2", "-oN", "x"]
+    with pytest.raises(SniffkitError, match="-oN"):
+        sk.scan(targets_from=str(path))
+    with pytest.raises(SniffkitError, match="No such file"):
+        sk.scan(targets_from=str(tmp_path / "nosuch"))
+
+
+XML = """<?xml version="1.0"?><nmaprun scanner="nmap" args="nmap -oX -" start="1" version="7.93">
+<host starttime="10" endtime="20"><status state="up" reason="arp-response" reason_ttl="0"/>
+<address addr="10.0.0.1" addrtype="ipv4"/><address addr="02:AA:00:00:00:01" addrtype="mac" vendor="ACME &amp; Co"/>
+<hostnames><hostname name="a.test" type="PTR"/></hostnames><ports><extraports state="closed" count="9"/>
+<port protocol="tcp" portid="80"><state state="open" reason="syn-ack" reason_ttl="64"/>
+<service name="http" product="x&#x2028;&lt;y&gt;" conf="10" method="probed"><cpe>cpe:/a:x</cpe></service>
+<script id="s" output="&#xa;tab&#9;'&quot;"><elem key="k">1</elem><elem key="k">2</elem><table key="t"><elem>3</elem>
+</table></script></port></ports><os><osmatch name="Linux" accuracy="98" line="7"><osclass type="general purpose"
+vendor="Linux" osfamily="Linux" osgen="5.X" accuracy="98"><cpe>cpe:/o:linux</cpe></osclass></osmatch></os>
+<distance value="1"/><times srtt="250" rttvar="1" to="9"/></host>
+<host><status state="up" reason="x"/><address addr="10.0.0.2" addrtype="ipv4"/></host>
+<runstats><finished time="30" elapsed="1.5" exit="success"/><hosts up="2" down="0" total="2"/></runstats></nmaprun>"""
+
+
+def result(tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "scan.xml"
+    path.write_text(text)
+    return sk.ScanResult([report.from_file(str(path))])
+
+
+def test_every_field_of_a_host(tmp_path: Path) -> None:
+    found = result(tmp_path, XML)
+    assert found.complete
+    (port,) = found.ports().to_arrow().to_pylist()
+    assert (port["ip"], port["proto"], port["port"], port["state"], port["reason_ttl"]) == (
+        *("10.0.0.1", "tcp", 80, "open", 64),
+    )
+    first, second = found.hosts().to_arrow().to_pylist()
+    assert (first["mac"], first["vendor"], first["hostname"]) == ("02:aa:00:00:00:01", "ACME & Co", "a.test")
+    assert (first["other_ports"], first["open_ports"], first["srtt"]) == (["closed:9"], 1, 250_000)
+    assert (second["ip"], second["mac"], second["start"]) == ("10.0.0.2", None, None)
+    (script,) = found.scripts().to_arrow().to_pylist()
+    assert (script["output"], script["elements"]) == ("\ntab\t'\"", '{"k": ["1", "2"], "t": ["3"]}')
+    (system,) = found.os().to_arrow().to_pylist()
+    assert (system["name"], system["accuracy"], system["osgen"], system["cpe"]) == (
+        "Linux",
+        98,
+        "5.X",
+        ["cpe:/o:linux"],
+    )
+    (service,) = found.services().to_arrow().to_pylist()
+    assert (service["product"], service["conf"]) == ("x\u2028<y>", 10)
+    assert [row["port"] for row in found.to_arrow().to_pylist()] == [80, None]
+
+
+def test_xml_cut_anywhere_keeps_whole_hosts(tmp_path: Path) -> None:
+    ends = [i + len("</host>") for i in range(len(XML)) if XML.startswith("</host>", i)]
+    for cut in range(100, len(XML) - 10, 7):
+        found = result(tmp_path, XML[:cut])
+        assert not found.complete
+        assert len(found.found) == sum(cut >= end for end in ends), cut
+
+
+@pytest.mark.parametrize("text", ["", "not xml", "<html/>", "<nmaprun", '<?xml version="1.0"?>'])
+def test_what_is_not_nmaps(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SniffkitError):
+        result(tmp_path, text)
+
+
+def test_the_function_stays_a_function_when_its_package_is_loaded() -> None:
+    code = "import sniffkit.scan.report, sniffkit.lab.running, sniffkit as sk\n"
+    code += "assert callable(sk.scan)\nassert callable(sk.lab)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,117 @@
+"""The `hosts` table over files: the discovery lab's capture, vendors, a scan merged in."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+from sniffkit.errors import SniffkitError
+from sniffkit.vendor import vendor
+
+CAPTURE = Path(__file__).parent.parent / "captures" / "discovery" / "poisoning.pcapng"
+SNIFFKIT = [sys.executable, "-c", "from sniffkit.cli import main; main()"]
+SCAN = """<?xml version="1.0"?><nmaprun scanner="nmap" args="nmap" start="1700000000" version="7.93">
+<host starttime="1700000000" endtime="1700000009"><status state="up" reason="x"/>
+<address addr="10.0.0.1" addrtype="ipv4"/><address addr="02:00:00:00:00:01" addrtype="mac" vendor="Lab"/>
+<hostnames><hostname name="gw.test" type="PTR"/></hostnames><ports>
+<port protocol="tcp" portid="22"><state state="open" reason="syn-ack"/><service name="ssh"/></port>
+<port protocol="tcp" portid="23"><state state="closed" reason="reset"/><service name="telnet"/></port></ports>
+<os><osmatch name="Linux 5.0" accuracy="97" line="1"/></os></host>
+<host><status state="up" reason="x"/><address addr="10.0.0.200" addrtype="ipv4"/></host>
+<host><status state="down" reason="x"/><address addr="10.0.0.201" addrtype="ipv4"/></host>
+<runstats><finished time="30" exit="success"/><hosts up="2" down="1" total="3"/></runstats></nmaprun>"""
+
+
+def rows(table: Any) -> list[dict[str, Any]]:
+    return list(table.to_arrow().to_pylist())
+
+
+def test_hosts_of_the_lab(golden: Callable[[str, str], None]) -> None:
+    columns = ["netns", "ip", "mac", "hostname", "os_guess", "os_confidence", "pkts", "ports", "services", "source"]
+    table = rows(sk.open(CAPTURE).hosts(columns=columns))
+    lines = ["\t".join("-" if row[name] is None else str(row[name]) for name in columns) for row in table]
+    golden("hosts/poisoning.tsv", "\n".join(["\t".join(columns), *lines]) + "\n")
+
+
+def test_columns() -> None:
+    data = sk.open(CAPTURE).hosts().to_arrow()
+    assert data.column_names[:13] == ["ip", "mac", "vendor", "hostname", "os_guess", "netns", "first_seen", "last_seen",
+                                      "pkts", "bytes", "ports", "services", "source"]  # fmt: skip
+    kinds = {field.name: str(field.type) for field in data.schema}
+    assert kinds["first_seen"] == "timestamp[ns, tz=UTC]"
+    assert kinds["ip"].startswith("dictionary")
+    assert (kinds["pkts"], kinds["ports"]) == ("uint64", "list<item: uint16>")
+    with pytest.raises(SniffkitError, match="no column 'nosuch'"):
+        sk.open(CAPTURE).hosts(columns=["nosuch"])
+
+
+def test_what_traffic_tells_of_the_web_server() -> None:
+    (web,) = [row for row in rows(sk.open(CAPTURE).hosts()) if (row["netns"], row["ip"]) == ("client", "198.51.100.2")]
+    assert (web["mac"], web["hostname"], web["hostname_source"]) == (None, "www.lab.test", "dns")
+    assert (web["ports"], web["services"], web["ports_source"]) == ([80], ["http"], ["tcp"])
+    (client,) = [row for row in rows(sk.open(CAPTURE).hosts())
+                 if (row["netns"], row["ip"], row["mac"]) == ("client", "10.0.0.2", "02:00:00:00:00:02")]  # fmt: skip
+    assert (client["os_guess"], client["os_confidence"], client["os_source"]) == ("Linux", 90, "tcp")
+    assert client["os_signature"].startswith("4:64+0:1460:")
+
+
+def test_a_scan_is_merged_in(tmp_path: Path) -> None:
+    path = tmp_path / "scan.xml"
+    path.write_text(SCAN)
+    table = rows(sk.open(CAPTURE).hosts(scan=path))
+    gateway = [row for row in table if row["ip"] == "10.0.0.1" and row["mac"] == "02:00:00:00:00:01"]
+    assert {row["netns"] for row in gateway} == {"client", "gateway", "attacker"}
+    for row in gateway:
+        assert "nmap" in row["source"]
+        assert 22 in row["ports"]
+        assert 23 not in row["ports"]
+        assert "ssh" in row["services"]
+        assert (row["hostname"], row["hostname_source"], row["vendor"]) == ("gw.test", "nmap", "Lab")
+        assert (row["os_guess"], row["os_source"]) == ("Linux 5.0", "nmap")
+    liar = [row for row in table if row["ip"] == "10.0.0.1" and row["mac"] == "02:00:00:00:00:66"]
+    assert liar
+    assert all("nmap" not in row["source"] for row in liar)
+    (only,) = [row for row in table if row["ip"] == "10.0.0.200"]
+    assert (only["source"], only["pkts"], only["ports"]) == (["nmap"], None, None)
+    assert not [row for row in table if row["ip"] == "10.0.0.201"]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*SNIFFKIT, "hosts", str(CAPTURE), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    path = tmp_path / "scan.xml"
+    path.write_text(SCAN)
+    found = run("--scan", str(path), "--where", "list_contains(source, 'nmap')", "--json", "--columns", "ip,source")
+    assert found.returncode == 0, found.stderr
+    assert {json.loads(line)["ip"] for line in found.stdout.splitlines()} == {"10.0.0.1", "10.0.0.200"}
+    path.write_text(SCAN[:900])
+    cut = run("--scan", str(path), "--json")
+    assert cut.returncode == 1
+    assert "cut short" in cut.stderr
+    assert cut.stdout
+    path.write_text("not xml")
+    assert run("--scan", str(path)).returncode == 2
+    assert run("--netns", "x").returncode == 2
+
+
+def test_hosts_in_sql() -> None:
+    found = sk.open(CAPTURE).sql(
+        "SELECT ip FROM hosts WHERE netns = 'client' AND list_contains(ports, 53) AND mac LIKE '%:01'"
+    )
+    assert [row["ip"] for row in rows(found)] == ["10.0.0.1"]
+
+
+def test_vendors() -> None:
+    assert vendor("00:00:0c:12:34:56") == "Cisco Systems, Inc"
+    assert vendor("02:00:00:00:00:01") is None, "locally administered: nobody's"
+    assert vendor("01:00:5e:00:00:01") is None, "a group"
+    assert vendor(None) is None
