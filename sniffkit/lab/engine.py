@@ -49,8 +49,8 @@ def run(task: Callable[[threading.Event], T]) -> T:
     thread.start()
     while True:
         try:
-            # Not join(): Python 3.11 takes a thread for ended when a signal interrupts waiting for it. And not for ever:
-            # a signal that reaches the process on the other thread does not wake this one, which has to handle it.
+            # Not join(): Python 3.11 takes a thread for ended when a signal interrupts waiting for it. Nor for ever: a
+            # signal that reaches the process on the other thread does not wake this one, which has to handle it.
             while not ended.wait(0.1):
                 pass
             break
