@@ -45,6 +45,7 @@ printf '#!/bin/sh\\nexec /sbin/modprobe -d /run/kmod "$@"\\n' > /run/kmod/modpro
 chmod +x /run/kmod/modprobe
 echo /run/kmod/modprobe > /proc/sys/kernel/modprobe
 ip link set lo up
+mkdir -p "$UML_DIRECTORY"
 mount -t hostfs none "$UML_DIRECTORY" -o "$UML_DIRECTORY"
 set -a
 . "$UML_JOB/environment"
