@@ -13,6 +13,7 @@ from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.tables import Result, warn
 
 if TYPE_CHECKING:
+    from sniffkit._core import TableStream
     from sniffkit.api import Capture
 
 # How DuckDB names the Arrow types of our columns. Times are UTC without a zone: DuckDB's functions on nanoseconds know
@@ -65,9 +66,9 @@ class Database:
         self._capture = capture
         self._parquet: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, str]] = {}
-        if capture is not None:
-            for name in TABLES:
-                self.tables[name] = {column: duckdb_type(kind) for column, kind, _ in _core.table_columns(name)}
+        self._decoded = () if capture is None else TABLES
+        for name in self._decoded:
+            self.tables[name] = {column: duckdb_type(kind) for column, kind, _ in _core.table_columns(name)}
         for path in parquet:
             self._add_parquet(path)
 
@@ -104,9 +105,6 @@ class Database:
                 answer = connection.sql(text).to_arrow_table()
             except duckdb.Error as error:
                 raise self._explained(text, error) from None
-        for relation in relations.values():
-            if isinstance(relation, Relation):
-                relation.finish()
         return Result("sql", answer)
 
     def _plan(self, text: str) -> tuple[Any, dict[str, Needs]]:
@@ -162,20 +160,15 @@ class Database:
         need.columns = columns
         if name not in self._parquet:
             assert self._capture is not None
-            relation = Relation(getattr(self._capture, name)(columns=columns))
-            return relation.to_arrow() if need.scans > 1 else relation
+            table = getattr(self._capture, name)(columns=columns)
+            return table.to_arrow() if need.scans > 1 else Relation(table.stream())
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = [pq.read_table(path, columns=columns) for path in self._parquet[name]]
-        if self._capture is not None and name in self._capture_tables():
+        if name in self._decoded:
             parts.append(getattr(self._capture, name)(columns=columns).to_arrow())
         return pa.concat_tables(parts, promote_options="default").select(columns)
-
-    def _capture_tables(self) -> tuple[str, ...]:
-        from sniffkit.api import TABLES
-
-        return TABLES
 
     def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
         """DuckDB's error as one line: what is wrong, where, and what there is instead."""
@@ -246,24 +239,14 @@ def arrow_to_duckdb(kind: Any) -> str:
 
 
 class Relation:
-    """A table that DuckDB reads once, batch by batch."""
+    """A table that DuckDB reads once, batch by batch; a `Table` would be opened anew for every look at its schema."""
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self._stream = table.stream()
-        self._found: list[tuple[str, int, str]] = []
+    def __init__(self, stream: TableStream) -> None:
+        self._stream = stream
+        self._stream.on_end = warn
 
     def __arrow_c_schema__(self) -> Any:
         return self._stream.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        self._found += self._stream.finish()
         return self._stream.__arrow_c_stream__(requested_schema)
-
-    def to_arrow(self) -> Any:
-        """All of it, for a query that reads it more than once."""
-        return self._table.to_arrow()
-
-    def finish(self) -> None:
-        """Report damage that was met while reading."""
-        warn(self._found)
