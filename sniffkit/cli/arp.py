@@ -11,7 +11,7 @@ import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.cli.progress import counter
-from sniffkit.cli.table import split
+from sniffkit.cli.table import row_options, split
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
@@ -37,13 +37,7 @@ SAVE_EVERY = 30.0  # seconds between two writes of the state file while live
 @click.option("--nd", is_flag=True, help="IPv6 Neighbor Discovery too.")
 @click.option("--all", "everything", is_flag=True, help="With --live: print messages without findings too.")
 @click.option("--state", metavar="FILE", help="Start from what this file knows, and keep it there.")
-@click.option("--columns", metavar="NAMES", help="Only these columns, in this order: a,b,c.")
-@click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
-@click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY.")
-@click.option("--limit", type=click.IntRange(min=0), help="At most so many rows.")
-@click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
-@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
-@click.option("--json", is_flag=True, help="One JSON object a line.")
+@row_options
 @click.pass_context
 def arp(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """ARP messages and what is odd about them. Without FILE: the newest capture.

@@ -9,7 +9,7 @@ import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.cli.progress import counter
-from sniffkit.cli.table import split
+from sniffkit.cli.table import row_options, split
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
@@ -30,13 +30,7 @@ SHORT = ["ip", "mac", "vendor", "hostname", "os_guess", "os_confidence", "netns"
     "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="With --live: end after S s."
 )
 @click.option("--scan", metavar="XML", help="Merge in what nmap found: its XML (scan --xml, nmap -oX).")
-@click.option("--columns", metavar="NAMES", help="Only these columns, in this order: a,b,c.")
-@click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
-@click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY.")
-@click.option("--limit", type=click.IntRange(min=0), help="At most so many rows.")
-@click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
-@click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
-@click.option("--json", is_flag=True, help="One JSON object a line.")
+@row_options
 @click.pass_context
 def hosts(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """Hosts by what their traffic tells: addresses, vendor, name, system, what they offer. Nothing is sent.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,25 @@ def split(text: str | None) -> list[str] | None:
     return names
 
 
+# Which rows and columns of a table, and where they go: what every command that gives a table takes.
+ROW_OPTIONS = (
+    click.option("--columns", metavar="A,B,…", help="Only these columns, in this order."),
+    click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true."),
+    click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'."),
+    click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows."),
+    click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's)."),
+    click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout."),
+    click.option("--json", is_flag=True, help="One JSON object a line."),
+)
+
+
+def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ROW_OPTIONS, in their order."""
+    for option in reversed(ROW_OPTIONS):
+        command = option(command)
+    return command
+
+
 def __getattr__(name: str) -> click.Command:
     """The command of a table, by the table's name: every name that the API has a table of."""
     from sniffkit.api import TABLES
@@ -154,13 +173,7 @@ def __getattr__(name: str) -> click.Command:
 
     @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{lines}")
     @click.argument("file", nargs=-1)
-    @click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
-    @click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true.")
-    @click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'.")
-    @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows.")
-    @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
-    @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
-    @click.option("--json", is_flag=True, help="One JSON object a line.")
+    @row_options
     @click.pass_context
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
         if options.get("live"):
