@@ -13,6 +13,7 @@ from sniffkit.lab import lab, parse
 from sniffkit.lab.describe import to_yaml
 from sniffkit.lab.filekeys import json_schema
 from sniffkit.lab.links import KINDS, kind
+from sniffkit.lab.plan import plan
 from sniffkit.lab.spec import build
 from sniffkit.lab.yamlfile import Source
 from sniffkit.lab.yamlfile import parse as parse_yaml
@@ -89,6 +90,18 @@ WRONG: dict[str, tuple[str, int, str]] = {
         3,
         "need vlan_filtering: true",
     ),
+    "bridges as a list": ("bridges: [a/br0]\n", 1, "a mapping from NODE/IF to ports, or to the settings of a bridge"),
+    "a bridge without a node": ("bridges:\n  br0: []\n", 2, "an end is NODE/INTERFACE, not 'br0'"),
+    "unknown key of a bridge": ("bridges:\n  s/b:\n    prots: [p]\n", 3, "unknown key 'prots'; did you mean 'ports'?"),
+    "another kind among bridges": ("bridges:\n  s/b: {kind: vlan}\n", 2, "a vlan is an item of links, no bridge"),
+    "a bridge's port twice": ("links: [{a/e, s/p}]\nbridges:\n  s/b:\n    - p\n    - p\n", 5, "port p is there twice"),
+    "a port of two bridges": (
+        "links: [{a/e, s/p}]\nbridges:\n  s/b: [p]\n  s/c: [p]\n",
+        4,
+        "s/p is a port of b already",
+    ),
+    "a bridge twice": ("links: [s/b: {kind: bridge}]\nbridges: {s/b: []}\n", 2, "interface s/b is there twice"),
+    "a bridge without such a port": ("bridges: {s/b: [p]}\n", 1, "no interface s/p; there is none"),
     "group and remote": (
         "links:\n  - a/x: {kind: vxlan, id: 1, group: 239.1.1.1, remote: 10.0.0.1}\n",
         2,
@@ -156,6 +169,18 @@ def test_the_same_lab_from_a_mapping() -> None:
     assert made.spec.interfaces["ns2", "veth2"].addresses == ["10.0.0.2/24"]
     with pytest.raises(LabError, match=r"links\[0\]\.ns1/veth1: .* is not an address"):
         lab({"links": [{"ns1/veth1": "x", "ns2/veth2": None}]})
+
+
+def test_bridges_are_links_of_kind_bridge() -> None:
+    cables = "links:\n  - {a/e: 10.0.0.1/24, s/p}\n  - {b/e: 10.0.0.2/24, s/q}\n"
+    long = "  - s/b: {kind: bridge, ports: [p, q]}\n  - s/c: {kind: bridge, stp: true, address: 10.1.0.1/24}\n"
+    short = "bridges:\n  s/b: [p, q]\n  s/c: {stp: true, address: 10.1.0.1/24}\n"
+    one, two = (build(*parse_yaml(cables + more, "x"), None) for more in (long, short))
+    assert plan(one) == plan(two)
+    assert to_yaml(one) == to_yaml(two)
+    assert 's/b: ["p", "q"]' in to_yaml(one)
+    assert VALIDATOR.is_valid(parse_yaml(cables + short, "x")[0])
+    assert not VALIDATOR.is_valid({"bridges": {"s/b": {"prots": []}}})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -14,9 +14,14 @@ def to_mapping(spec: LabSpec) -> dict[str, Any]:
         out["description"] = spec.description
     settings = {node.name: _plain(node.settings) for node in spec.nodes.values()}
     out["nodes"] = settings if any(settings.values()) else list(settings)
-    links, done = [], set()
+    links: list[dict[str, Any]] = []
+    bridges: dict[str, Any] = {}
+    done = set()
     for one in spec.interfaces.values():
         if one.point in done:
+            continue
+        if one.kind == "bridge":
+            bridges[str(one)] = bridge(_settings(one))
             continue
         item = {str(one): _settings(one)}
         if one.peer is not None:
@@ -25,8 +30,18 @@ def to_mapping(spec: LabSpec) -> dict[str, Any]:
         links.append(item)
     if links:
         out["links"] = links
+    if bridges:
+        out["bridges"] = bridges
     out |= {key: value for key, value in (("traffic", spec.traffic), ("expect", spec.expect)) if value}
     return out
+
+
+def bridge(settings: dict[str, Any]) -> Any:
+    """A bridge as an entry of `bridges`: its ports alone, where it has nothing else to say."""
+    out = {key: value for key, value in settings.items() if key != "kind"}
+    if isinstance(out.get("ports"), dict) and not any(out["ports"].values()):
+        out["ports"] = list(out["ports"])
+    return out["ports"] if set(out) == {"ports"} and isinstance(out["ports"], list) else out
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -82,6 +82,7 @@ LAB: dict[str, Key] = {
     "description": Key(Text(), "what it shows"),
     "nodes": Key(Text(), "namespaces: a list of names, or a mapping from names to settings"),
     "links": Key(Text(), "interfaces: `NODE/IF: settings`, two in one item for a pair"),
+    "bridges": Key(Text(), "switches: `NODE/IF: [ports]`, or `NODE/IF: settings` as those of kind bridge"),
     "traffic": Key(ListOf(Action(ACTION)), "what `lab check` does before it looks"),
     "expect": Key(ListOf(Action(EXPECT)), "what `lab check` proves"),
 }
@@ -119,7 +120,7 @@ def json_schema() -> dict[str, Any]:
     """The published JSON schema (draft 2020-12) of a lab file."""
     ends: list[dict[str, Any]] = []
     for name in KINDS:
-        one = Keys(interface_keys(name)).schema()
+        one: dict[str, Any] = {"$ref": "#/$defs/bridge"} if name == "bridge" else Keys(interface_keys(name)).schema()
         if name != "veth":
             one["required"] = sorted({"kind", *one.get("required", [])})
         ends.append(one)
@@ -135,5 +136,9 @@ def json_schema() -> dict[str, Any]:
         "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "object", "additionalProperties": node}],
     }
     top["properties"]["links"] = {"description": LAB["links"].doc, "type": ["array", "null"], "items": link}
+    bridge = {"anyOf": [{"$ref": "#/$defs/bridge"}, interface_keys("bridge")["ports"].type.schema()]}
+    top["properties"]["bridges"] = {"description": LAB["bridges"].doc, "type": ["object", "null"]}
+    top["properties"]["bridges"] |= {"patternProperties": {"^[^/]+/[^/]+$": bridge}, "additionalProperties": False}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "sniffkit lab"}
-    return {**head, **top, "$defs": {"interface": {"anyOf": ends}}}
+    types = {"bridge": Keys(interface_keys("bridge")).schema(), "interface": {"anyOf": ends}}
+    return {**head, **top, "$defs": types}

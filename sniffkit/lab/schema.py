@@ -15,6 +15,9 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
     """`; did you mean 'x'?`, else the list of what there is."""
     import difflib
 
+    if not known:
+        return "; there is none"
+
     close = difflib.get_close_matches(word, list(known), 1, 0.6)
     return f"; did you mean {close[0]!r}?" if close else f"; there are: {' '.join(known)}"
 

@@ -39,7 +39,7 @@ def build(data: Any, source: Source, file: str | None) -> LabSpec:
 
     if not isinstance(data, dict):
         raise source.error((), "a lab is a mapping with nodes and links")
-    top = {key: value for key, value in data.items() if key not in ("nodes", "links")}
+    top = {key: value for key, value in data.items() if key not in ("nodes", "links", "bridges")}
     for key in data:
         if key not in LAB:
             raise source.error((key,), f"unknown key {key!r}{nearest(str(key), LAB)}")
@@ -50,6 +50,7 @@ def build(data: Any, source: Source, file: str | None) -> LabSpec:
     spec.traffic, spec.expect = settings.get("traffic", []), settings.get("expect", [])
     _nodes(spec, data.get("nodes"))
     _links(spec, data.get("links"))
+    _bridges(spec, data.get("bridges"))
     _check(spec)
     return spec
 
@@ -114,11 +115,33 @@ def _link(spec: LabSpec, link: Any, path: Path) -> None:
     elif kind(made[0].kind).ends == 2:
         raise spec.source.error(path, f"{made[0]}: {made[0].kind} has two ends, this has 1; name both, or give a kind")
     for one in made:
-        if one.point in spec.interfaces:
-            raise spec.source.error(one.path, f"interface {one} is there twice")
-        if one.node not in spec.nodes and one.node != HOST:
-            spec.nodes[one.node] = NodeSpec(one.node, one.path)
-        spec.interfaces[one.point] = one
+        _add(spec, one)
+
+
+def _add(spec: LabSpec, one: Interface) -> None:
+    """An interface of a node, which need not have been named before."""
+    if one.point in spec.interfaces:
+        raise spec.source.error(one.path, f"interface {one} is there twice")
+    if one.node not in spec.nodes and one.node != HOST:
+        spec.nodes[one.node] = NodeSpec(one.node, one.path)
+    spec.interfaces[one.point] = one
+
+
+def _bridges(spec: LabSpec, given: Any) -> None:
+    """`{NODE/IF: ports, NODE/IF: settings}`: the same as items of links with kind: bridge."""
+    path: Path = ("bridges",)
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        raise spec.source.error(path, "bridges: a mapping from NODE/IF to ports, or to the settings of a bridge")
+    for name, value in given.items():
+        settings = value if isinstance(value, dict) else {"ports": value}
+        where = (*path, name)
+        for number in range(len(value) if isinstance(value, list) else 0):
+            spec.source.mark((*where, "ports", number), spec.source.line((*where, number)))
+        if settings.get("kind", "bridge") != "bridge":
+            raise spec.source.error((*where, "kind"), f"{name}: a {settings['kind']} is an item of links, no bridge")
+        _add(spec, _interface(spec, str(name), {**settings, "kind": "bridge"}, where, pair=False))
 
 
 def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> Interface:

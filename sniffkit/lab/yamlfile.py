@@ -38,9 +38,10 @@ class Source:
             path = path[:-1]
         return self._lines.get(path)
 
-    def mark(self, path: Path, line: int) -> None:
-        """Remember that the value at `path` stands on `line` (from 1)."""
-        self._lines[path] = line
+    def mark(self, path: Path, line: int | None) -> None:
+        """Remember that the value at `path` stands on `line` (from 1), if that is known."""
+        if line is not None:
+            self._lines[path] = line
 
     def error(self, path: Path, message: str) -> LabError:
         """`FILE:LINE: message`, or the place in the mapping when there is no file."""
