@@ -120,6 +120,19 @@ pub struct FrameBatch {
     pub frames: Vec<FrameMeta>,
     /// All interfaces known when the batch was filled; every `FrameMeta::interface` is below its length.
     pub interfaces: Interfaces,
+    /// How far a list of files has been read with this batch: for a run that is to be taken up again.
+    pub reached: Reached,
+}
+
+/// A place in a list of files that are read as one: see [`crate::source::MergedFiles`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// How many files of the list, in its order, have been opened.
+    pub opened: usize,
+    /// Those of them that are not at their end: which one, and how many of its frames were taken.
+    pub reading: Vec<(usize, u64)>,
+    /// What was wrong with files since the batch before.
+    pub warnings: Vec<crate::source::Warning>,
 }
 
 impl FrameBatch {

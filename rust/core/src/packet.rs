@@ -4,6 +4,7 @@
 //! offsets into the frame where only a table asks for them.
 
 use crate::decode::Proto;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// No such header in this frame.
@@ -85,7 +86,7 @@ impl std::fmt::Display for Malformed {
 }
 
 /// Which header gave [`Packet::vni`], or which other tunnel the innermost packet came through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Tunnel {
     /// Not in a tunnel.

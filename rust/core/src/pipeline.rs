@@ -6,6 +6,7 @@ use crate::decode::decode;
 use crate::frame::FrameBatch;
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
+use crate::track::share::Share;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -30,6 +31,26 @@ impl Decoded {
         for (meta, packet) in batch.frames.iter().zip(packets.iter_mut()) {
             let link_type = batch.interfaces.get(meta.interface as usize).map(|info| info.link_type);
             decode(batch.bytes(meta), meta.frame_len, link_type.unwrap_or(crate::frame::LinkType(u32::MAX)), packet);
+        }
+    }
+
+    /// Decodes the frames of a share; the others are left as frames of which nothing is known.
+    pub fn decode_share(&mut self, share: Share) {
+        let Self { batch, packets } = self;
+        if packets.len() < batch.frames.len() {
+            packets.resize_with(batch.frames.len(), Packet::default);
+        }
+        for (meta, packet) in batch.frames.iter().zip(packets.iter_mut()) {
+            let link_type = batch.interfaces.get(meta.interface as usize).map(|info| info.link_type);
+            let (bytes, link_type) = (batch.bytes(meta), link_type.unwrap_or(crate::frame::LinkType(u32::MAX)));
+            let has = share.has_frame(bytes, link_type);
+            if has != Some(false) {
+                decode(bytes, meta.frame_len, link_type, packet);
+                if has.is_some() || share.has_packet(packet, bytes) {
+                    continue;
+                }
+            }
+            packet.reset(meta.cap_len, meta.frame_len);
         }
     }
 
@@ -74,7 +95,18 @@ pub enum Received<R> {
 impl<R: Send + 'static> Pipeline<R> {
     /// Starts reading and decoding.
     #[must_use]
-    pub fn start(mut source: Box<dyn Source>, mut filter: Option<FrameFilter>, mut make: Make<R>) -> Self {
+    pub fn start(source: Box<dyn Source>, filter: Option<FrameFilter>, make: Make<R>) -> Self {
+        Self::start_share(source, filter, None, make)
+    }
+
+    /// The same for a share of the flows.
+    #[must_use]
+    pub fn start_share(
+        mut source: Box<dyn Source>,
+        mut filter: Option<FrameFilter>,
+        share: Option<Share>,
+        mut make: Make<R>,
+    ) -> Self {
         let (to_ready, ready) = sync_channel(IN_FLIGHT);
         let (empty, from_empty) = sync_channel::<Decoded>(IN_FLIGHT + 2);
         for _ in 0..IN_FLIGHT {
@@ -89,7 +121,10 @@ impl<R: Send + 'static> Pipeline<R> {
                 if let Some(keep) = &mut filter {
                     apply(keep, &mut decoded.batch);
                 }
-                decoded.decode();
+                match share {
+                    Some(share) => decoded.decode_share(share),
+                    None => decoded.decode(),
+                }
                 let made = make(&decoded);
                 if to_ready.send((decoded, made)).is_err() {
                     break; // the consumer has gone
@@ -131,7 +166,7 @@ impl<R: Send + 'static> Pipeline<R> {
 }
 
 fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
-    let FrameBatch { data, frames, interfaces } = batch;
+    let FrameBatch { data, frames, interfaces, .. } = batch;
     frames.retain(|meta| {
         let start = meta.offset as usize;
         let Some(bytes) = data.get(start..start + meta.cap_len as usize) else { return false };

@@ -36,7 +36,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// A warning as Python gets it: file, offset in bytes, what is wrong.
-type WarningTuple = (String, u64, String);
+pub type WarningTuple = (String, u64, String);
 
 /// Reads from a Python file object. Each read takes the GIL; nothing is held between them.
 struct FileObject(Py<PyAny>);

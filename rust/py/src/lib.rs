@@ -1,5 +1,6 @@
 //! The `sniffkit._core` module: adapters between the Rust crates and Python, nothing else.
 
+mod dataset;
 mod discovery;
 mod files;
 mod follow;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    dataset::register(module)?;
     discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;

@@ -6,6 +6,7 @@ use super::raw::Tap;
 use super::spool::Directory;
 use crate::stream::Place;
 use crate::track::Uid;
+use serde::{Deserialize, Serialize};
 
 /// What is wanted of the streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,11 +43,15 @@ impl Wants {
     }
 }
 
+/// The name of a service.
+pub type Name = &'static str;
+
 /// What the application layer says of a flow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Protocol, by content.
-    pub service: Option<&'static str>,
+    #[serde(deserialize_with = "super::interned::name")]
+    pub service: Option<Name>,
     /// Host of the first HTTP request.
     pub http_host: Option<String>,
     /// Server name of the first ClientHello.
@@ -58,7 +63,7 @@ pub struct Facts {
 }
 
 /// Whose row it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// The flow's uid.
     pub uid: Uid,

@@ -12,6 +12,7 @@ mod files;
 pub mod found;
 pub mod http1;
 pub mod http2;
+mod interned;
 pub mod quic;
 pub mod raw;
 pub mod spool;

@@ -27,7 +27,7 @@ macro_rules! protocols {
         $(mod $module;)*
 
         /// Every protocol that can stand in a stack.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]
         pub enum Proto { $(#[doc = concat!("`", $name, "`")] $variant,)* }
 

@@ -109,7 +109,7 @@ impl Source for CaptureFiles {
 }
 
 /// What a reader did with a buffer.
-enum Filled {
+pub(super) enum Filled {
     /// It holds frames (none when a signal interrupted the wait).
     Frames,
     /// The input is at its end.
@@ -148,7 +148,7 @@ impl Parser {
 }
 
 /// One input being read.
-struct Reader {
+pub(super) struct Reader {
     name: String,
     stream: Stream,
     parser: Parser,
@@ -169,7 +169,11 @@ enum End {
 }
 
 impl Reader {
-    fn open(input: Input, options: ReadOptions, interfaces: &mut InterfaceTable) -> Result<Self, SourceError> {
+    pub(super) fn open(
+        input: Input,
+        options: ReadOptions,
+        interfaces: &mut InterfaceTable,
+    ) -> Result<Self, SourceError> {
         let opened = input::open(input)?;
         let name = opened.name;
         let format = |what: String| SourceError::Format { input: name.clone(), what };
@@ -187,7 +191,7 @@ impl Reader {
     }
 
     /// Reads and parses until there are frames or the end. The bytes of an unfinished record go to the next call.
-    fn fill(&mut self, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
+    pub(super) fn fill(&mut self, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
         let wanted = self.chunk.max(self.carry.len() + 1);
         if data.len() < wanted {
             data.resize(wanted, 0);

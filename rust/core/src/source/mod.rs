@@ -23,6 +23,7 @@ mod files;
 mod input;
 mod interfaces;
 mod magic;
+mod merged;
 mod pcap;
 mod pcapng;
 mod record;
@@ -30,6 +31,7 @@ mod time;
 
 pub use files::{CaptureFiles, ReadOptions};
 pub use input::Input;
+pub use merged::{MergedFiles, Part, first_time};
 
 use crate::frame::FrameBatch;
 use std::fmt;

@@ -6,6 +6,7 @@ use crate::packet::{NONE, Packet};
 use crate::track::key::FlowKey;
 use ahash::RandomState;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Datagrams in the making at a time; the oldest is given up beyond.
@@ -17,7 +18,7 @@ const MAX_PAYLOAD: usize = 65_535;
 /// A datagram is given up after this long, ns (RFC 8200, 4.5: 60 s).
 const TIMEOUT: i64 = 60_000_000_000;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Parts {
     ts: i64,
     /// Fragments by offset, none overlapping: what came first stays.
@@ -27,7 +28,7 @@ struct Parts {
 }
 
 /// The datagrams in the making.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Datagrams {
     map: HashMap<FlowKey, Parts, RandomState>,
     order: VecDeque<FlowKey>,

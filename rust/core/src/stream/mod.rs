@@ -2,12 +2,15 @@
 //!
 //! [`Streams`] hangs on the flow tracker. A flow costs nothing here until its bytes look like a protocol that is wanted.
 
+mod bounds;
 pub mod datagram;
+pub(crate) mod heard;
 mod one;
 pub mod reassembly;
 mod streams;
 #[cfg(test)]
 mod tests;
 
+pub use bounds::{Counters, Limits};
 pub use reassembly::{Overlap, Piece, Place, Reassembler};
-pub use streams::{Counters, Limits, Streams, Watch};
+pub use streams::{Streams, Watch};

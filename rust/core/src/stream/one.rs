@@ -1,5 +1,6 @@
 //! One stream: its two directions put in order, and the parser that reads them.
 
+use super::heard::Heard;
 use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
 use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, Wants, Who};
@@ -26,6 +27,7 @@ pub(super) struct Stream {
     pub(super) ended: [bool; 2],
     pub(super) last: Place,
     pub(super) parser: Parser,
+    pub(super) heard: Heard,
 }
 
 impl Stream {

@@ -4,10 +4,11 @@
 //! never captured comes out as a gap of known length, never glued over. Where segments overlap, the bytes that came
 //! first win ([`Overlap::First`]); bytes that were handed out already always do.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Where bytes come from: the frame that carried them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Capture time, ns.
     pub ts: i64,
@@ -106,6 +107,17 @@ impl Reassembler {
             self.base = Some(seq);
             self.guessed = true;
         }
+    }
+
+    /// Where the stream begins, as far as was said: sequence number, and whether that is a guess.
+    #[must_use]
+    pub(super) fn beginning(&self) -> (Option<u32>, bool) {
+        (self.base, self.guessed)
+    }
+
+    /// A stream of which that was said.
+    pub(super) fn begin_at(&mut self, (base, guessed): (Option<u32>, bool)) {
+        (self.base, self.guessed) = (base, guessed);
     }
 
     /// Whether it is known where the stream begins.

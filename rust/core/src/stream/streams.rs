@@ -1,18 +1,20 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
+use super::heard::Heard;
 use super::one::{Parser, Stream};
-use super::{Overlap, Piece, Place, Reassembler};
+use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::raw::Tap;
 use crate::app::spool::Directory;
 use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::tcp::{ACK, SYN};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// What is done with a flow's bytes: nothing yet, nothing ever, or the number of its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch(u64);
 
 impl Watch {
@@ -28,54 +30,24 @@ impl Watch {
     }
 }
 
-/// Bounds of what is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes that one direction holds back while earlier ones are missing.
-    pub per_stream: usize,
-    /// The same for all streams together.
-    pub in_all: usize,
-    /// Streams at a time; the oldest is given up beyond.
-    pub streams: usize,
-    /// Whose bytes win where segments overlap.
-    pub overlap: Overlap,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { per_stream: 4 << 20, in_all: 256 << 20, streams: 1 << 16, overlap: Overlap::First }
-    }
-}
-
-/// What did not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Streams opened.
-    pub streams: u64,
-    /// Streams given up because there were too many.
-    pub evicted_streams: u64,
-    /// Holes given up because too much waited behind them.
-    pub evicted_holes: u64,
-    /// Bytes that were never captured.
-    pub missing: u64,
-    /// Bytes that came twice with different values.
-    pub conflicting: u64,
-}
-
 /// All streams.
 pub struct Streams {
-    wants: Wants,
-    limits: Limits,
-    slots: Vec<Option<Box<Stream>>>,
-    free: Vec<u32>,
-    order: VecDeque<u64>,
-    opened: u64,
-    open: usize,
-    held: usize,
-    counters: Counters,
-    rows: Vec<Row>,
+    pub(super) wants: Wants,
+    pub(super) limits: Limits,
+    pub(super) slots: Vec<Option<Box<Stream>>>,
+    pub(super) free: Vec<u32>,
+    pub(super) order: VecDeque<u64>,
+    pub(super) opened: u64,
+    pub(super) open: usize,
+    pub(super) held: usize,
+    pub(super) counters: Counters,
+    pub(super) rows: Vec<Row>,
     files: Option<Directory>,
     tap: Option<Box<dyn Tap>>,
+    /// Payload bytes that the open streams have had.
+    pub(super) heard: usize,
+    /// What they had is kept, so that they can be saved.
+    pub(super) keeps: bool,
     pub(crate) datagrams: Datagrams,
 }
 
@@ -96,6 +68,8 @@ impl Streams {
             rows: Vec::new(),
             files: None,
             tap: None,
+            heard: 0,
+            keeps: false,
             datagrams: Datagrams::default(),
         }
     }
@@ -189,6 +163,10 @@ impl Streams {
             flow.watch = Watch::IGNORED; // given up for want of room
             return;
         };
+        let only_facts = !self.wants.rows();
+        if only_facts {
+            self.heard += stream.heard.note(self.keeps, side, packet, frame, place);
+        }
         let mut facts = Facts::default();
         let mut out = Out {
             wants: self.wants,
@@ -200,15 +178,18 @@ impl Streams {
         };
         let before = stream.sides[side].held();
         let keep = stream.segment(side, packet, frame, place, &mut out);
+        let too_much = only_facts && stream.heard.is_enough();
         self.held = self.held + stream.sides[side].held() - before;
         keep_facts(flow, facts);
-        if !keep {
+        if !keep || too_much {
             let again = if self.wants.rows() || flow.facts.is_none() { Watch::UNDECIDED } else { Watch::IGNORED };
-            let over = matches!(stream.parser, Parser::None);
+            let over = !keep && matches!(stream.parser, Parser::None);
             self.drop_stream(flow.watch);
             flow.watch = if over { Watch::IGNORED } else { again };
         } else if self.held > self.limits.in_all {
             self.make_room();
+        } else if self.heard > self.limits.in_all {
+            self.evict_oldest();
         }
     }
 
@@ -251,7 +232,8 @@ impl Streams {
         self.open += 1;
         self.counters.streams += 1;
         let number = self.opened << 32 | u64::from(index);
-        let stream = Stream { number, who, ports, sides, ended: [false; 2], last: Place::default(), parser };
+        let heard = Heard::from(&sides);
+        let stream = Stream { number, who, ports, sides, ended: [false; 2], last: Place::default(), parser, heard };
         self.slots[index as usize] = Some(Box::new(stream));
         if self.order.len() > 2 * self.limits.streams {
             let slots = &self.slots;
@@ -407,6 +389,7 @@ impl Streams {
     fn drop_stream(&mut self, watch: Watch) {
         if let Some(stream) = find(&mut self.slots, watch) {
             self.held = self.held.saturating_sub(stream.sides[0].held() + stream.sides[1].held());
+            self.heard -= stream.heard.len();
             for side in &stream.sides {
                 self.counters.missing += side.counts().missing;
                 self.counters.conflicting += side.counts().conflicting;
@@ -419,7 +402,7 @@ impl Streams {
     }
 }
 
-fn index_of(number: u64) -> usize {
+pub(super) fn index_of(number: u64) -> usize {
     (number & 0xffff_ffff) as usize
 }
 

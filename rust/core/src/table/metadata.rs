@@ -3,6 +3,15 @@
 use crate::track::Tracker;
 use std::collections::HashMap;
 
+/// The entries that are counters.
+pub const COUNTERS: [&str; 5] = [
+    "sniffkit.frames",
+    "sniffkit.flows",
+    "sniffkit.evicted_flows",
+    "sniffkit.orphan_fragments",
+    "sniffkit.evicted_fragments",
+];
+
 /// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
 #[must_use]
 pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {

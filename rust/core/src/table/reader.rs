@@ -1,5 +1,6 @@
 //! Tables as streams of record batches, made while the capture is read.
 
+mod dataset;
 mod streams;
 
 use super::column::{Column, schema, select};
@@ -10,11 +11,13 @@ use super::stage::Stage;
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets, rows};
 use crate::app::Wants;
+use crate::frame::Reached;
 use crate::pipeline::{FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
-use crate::track::{Options, Tracker, Uid};
+use crate::track::{Options, Tracker, Uid, share::Share};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
+pub use dataset::HourFile;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
@@ -56,6 +59,7 @@ pub struct TableReader {
     ready: VecDeque<RecordBatch>,
     ended: bool,
     frames: u64,
+    reached: Reached,
     warnings: Vec<Warning>,
 }
 
@@ -122,7 +126,16 @@ impl TableReader {
     }
 
     fn new(source: Box<dyn Source>, filter: Option<FrameFilter>, options: Options, kind: Making) -> Self {
-        let tracker = Tracker::new(options);
+        Self::with(source, filter, Tracker::new(options), None, kind)
+    }
+
+    fn with(
+        source: Box<dyn Source>,
+        filter: Option<FrameFilter>,
+        tracker: Tracker,
+        share: Option<Share>,
+        kind: Making,
+    ) -> Self {
         let schema = match &kind {
             Making::Flows(columns) => Arc::new(schema(columns, metadata("flows", &tracker))),
             Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
@@ -141,13 +154,14 @@ impl TableReader {
             }
         };
         Self {
-            pipeline: Pipeline::start(source, filter, make),
+            pipeline: Pipeline::start_share(source, filter, share, make),
             tracker,
             kind,
             schema,
             ready: VecDeque::new(),
             ended: false,
             frames: 0,
+            reached: Reached::default(),
             warnings: Vec::new(),
         }
     }
@@ -212,12 +226,14 @@ impl TableReader {
         if matches!(received, Received::Waiting) {
             return Ok(true);
         }
-        let Received::Batch(decoded, mut made) = received else {
+        let Received::Batch(mut decoded, mut made) = received else {
             self.end();
             self.warnings.extend(self.pipeline.end()?);
             return Ok(false);
         };
         self.frames += decoded.batch.frames.len() as u64;
+        self.reached = std::mem::take(&mut decoded.batch.reached);
+        self.warnings.append(&mut self.reached.warnings);
         match &mut self.kind {
             Making::Flows(_) | Making::Streams { .. } => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);

@@ -5,10 +5,13 @@ use super::column::{Column, Kind};
 use super::flows::{self, Flows};
 use super::parquet::chunk::{Chunk, Encoder, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
+use super::reader::HourFile;
 use crate::source::SourceError;
 use crate::track::{Flow, Tracker};
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::Schema;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,6 +20,9 @@ const SLICE: usize = 1024;
 
 /// Columns of numbers that are made in one pass over the flows.
 const BUNDLE: usize = 10;
+
+/// Nanoseconds in an hour.
+const HOUR: i64 = 3600 * crate::track::options::SECOND;
 
 /// Below so many rows threads cost more than they save.
 const WORTH_THREADS: usize = 4096;
@@ -70,12 +76,76 @@ pub fn write_flows<W: Write>(
     columns: &[&'static Column<Flows>],
 ) -> Result<(), ParquetError> {
     let ordered = tracker.finished_order();
-    for run in ordered.chunks(ROW_GROUP) {
+    write_slots(file, &ordered, tracker, columns)?;
+    tracker.release();
+    Ok(())
+}
+
+fn write_slots<W: Write>(
+    file: &mut TableFile<W>,
+    slots: &[u32],
+    tracker: &Tracker,
+    columns: &[&'static Column<Flows>],
+) -> Result<(), ParquetError> {
+    for run in slots.chunks(ROW_GROUP) {
         let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
         file.group(flow_chunks(&flows, tracker, columns)?, run.len())?;
     }
-    tracker.release();
     Ok(())
+}
+
+/// The same as a Parquet file for each hour that flows begin in.
+///
+/// # Errors
+/// What cannot be encoded.
+pub fn flows_by_hour(
+    tracker: &mut Tracker,
+    columns: &[&'static Column<Flows>],
+    schema: &Schema,
+) -> Result<Vec<HourFile>, ParquetError> {
+    let mut hours: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
+    for slot in tracker.finished_order() {
+        let flow = tracker.flow(slot);
+        hours.entry(flow.timed.then(|| flow.ts.div_euclid(HOUR))).or_default().push(slot);
+    }
+    let mut files = Vec::with_capacity(hours.len());
+    for (hour, slots) in hours {
+        let mut bytes = Vec::new();
+        let mut file = TableFile::new(&mut bytes, schema)?;
+        write_slots(&mut file, &slots, tracker, columns)?;
+        let rows = file.finish(schema)?;
+        files.push((hour, rows, bytes));
+    }
+    tracker.release();
+    Ok(files)
+}
+
+/// Record batches as a Parquet file for each hour of their `ts`; without such a column, as one.
+///
+/// # Errors
+/// What cannot be encoded.
+pub fn batches_by_hour(
+    batches: impl Iterator<Item = RecordBatch>,
+    schema: &Schema,
+) -> Result<Vec<HourFile>, ParquetError> {
+    let mut hours: BTreeMap<Option<i64>, BatchWriter<Vec<u8>>> = BTreeMap::new();
+    for batch in batches {
+        let times = batch.column_by_name("ts").and_then(|ts| ts.as_any().downcast_ref::<TimestampNanosecondArray>());
+        let hour = |row| times.filter(|ts| ts.is_valid(row)).map(|ts| ts.value(row).div_euclid(HOUR));
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let own = hour(from);
+            let to = (from..batch.num_rows()).find(|row| hour(*row) != own).unwrap_or(batch.num_rows());
+            let writer = match hours.entry(own) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(BatchWriter::new(Vec::new(), schema)?),
+            };
+            writer.write(&batch.slice(from, to - from))?;
+            from = to;
+        }
+    }
+    let close = |(hour, writer): (_, BatchWriter<_>)| writer.into_inner().map(|(rows, bytes)| (hour, rows, bytes));
+    hours.into_iter().map(close).collect()
 }
 
 /// The column chunks of a run of flows, in the order of the columns.
@@ -191,8 +261,13 @@ impl<W: Write> BatchWriter<W> {
     ///
     /// # Errors
     /// What the output refused.
-    pub fn finish(mut self) -> Result<u64, ParquetError> {
+    pub fn finish(self) -> Result<u64, ParquetError> {
+        Ok(self.into_inner()?.0)
+    }
+
+    /// The same; the output comes back.
+    fn into_inner(mut self) -> Result<(u64, W), ParquetError> {
         self.flush()?;
-        self.file.finish(&self.schema)
+        self.file.into_inner(&self.schema)
     }
 }

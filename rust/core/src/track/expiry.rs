@@ -1,16 +1,15 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Entry, SWEEP_EVERY, Tracker, options};
+use super::{EndReason, Entry, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
-        self.since_sweep += SWEEP_EVERY as usize;
-        // A look at every flow costs a packet's work at most, and none is due within the slack.
-        let due = self.now.saturating_sub(self.swept) > SLACK;
-        if !due || self.since_sweep < self.table.len() {
+        // None is due within the slack, so a flow is looked at once a minute of its timeout. By frames and time alone, and
+        // not by how many flows there are: part of the flows are swept when all of them would be.
+        if self.now.saturating_sub(self.swept) <= SLACK {
             return;
         }
         self.expire(self.now.saturating_sub(SLACK));
@@ -19,7 +18,6 @@ impl Tracker {
     /// Live captures call this as time passes without packets: ends what has been idle at `now` (ns).
     pub fn expire(&mut self, now: i64) {
         self.swept = self.now;
-        self.since_sweep = 0;
         self.give_up_old(now);
         let mut ended = Vec::new();
         for Entry { slot, .. } in &self.table {

@@ -6,9 +6,10 @@ use super::uid::Uid;
 use crate::app::Facts;
 use crate::decode::Proto;
 use crate::stream::Watch;
+use serde::{Deserialize, Serialize};
 
 /// Why a row ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum EndReason {
     /// The input ended first.
@@ -48,7 +49,7 @@ impl EndReason {
 pub const MAX_HISTORY: usize = 32;
 
 /// A flow and everything counted of it. `sides[0]` is the key's low end.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Flow {
     /// Its key.
     pub key: FlowKey,

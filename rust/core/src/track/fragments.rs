@@ -8,13 +8,14 @@ use crate::packet::Packet;
 use crate::stream::{Place, Watch};
 use ahash::RandomState;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Which datagram a fragment belongs to.
 pub type DatagramKey = FlowKey;
 
 /// What is known of a fragmented datagram.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Datagram {
     /// The key that its first fragment gave, once that was seen.
     flow: Option<Keyed>,
@@ -25,7 +26,7 @@ struct Datagram {
 }
 
 /// What a fragment that waits for its datagram's first will add to the flow, and which frame it was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Waiting {
     share: Share,
     frame: u64,
@@ -42,7 +43,7 @@ pub const MAX_WAITING: usize = 64;
 pub const MAX_FRAMES_BETWEEN: u64 = 1 << 16;
 
 /// The datagrams in progress, oldest first, within a bound.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Fragments {
     map: HashMap<DatagramKey, Datagram, RandomState>,
     order: VecDeque<(i64, DatagramKey)>,

@@ -3,9 +3,10 @@
 use crate::decode::Proto;
 use crate::decode::cursor::be16;
 use crate::packet::{NONE, Packet, Tunnel};
+use serde::{Deserialize, Serialize};
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FlowKey {
     /// The end that sorts first.
     pub low: [u8; 16],
@@ -105,7 +106,7 @@ pub fn vlan_at(packed: u64, index: u32) -> Option<u16> {
 }
 
 /// A packet's key, and whether its source is the key's `high` end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Keyed {
     /// The flow's key.
     pub key: FlowKey,

@@ -10,6 +10,8 @@ pub mod key;
 mod lookup;
 pub mod options;
 pub mod points;
+mod saved;
+pub mod share;
 pub mod side;
 pub mod tcp;
 pub mod uid;
@@ -30,6 +32,7 @@ use fragments::Fragments;
 use hashbrown::HashTable;
 use key::{FlowKey, Keyed};
 use lookup::{Entry, TOGETHER};
+use serde::{Deserialize, Serialize};
 
 /// The flow table.
 pub struct Tracker {
@@ -49,11 +52,10 @@ pub struct Tracker {
     /// Latest packet time seen, ns.
     now: i64,
     swept: i64,
-    since_sweep: usize,
 }
 
 /// What one frame adds to a flow, whether decoded now or counted later.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Share {
     ts: i64,
     number: u64,
@@ -89,7 +91,6 @@ impl Tracker {
             counters: Counters::default(),
             now: i64::MIN,
             swept: i64::MIN,
-            since_sweep: 0,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::app::Wants;
 use crate::stream::Limits;
+use serde::{Deserialize, Serialize};
 
 /// Nanoseconds in a second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -78,7 +79,7 @@ impl Options {
 }
 
 /// What the tracker could not keep within its bounds, and how much it saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Frames seen.
     pub frames: u64,

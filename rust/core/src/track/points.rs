@@ -1,17 +1,20 @@
 //! Capture points: which interfaces of a session are the same place.
 
 use crate::frame::InterfaceInfo;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Interfaces by place: equal namespace and name are one point, in whatever file or section they stand.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Points {
+    /// Not kept: another source numbers its interfaces anew.
+    #[serde(skip)]
     of_interface: Vec<u32>,
     points: Vec<Point>,
 }
 
 /// One place where frames were captured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// Namespace, when known.
     pub netns: Option<String>,

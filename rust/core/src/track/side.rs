@@ -1,7 +1,9 @@
 //! What is counted for each direction of a flow.
 
+use serde::{Deserialize, Serialize};
+
 /// Smallest, largest, sum and sum of squares of a series of non-negative integers, exact.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Series {
     /// How many values.
     pub count: u64,
@@ -48,7 +50,7 @@ impl Series {
 }
 
 /// One direction's counters and, for TCP, how far its sequence numbers are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Side {
     /// Packets.
     pub pkts: u64,
@@ -125,7 +127,7 @@ pub struct Side {
 }
 
 /// The few newest holes in a side's sequence space: what tells a late segment from a retransmission.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Holes {
     ranges: [(u32, u32); 4],
     count: u8,

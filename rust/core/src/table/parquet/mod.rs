@@ -95,7 +95,15 @@ impl<W: Write> TableFile<W> {
     ///
     /// # Errors
     /// What the output refused.
-    pub fn finish(mut self, schema: &Schema) -> Result<u64> {
+    pub fn finish(self, schema: &Schema) -> Result<u64> {
+        Ok(self.into_inner(schema)?.0)
+    }
+
+    /// The same; the output comes back.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn into_inner(mut self, schema: &Schema) -> Result<(u64, W)> {
         let mut properties = WriterProperties::builder().build();
         add_encoded_arrow_schema_to_metadata(schema, &mut properties);
         let mut entries = properties.key_value_metadata().cloned().unwrap_or_default();
@@ -125,7 +133,7 @@ impl<W: Write> TableFile<W> {
         ParquetMetaDataWriter::new(&mut footer, &metadata).finish()?;
         self.out.write_all(&footer)?;
         self.out.flush()?;
-        Ok(self.rows)
+        Ok((self.rows, self.out))
     }
 }
 
