@@ -28,6 +28,9 @@ fn first_frame_time(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Optio
 /// Where a run stands: frames so far, files opened so far, and of those not at their end (which one, its frames so far).
 type Place = (u64, usize, Vec<(usize, u64)>);
 
+/// Rows of one hour as Python gets them.
+type HourBytes<'py> = (Option<i64>, u64, Bound<'py, PyBytes>);
+
 /// A table of files that are read as one capture in time order, handed out in pieces.
 #[pyclass(module = "sniffkit._core")]
 pub struct DatasetReader {
@@ -107,7 +110,7 @@ impl DatasetReader {
     }
 
     /// Takes the rows that are ready: (hour of `ts` since 1970 or None, how many rows, a Parquet file) for each hour.
-    fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<(Option<i64>, u64, Bound<'py, PyBytes>)>> {
+    fn take<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<HourBytes<'py>>> {
         let reader = &mut self.reader;
         let hours: Vec<HourFile> =
             py.detach(|| reader.take_hours()).map_err(|error| PyOSError::new_err(error.to_string()))?;
