@@ -256,6 +256,15 @@ def _sysctl_path(name: str) -> str:
     return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
 
 
+def sysctl_value(name: str) -> str | None:
+    """What a sysctl is in the namespace of this thread; None if there is no such one."""
+    try:
+        with open(_sysctl_path(name), encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
 def set_sysctl(engine: Engine, op: Op) -> None:
     """Write a file below /proc/sys/net, which shows the namespace of the thread that writes."""
     engine.enter(op.node)
@@ -269,7 +278,8 @@ def set_sysctl(engine: Engine, op: Op) -> None:
         if isinstance(error, FileNotFoundError) and op.args["name"] == "net.ipv6.conf.all.forwarding":
             return  # `forward` on a kernel without IPv6
         raise LabError(f"{op.node}: sysctl {op.args['name']}={op.args['value']}: {error.strerror}") from None
-    engine.journal.add(**{"is": "sysctl", "id": op.id, "before": before})
+    if all(one["id"] != op.id for one in engine.journal.of("sysctl")):
+        engine.journal.add(**{"is": "sysctl", "id": op.id, "before": before})
 
 
 def reset_sysctl(engine: Engine, op: Op) -> None:
@@ -306,7 +316,7 @@ ACTIONS: dict[str, Action] = {
         lambda e, op: _address(e, op, wire.DELADDR, 0),
     ),
     "route": Action(
-        lambda e, op: _route(e, op, wire.NEWROUTE, wire.CREATE | wire.EXCL),
+        lambda e, op: _route(e, op, wire.NEWROUTE, wire.CREATE | (wire.REPLACE if op.id in e.mend else wire.EXCL)),
         lambda e, op: _route(e, op, wire.DELROUTE, 0),
     ),
     "rule": Action(

@@ -1,52 +1,192 @@
-"""What of a lab that is up is not there any more: somebody deleted it, or it died. `up` makes it anew."""
+"""What of a lab that is up is not there any more, or not as it was made: `up` puts it right.
+
+Only what the lab made is looked at. Further addresses, routes or rules that somebody added stay.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import subprocess
+from collections.abc import Iterable
+from typing import Any
 
-from sniffkit.lab import namespaces, processes
+from sniffkit.lab import namespaces, processes, wire
+from sniffkit.lab.actions import sysctl_value
+from sniffkit.lab.engine import Engine
+from sniffkit.lab.links import kind
+from sniffkit.lab.links.bridge import port_attributes
 from sniffkit.lab.model import HOST
+from sniffkit.lab.observe import IPV6_METRIC, Seen, SeenLink, see
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends
-from sniffkit.lab.state import Journal
+from sniffkit.lab.routing import family
+
+# What the kernel counts in what `shown` looks at: macsec's next packet numbers, what passed htb's classes.
+COUNTERS = re.compile(r"\b(?:PN|packets|bytes|direct_packets_stat|refcnt) \d+")
 
 
-def gone(journal: Journal, plan: list[Op]) -> set[str]:
-    """The ids of namespaces, interfaces, addresses and services of a plan that are not there."""
-    inodes = {entry["node"]: entry["inode"] for entry in journal.of("netns")}
-    nodes = {op.node for op in plan if op.do == "netns"}
-    out = {op.id for op in plan if op.do == "netns" and namespaces.inode(op.node) != inodes.get(op.node)}
-    there: dict[str, dict[str, list[str]]] = {}
-    for node in [*nodes, HOST]:
-        if namespaces.inode(node) is not None or node == HOST:
-            there[node] = addresses(node)
-    running = set(processes.find(processes.token(journal)))
-    pids = {entry["id"]: entry["pid"] for entry in journal.of("process")}
+def gone(engine: Engine, plan: list[Op], shown: dict[str, str]) -> set[str]:
+    """The ids of the operations of a plan whose result is not there. shown: what `shown` said when it was made."""
+    inodes = {entry["node"]: entry["inode"] for entry in engine.journal.of("netns")}
+    lost = {op.node for op in plan if op.do == "netns" and namespaces.inode(op.node) != inodes.get(op.node)}
+    nodes = {op.node for op in plan if op.do == "netns"} - lost
+    there = {node: see(engine.socket(node)) for node in [*nodes, HOST]}
+    running = set(processes.find(processes.token(engine.journal)))
+    pids = {entry["id"]: entry["pid"] for entry in engine.journal.of("process")}
+    now = shown_now(op for op in plan if op.node in there)
+    out = set()
     for op in plan:
-        if op.do == "link":
-            missing = any(name not in there.get(node, {}) for node, name in ends(op))
-        elif op.do == "address":
-            missing = op.args["address"] not in there.get(op.node, {}).get(op.args["dev"], [])
+        if op.node in lost:
+            missing = True
         elif op.do == "service":
             missing = pids.get(op.id) not in running
         elif op.do == "file":
-            missing = not os.path.exists(journal.directory / op.args["name"])
+            missing = not os.path.exists(engine.journal.directory / op.args["name"])
+        elif op.do == "sysctl":
+            engine.enter(op.node)
+            value = sysctl_value(op.args["name"])
+            missing = value is not None and value.split() != op.args["value"].split()
+        elif op.do == "command":
+            missing = _key(op) is not None and shown.get(_key(op) or "") != now.get(_key(op) or "")
         else:
-            continue
+            missing = op.do in LOOK and not LOOK[op.do](there, op)
         if missing:
             out.add(op.id)
     return out
 
 
-def addresses(node: str) -> dict[str, list[str]]:
-    """The interfaces of a node and their addresses."""
-    argv = processes.inside_argv(node, ["ip", "-j", "address", "show"], [])
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=processes.COMMAND_SECONDS)
-    found = json.loads(done.stdout or "[]")
-    return {
-        one["ifname"]: [f"{entry['local']}/{entry['prefixlen']}" for entry in one["addr_info"] if "local" in entry]
-        for one in found
-        if "ifname" in one
-    }
+def _key(op: Op) -> str | None:
+    """What tells apart what two operations show."""
+    if "shows" not in op.args:
+        return None
+    argv, text = op.args["shows"]
+    return f"{op.node}: {' '.join(argv)}: {text}"
+
+
+def shown_now(plan: Iterable[Op]) -> dict[str, str]:
+    """What the commands say that show what a plan's commands made, without counters."""
+    out: dict[str, str] = {}
+    for op in plan:
+        key = _key(op)
+        if key is None or key in out:
+            continue
+        argv, text = op.args["shows"]
+        done = subprocess.run(
+            processes.inside_argv(op.node, argv, []),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": processes.search_path()},
+            timeout=processes.COMMAND_SECONDS,
+        )
+        out[key] = COUNTERS.sub("", done.stdout) if done.returncode == 0 else ""
+    return out
+
+
+# How each kind of operation is looked for: whether it is there.
+
+
+def _link(there: dict[str, Seen], op: Op) -> bool:
+    for node, name in ends(op):
+        if node not in there or name not in there[node].links:
+            return False
+    args, found = op.args, kind(op.args["kind"])
+    one = there[op.node].links[args["name"]]
+    if found.how == "link":
+        if one.kind != found.name:
+            return False
+        wanted = found.decode(wire.attributes(found.encode(args["data"])))
+        if found.decode(one.data) != wanted:
+            return False
+    given = [args, args["peer"]] if "peer" in args else [args]
+    for end in given:
+        seen = there[end["node"]].links[end["name"]]
+        if seen.mtu != end.get("mtu", seen.mtu) or seen.mac != end.get("mac", seen.mac):
+            return False
+    return True
+
+
+def _named(there: dict[str, Seen], op: Op) -> SeenLink | None:
+    return there[op.node].links.get(op.args["dev"]) if op.node in there else None
+
+
+def _up(there: dict[str, Seen], op: Op) -> bool:
+    one = _named(there, op)
+    return one is not None and one.up
+
+
+def _port(there: dict[str, Seen], op: Op) -> bool:
+    one = _named(there, op)
+    return one is not None and there[op.node].name(one.master) == str(op.args["master"])
+
+
+def _port_settings(there: dict[str, Seen], op: Op) -> bool:
+    one = _named(there, op)
+    wanted = wire.attributes(port_attributes(op.args["settings"]))
+    return one is not None and not [number for number, data in wanted.items() if one.slave.get(number) != data]
+
+
+def _bridge_vlan(there: dict[str, Seen], op: Op) -> bool:
+    return there[op.node].vlans.get(op.args["dev"], {}).get(op.args["vid"]) == int(op.args["flags"])
+
+
+def _fdb(there: dict[str, Seen], op: Op) -> bool:
+    return (op.args["dev"], op.args["mac"], op.args["dst"]) in there[op.node].fdb
+
+
+def _address(there: dict[str, Seen], op: Op) -> bool:
+    return op.args["address"] in there[op.node].addresses.get(op.args["dev"], [])
+
+
+def route_key(given: dict[str, Any]) -> dict[str, Any]:
+    """A route with its defaults, so that two can be compared."""
+    version = family(given["to"], given.get("via"), *(hop.get("via") for hop in given.get("nexthops", [])))
+    unicast = given.get("type", "unicast") == "unicast"
+    hops = [{"weight": 1, **hop} for hop in given.get("nexthops", [])]
+    defaults = {"type": "unicast", "table": 254, "metric": IPV6_METRIC if version == 10 and unicast else 0}
+    to = "default" if given["to"] in ("0.0.0.0/0", "::/0") else given["to"]
+    return {**defaults, **given, "to": to, "nexthops": hops, "version": version}
+
+
+def _route(there: dict[str, Seen], op: Op) -> bool:
+    wanted = route_key(op.args)
+    return any(_covers(route_key(one), wanted) for one in there[op.node].routes)
+
+
+def _covers(found: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a route is the one that was asked for: what was not said (dev, src) may be anything."""
+    if any(found.get(key) != value for key, value in wanted.items() if key != "nexthops"):
+        return False
+    if wanted["nexthops"] and ("via" in found) != ("via" in wanted):
+        return False
+    hops = list(found["nexthops"])
+    for hop in wanted["nexthops"]:
+        same = [one for one in hops if all(one.get(key) == value for key, value in hop.items())]
+        if not same:
+            return False
+        hops.remove(same[0])
+    return not hops
+
+
+def _rule(there: dict[str, Seen], op: Op) -> bool:
+    def key(given: dict[str, Any]) -> dict[str, Any]:
+        return {"version": family(given.get("from"), given.get("to"))} | {
+            name: value for name, value in given.items() if value not in ("default", "0.0.0.0/0", "::/0")
+        }
+
+    return any(key(one) == key(op.args) for one in there[op.node].rules)
+
+
+LOOK = {
+    "link": _link,
+    "up": _up,
+    "port": _port,
+    "port_settings": _port_settings,
+    "bridge_vlan": _bridge_vlan,
+    "fdb": _fdb,
+    "address": _address,
+    "route": _route,
+    "rule": _rule,
+}

@@ -77,6 +77,8 @@ class Engine:
         self._sockets: dict[str, wire.Socket] = {}
         self._indexes: dict[tuple[str, str], int] = {}
         self._here = HOST
+        # Ids of operations that were done before and whose result somebody may have replaced.
+        self.mend: set[str] = set()
 
     def __enter__(self) -> Engine:
         return self

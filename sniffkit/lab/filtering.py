@@ -100,6 +100,8 @@ def operations(node: NodeSpec) -> list[Op]:
         undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
         args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}
+        # One at a time: nft does not find the tables of several `list` in one run.
+        args["shows"] = [["sh", "-c", "for table; do nft -s list table $table; done", "sh", *tables], ""]
         shown = "\n".join(f"    {line}" for line in text.rstrip().splitlines())
         line = f"ip netns exec {node.name} nft -f - <<END\n{shown}\n    END"
         out.append(Op(FILTER, "command", node.name, key, args, (netns_id(node.name),), line))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sniffkit.lab.links import KINDS, kind
-from sniffkit.lab.processes import ADMIN_PATH
+from sniffkit.lab.processes import search_path
 from sniffkit.lab.qdiscs import QDISCS
 from sniffkit.lab.wire import (
     CREATE,
@@ -136,7 +136,7 @@ def kernel_options() -> dict[str, str]:
 
 def try_command(argv: list[str], text: str = "") -> str | None:
     """None if a command works in this thread's namespace, else its words."""
-    found = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}")
+    found = shutil.which(argv[0], path=search_path())
     if found is None:
         return f"cannot be tried without {argv[0]}"
     done = subprocess.run([found, *argv[1:]], input=text, capture_output=True, text=True, check=False)

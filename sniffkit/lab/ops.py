@@ -13,7 +13,8 @@ class Op(NamedTuple):
     """What to do, where, and what must be there before.
 
     do: name in the table of sniffkit.lab.actions; key: what it makes, unique with `do` and `node`;
-    args: its arguments (JSON types); needs: ids of operations that take this one's result with them when undone;
+    args: its arguments (JSON types); needs: ids of operations that take this one's result with them when undone, the
+    one that it changes the result of last;
     line: the same as a user of iproute2 would type it.
     """
 

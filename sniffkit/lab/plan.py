@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sniffkit.lab import filtering, qdiscs, services
@@ -164,17 +165,20 @@ def dependent(plan: list[Op], ids: set[str]) -> set[str]:
     return out
 
 
-def difference(old: list[Op], new: list[Op]) -> tuple[list[Op], list[Op]]:
-    """What of `old` to undo, last first, and what of `new` to do, so that `old` becomes `new`."""
+def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tuple[list[Op], list[Op]]:
+    """What of `old` to undo, last first, and what of `new` to do, so that `old` becomes `new`.
+
+    lost: ids of operations of `old` whose result is not there any more as it was made.
+    """
     before = {op.id: op for op in old}
     after = {op.id: op for op in new}
     dropped: set[str] = set()
     for key, op in before.items():
         now = after.get(key)
-        if now is None or (now.args, now.do) != (op.args, op.do):
+        if key in lost or now is None or (now.args, now.do) != (op.args, op.do):
             dropped.add(key)
             if op.do == "command" and "undo" not in op.args:
-                dropped.update(op.needs)  # it cannot be undone by itself: what it was done to is made anew
+                dropped.update(op.needs[-1:])  # it cannot be undone by itself: what it was done to is made anew
     dropped = dependent(old, dropped)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]

@@ -31,10 +31,14 @@ def token(journal: Journal) -> str:
     return f"{journal.name}:{journal.entries[0]['token']}"
 
 
+def search_path() -> str:
+    """PATH, and where the administrator's programs are."""
+    return f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}"
+
+
 def environment(lab_token: str, directory: Path) -> dict[str, str]:
     """The environment of a lab's programs."""
-    path = f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}"
-    return {**os.environ, "PATH": path, TOKEN: lab_token, "LAB": str(directory)}
+    return {**os.environ, "PATH": search_path(), TOKEN: lab_token, "LAB": str(directory)}
 
 
 def inside_argv(node: str, argv: list[str], binds: list[tuple[str, str]]) -> list[str]:
@@ -68,7 +72,7 @@ def undo_command(engine: Engine, op: Op) -> None:
 
 
 def _once(op: Op, argv: list[str], text: str | None) -> None:
-    found = shutil.which(argv[0], path=f"{os.environ.get('PATH', os.defpath)}:{ADMIN_PATH}")
+    found = shutil.which(argv[0], path=search_path())
     if found is None:
         package = {"nft": "nftables", "tc": "iproute2", "ip": "iproute2"}.get(argv[0], argv[0])
         raise MissingToolError(f"{op.args['what']}: {argv[0]} is missing: sudo apt install {package}")

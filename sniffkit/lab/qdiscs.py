@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
-from sniffkit.lab.model import Interface
+from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import SHAPE, Op, link_id
-from sniffkit.lab.schema import Int, Key, Keys, Name, Percent, Rate, Size, Time
+from sniffkit.lab.routing import PROTOCOLS
+from sniffkit.lab.schema import Choice, Int, Key, Keys, ListOf, Name, Network, Percent, Rate, Size, Time, nearest
 
 
 class Qdisc(NamedTuple):
@@ -17,6 +19,23 @@ class Qdisc(NamedTuple):
     keys: dict[str, Key]
 
 
+MATCH = {
+    "src": Key(Network, "source network"),
+    "dst": Key(Network, "destination network"),
+    "protocol": Key(Choice(*PROTOCOLS), "protocol; tcp where a port is given"),
+    "sport": Key(Int(1, 65535), "source port"),
+    "dport": Key(Int(1, 65535), "destination port"),
+}
+HTB_CLASS = Keys(
+    {
+        "rate": Key(Rate, "what it always gets", required=True),
+        "ceil": Key(Rate, "what it may borrow (rate)"),
+        "burst": Key(Size, "bytes at once"),
+        **MATCH,
+    }
+)
+LEAST = 8000  # bit/s for what is in no class, where the classes take all
+
 QDISCS = {
     "htb": Qdisc(
         "CONFIG_NET_SCH_HTB",
@@ -25,6 +44,9 @@ QDISCS = {
             "rate": Key(Rate, "what it always gets", required=True),
             "ceil": Key(Rate, "what it may borrow (rate)"),
             "burst": Key(Size, "bytes at once"),
+            "classes": Key(
+                ListOf(HTB_CLASS), "what gets a share of its own; the first that matches, all else the rest"
+            ),
         },
     ),
     "tbf": Qdisc(
@@ -60,53 +82,103 @@ INGRESS = Keys(
 )
 
 
-def operations(one: Interface) -> list[Op]:
-    """The tc commands of an interface. netem goes below htb or tbf when both are given."""
-    out: list[Op] = []
-    needs = (link_id(*one.point),)
+def check(one: Interface, spec: LabSpec) -> None:
+    """What only shows when the whole lab is known: classes that fit into their interface, targets that are there."""
+    htb = (one.qdisc or {}).get("htb", {})
+    for number, given in enumerate(htb.get("classes", [])):
+        path = (*one.path, "qdisc", "htb", "classes", number)
+        if not set(given) & set(MATCH):
+            raise spec.source.error(path, f"{one}: a class needs one of {' '.join(MATCH)}")
+        if len({":" in given[key] for key in ("src", "dst") if key in given}) > 1:
+            raise spec.source.error(path, f"{one}: a class with an IPv4 and an IPv6 network")
+    if sum(bits(given["rate"]) for given in htb.get("classes", [])) > bits(htb.get("rate", "0bit")):
+        path = (*one.path, "qdisc", "htb", "classes")
+        raise spec.source.error(path, f"{one}: its classes have more than its rate, {htb['rate']}")
+    for how, target in (one.ingress or {}).items():
+        if (one.node, target) not in spec.interfaces:
+            names = [other.name for other in spec.of(one.node)]
+            path = (*one.path, "ingress", how)
+            raise spec.source.error(path, f"{one}: no interface {one.node}/{target}{nearest(target, names)}")
 
-    def tc(key: str, words: str, what: str, undo: str | None = None) -> None:
+
+def bits(rate: str) -> int:
+    """A rate in bits a second."""
+    number, unit = re.fullmatch(r"([0-9.]+)([kmg]?)(?:bit|bps)", rate).groups()  # type: ignore[union-attr]
+    return int(float(number) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[unit] * (8 if rate.endswith("bps") else 1))
+
+
+def operations(one: Interface) -> list[Op]:
+    """The tc commands of an interface. netem and sfq go below htb or tbf when both are given."""
+    out: list[Op] = []
+    show = f"qdisc show dev {one.name}\nclass show dev {one.name}\nfilter show dev {one.name}\n"
+    show += f"filter show dev {one.name} ingress\n" if one.ingress else ""
+
+    def tc(what: str, words: str, needs: tuple[str, ...], undo: str | None = None) -> tuple[str, ...]:
         argv = ["tc", *words.split()]
         args: dict[str, Any] = {"argv": argv, "what": f"{one}: {what}"}
         if undo is not None:
             args["undo"] = ["tc", *undo.split()]
+        args["shows"] = [["tc", "-batch", "-"], show]
         line = f"ip netns exec {one.node} {' '.join(argv)}"
-        out.append(Op(SHAPE, "command", one.node, f"{one.name} {key}", args, needs, line))
+        out.append(Op(SHAPE, "command", one.node, f"{one.name} {what}", args, needs, line))
+        return (*needs, out[-1].id)
 
     parent = "root"
-    for name, given in (one.qdisc or {}).items():
-        handle = f"{len(out) + 1}:"
-        words = f"qdisc replace dev {one.name} {parent} handle {handle} {name}"
-        root = f"qdisc del dev {one.name} root" if parent == "root" else None
-        if name == "htb":
-            tc("htb", f"{words} default 1", "qdisc htb", root)
-            ceil = given.get("ceil", given["rate"])
-            burst = f" burst {given['burst']}" if "burst" in given else ""
-            tc(
-                "htb class",
-                f"class replace dev {one.name} parent {handle} classid {handle}1 htb "
-                f"rate {given['rate']} ceil {ceil}{burst}",
-                "htb class",
-            )
-            parent = f"parent {handle}1"
-            continue
-        tc(name, f"{words} {' '.join(words_of(name, given))}", f"qdisc {name}", root)
-        parent = f"parent {handle}1" if name == "tbf" else f"parent {handle}"
+    needs: tuple[str, ...] = (link_id(*one.point),)
+    link = needs
+    for number, (name, given) in enumerate((one.qdisc or {}).items(), 1):
+        handle = f"{number}:"
+        more = "default 1" if name == "htb" else " ".join(words_of(name, given))
+        undo = f"qdisc del dev {one.name} root" if parent == "root" else None
+        needs = tc(f"qdisc {name}", f"qdisc replace dev {one.name} {parent} handle {handle} {name} {more}", needs, undo)
+        for what, words in htb_classes(one.name, handle, given) if name == "htb" else []:
+            tc(f"htb {what}", words, needs)
+        parent = f"parent {handle}1" if name in ("htb", "tbf") else f"parent {handle}"
     if one.ingress:
-        tc(
-            "ingress",
-            f"qdisc replace dev {one.name} handle ffff: ingress",
-            "ingress",
-            f"qdisc del dev {one.name} ingress",
-        )
+        undo = f"qdisc del dev {one.name} ingress"
+        base = tc("ingress", f"qdisc replace dev {one.name} handle ffff: ingress", link, undo)
         for how, target in one.ingress.items():
-            action = f"action mirred egress {how} dev {target}"
-            tc(
-                f"ingress {how}",
-                f"filter add dev {one.name} parent ffff: protocol all u32 match u32 0 0 {action}",
-                f"ingress {how}",
-            )
+            words = f"filter add dev {one.name} parent ffff: protocol all u32 match u32 0 0"
+            words += f" action mirred egress {how} dev {target}"
+            # A mirror goes on to the next filter, a redirect ends there: the order is that of the file.
+            tc(f"ingress {how}", words, (link_id(one.node, target), *base))
     return out
+
+
+def htb_classes(dev: str, handle: str, given: dict[str, Any]) -> list[tuple[str, str]]:
+    """What there is below an htb: one class, or one for each of `classes` and one for the rest, with their filters."""
+    ceil = given.get("ceil", given["rate"])
+    add = f"class replace dev {dev} parent {handle}"
+    burst = f" burst {given['burst']}" if "burst" in given else ""
+    if not given.get("classes"):
+        return [("class", f"{add} classid {handle}1 htb rate {given['rate']} ceil {ceil}{burst}")]
+    # Classes borrow from each other by the one that they share.
+    whole = bits(given["rate"])
+    rest = max(whole - sum(bits(one["rate"]) for one in given["classes"]), min(whole, LEAST))
+    out = [
+        ("class", f"{add} classid {handle}ff htb rate {given['rate']} ceil {ceil}{burst}"),
+        ("rest", f"{add}ff classid {handle}1 htb rate {rest}bit ceil {ceil}"),
+    ]
+    for number, one in enumerate(given["classes"], 1):
+        mine = f"{handle}{15 + number:x}"
+        words = f"{add}ff classid {mine} htb rate {one['rate']} ceil {one.get('ceil', one['rate'])}"
+        out.append((f"class {number}", words + (f" burst {one['burst']}" if "burst" in one else "")))
+        versions = {"ip6" if ":" in one[key] else "ip" for key in ("src", "dst") if key in one} or {"ip", "ip6"}
+        for order, version in enumerate(("ip", "ip6")):
+            if version in versions:
+                protocol = "ip" if version == "ip" else "ipv6"
+                words = f"filter add dev {dev} parent {handle} protocol {protocol} prio {2 * number + order} u32"
+                out.append((f"filter {number} {version}", f"{words} {matches(version, one)} flowid {mine}"))
+    return out
+
+
+def matches(version: str, given: dict[str, Any]) -> str:
+    """The words of tc-u32(8). A port without a protocol is one of TCP."""
+    out = [f"match {version} {key} {given[key]}" for key in ("src", "dst") if key in given]
+    protocol = given.get("protocol", "tcp" if "sport" in given or "dport" in given else None)
+    out += [f"match {version} protocol {PROTOCOLS[protocol]} 0xff"] if protocol else []
+    out += [f"match {version} {key} {given[key]} 0xffff" for key in ("sport", "dport") if key in given]
+    return " ".join(out)
 
 
 def words_of(name: str, given: dict[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError, SniffkitError
 from sniffkit.lab import guard, processes, state
-from sniffkit.lab.drift import gone
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
@@ -141,16 +140,24 @@ class Lab(Mapping[str, Node]):
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         old = state.operations(ups[-1])
-        lost = dependent(old, gone(journal, old))
-        there = [op for op in old if op.id not in lost]
-        undo, do = difference(there, wanted)
         try:
-            run(lambda stop: _change(journal, stop, undo, do))
+            lost = run(lambda stop: _lost(journal, stop, old, ups[-1].get("shown", {})))
+        except BaseException:
+            journal.close()
+            raise
+        also_lost = dependent(old, lost)
+        there = [op for op in old if op.id not in also_lost]
+        undo, do = difference(old, wanted, lost)
+        # A namespace that is gone, or another's by now, took all with it: nothing is to be undone there.
+        strange = {op.node for op in old if op.do == "netns" and op.id in lost}
+        undo = [op for op in undo if op.node not in strange]
+        try:
+            run(lambda stop: _change(journal, stop, undo, do, lost))
             self._record(journal, wanted)
         except BaseException as error:
             try:
                 back, forth = difference(wanted, there)
-                run(lambda stop: _change(journal, threading.Event(), back, forth))
+                run(lambda stop: _change(journal, threading.Event(), back, forth, set()))
             except SniffkitError as second:
                 tear_down(journal)
                 raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
@@ -158,8 +165,24 @@ class Lab(Mapping[str, Node]):
             raise
         journal.close()
 
+    def drift(self) -> list[Op]:
+        """The operations of a running lab whose result is gone or not as it was made; `up` does them again."""
+        found = state.stored(self.name)
+        if found is None:
+            raise LabError(f"lab {self.name} is not up")
+        journal = state.Journal(self.directory)
+        try:
+            old = state.operations(found)
+            lost = run(lambda stop: _lost(journal, stop, old, found.get("shown", {})))
+        finally:
+            journal.close()
+        return [op for op in old if op.id in lost]
+
     def _record(self, journal: state.Journal, wanted: list[Op]) -> None:
-        journal.add(**{"is": "up", "time": state.now(), "plan": wanted, "yaml": self.yaml()})
+        from sniffkit.lab.drift import shown_now
+
+        shown = shown_now(wanted)
+        journal.add(**{"is": "up", "time": state.now(), "plan": wanted, "yaml": self.yaml(), "shown": shown})
 
     def _file(self) -> str | None:
         return None if self.spec.file is None else os.path.abspath(self.spec.file)
@@ -218,8 +241,17 @@ def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> None
         engine.do(wanted)
 
 
-def _change(journal: state.Journal, stop: threading.Event, undo: list[Op], do: list[Op]) -> None:
+def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], shown: dict[str, str]) -> set[str]:
+
+    from sniffkit.lab.drift import gone
+
     with Engine(journal, stop) as engine:
+        return gone(engine, old, shown)
+
+
+def _change(journal: state.Journal, stop: threading.Event, undo: list[Op], do: list[Op], mend: set[str]) -> None:
+    with Engine(journal, stop) as engine:
+        engine.mend = mend
         engine.undo(undo)
         engine.do(do)
 

@@ -44,13 +44,15 @@ class Type:
 class Key:
     """One key of a mapping.
 
-    attribute: what the kernel calls it, (number, wire format of sniffkit.lab.wire.FORMATS), for keys of link kinds.
+    attribute: what the kernel calls it, (number, wire format of sniffkit.lab.wire.NUMBERS), for keys of link kinds.
+    default: what the kernel has when the key is not given, for those keys.
     """
 
     type: Type
     doc: str
     required: bool = False
     attribute: tuple[int, str] | None = None
+    default: Any = None
 
 
 class Text(Type):

@@ -189,8 +189,10 @@ def _check(spec: LabSpec) -> None:
     for one in spec.interfaces.values():
         if spec.level(one) > len(spec.interfaces):
             raise spec.source.error((*one.path, "link"), f"{one} stands on itself")
-        if one.ingress is not None:
-            _ingress(spec, one)
+        if one.qdisc or one.ingress:
+            from sniffkit.lab import qdiscs
+
+            qdiscs.check(one, spec)
         check = kind(one.kind).check
         if check is not None:
             check(one, spec)
@@ -199,14 +201,6 @@ def _check(spec: LabSpec) -> None:
 
     for node in spec.nodes.values():
         check_node(spec, node)
-
-
-def _ingress(spec: LabSpec, one: Interface) -> None:
-    for how, target in (one.ingress or {}).items():
-        if (one.node, target) not in spec.interfaces:
-            path = (*one.path, "ingress", how)
-            names = [other.name for other in spec.of(one.node)]
-            raise spec.source.error(path, f"{one}: no interface {one.node}/{target}{nearest(target, names)}")
 
 
 def _addresses(spec: LabSpec) -> None:

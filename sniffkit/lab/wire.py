@@ -13,7 +13,6 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 NETLINK_ROUTE = 0
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
@@ -22,11 +21,11 @@ REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 ACK_TLVS = 0x200
 NESTED = 0x8000
-NEWLINK, DELLINK, SETLINK = 16, 17, 19
-NEWADDR, DELADDR = 20, 21
-NEWROUTE, DELROUTE = 24, 25
-NEWNEIGH, DELNEIGH = 28, 29
-NEWRULE, DELRULE = 32, 33
+NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
+NEWADDR, DELADDR, GETADDR = 20, 21, 22
+NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
+NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
+NEWRULE, DELRULE, GETRULE = 32, 33, 34
 IFF_UP = 1
 AF_BRIDGE = 7
 # Requests in one send: so many answers fit into a socket's default receive buffer.
@@ -69,17 +68,29 @@ def ip(value: str) -> bytes:
     return ipaddress.ip_address(value).packed
 
 
-# wire format → how a value becomes bytes
-FORMATS: dict[str, Any] = {
-    "u8": lambda value: struct.pack("=B", value),
-    "u16": lambda value: struct.pack("=H", value),
-    "be16": lambda value: struct.pack("!H", value),
-    "u32": lambda value: struct.pack("=I", value),
-    "u64": lambda value: struct.pack("=Q", value),
-    "ip": ip,
-    "mac": mac,
-    "text": text,
-}
+def ip_text(data: bytes) -> str:
+    """An address as text."""
+    return str(ipaddress.ip_address(data))
+
+
+def mac_text(data: bytes) -> str:
+    """A MAC address as text."""
+    return data.hex(":")
+
+
+# wire format → the number's layout, for struct
+NUMBERS = {"u8": "=B", "u16": "=H", "be16": "!H", "u32": "=I"}
+
+
+def encode(format: str, value: int) -> bytes:
+    """A number in one of the formats of NUMBERS."""
+    return struct.pack(NUMBERS[format], value)
+
+
+def decode(format: str, data: bytes) -> int:
+    """The number back."""
+    value: int = struct.unpack(NUMBERS[format], data)[0]
+    return value
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
@@ -129,9 +140,38 @@ class Socket:
         if refused:
             raise min(refused, key=lambda one: one.number)
 
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """Everything of a kind (an RTM_GET… number): the bodies of the answers. Raises Refused."""
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(16 + len(body), kind, REQUEST | DUMP, self._sequence, 0) + body)
+        out: list[bytes] = []
+        while True:
+            for found, flags, sequence, answer in split(self._socket.recv(1 << 18)):
+                if sequence != self._sequence:
+                    continue
+                if found == NLMSG_DONE:
+                    return out
+                if found == NLMSG_ERROR:
+                    raise Refused(0, -struct.unpack_from("=i", answer)[0], words(flags, answer))
+                out.append(answer)
+
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by number; the last of those that are there twice."""
+    return dict(pairs(data))
+
+
+def pairs(data: bytes) -> Iterable[tuple[int, bytes]]:
+    """Attributes in order, as (number, payload)."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, number = struct.unpack_from("=HH", data, offset)
+        yield number & 0x3FFF, data[offset + 4 : offset + length]
+        offset += max(4, (length + 3) & ~3)
 
 
 def split(data: bytes) -> Iterable[tuple[int, int, int, bytes]]:

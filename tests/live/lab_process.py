@@ -19,12 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 def check(path: str) -> dict[str, object]:
     """The outcome of one lab: its failures, empty when all expectations were met."""
     from sniffkit.errors import SniffkitError
+    from sniffkit.lab import lab
     from sniffkit.lab.check import check_file
 
     try:
-        failed = [
-            f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
-        ]
+        with lab(path) as made:
+            failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
+            failed += [
+                f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
+            ]
     except SniffkitError as error:
         failed = [str(error)]
     except Exception:

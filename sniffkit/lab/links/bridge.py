@@ -17,7 +17,7 @@ from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id
 from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, MapOf, Name, Type, nearest
-from sniffkit.lab.wire import FORMATS, attribute
+from sniffkit.lab.wire import attribute, encode
 from sniffkit.lab.yamlfile import Path, Source
 
 VID = Int(1, 4094)
@@ -29,16 +29,17 @@ VLANS = {
 }
 PORT_KEYS = {
     **VLANS,
-    "cost": Key(Int(1, 65535), "path cost of the spanning tree", attribute=(3, "u32")),
-    "priority": Key(Int(0, 63), "port priority of the spanning tree", attribute=(2, "u16")),
-    "hairpin": Key(Flag(), "send frames back out of the port they came in", attribute=(4, "u8")),
-    "guard": Key(Flag(), "drop BPDUs", attribute=(5, "u8")),
-    "fast_leave": Key(Flag(), "stop multicast at once on a leave", attribute=(7, "u8")),
-    "learning": Key(Flag(), "learn addresses (true)", attribute=(8, "u8")),
-    "flood": Key(Flag(), "send frames for unknown addresses (true)", attribute=(9, "u8")),
-    "isolated": Key(Flag(), "no frames to other isolated ports", attribute=(33, "u8")),
+    "cost": Key(Int(1, 65535), "path cost of the spanning tree", attribute=(3, "u32"), default=2),
+    "priority": Key(Int(0, 63), "port priority of the spanning tree", attribute=(2, "u16"), default=32),
+    "hairpin": Key(Flag(), "send frames back out of the port they came in", attribute=(4, "u8"), default=False),
+    "guard": Key(Flag(), "drop BPDUs", attribute=(5, "u8"), default=False),
+    "fast_leave": Key(Flag(), "stop multicast at once on a leave", attribute=(7, "u8"), default=False),
+    "learning": Key(Flag(), "learn addresses (true)", attribute=(8, "u8"), default=True),
+    "flood": Key(Flag(), "send frames for unknown addresses (true)", attribute=(9, "u8"), default=True),
+    "isolated": Key(Flag(), "no frames to other isolated ports", attribute=(33, "u8"), default=False),
 }
 TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
+DEFAULT_TIMES = {"forward_delay": 15, "hello_time": 2, "max_age": 20, "ageing_time": 300}
 
 
 class Ports(Type):
@@ -65,6 +66,12 @@ def data(given: Mapping[str, Any]) -> bytes:
     return b"".join(
         attribute(number, struct.pack("=I", given[name] * 100)) for name, number in TIMES.items() if name in given
     )
+
+
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The times back, in seconds."""
+    times = {name: struct.unpack("=I", found[number])[0] // 100 for name, number in TIMES.items() if number in found}
+    return {name: seconds for name, seconds in times.items() if seconds != DEFAULT_TIMES[name]}
 
 
 def words(given: Mapping[str, Any]) -> str:
@@ -141,7 +148,7 @@ def port_attributes(settings: Mapping[str, Any]) -> bytes:
     for name, value in settings.items():
         found = PORT_KEYS[name].attribute
         if found is not None:
-            out += attribute(found[0], FORMATS[found[1]](value))
+            out += attribute(found[0], encode(found[1], value))
     return out
 
 
@@ -152,22 +159,25 @@ KIND = Kind(
     "a switch",
     {
         "ports": Key(Ports(), "its ports, interfaces of the same node"),
-        "stp": Key(Flag(), "spanning tree (false)", attribute=(5, "u32")),
-        "priority": Key(Int(0, 65535), "bridge priority of the spanning tree (32768)", attribute=(6, "u16")),
+        "stp": Key(Flag(), "spanning tree (false)", attribute=(5, "u32"), default=False),
+        "priority": Key(
+            Int(0, 65535), "bridge priority of the spanning tree (32768)", attribute=(6, "u16"), default=32768
+        ),
         "hello_time": Key(Int(1, 10), "seconds between BPDUs (2)"),
         "forward_delay": Key(Int(0, 30), "seconds of listening, and of learning (15); 0 only without stp"),
         "max_age": Key(Int(6, 40), "seconds until a silent root is given up (20)"),
         "ageing_time": Key(Int(0, 1_000_000), "seconds until a silent address is forgotten (300)"),
-        "vlan_filtering": Key(Flag(), "VLANs per port (false)", attribute=(7, "u8")),
+        "vlan_filtering": Key(Flag(), "VLANs per port (false)", attribute=(7, "u8"), default=False),
         "default_pvid": Key(
-            Int(0, 4094), "pvid of the other ports (1; 0 once a port names VLANs)", attribute=(39, "u16")
+            Int(0, 4094), "pvid of the other ports (1; 0 once a port names VLANs)", attribute=(39, "u16"), default=1
         ),
-        "snooping": Key(Flag(), "multicast only to where it is wanted (true)", attribute=(23, "u8")),
-        "querier": Key(Flag(), "ask who wants multicast (false)", attribute=(25, "u8")),
+        "snooping": Key(Flag(), "multicast only to where it is wanted (true)", attribute=(23, "u8"), default=True),
+        "querier": Key(Flag(), "ask who wants multicast (false)", attribute=(25, "u8"), default=False),
         **VLANS,
     },
     check=check,
     data=data,
+    read=read,
     words=words,
     extra=extra,
 )

@@ -31,6 +31,17 @@ def data(given: Mapping[str, Any]) -> bytes:
     return attribute(1, struct.pack("=H", mode)) + attribute(2, struct.pack("=H", isolation))
 
 
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The same back."""
+    mode, flags = (
+        struct.unpack("=H", found.get(number, default))[0] for number, default in ((1, b"\1\0"), (2, b"\0\0"))
+    )
+    names = {number: name for name, number in MODES.items()}
+    kept = {number: name for name, number in ISOLATION.items()}
+    out = {"mode": names.get(mode, "l3"), "isolation": kept.get(flags & 3, "bridge")}
+    return {name: value for name, value in out.items() if value not in ("l3", "bridge")}
+
+
 def words(given: Mapping[str, Any]) -> str:
     """The same for `ip link`."""
     return f"mode {given.get('mode', 'l3')} {given.get('isolation', 'bridge')}"
@@ -44,5 +55,6 @@ KIND = Kind(
     KEYS,
     "must",
     data=data,
+    read=read,
     words=words,
 )

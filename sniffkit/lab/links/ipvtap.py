@@ -5,7 +5,7 @@ program ──/dev/tapN──ipvtap0──eth0══
 
 from __future__ import annotations
 
-from sniffkit.lab.links.ipvlan import KEYS, data, words
+from sniffkit.lab.links.ipvlan import KEYS, data, read, words
 from sniffkit.lab.links.kind import Kind
 
 KIND = Kind(
@@ -16,5 +16,6 @@ KIND = Kind(
     KEYS,
     "must",
     data=data,
+    read=read,
     words=words,
 )

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.schema import Key
-from sniffkit.lab.wire import FORMATS, attribute
+from sniffkit.lab.schema import Flag, Key
+from sniffkit.lab.wire import attribute, decode, encode
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Kind:
     option, module: what gives it to the kernel. doc: its use, in a line. keys: its keys in a lab file; those with an
     attribute go into IFLA_INFO_DATA as they are. parent: whether `link` must, may or cannot be given.
     how: link (RTM_NEWLINK), tun (an ioctl), physical (moved, not made).
-    check: raises the error for what only shows when the whole lab is known. data: further attributes.
+    check: raises the error for what only shows when the whole lab is known. data: further attributes; read: the keys
+    that those stand for, from IFLA_INFO_DATA as {number: payload}, without those at the kernel's defaults.
     words: further words of the `ip link add` line. extra: operations after the link is there.
     """
 
@@ -33,19 +34,24 @@ class Kind:
     ends: int = 1
     check: Callable[[Interface, LabSpec], None] | None = None
     data: Callable[[Mapping[str, Any]], bytes] | None = None
+    read: Callable[[Mapping[int, bytes]], dict[str, Any]] | None = None
     words: Callable[[Mapping[str, Any]], str] | None = None
     extra: Callable[[Interface, LabSpec], list[Op]] | None = None
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
         """The attributes of IFLA_INFO_DATA."""
         parts = [
-            attribute(key.attribute[0], FORMATS[key.attribute[1]](data[name]))
+            attribute(key.attribute[0], encode(key.attribute[1], data[name]))
             for name, key in self.keys.items()
             if key.attribute is not None and name in data
         ]
         if self.data is not None:
             parts.append(self.data(data))
         return b"".join(parts)
+
+    def decode(self, found: Mapping[int, bytes]) -> dict[str, Any]:
+        """The keys that attributes of IFLA_INFO_DATA stand for, without those at the kernel's defaults."""
+        return settings(self.keys, found) | (self.read(found) if self.read is not None else {})
 
     def line(self, data: Mapping[str, Any]) -> str:
         """The words behind `type NAME` of an `ip link add`."""
@@ -57,3 +63,16 @@ class Kind:
         if self.words is not None:
             found.append(self.words(data))
         return " ".join(word for word in found if word)
+
+
+def settings(keys: Mapping[str, Key], found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The keys with an attribute, by what the kernel says of them, without those at their defaults."""
+    out: dict[str, Any] = {}
+    for name, key in keys.items():
+        if key.attribute is None or key.attribute[0] not in found:
+            continue
+        number = decode(key.attribute[1], found[key.attribute[0]])
+        value = bool(number) if isinstance(key.type, Flag) else number
+        if value != key.default:
+            out[name] = value
+    return out

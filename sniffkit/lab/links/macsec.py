@@ -47,7 +47,7 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
     for number, words in enumerate(commands):
         argv = ["ip", "macsec", "add", one.name, *words]
         line = f"ip netns exec {one.node} {' '.join(argv)}"
-        args = {"argv": argv, "what": f"{one}: macsec"}
+        args = {"argv": argv, "what": f"{one}: macsec", "shows": [["ip", "macsec", "show", one.name], ""]}
         out.append(Op(LATE, "command", one.node, f"{one.name} macsec {number}", args, (link_id(*one.point),), line))
     return out
 
@@ -58,8 +58,8 @@ KIND = Kind(
     "macsec",
     "Ethernet encrypted between neighbours",
     {
-        "encrypt": Key(Flag(), "encrypt, not only authenticate (false)", attribute=(7, "u8")),
-        "replay_window": Key(Int(0, 2**31), "frames that may come late", attribute=(5, "u32")),
+        "encrypt": Key(Flag(), "encrypt, not only authenticate (false)", attribute=(7, "u8"), default=False),
+        "replay_window": Key(Int(0, 2**31), "frames that may come late", attribute=(5, "u32"), default=0),
         "key": Key(Secret, "key of what is sent"),
         "receive": Key(ListOf(RECEIVE), "who is heard, and their keys"),
     },

@@ -16,7 +16,7 @@ from typing import Any
 from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.schema import Choice, Key, ListOf, Mac
-from sniffkit.lab.wire import attribute, mac, nest
+from sniffkit.lab.wire import attribute, mac, mac_text, nest, pairs
 
 MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8, "source": 16}
 MACADDR_SET = 3
@@ -33,6 +33,14 @@ def data(given: Mapping[str, Any]) -> bytes:
         out += attribute(3, struct.pack("=I", MACADDR_SET))
         out += nest(5, *(attribute(4, mac(one)) for one in given["sources"]))
     return out
+
+
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The same back."""
+    names = {number: name for name, number in MODES.items()}
+    out: dict[str, Any] = {"mode": names.get(struct.unpack("=I", found.get(1, b"\4\0\0\0"))[0], "bridge")}
+    sources = [mac_text(address) for _, address in pairs(found.get(5, b""))]
+    return ({} if out["mode"] == "bridge" else out) | ({"sources": sorted(sources)} if sources else {})
 
 
 def words(given: Mapping[str, Any]) -> str:
@@ -60,5 +68,6 @@ KIND = Kind(
     "must",
     check=check,
     data=data,
+    read=read,
     words=words,
 )

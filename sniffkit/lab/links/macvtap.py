@@ -6,7 +6,7 @@ program ──/dev/tapN──mvt0──eth0══
 from __future__ import annotations
 
 from sniffkit.lab.links.kind import Kind
-from sniffkit.lab.links.macvlan import KEYS, check, data, words
+from sniffkit.lab.links.macvlan import KEYS, check, data, read, words
 
 KIND = Kind(
     "macvtap",
@@ -17,5 +17,6 @@ KIND = Kind(
     "must",
     check=check,
     data=data,
+    read=read,
     words=words,
 )

@@ -26,6 +26,13 @@ def data(given: Mapping[str, Any]) -> bytes:
     return out + attribute(2, struct.pack("=II", flags, REORDER_HEADER | LOOSE_BINDING))
 
 
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The same back."""
+    out: dict[str, Any] = {"protocol": "802.1ad"} if found.get(5) == struct.pack("!H", 0x88A8) else {}
+    loose = 2 in found and struct.unpack_from("=I", found[2])[0] & LOOSE_BINDING
+    return out | ({"loose": True} if loose else {})
+
+
 def words(given: Mapping[str, Any]) -> str:
     """The same for `ip link`."""
     return f"protocol {given['protocol']}" if "protocol" in given else ""
@@ -43,5 +50,6 @@ KIND = Kind(
     },
     parent="must",
     data=data,
+    read=read,
     words=words,
 )

@@ -15,7 +15,7 @@ from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id
 from sniffkit.lab.schema import Flag, Int, Ip, Key, Keys, ListOf, Mac
-from sniffkit.lab.wire import attribute, ip
+from sniffkit.lab.wire import attribute, ip, ip_text
 
 NO_MAC = "00:00:00:00:00:00"
 
@@ -36,6 +36,18 @@ def data(given: Mapping[str, Any]) -> bytes:
         out += attribute(16 if ":" in far else 2, ip(far))
     if "local" in given:
         out += attribute(17 if ":" in given["local"] else 4, ip(given["local"]))
+    return out
+
+
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The addresses back."""
+    out = {}
+    for numbers in ((2, 16), (4, 17)):
+        for number in numbers:
+            if number in found and any(found[number]):
+                text = ip_text(found[number])
+                name = "local" if numbers == (4, 17) else "group" if ip_address(text).is_multicast else "remote"
+                out[name] = text
     return out
 
 
@@ -83,14 +95,15 @@ KIND = Kind(
         "remote": Key(Ip, "the one other host"),
         "group": Key(Ip, "multicast group of all hosts"),
         "local": Key(Ip, "source address"),
-        "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16")),
-        "ttl": Key(Int(0, 255), "TTL of the outer header", attribute=(5, "u8")),
-        "learning": Key(Flag(), "learn remotes from frames (true)", attribute=(7, "u8")),
+        "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16"), default=4789),
+        "ttl": Key(Int(0, 255), "TTL of the outer header", attribute=(5, "u8"), default=0),
+        "learning": Key(Flag(), "learn remotes from frames (true)", attribute=(7, "u8"), default=True),
         "fdb": Key(ListOf(FDB), "static remotes"),
     },
     parent="may",
     check=check,
     data=data,
+    read=read,
     words=words,
     extra=extra,
 )

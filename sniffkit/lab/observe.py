@@ -1,0 +1,230 @@
+"""What a namespace holds now, in the words of a lab file: read through netlink, nothing is changed.
+
+Layouts and numbers: linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h, linux/fib_rules.h, linux/neighbour.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from sniffkit.lab import wire
+from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, TABLES
+
+RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
+RTM_F_CLONED = 0x200
+RTEXT_FILTER_BRVLAN = 2
+NUD_PERMANENT = 0x80
+IPV6_METRIC = 1024  # of a route that was given none
+TYPES = {number: name for name, number in ROUTE_TYPES.items()}
+ACTIONS = {number: name for name, number in RULE_ACTIONS.items()}
+PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+
+
+@dataclass(slots=True)
+class SeenLink:
+    """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index."""
+
+    name: str
+    index: int
+    up: bool
+    mtu: int
+    mac: str
+    kind: str
+    data: dict[int, bytes]
+    slave: dict[int, bytes]
+    master: int
+    parent: int
+    elsewhere: bool
+
+
+@dataclass(slots=True)
+class Seen:
+    """A namespace. addresses: interface → addresses with their prefix lengths; routes and rules: as in a lab file.
+
+    fdb: (interface, MAC address, remote) of static entries; vlans: interface → VLAN id → BRIDGE_VLAN_INFO flags.
+    strange: what a lab file has no words for.
+    """
+
+    links: dict[str, SeenLink] = field(default_factory=dict)
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    routes: list[dict[str, Any]] = field(default_factory=list)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    fdb: list[tuple[str, str, str]] = field(default_factory=list)
+    vlans: dict[str, dict[int, int]] = field(default_factory=dict)
+    strange: list[str] = field(default_factory=list)
+
+    def name(self, index: int) -> str | None:
+        """The interface of an index."""
+        return next((one.name for one in self.links.values() if one.index == index), None)
+
+
+def see(asked: wire.Socket) -> Seen:
+    """Read the namespace that a socket is in."""
+    out = Seen()
+    for body in asked.dump(wire.GETLINK, wire.link_header()):
+        one = _link(body)
+        out.links[one.name] = one
+    for body in asked.dump(wire.GETADDR, bytes(8)):
+        _address(out, body)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            routes = asked.dump(wire.GETROUTE, struct.pack("=B11x", family))
+            rules = asked.dump(wire.GETRULE, struct.pack("=B11x", family))
+        except wire.Refused:
+            continue  # a kernel without IPv6, or without policy routing
+        for body in routes:
+            _route(out, body)
+        for body in rules:
+            _rule(out, body)
+    if any(one.kind == "vxlan" for one in out.links.values()):
+        for body in asked.dump(wire.GETNEIGH, wire.link_header(family=wire.AF_BRIDGE)):
+            _fdb(out, body)
+    if any(one.kind == "bridge" for one in out.links.values()):
+        mask = wire.attribute(29, struct.pack("=I", RTEXT_FILTER_BRVLAN))
+        for body in asked.dump(wire.GETLINK, wire.link_header(family=wire.AF_BRIDGE) + mask):
+            _vlans(out, body)
+    return out
+
+
+def _text(data: bytes) -> str:
+    return data.rstrip(b"\0").decode(errors="replace")
+
+
+def _number(found: dict[int, bytes], number: int, otherwise: int = 0) -> int:
+    data = found.get(number)
+    return otherwise if data is None else int(struct.unpack("=I", data[:4])[0])
+
+
+def _link(body: bytes) -> SeenLink:
+    _, kind, index, flags = struct.unpack_from("=BxHiI", body)
+    found = wire.attributes(body[16:])
+    info = wire.attributes(found.get(18, b""))
+    return SeenLink(
+        name=_text(found[3]),
+        index=index,
+        up=bool(flags & wire.IFF_UP),
+        mtu=_number(found, 4),
+        mac=wire.mac_text(found.get(1, b"")),
+        kind=_text(info[1]) if 1 in info else "loopback" if kind == 772 else "ether",
+        data=wire.attributes(info.get(2, b"")),
+        slave=wire.attributes(info.get(5, b"")),
+        master=_number(found, 10),
+        parent=_number(found, 5),
+        elsewhere=37 in found,  # IFLA_LINK_NETNSID: the parent, or the other end, is in another namespace
+    )
+
+
+def _address(out: Seen, body: bytes) -> None:
+    _, length, _, _, index = struct.unpack_from("=BBBBi", body)
+    found = wire.attributes(body[8:])
+    name = out.name(index)
+    address = found.get(2) or found.get(1)  # IFA_LOCAL, IFA_ADDRESS
+    if name is not None and address is not None:
+        out.addresses.setdefault(name, []).append(f"{wire.ip_text(address)}/{length}")
+
+
+def _route(out: Seen, body: bytes) -> None:
+    family, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
+    found = wire.attributes(body[12:])
+    table = _number(found, 15, table)
+    if protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or flags & RTM_F_CLONED:
+        return
+    given: dict[str, Any] = {"to": _network(family, found.get(1), length)}
+    if kind not in TYPES:
+        out.strange.append(f"a route to {given['to']} of type {kind}")
+        return
+    if kind != 1:
+        given["type"] = TYPES[kind]
+    if 5 in found:
+        given["via"] = wire.ip_text(found[5])
+    elif 18 in found:
+        given["via"] = wire.ip_text(found[18][2:])  # RTA_VIA: a next hop of the other family
+    elif kind == 1 and given["to"] == "default" and family == socket.AF_INET6:
+        given["to"] = "::/0"  # nothing else in it says which version
+    dev = out.name(_number(found, 4))
+    if dev is not None and kind == 1:
+        given["dev"] = dev
+    if table != TABLES["main"]:
+        given["table"] = table
+    metric = _number(found, 6)
+    if metric and kind == 1 and (family != socket.AF_INET6 or metric != IPV6_METRIC):
+        given["metric"] = metric
+    if 7 in found:
+        given["src"] = wire.ip_text(found[7])
+    if 9 in found:
+        given["nexthops"] = _hops(out, found[9])
+    out.routes.append(given)
+
+
+def _hops(out: Seen, data: bytes) -> list[dict[str, Any]]:
+    hops: list[dict[str, Any]] = []
+    while len(data) >= 8:
+        length, _, weight, index = struct.unpack_from("=HBBi", data)
+        found = wire.attributes(data[8:length])
+        hop: dict[str, Any] = {"via": wire.ip_text(found[5])} if 5 in found else {}
+        dev = out.name(index)
+        hop |= {"dev": dev} if dev is not None else {}
+        hops.append(hop | ({"weight": weight + 1} if weight else {}))
+        data = data[max(8, (length + 3) & ~3) :]
+    return hops
+
+
+def _network(family: int, address: bytes | None, length: int) -> str:
+    if not length:
+        return "default"
+    return f"{wire.ip_text(address or bytes(16 if family == socket.AF_INET6 else 4))}/{length}"
+
+
+def _rule(out: Seen, body: bytes) -> None:
+    family, to_length, from_length, _, table, _, _, action, flags = struct.unpack_from("=BBBBBBBBI", body)
+    found = wire.attributes(body[12:])
+    if found.get(21, b"\0")[0] == RTPROT_KERNEL:
+        return
+    given: dict[str, Any] = {}
+    for key, number, length in (("from", 2, from_length), ("to", 1, to_length)):
+        if length:
+            given[key] = _network(family, found.get(number), length)
+    if family == socket.AF_INET6 and not given:
+        given["from"] = "::/0"
+    given |= {key: _text(found[number]) for key, number in (("iif", 3), ("oif", 17)) if number in found}
+    given |= {"fwmark": _number(found, 10)} if _number(found, 10) else {}
+    protocol = found.get(22, b"\0")[0]
+    ports = struct.unpack("=HH", found.get(24, bytes(4)))
+    given |= {"dport": ports[0]} if ports[0] else {}
+    given |= {"ipproto": PROTOCOL_NAMES[protocol]} if protocol in PROTOCOL_NAMES else {}
+    given["priority"] = _number(found, 6)
+    if action == 1:
+        given["table"] = _number(found, 15, table)
+    elif action in ACTIONS:
+        given["action"] = ACTIONS[action]
+    plain = (action == 1 or action in ACTIONS) and (not protocol or protocol in PROTOCOL_NAMES) and ports[0] == ports[1]
+    # FIB_RULE_INVERT; goto, suppressors, l3mdev, users, source ports
+    if flags & 2 or not plain or {4, 19, 20, 23} & set(found) or _number(found, 14, 2**32 - 1) != 2**32 - 1:
+        out.strange.append(f"the rule of priority {given['priority']}")
+        return
+    out.rules.append(given)
+
+
+def _fdb(out: Seen, body: bytes) -> None:
+    _, index, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
+    found = wire.attributes(body[12:])
+    name = out.name(index)
+    if name is None or out.links[name].kind != "vxlan" or not state & NUD_PERMANENT or 1 not in found:
+        return
+    entry = (name, wire.mac_text(found[2]), wire.ip_text(found[1]))
+    of_the_link = out.links[name].data
+    if entry[1] == "00:00:00:00:00:00" and found[1] in (of_the_link.get(2), of_the_link.get(16)):
+        return  # `remote` or `group` of the interface itself
+    out.fdb.append(entry)
+
+
+def _vlans(out: Seen, body: bytes) -> None:
+    _, _, index, _ = struct.unpack_from("=BxHiI", body)
+    name = out.name(index)
+    for number, data in wire.pairs(wire.attributes(body[16:]).get(26, b"")):
+        if number == 2 and name is not None:
+            flags, vid = struct.unpack_from("=HH", data)
+            out.vlans.setdefault(name, {})[vid] = flags & 6  # pvid, untagged
