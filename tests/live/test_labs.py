@@ -217,31 +217,6 @@ def test_the_capture_carries_the_lab(file: Path, tmp_path: Path) -> None:
     assert f"└─eth0  10.0.0.1/24  ── {P}b/eth0" in sniffkit("lab", "graph", str(out)).stdout
 
 
-def test_the_fixture(tmp_path: Path) -> None:
-    (tmp_path / "pair.yaml").write_text(json.dumps(pair()))
-    (tmp_path / "test_it.py").write_text(
-        "import pytest\n"
-        "@pytest.mark.lab('pair.yaml')\n"
-        "def test_ping(lab):\n"
-        f"    with lab.capture('{P}b') as seen:\n"
-        f"        lab['{P}a'].run(['ping', '-c1', '10.0.0.2'])\n"
-        "    seen.expect('icmp', count=2)\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "sniffkit.lab.pytest_plugin",
-        "--strict-markers",
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert "1 passed" in done.stdout, done.stdout
-    assert netns() == []
-
-
 def test_what_runs_on_this_machine_becomes_a_lab(tmp_path: Path) -> None:
     links = [
         *pair()["links"],
