@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob as globbing
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from sniffkit.errors import CaptureFileError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sniffkit._core import TableStream
+    from sniffkit.dataset import Summary
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
 
@@ -54,6 +55,10 @@ def _expand(source: Source | bytes) -> Sequence[Source]:
         return [source]
     elif not isinstance(source, str):
         raise CaptureFileError(f"a capture is a path, a glob, '-' or a binary file, not {source!r}")
+    if "://" in source:
+        from sniffkit.remote import RemoteFile, expand
+
+        return [cast(Source, RemoteFile(one)) for one in expand(source)]
     if source == "-" or os.path.exists(source):
         return [source]
     if not globbing.has_magic(source):
@@ -180,6 +185,46 @@ class Capture:
 
         wanted = [columns] if isinstance(columns, str) else columns
         return hosts_table(self._table("hosts", None, filter), wanted, scan)
+
+    def to_dataset(
+        self,
+        out: str | os.PathLike[str],
+        table: str = "flows",
+        *,
+        columns: Sequence[str] | None = None,
+        filter: str | None = None,
+        engine: Any = None,
+        workers: int | None = None,
+        progress: Callable[[int], object] | None = None,
+        **rules: float,
+    ) -> Summary:
+        """Write a table of all files, read as one capture in time order, to a directory: Parquet by `date=`, `hour=`.
+
+        Rows are those of one run over the merged capture, uid and frame numbers included. Damaged files are passed over
+        and named in the summary. A directory in which the same call was interrupted is gone on with.
+        out: a directory or URL (fsspec: `s3://…`). table: flows, packets, http, files, dns, tls or dhcp.
+        engine: `local`, `dask://HOST:PORT` or a concurrent.futures executor; workers: how many share the flows.
+        progress: called with the number of frames read so far. rules: those of `flows`.
+        Raises OutputError if the directory holds something else.
+        """
+        from sniffkit.dataset import make
+
+        paths = [
+            getattr(one, "name", None) if hasattr(one, "read") else os.fspath(cast(str, one)) for one in self.inputs
+        ]
+        if not all(isinstance(path, str) for path in paths):
+            raise CaptureFileError("a data set is made of files by their names, not of file objects")
+        return make(
+            cast(list[str], paths),
+            os.fspath(out),
+            table,
+            columns=[columns] if isinstance(columns, str) else columns,
+            filter=filter,
+            rules=rules,
+            engine=engine,
+            workers=workers,
+            progress=progress,
+        )
 
     def sql(self, query: str) -> Result:
         """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.

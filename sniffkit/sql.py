@@ -165,7 +165,7 @@ class Database:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = [pq.read_table(path, columns=columns) for path in self._parquet[name]]
+        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._parquet[name]]
         if name in self._decoded:
             parts.append(getattr(self._capture, name)(columns=columns).to_arrow())
         return pa.concat_tables(parts, promote_options="default").select(columns)

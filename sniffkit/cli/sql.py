@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import CaptureFileError, SniffkitError
 
 PROMPT, MORE = "sniffkit> ", "     ...> "
 
@@ -29,6 +30,7 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
       sniffkit sql 'select orig_h, sum(orig_bytes) b from flows group by 1 order by b desc' lab.pcapng
       sniffkit sql 'select protocols, count(*) from packets group by all' a.pcap b.pcap
       sniffkit sql 'from flows where service = $$dns$$' flows.parquet -o dns.csv
+      sniffkit sql 'select count(*) from flows' flows/
       sniffkit sql lab.pcapng
     """
     from sniffkit.sinks import Output
@@ -46,9 +48,18 @@ def database(names: list[str]) -> object:
     from sniffkit.api import open as open_capture
     from sniffkit.sql import Database
 
+    names = [part for name in names for part in (parts_of(name) if os.path.isdir(name) else [name])]
     captures = [name for name in names if not name.endswith(".parquet")]
     parquet = [name for name in names if name.endswith(".parquet")]
     return Database(open_capture(captures) if captures else None, parquet)
+
+
+def parts_of(directory: str) -> list[str]:
+    """The Parquet files of a data set's directory."""
+    found = sorted(str(path) for path in Path(directory).rglob("*.parquet") if not path.name.startswith((".", "_")))
+    if not found:
+        raise CaptureFileError(f"{directory}: a directory without Parquet files")
+    return found
 
 
 def ask(names: list[str], query: str, target: object) -> bool:

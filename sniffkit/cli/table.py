@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ ABOUT: dict[str, About] = {
         [
             "sniffkit flows",
             "sniffkit flows lab.pcapng -o flows.parquet",
+            "sniffkit flows 'captures/*.pcapng' -o flows/",
             "sniffkit flows a.pcap b.pcapng --where \"service = 'dns'\" --sort 'orig_bytes desc' --limit 10",
         ],
         [
@@ -99,6 +101,9 @@ ABOUT: dict[str, About] = {
     ),
 }
 
+# Tables that `-o DIRECTORY/` makes data sets of.
+DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
+
 # Tables whose rows can be printed as they end.
 LIVE = ("http", "dns", "tls", "dhcp")
 
@@ -133,6 +138,47 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     return 1 if damage or rows == 0 else 0
 
 
+def is_directory(out: str | None) -> bool:
+    """Whether `-o` names a directory, in which a data set is made: by its slash, or because it is one."""
+    from sniffkit.sinks import SINKS
+
+    if out is None or out == "-":
+        return False
+    return out.endswith("/") or (os.path.isdir(out) and os.path.splitext(out)[1] not in SINKS)
+
+
+def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
+    """Make the data set of a table; 1 if it is empty or a file was passed over."""
+    from sniffkit.api import open as open_capture
+
+    for option in ("where", "sort", "limit", "json"):
+        if options[option] not in (None, False):
+            raise SniffkitError(
+                f"--{option} is for one table, {options['out']} is a directory: ask it with sniffkit sql"
+            )
+    capture = open_capture(inputs_of(given))
+    with counter("frames", sys.stderr) as progress:
+        try:
+            made = capture.to_dataset(
+                options["out"],
+                name,
+                columns=split(options["columns"]),
+                filter=options["filter"],
+                engine=options["engine"],
+                workers=options["workers"],
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            print("sniffkit: interrupted: the same command again goes on where it stopped", file=sys.stderr)
+            raise
+    for line in made.skipped:
+        print(f"sniffkit: {line}", file=sys.stderr)
+    done = "complete already" if made.already_complete else "gone on with and complete" if made.resumed else "complete"
+    said = f"{options['out']}: {done}: {made.rows:,} rows of {made.frames:,} frames in {made.files:,} files"
+    print(f"sniffkit: {said}", file=sys.stderr)
+    return 1 if made.skipped or made.rows == 0 else 0
+
+
 def split(text: str | None) -> list[str] | None:
     """`a,b c` as names."""
     if text is None:
@@ -150,9 +196,21 @@ ROW_OPTIONS = (
     click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'."),
     click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows."),
     click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's)."),
-    click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout."),
+    click.option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout; DIR/: Parquet by hour.",
+    ),
     click.option("--json", is_flag=True, help="One JSON object a line."),
 )
+
+
+def dataset_options(command: click.Command) -> click.Command:
+    """Give a command the options of data sets."""
+    workers = click.IntRange(min=1)
+    command = click.option("--workers", type=workers, metavar="N", help="For DIR/: share flows among so many.")(command)
+    return click.option("--engine", metavar="ENGINE", help="For DIR/: local, or dask://HOST:PORT.")(command)
 
 
 def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -178,11 +236,18 @@ def __getattr__(name: str) -> click.Command:
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
         if options.get("live"):
             ctx.exit(print_live(name, file, options))
+        if name in DATASETS and is_directory(options["out"]):
+            ctx.exit(make_dataset(name, file, **options))
+        for option in ("engine", "workers"):
+            if options.pop(option, None) is not None:
+                raise SniffkitError(f"--{option} is for a data set: -o DIRECTORY/")
         if name in LIVE:
             refuse_live_options(options)
         ctx.exit(run(name, file, **options))
 
     if name in LIVE:
         table_command = live_options(table_command)
+    if name in DATASETS:
+        table_command = dataset_options(table_command)
 
     return table_command

@@ -6,9 +6,13 @@ use super::{Counters, Flow, Options, Points, Tracker};
 use crate::stream::heard::SavedStreams;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::io::{Read, Write};
 
 /// What the bytes begin with: the form changes with the version.
 const FORM: &str = concat!("sniffkit flows ", env!("CARGO_PKG_VERSION"), " 1");
+
+/// Of zstd: a flow is mostly zeros, and what is small is soon written.
+const LEVEL: i32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Saved<'a> {
@@ -19,7 +23,7 @@ struct Saved<'a> {
     now: i64,
     swept: i64,
     streams: Option<SavedStreams>,
-    flows: Vec<Cow<'a, Flow>>,
+    flows: u64,
 }
 
 impl Tracker {
@@ -50,9 +54,20 @@ impl Tracker {
             now: self.now,
             swept: self.swept,
             streams,
-            flows: self.open().into_iter().map(Cow::Borrowed).collect(),
+            flows: self.table.len() as u64,
         };
-        postcard::to_allocvec(&saved).map_err(|error| error.to_string())
+        let mut out = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|error| error.to_string())?;
+        let mut one = postcard::to_stdvec(&saved).map_err(|error| error.to_string())?;
+        out.write_all(&(one.len() as u64).to_le_bytes())
+            .and_then(|()| out.write_all(&one))
+            .map_err(|e| e.to_string())?;
+        for flow in self.open() {
+            one.clear();
+            one = postcard::to_extend(flow, one).map_err(|error| error.to_string())?;
+            let len = one.len() as u32;
+            out.write_all(&len.to_le_bytes()).and_then(|()| out.write_all(&one)).map_err(|error| error.to_string())?;
+        }
+        out.finish().map_err(|error| error.to_string())
     }
 
     /// A flow table that goes on where [`Tracker::save`] was called, by the same rules.
@@ -60,7 +75,13 @@ impl Tracker {
     /// # Errors
     /// The bytes are no state that this version wrote.
     pub fn restore(options: Options, bytes: &[u8]) -> Result<Self, String> {
-        let saved: Saved<'_> = postcard::from_bytes(bytes).map_err(|error| format!("no saved state: {error}"))?;
+        let wrong = |error: &dyn std::fmt::Display| format!("no saved state: {error}");
+        let mut from = zstd::Decoder::new(bytes).map_err(|error| wrong(&error))?;
+        let (mut len, mut one) = ([0; 8], Vec::new());
+        from.read_exact(&mut len).map_err(|error| wrong(&error))?;
+        // Grows with what is there, whatever the length claims.
+        from.by_ref().take(u64::from_le_bytes(len)).read_to_end(&mut one).map_err(|error| wrong(&error))?;
+        let saved: Saved<'_> = postcard::from_bytes(&one).map_err(|error| wrong(&error))?;
         if saved.form != FORM {
             return Err(format!("a saved state of another version: {}", saved.form));
         }
@@ -73,11 +94,16 @@ impl Tracker {
             (None, None) => {}
             _ => return Err("a saved state of other columns".to_owned()),
         }
-        for flow in saved.flows {
+        let (mut len, mut one) = ([0; 4], Vec::new());
+        for _ in 0..saved.flows {
+            one.clear();
+            from.read_exact(&mut len).map_err(|error| wrong(&error))?;
+            from.by_ref().take(u64::from(u32::from_le_bytes(len))).read_to_end(&mut one).map_err(|e| wrong(&e))?;
+            let flow: Flow = postcard::from_bytes(&one).map_err(|error| wrong(&error))?;
             let hash = tracker.hash(&flow.key);
             let entry = Entry { hash, slot: tracker.flows.len() as u32 };
             tracker.table.insert_unique(hash, entry, |entry| entry.hash);
-            tracker.flows.push(flow.into_owned());
+            tracker.flows.push(flow);
         }
         Ok(tracker)
     }

@@ -1,0 +1,116 @@
+"""Making a data set: look at the files and the directory, let workers work, sum up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sniffkit.dataset.engines import engine_of
+from sniffkit.dataset.job import OWN, Job, Summary, look
+from sniffkit.dataset.store import Store, store
+from sniffkit.dataset.work import line_of
+from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
+
+# Tables whose rows are between the addresses of one flow and wait for nothing outside the capture's order.
+TABLES = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
+
+
+def make(
+    paths: Sequence[str],
+    out: str,
+    table: str = "flows",
+    *,
+    columns: Sequence[str] | None = None,
+    filter: str | None = None,
+    rules: dict[str, float] | None = None,
+    engine: Any = None,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Summary:
+    """Write the table of all files, read as one capture in time order, to `out` as Parquet by date and hour.
+
+    A directory that an interrupted run of the same job left is gone on with. See `Capture.to_dataset`.
+    """
+    if table not in TABLES:
+        raise SniffkitError(f"{table}: no data set is made of this table; there are: {' '.join(TABLES)}")
+    _check_columns(table, columns)
+    _check_request(filter, rules)
+    if "-" in paths:
+        raise CaptureFileError("standard input can be read once: a data set needs files")
+    with engine_of(engine, workers) as how:
+        where = store(out)
+        begun = _begun(where)
+        shares = how.shares if table == "flows" else 1
+        files, skipped = look(paths)
+        wanted = tuple(columns) if columns is not None else None
+        job = Job(table, tuple(files), where.root, shares, wanted, filter, dict(rules or {}))
+        done = where.read(f"{OWN}/done.json") if begun else None
+        if begun is not None and begun.key() != job.key():
+            raise OutputError(f"{out}: holds a table of other files or options; choose another directory")
+        job = begun or job
+        if done is not None:
+            return Summary(**json.loads(done), already_complete=True)
+        if begun is None:
+            where.write(f"{OWN}/job.json", json.dumps(job.as_dict()).encode())
+        resumed = any(line_of(where, share) is not None for share in range(job.shares))
+        summary = _sum_up(how.run(job, where, progress), skipped, len(files), resumed)
+    kept = {name: value for name, value in vars(summary).items() if name != "already_complete"}
+    where.write(f"{OWN}/done.json", json.dumps(kept).encode())
+    for name in where.names():
+        if name.startswith((f"{OWN}/owner-", f"{OWN}/share-")):
+            where.remove(name)
+    return summary
+
+
+def _check_columns(table: str, columns: Sequence[str] | None) -> None:
+    from sniffkit import _core
+    from sniffkit.tables import unknown_column
+
+    known = [name for name, _, _ in _core.table_columns(table)]
+    for name in columns or ():
+        if name not in known:
+            raise unknown_column(table, name, known)
+    if columns is not None and table != "flows" and "ts" not in columns and "ts" in known:
+        raise SniffkitError(f"{table}: a data set is partitioned by time: name ts among the columns")
+
+
+def _check_request(filter: str | None, rules: dict[str, float] | None) -> None:
+    """A wrong filter or rule is told before anything is read or written."""
+    from sniffkit import _core
+    from sniffkit.errors import FilterError
+
+    try:
+        _core.DatasetReader("flows", [], None, filter, rules)
+    except KeyError as error:
+        raise SniffkitError(str(error.args[0])) from None
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+
+
+def _begun(where: Store) -> Job | None:
+    """The job that a directory was begun with; None if it is empty. Raises OutputError if it holds something else."""
+    data = where.read(f"{OWN}/job.json")
+    if data is not None:
+        try:
+            return Job.from_dict(json.loads(data))
+        except (ValueError, KeyError, TypeError):
+            raise OutputError(f"{where.root}/{OWN}/job.json: not readable; choose another directory") from None
+    if any(not name.startswith(f"{OWN}/.") for name in where.names()):
+        raise OutputError(f"{where.root}: not empty, and no begun table: choose another directory")
+    return None
+
+
+def _sum_up(lines: list[dict[str, Any]], skipped: list[str], files: int, resumed: bool) -> Summary:
+    # Every worker reads every file: what is wrong with files, and how many frames there are, is the same for all.
+    damaged = [f"{file}: at byte {offset}: {what}; rows before are kept" for file, offset, what in lines[0]["warnings"]]
+    counters = {name: sum(line["counters"][name] for line in lines) for name in lines[0]["counters"]}
+    counters["frames"] = lines[0]["counters"]["frames"]
+    return Summary(
+        rows=sum(line["rows"] for line in lines),
+        frames=lines[0]["place"][0],
+        files=files,
+        skipped=skipped + damaged,
+        counters=counters,
+        resumed=resumed,
+    )

@@ -1,0 +1,143 @@
+"""The directory that a data set is written to: local, or anything that fsspec knows."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from sniffkit.errors import OutputError
+from sniffkit.remote import filesystem, is_url, one_line
+from sniffkit.tables import output_error
+
+
+class Store:
+    """Files below one directory, each there as a whole or not at all. Names are relative, with slashes.
+
+    Raises OutputError for everything that cannot be read or written.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/") or "/"
+
+    def names(self) -> list[str]:
+        """Every file below, sorted; none if the directory is not there."""
+        raise NotImplementedError
+
+    def read(self, name: str) -> bytes | None:
+        """What a file holds; None if it is not there."""
+        raise NotImplementedError
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file as a whole."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        raise NotImplementedError
+
+
+def store(root: str) -> Store:
+    """The store of a directory or URL."""
+    return RemoteStore(root) if is_url(root) else LocalStore(root)
+
+
+class LocalStore(Store):
+    """A directory of this machine."""
+
+    def names(self) -> list[str]:
+        try:
+            if not os.path.isdir(self.root):
+                if os.path.exists(self.root):
+                    raise OutputError(f"{self.root}: is a file: a table of many files goes to a directory")
+                return []
+            found = []
+            for directory, _, files in os.walk(self.root, onerror=_raise):
+                found += [os.path.relpath(os.path.join(directory, name), self.root) for name in files]
+            return sorted(found)
+        except OSError as error:
+            raise output_error(self.root, error) from None
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (Path(self.root) / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise output_error(error.filename or self.root, error) from None
+
+    def write(self, name: str, data: bytes) -> None:
+        path = Path(self.root) / name
+        # Begins with a dot: no reader of the data set takes it for a part, and `names` of a later run finds it.
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.rename(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise output_error(path, error) from None
+
+    def remove(self, name: str) -> None:
+        try:
+            (Path(self.root) / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise output_error(error.filename or self.root, error) from None
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+class RemoteStore(Store):
+    """A directory by URL. Its file systems put objects whole; where they do not, a file is moved into place."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self._fs, self._path = filesystem(self.root)
+        self._whole = "s3" in self._fs.protocol or "gs" in self._fs.protocol or "abfs" in self._fs.protocol
+
+    def _guarded(self, action: Any) -> Any:
+        try:
+            return action()
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # each file system has its own
+            failed = OutputError(f"{self.root}: {one_line(error)}")
+            failed.exit_code = 1
+            raise failed from None
+
+    def names(self) -> list[str]:
+        self._fs.invalidate_cache()
+        found = self._guarded(lambda: self._fs.find(self._path)) or []
+        return sorted(os.path.relpath(name, self._path) for name in found)
+
+    def read(self, name: str) -> bytes | None:
+        data: bytes | None = self._guarded(lambda: self._fs.cat_file(f"{self._path}/{name}"))
+        return data
+
+    def write(self, name: str, data: bytes) -> None:
+        path = f"{self._path}/{name}"
+
+        def put() -> bool:
+            self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+            if self._whole:
+                self._fs.pipe_file(path, data)
+                return True
+            part = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{uuid.uuid4().hex[:8]}.part"
+            self._fs.pipe_file(part, data)
+            self._fs.mv(part, path)
+            return True
+
+        if not self._guarded(put):
+            raise OutputError(f"{path}: cannot be written")
+
+    def remove(self, name: str) -> None:
+        self._guarded(lambda: self._fs.rm_file(f"{self._path}/{name}"))

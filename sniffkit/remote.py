@@ -1,0 +1,85 @@
+"""Files by URL (`s3://…`, `gs://…`, `memory://…`), through fsspec."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import IO, Any
+
+from sniffkit.errors import CaptureFileError, MissingToolError
+
+
+def is_url(path: object) -> bool:
+    """Whether a path is a URL that fsspec opens."""
+    return isinstance(path, str) and "://" in path
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The file system of a URL and the path in it. Raises MissingToolError with the install command."""
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingToolError("fsspec is not installed: pip install 'sniffkit[remote]'") from None
+    protocol = url.partition("://")[0]
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise MissingToolError(f"{url}: {error}") from None  # fsspec says what to install: "Install s3fs to access S3"
+    except (ValueError, OSError) as error:
+        known = f"; there are: {' '.join(sorted(fsspec.available_protocols()))}" if "rotocol" in str(error) else ""
+        raise CaptureFileError(f"{protocol}://: {error}{known}") from None
+    return fs, str(path)
+
+
+def expand(url: str) -> list[str]:
+    """The URLs that match; without `*` and the like, the one. Raises CaptureFileError if there is none."""
+    fs, path = filesystem(url)
+    protocol = url.partition("://")[0]
+    try:
+        if any(mark in path for mark in "*?["):
+            found = sorted(f"{protocol}://{str(one).lstrip('/')}" for one in fs.glob(path))
+            if not found:
+                raise CaptureFileError(f"{url}: no file matches")
+            return found
+        if not fs.exists(path):
+            raise CaptureFileError(f"{url}: No such file or directory")
+    except OSError as error:
+        raise CaptureFileError(f"{url}: {one_line(error)}") from None
+    return [url]
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class RemoteFile:
+    """A remote file that is opened when it is read first, and again after `seek(0)`."""
+
+    def __init__(self, url: str) -> None:
+        self.name = url
+        self._file: IO[bytes] | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        if self._file is None:
+            fs, path = filesystem(self.name)
+            self._file = fs.open(path, "rb")
+        return self._file.read(size)
+
+    def seekable(self) -> bool:
+        """It can go back to its beginning."""
+        return True
+
+    def tell(self) -> int:
+        """Where it begins: `seek` knows no other place."""
+        return 0
+
+    def seek(self, position: int) -> int:
+        """Back to the beginning."""
+        if position != 0:
+            raise ValueError("only to the beginning")
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+        return 0
