@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -13,9 +14,15 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from sniffkit.errors import LabError, MissingToolError
+from sniffkit.lab.actions import lacking
+from sniffkit.lab.engine import run
 from sniffkit.lab.links import KINDS, kind
+from sniffkit.lab.model import LabSpec
+from sniffkit.lab.namespaces import CLONE_NEWNET, system_error
 from sniffkit.lab.processes import search_path
 from sniffkit.lab.qdiscs import QDISCS
+from sniffkit.lab.services import service
 from sniffkit.lab.wire import (
     CREATE,
     DELLINK,
@@ -47,6 +54,19 @@ QDISC_WORDS = {
     "netem": ["netem", "delay", "1ms"],
     "sfq": ["sfq"],
 }
+# what else labs use -> (kernel option, module)
+PARTS = {
+    "ingress": ("CONFIG_NET_SCH_INGRESS", "sch_ingress"),
+    "filter u32": ("CONFIG_NET_CLS_U32", "cls_u32"),
+    "action mirred": ("CONFIG_NET_ACT_MIRRED", "act_mirred"),
+    "nftables": ("CONFIG_NF_TABLES_INET", "nf_tables"),
+    "nftables NAT": ("CONFIG_NFT_NAT", "nft_nat"),
+}
+INGRESS = ["tc", "qdisc", "replace", "dev", "base0", "handle", "ffff:", "ingress"]
+MATCH_ALL = ["protocol", "all", "prio", "1", "u32", "match", "u32", "0", "0"]
+FILTER = ["tc", "filter", "add", "dev", "base0", "parent", "ffff:", *MATCH_ALL]
+MIRRED = [*FILTER, *["action", "mirred", "egress", "redirect", "dev", "base0p"]]
+FIREWALL = "table inet try { chain c { type filter hook input priority filter; ct state established accept; }; }"
 NAT = "table ip try { chain c { type nat hook postrouting priority srcnat; masquerade; }; }"
 # The least that each kind must be told.
 TRY_DATA: dict[str, dict[str, Any]] = {"vlan": {"id": 100}, "vxlan": {"id": 42, "port": 4789}}
@@ -67,35 +87,109 @@ def wanted() -> dict[str, tuple[str, str]]:
     out |= OTHER_KINDS
     out["bridge vlan_filtering"] = ("CONFIG_BRIDGE_VLAN_FILTERING", "bridge")
     out |= {f"qdisc {name}": (one.option, one.module) for name, one in QDISCS.items()}
-    out["nftables NAT"] = ("CONFIG_NFT_NAT", "nft_nat")
-    return out
+    return out | PARTS
 
 
 def try_all() -> list[Row]:
     """Tries everything in a new namespace, which the calling thread stays in."""
     libc = ctypes.CDLL(None, use_errno=True)
-    clone_newnet = 0x40000000
     options = kernel_options()
-    if libc.unshare(clone_newnet) != 0:
+    if libc.unshare(CLONE_NEWNET) != 0:
         return [told(what, option, module, options) for what, (option, module) in wanted().items()]
     rows = []
     socket = Socket()
-    make_link(socket, "base0", "veth", {})
+    base(socket)
     for what, (option, module) in wanted().items():
-        how = "made one in a new namespace"
-        if what.startswith("qdisc "):
-            error = try_command(["tc", "qdisc", "replace", "dev", "base0", "root", *QDISC_WORDS[what[6:]]])
-        elif what == "nftables NAT":
-            error = try_command(["nft", "-f", "-"], NAT)
-        elif what == "bridge vlan_filtering":
-            error = try_link(socket, "bridge", {"vlan_filtering": True, "default_pvid": 0})
-        else:
-            error = try_link(socket, what, TRY_DATA.get(what, {}))
-            how = "/dev/net/tun is there" if what in ("tun", "tap") else how
+        how = "/dev/net/tun is there" if what in ("tun", "tap") else "made one in a new namespace"
+        error = try_one(socket, what)
         found = f"yes: {how}" if error is None else f"no: making one: {error}"
         rows.append((what, error is None, found, remedy(option, module)))
     socket.close()
     return rows
+
+
+def base(socket: Socket) -> None:
+    """What other links stand on: base0 and its other end base0p. Without it they cannot be tried."""
+    with contextlib.suppress(Refused):
+        make_link(socket, "base0", "veth", {})
+
+
+def try_one(socket: Socket, what: str) -> str | None:
+    """None if the kernel has it, else why not. In this thread's namespace, which has `base`."""
+    if what.startswith("qdisc "):
+        return try_command(["tc", "qdisc", "replace", "dev", "base0", "root", *QDISC_WORDS[what[6:]]])
+    if what in ("ingress", "filter u32", "action mirred"):
+        error = try_command(INGRESS)
+        if error is None and what != "ingress":
+            error = try_command(FILTER if what == "filter u32" else MIRRED)
+        return error
+    if what in ("nftables", "nftables NAT"):
+        return try_command(["nft", "-f", "-"], FIREWALL if what == "nftables" else NAT)
+    if what == "bridge vlan_filtering":
+        return try_link(socket, "bridge", {"vlan_filtering": True, "default_pvid": 0})
+    return try_link(socket, what, TRY_DATA.get(what, {}))
+
+
+def needs(spec: LabSpec) -> dict[str, str]:
+    """What a lab needs of the kernel, in the words of `wanted` → who needs it first."""
+    out: dict[str, str] = {}
+    for one in spec.interfaces.values():
+        if kind(one.kind).how != "physical":
+            out.setdefault(one.kind, f"{one}: kind {one.kind}")
+        if one.data.get("vlan_filtering"):
+            out.setdefault("bridge vlan_filtering", f"{one}: vlan_filtering")
+        for name, given in (one.qdisc or {}).items():
+            out.setdefault(f"qdisc {name}", f"{one}: qdisc {name}")
+            if given.get("classes"):
+                out.setdefault("filter u32", f"{one}: filter u32")
+        for what in ("ingress", "filter u32", "action mirred") if one.ingress else ():
+            out.setdefault(what, f"{one}: {what}")
+    for node in spec.nodes.values():
+        for what, keys in (("nftables NAT", ("nat",)), ("nftables", ("nat", "firewall", "nft"))):
+            if any(node.settings.get(key) for key in keys):
+                out.setdefault(what, f"{node.name}: {what}")
+    return out
+
+
+def preflight(spec: LabSpec) -> None:
+    """Try all that a lab needs, before any of it is made. Raises LabError that names what the kernel lacks.
+
+    Programs that are missing are a MissingToolError; privileges that are, a PrivilegeError.
+    """
+    missing_tools(spec)
+    wants, names = needs(spec), wanted()
+
+    def work(stop: threading.Event) -> list[str]:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+            raise system_error("making a namespace", ctypes.get_errno())
+        socket = Socket()
+        try:
+            base(socket)
+            return [what for what in wants if what != "veth" and try_one(socket, what) is not None]
+        finally:
+            socket.close()
+
+    # A pair of veths needs no trial: it is what all kernels have, and the first that is made tells the same.
+    if set(wants) - {"veth"}:
+        lines = [lacking(wants[what], *names[what]) for what in run(work)]
+        if lines:
+            raise LabError("; ".join(lines))
+
+
+def missing_tools(spec: LabSpec) -> None:
+    """The programs that services, qdiscs and NAT call. Raises MissingToolError for the first that is not there."""
+    for node in spec.nodes.values():
+        for name, _ in node.settings.get("services", []):
+            found = service(name)
+            if found.tool and shutil.which(found.tool, path=search_path()) is None:
+                raise MissingToolError(
+                    f"{node.name}: {name}: {found.tool} is missing: sudo apt install {found.package}"
+                )
+    used = {"nft" if what.startswith("nft") else "tc" for what in needs(spec) if what in PARTS or what[:6] == "qdisc "}
+    for tool in sorted(used):
+        if shutil.which(tool, path=search_path()) is None:
+            package = "nftables" if tool == "nft" else "iproute2"
+            raise MissingToolError(f"{tool} is missing: sudo apt install {package}")
 
 
 def told(what: str, option: str, module: str, options: Mapping[str, str]) -> Row:

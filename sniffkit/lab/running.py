@@ -108,7 +108,10 @@ class Lab(Mapping[str, Node]):
 
         If anything fails, or on ^C, what was made is removed and LabError says why. keep: it outlives this process.
         """
+        from sniffkit.lab.kernel import preflight
+
         wanted = plan(self.spec)
+        preflight(self.spec)
         try:
             journal = state.create(self.name)
         except FileExistsError:

@@ -93,7 +93,8 @@ def create(name: str) -> Journal:
         hidden = ROOT / f".{name}.{os.getpid()}.new"
         hidden.mkdir(mode=0o711)
     except PermissionError as error:
-        raise PrivilegeError(f"{error.filename}: not permitted: a lab needs root; run it with sudo") from None
+        needed = "CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo"
+        raise PrivilegeError(f"{error.filename}: not permitted: {needed}") from None
     journal = Journal(hidden)
     try:
         os.rename(hidden, ROOT / name)

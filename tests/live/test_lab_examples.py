@@ -16,22 +16,12 @@ from pathlib import Path
 import pytest
 from lab_process import RAN
 
-from sniffkit.lab import LabSpec, parse
+from sniffkit.lab import parse
+from sniffkit.lab.kernel import needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
 SECONDS = 240
-
-
-def features(spec: LabSpec) -> set[str]:
-    """What a lab needs of the kernel, in doctor's words."""
-    found = {one.kind for one in spec.interfaces.values()}
-    found |= {f"qdisc {name}" for one in spec.interfaces.values() for name in one.qdisc or {}}
-    if any(one.data.get("vlan_filtering") for one in spec.interfaces.values()):
-        found.add("bridge vlan_filtering")
-    if any(node.settings.get("nat") for node in spec.nodes.values()):
-        found.add("nftables NAT")
-    return found
 
 
 @functools.cache
@@ -40,7 +30,7 @@ def elsewhere() -> list[Path]:
     from sniffkit.checkup import kernel
 
     lacking = {row["what"] for row in kernel() if not row["ok"]}
-    return [path for path in EXAMPLES if features(parse(path)) & lacking]
+    return [path for path in EXAMPLES if set(needs(parse(path))) & lacking]
 
 
 # On this machine the examples run with names of namespaces of their own: theirs may be in use.
@@ -108,6 +98,6 @@ def runners() -> Iterator[dict[Path, Runner]]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path: Path, runners: dict[Path, Runner]) -> None:
     result = runners[path].result(path)
-    for feature in sorted(features(parse(path))):
+    for feature in sorted(needs(parse(path))):
         RAN.setdefault(feature, {}).setdefault(str(result["kernel"]), []).append(path.stem)
     assert result["failed"] == [], "\n".join(map(str, result["failed"]))  # type: ignore[call-overload]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +20,9 @@ import sniffkit as sk
 from sniffkit.lab import state
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
+
+# `sniffkit.lab` is a function once it has been used.
+KERNEL = importlib.import_module("sniffkit.lab.kernel")
 
 
 def test_up_exec_check_down(file: Path) -> None:
@@ -110,6 +115,16 @@ def test_without_privileges(file: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "not permitted: CAP_SYS_ADMIN and CAP_NET_ADMIN are missing" in done.stderr
+    assert not (state.ROOT / f"{P}lab").exists()
+
+
+def test_without_root(tmp_path: Path) -> None:
+    """As an ordinary user, who may neither write below /run nor make namespaces; in Python it is the same error."""
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    for name in ("veth", "bridge"):
+        done = sniffkit("lab", "up", str(ROOT / "docs" / "labs" / f"{name}.yaml"), prefix=nobody)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "not permitted: CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo" in done.stderr
 
 
 def test_a_kind_that_the_kernel_lacks(file: Path) -> None:
@@ -120,10 +135,50 @@ def test_a_kind_that_the_kernel_lacks(file: Path) -> None:
         one = {"kind": row["what"], **({"link": "eth0"} if "lan" in row["what"] else {})}
         one |= {"id": 5} if row["what"] == "vlan" else {}
         links = [*pair()["links"], {f"{P}a/x0": one}]
+        # Before anything is built: not even the name that is taken is looked at.
+        ip("netns", "add", f"{P}b")
         done = sniffkit("lab", "up", write(file, links=links))
+        ip("netns", "del", f"{P}b")
         assert done.returncode == 2
-        assert f"{P}a/x0: kind {row['what']}: Linux {os.uname().release} lacks it: CONFIG_" in done.stderr
+        assert done.stderr.count("\n") == 1
+        said = f"{P}a/x0: kind {row['what']}: Linux {os.uname().release} lacks it: CONFIG_"
+        assert said in done.stderr
+        assert re.search(r"modprobe \w+", done.stderr)
+        assert row["remedy"].split("CONFIG_")[1].split(";")[0] in done.stderr, "lab up and doctor name the same option"
         assert netns() == []
+
+
+def test_all_that_is_missing_is_named_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KERNEL, "try_one", lambda socket, what: "no")
+    qdisc = {"htb": {"rate": "1mbit"}}
+    links = [
+        {f"{P}a/eth0": {"qdisc": qdisc, "ingress": {"mirror": "d0"}}, f"{P}b/eth0": None},
+        {f"{P}a/d0": {"kind": "ifb"}},
+    ]
+    done = sniffkit("lab", "up", write(file, links=links, nodes={f"{P}a": {"nat": [{"masquerade": "eth0"}]}}))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    for what in (
+        "CONFIG_NET_SCH_HTB",
+        "CONFIG_NET_SCH_INGRESS",
+        "CONFIG_NET_CLS_U32",
+        "CONFIG_NET_ACT_MIRRED",
+        "CONFIG_IFB",
+        "CONFIG_NFT_NAT",
+        "CONFIG_NF_TABLES_INET",
+    ):
+        assert what in done.stderr
+    assert netns() == []
+
+
+def test_a_program_that_is_missing_is_named_before_anything_is_made(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KERNEL, "search_path", lambda: "/nowhere")
+    done = sniffkit("lab", "up", write(file, nodes={f"{P}a": {"services": {"ssh": 22}}}))
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"sniffkit: {P}a: ssh: dropbear is missing: sudo apt install dropbear-bin\n",
+    )
 
 
 def test_an_interface_of_this_machine_comes_back(file: Path) -> None:
