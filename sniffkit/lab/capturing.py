@@ -45,8 +45,8 @@ def points_of(spec: LabSpec, given: Sequence[str]) -> list[str]:
 
 
 def comment(spec: LabSpec) -> str | None:
-    """The section comment that carries a lab; None for one that does not fit."""
-    text = f"lab:\n{to_yaml(spec)}"
+    """The section comment that carries a lab, without its keys; None for one that does not fit."""
+    text = f"lab:\n{to_yaml(spec, redact=True)}"
     return text if len(text.encode()) <= MAX_COMMENT else None
 
 

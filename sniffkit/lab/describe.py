@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from sniffkit.lab.links import kind
 from sniffkit.lab.model import Interface, LabSpec
+from sniffkit.lab.schema import Keys
 
 
-def to_mapping(spec: LabSpec) -> dict[str, Any]:
-    """The lab as a mapping that `parse` takes."""
+def to_mapping(spec: LabSpec, redact: bool = False) -> dict[str, Any]:
+    """The lab as a mapping that `parse` takes. redact: without its secrets."""
     out: dict[str, Any] = {"name": spec.name} if spec.name else {}
     if spec.description:
         out["description"] = spec.description
-    settings = {node.name: _plain(node.settings) for node in spec.nodes.values()}
+    settings = {node.name: _plain(node.settings, redact) for node in spec.nodes.values()}
     out["nodes"] = settings if any(settings.values()) else list(settings)
     links: list[dict[str, Any]] = []
     bridges: dict[str, Any] = {}
@@ -21,11 +23,11 @@ def to_mapping(spec: LabSpec) -> dict[str, Any]:
         if one.point in done:
             continue
         if one.kind == "bridge":
-            bridges[str(one)] = bridge(_settings(one))
+            bridges[str(one)] = bridge(_settings(one, redact))
             continue
-        item = {str(one): _settings(one)}
+        item = {str(one): _settings(one, redact)}
         if one.peer is not None:
-            item["/".join(one.peer)] = _settings(spec.interfaces[one.peer])
+            item["/".join(one.peer)] = _settings(spec.interfaces[one.peer], redact)
             done.add(one.peer)
         links.append(item)
     if links:
@@ -44,20 +46,23 @@ def bridge(settings: dict[str, Any]) -> Any:
     return out["ports"] if set(out) == {"ports"} and isinstance(out["ports"], list) else out
 
 
-def _plain(settings: dict[str, Any]) -> dict[str, Any] | None:
+def _plain(settings: dict[str, Any], redact: bool) -> dict[str, Any] | None:
     out = {**settings}
+    if redact and "sysctls" in out:
+        out["sysctls"] = {name: value for name, value in out["sysctls"].items() if not name.endswith("stable_secret")}
     if "services" in out:
         out["services"] = [{name: given} for name, given in out["services"]]
     return out or None
 
 
-def _settings(one: Interface) -> Any:
+def _settings(one: Interface, redact: bool) -> Any:
     out: dict[str, Any] = {}
     if one.kind != "veth":
         out["kind"] = one.kind
     if one.parent is not None:
         out["link"] = one.parent[1] if one.parent[0] == one.node else "/".join(one.parent)
-    out |= {key: value for key, value in one.data.items() if value is not None}
+    data = Keys(kind(one.kind).keys).redact(one.data) if redact else one.data
+    out |= {key: value for key, value in data.items() if value is not None}
     if one.addresses:
         out["address"] = one.addresses[0] if len(one.addresses) == 1 else one.addresses
     for key in ("mtu", "mac", "qdisc", "ingress"):
@@ -70,13 +75,13 @@ def _settings(one: Interface) -> Any:
     return out or None
 
 
-def to_yaml(spec: LabSpec) -> str:
-    """The lab as a YAML text, one line a link."""
+def to_yaml(spec: LabSpec, redact: bool = False) -> str:
+    """The lab as a YAML text, one line a link. redact: without its secrets, for what others may read."""
     import json
 
     # JSON flow style for what is below the top: YAML reads it, and a link stays a line.
     out = []
-    for key, value in to_mapping(spec).items():
+    for key, value in to_mapping(spec, redact).items():
         if isinstance(value, list) and key != "nodes":
             out.append(f"{key}:")
             out += [f"  - {json.dumps(item, ensure_ascii=False)}" for item in value]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +40,8 @@ def search_path() -> str:
 
 def environment(lab_token: str, directory: Path) -> dict[str, str]:
     """The environment of a lab's programs."""
-    return {**os.environ, "PATH": search_path(), TOKEN: lab_token, "LAB": str(directory)}
+    ours = f"{shlex.quote(sys.executable)} -m sniffkit"
+    return {**os.environ, "PATH": search_path(), TOKEN: lab_token, "LAB": str(directory), "SNIFFKIT": ours}
 
 
 def inside_argv(node: str, argv: list[str], binds: list[tuple[str, str]]) -> list[str]:

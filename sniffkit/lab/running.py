@@ -87,7 +87,7 @@ class Lab(Mapping[str, Node]):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of commands in the lab: what tells them as the lab's, and LAB, its directory."""
+        """The environment of commands in the lab: what tells them as the lab's, LAB, its directory, and SNIFFKIT."""
         if not self._token:
             journal = state.read_entries(self.directory / "journal")
             if not journal:

@@ -22,6 +22,9 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
     return f"; did you mean {close[0]!r}?" if close else f"; there are: {' '.join(known)}"
 
 
+REDACTED = "redacted"
+
+
 class Type:
     """A kind of value."""
 
@@ -34,6 +37,10 @@ class Type:
     def schema(self) -> dict[str, Any]:
         """The same as JSON schema."""
         raise NotImplementedError
+
+    def redact(self, value: Any) -> Any:
+        """The value as parsed, without what is secret in it."""
+        return value
 
     def wrong(self, value: Any, path: Path, source: Source) -> Exception:
         """The error for a value that is not of this type."""
@@ -75,6 +82,16 @@ class Text(Type):
         if self.pattern is not None:
             out["pattern"] = f"^(?:{self.pattern})$"
         return out
+
+
+class Secret(Text):
+    """Text that is not for other eyes: captures carry REDACTED in its place, which is read back, but makes no lab."""
+
+    def __init__(self, words: str, pattern: str) -> None:
+        super().__init__(words, f"{pattern}|{REDACTED}")
+
+    def redact(self, value: Any) -> Any:
+        return REDACTED
 
 
 class Int(Type):
@@ -183,6 +200,9 @@ class ListOf(Type):
             return [self.item.parse(value, path, source)]
         return [self.item.parse(one, (*path, number), source) for number, one in enumerate(value)]
 
+    def redact(self, value: Any) -> Any:
+        return [self.item.redact(one) for one in value]
+
     def schema(self) -> dict[str, Any]:
         item = self.item.schema()
         return {"anyOf": [item, {"type": "array", "items": item}, {"type": "null"}]}
@@ -213,6 +233,9 @@ class Keys(Type):
                 raise source.error((*path, name), f"unknown {self.what} {name!r}{nearest(str(name), self.keys)}")
             out[name] = key.type.parse(item, (*path, name), source)
         return self.complete(out, path, source)
+
+    def redact(self, value: Any) -> Any:
+        return {name: self.keys[name].type.redact(item) if name in self.keys else item for name, item in value.items()}
 
     def complete(self, out: dict[str, Any], path: Path, source: Source) -> dict[str, Any]:
         """Nothing that is required may be missing."""

@@ -307,3 +307,59 @@ def test_a_lab_left_half_made_is_cleared_away(file: Path) -> None:
     assert "broken" in sniffkit("lab", "list").stdout
     assert sniffkit("lab", "up", write(file)).returncode == 0
     assert netns() == [f"{P}a", f"{P}b"]
+
+
+def test_vxlan_over_ipv6(file: Path) -> None:
+    links = [
+        {f"{P}a/eth0": "2001:db8::1/64", f"{P}b/eth0": "2001:db8::2/64"},
+        *(
+            {
+                f"{P}{a}/one": {
+                    "kind": "vxlan",
+                    "id": 5,
+                    "remote": f"2001:db8::{b}",
+                    "local": f"2001:db8::{c}",
+                    "address": f"10.0.1.{c}/24",
+                }
+            }
+            for a, b, c in (("a", 2, 1), ("b", 1, 2))
+        ),
+        *(
+            {
+                f"{P}{a}/many": {
+                    "kind": "vxlan",
+                    "id": 6,
+                    "group": "ff05::77",
+                    "link": "eth0",
+                    "port": 4790,
+                    "address": f"10.0.2.{c}/24",
+                }
+            }
+            for a, c in (("a", 1), ("b", 2))
+        ),
+        *(
+            {
+                f"{P}{a}/fix": {
+                    "kind": "vxlan",
+                    "id": 7,
+                    "local": f"2001:db8::{c}",
+                    "learning": False,
+                    "fdb": f"2001:db8::{b}",
+                    "port": 4791,
+                    "address": f"10.0.3.{c}/24",
+                }
+            }
+            for a, b, c in (("a", 2, 1), ("b", 1, 2))
+        ),
+    ]
+    wire = f"{P}b/eth0"
+    expect = [
+        {"from": f"{P}a", "ping": "10.0.1.2", "sees": {wire: "ip6 and udp port 4789"}},
+        {"from": f"{P}a", "ping": "10.0.2.2", "sees": {wire: "ip6 and udp port 4790 and dst ff05::77"}},
+        {"from": f"{P}a", "ping": "10.0.3.2", "sees": {wire: "ip6 and udp port 4791"}},
+    ]
+    path = write(file, links=links, expect=expect)
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert Lab(parse(path)).drift() == []
+    done = sniffkit("lab", "check", path)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -7,16 +7,17 @@
 
 from __future__ import annotations
 
+from sniffkit.errors import LabError
 from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import LATE, Op, link_id
-from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, Text
+from sniffkit.lab.schema import REDACTED, Flag, Int, Key, Keys, ListOf, Secret, Text
 
-Secret = Text("a key: 32 hexadecimal digits", r"[0-9a-fA-F]{32}")
+SECRET = Secret("a key: 32 hexadecimal digits", r"[0-9a-fA-F]{32}")
 RECEIVE = Keys(
     {
         "from": Key(Text("NODE/IF", r"[^/]+/[^/]+"), "the sender's interface below, with a mac", required=True),
-        "key": Key(Secret, "the sender's key", required=True),
+        "key": Key(SECRET, "the sender's key", required=True),
     }
 )
 
@@ -35,6 +36,10 @@ def check(one: Interface, spec: LabSpec) -> None:
 
 def extra(one: Interface, spec: LabSpec) -> list[Op]:
     """The security associations, by `ip macsec`."""
+    if REDACTED in (one.data.get("key"), *(entry["key"] for entry in one.data.get("receive", []))):
+        raise LabError(
+            f"{one}: its keys were left out of the capture that the lab comes from: write them into the file"
+        )
     commands = []
     if "key" in one.data:
         commands.append(["tx", "sa", "0", "pn", "1", "on", "key", "01", one.data["key"]])
@@ -60,7 +65,7 @@ KIND = Kind(
     {
         "encrypt": Key(Flag(), "encrypt, not only authenticate (false)", attribute=(7, "u8"), default=False),
         "replay_window": Key(Int(0, 2**31), "frames that may come late", attribute=(5, "u32"), default=0),
-        "key": Key(Secret, "key of what is sent"),
+        "key": Key(SECRET, "key of what is sent"),
         "receive": Key(ListOf(RECEIVE), "who is heard, and their keys"),
     },
     parent="must",
