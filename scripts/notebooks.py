@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""Run notebooks from top to bottom and keep their outputs in them (`scripts/notebooks.py [NAME…]`; all without).
+
+As root they build their labs and capture; else they read the captures that are kept. Runs by `.venv/bin/python`.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def run(path: Path, change: Callable[[nbformat.NotebookNode], None] | None = None) -> nbformat.NotebookNode:
+    """The notebook, changed if so, with the outputs of a run from top to bottom.
+
+    Raises CellExecutionError for a cell that fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    if change is not None:
+        change(notebook)
+    with tempfile.TemporaryDirectory(prefix="sniffkit-notebook-") as sockets:
+        # Sockets in a directory of ours: no port that others could reach.
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        where = {"metadata": {"path": str(path.parent)}}
+        NotebookClient(notebook, km=kernel, timeout=100, resources=where).execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # when each cell ran: nothing to keep
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":  # a kernel's local name says nothing to others
+                output.text = output.text.replace(platform.release(), platform.release().split("-")[0])
+    return notebook
+
+
+def main(names: list[str]) -> int:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if names and path.stem not in names:
+            continue
+        start = time.monotonic()
+        nbformat.write(run(path), path)
+        print(f"{path.name}: {time.monotonic() - start:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
