@@ -95,13 +95,14 @@ class Capture:
         filter: str | None,
         rules: dict[str, float] | None = None,
         known: list[Any] | None = None,
+        keep: list[Any] | None = None,
     ) -> Table:
         wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known)
+            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known, keep=keep)
 
         return Table(name, start, wanted)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError, SniffkitError
+from sniffkit.pushdown import Test, tests_of
 from sniffkit.tables import Result, warn
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ TYPES = {
 }
 
 
+# Tables whose rows the core judges before it makes them.
+JUDGED = ("packets", "flows")
+
+
 def duckdb_type(arrow: str) -> str:
     """The DuckDB type of a column, from its Arrow type as the core has it: `List(UInt16)`, `Timestamp(ns, "UTC")`."""
     if arrow in TYPES:
@@ -46,10 +51,11 @@ def duckdb_type(arrow: str) -> str:
 
 @dataclass
 class Needs:
-    """What a query reads of one table: its columns, and how many times it scans it."""
+    """What a query reads of one table: columns, how many times it scans it, and what rows must be to count."""
 
     columns: list[str] = field(default_factory=list)
     scans: int = 0
+    tests: list[Test] = field(default_factory=list)
 
 
 class Database:
@@ -107,6 +113,12 @@ class Database:
                 raise self._explained(text, error) from None
         return Result("sql", answer)
 
+    def needs(self, text: str) -> dict[str, Needs]:
+        """What a query would read. Raises SniffkitError as `query` does."""
+        connection, needs = self._plan(text)
+        connection.close()
+        return needs
+
     def _plan(self, text: str) -> tuple[Any, dict[str, Needs]]:
         """A connection with every table empty, and what the query would read: DuckDB's own plan tells."""
         import duckdb
@@ -141,6 +153,8 @@ class Database:
                 continue
             need = needs.setdefault(table, Needs())
             need.scans += 1
+            # Each scan has conditions of its own; rows for several are made once for all.
+            need.tests = tests_of(info.get("Filters"), self.tables[table]) if need.scans == 1 else []
             words = set(re.findall(r"\w+", json.dumps([info.get("Projections"), info.get("Filters")])))
             need.columns = [c for c in self.tables[table] if c in words or c in need.columns]
         connection.execute("RESET disabled_optimizers").fetchall()
@@ -160,7 +174,7 @@ class Database:
         need.columns = columns
         if name not in self._parquet:
             assert self._capture is not None
-            table = getattr(self._capture, name)(columns=columns)
+            table = self._capture._table(name, columns, None, keep=need.tests if name in JUDGED else None)
             return table.to_arrow() if need.scans > 1 else Relation(table.stream())
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -173,6 +187,25 @@ class Database:
     def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
         """DuckDB's error as one line: what is wrong, where, and what there is instead."""
         return SniffkitError(one_line(text, str(error), self.tables, lines_before))
+
+
+def for_rows(
+    capture: Capture, name: str, columns: Sequence[str] | None, where: str | None, sort: str | None
+) -> tuple[list[str] | None, list[Test]]:
+    """What `--where` and `--sort` need of a table: its columns (those shown among them), and what rows must be.
+
+    All columns and nothing for expressions that are wrong: who evaluates them says so.
+    """
+    shown = "*" if columns is None else ", ".join(f'"{column}"' for column in columns)
+    text = f"SELECT {shown} FROM {name}" + (f" WHERE ({where}\n)" if where is not None else "")
+    text += f" ORDER BY {sort}" if sort is not None else ""
+    try:
+        need = Database(capture).needs(text).get(name)
+    except SniffkitError:
+        return None, []
+    if need is None:
+        return None, []
+    return (None if columns is None else need.columns), need.tests if name in JUDGED else []
 
 
 def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_before: int = 0) -> str:

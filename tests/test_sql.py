@@ -65,7 +65,10 @@ def test_one_query_over_two_tables_and_twice_over_one(capture_file: Path) -> Non
     ("query", "needs"),
     [
         ("select orig_h, sum(orig_bytes) from flows group by 1", {"flows": Needs(["orig_h", "orig_bytes"], 1)}),
-        ("select count(*) from packets where ip_src = '10.0.0.1'", {"packets": Needs(["ip_src"], 1)}),
+        (
+            "select count(*) from packets where ip_src = '10.0.0.1'",
+            {"packets": Needs(["ip_src"], 1, [("ip_src", "texts", [], ["10.0.0.1"])])},
+        ),
         ("with a as (from packets) select max(ts) from a", {"packets": Needs(["ts"], 1)}),
         ("select 1", {}),
     ],

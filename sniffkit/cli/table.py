@@ -131,8 +131,12 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
         shown = None if short is None else list(short)
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
-        # With a condition or an order, any column may be named there, so all are made and DuckDB picks.
-        table = getattr(capture, name)(columns=None if set(query) - {"limit"} else shown, filter=options["filter"])
+        needed, keep = shown, None
+        if set(query) - {"limit"}:
+            from sniffkit.sql import for_rows
+
+            needed, keep = for_rows(capture, name, shown, options["where"], options["sort"])
+        table = capture._table(name, needed, options["filter"], keep=keep)
         with counter("frames", sys.stderr) as table.progress:
             rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
     return 1 if damage or rows == 0 else 0

@@ -54,6 +54,17 @@ impl Decoded {
         }
     }
 
+    /// Forgets the frames that `keep` does not want; it has one entry a frame.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let mut kept = 0;
+        for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
+            self.batch.frames.swap(kept, at);
+            self.packets.swap(kept, at);
+            kept += 1;
+        }
+        self.batch.frames.truncate(kept);
+    }
+
     /// The decoded headers, one a frame.
     #[must_use]
     pub fn packets(&self) -> &[Packet] {
@@ -65,7 +76,7 @@ impl Decoded {
 pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send + Sync>;
 
 /// What the thread of a pipeline makes of each batch beside decoding it.
-pub type Make<R> = Box<dyn FnMut(&Decoded) -> R + Send>;
+pub type Make<R> = Box<dyn FnMut(&mut Decoded) -> R + Send>;
 
 /// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
 pub struct Pipeline<R> {
@@ -125,7 +136,7 @@ impl<R: Send + 'static> Pipeline<R> {
                     Some(share) => decoded.decode_share(share),
                     None => decoded.decode(),
                 }
-                let made = make(&decoded);
+                let made = make(&mut decoded);
                 if to_ready.send((decoded, made)).is_err() {
                     break; // the consumer has gone
                 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sniffkit_core::frame::Reached;
 use sniffkit_core::source::{MergedFiles, Part, ReadOptions, first_time};
+use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::reader::{HourFile, Request, TableReader};
 use sniffkit_core::track::{Options, share::Share};
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ impl DatasetReader {
         let parts = files.iter().map(part).collect::<PyResult<Vec<_>>>()?;
         let from = Reached { opened, reading, warnings: Vec::new() };
         let source = Box::new(MergedFiles::new(parts, before, &from, ReadOptions { chunk, ..ReadOptions::default() }));
-        let request = Request { source, filter, columns, options };
+        let request = Request { source, filter, columns, options, keep: Keep::default() };
         let reader = match kind {
             "flows" => TableReader::flows_from(request, share, state).map_err(PyValueError::new_err)?,
             _ if state.is_some() || !share.is_all() => return Err(PyValueError::new_err("only flows have a state")),

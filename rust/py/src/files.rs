@@ -15,6 +15,7 @@ use sniffkit_core::app::spool::Directory;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
+use sniffkit_core::table::keep::{Keep, Test};
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet, rows};
 use sniffkit_core::track::Options;
@@ -295,11 +296,31 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
+/// What a column must be, as Python says it: column, `between` (two numbers), `numbers`, `texts`, `contains` (one text) or
+/// `present`, the numbers, the texts.
+type KeepTuple = (String, String, Vec<i128>, Vec<String>);
+
+fn keep_of(tests: Vec<KeepTuple>) -> PyResult<Keep> {
+    let test = |(column, kind, numbers, mut texts): KeepTuple| {
+        let test = match (kind.as_str(), &numbers[..], &mut texts[..]) {
+            ("between", [least, most], []) => Test::Between(*least, *most),
+            ("numbers", _, []) => Test::Numbers(numbers),
+            ("texts", [], _) => Test::Texts(texts),
+            ("contains", [], [part]) => Test::Contains(std::mem::take(part)),
+            ("present", [], []) => Test::Present,
+            _ => return Err(PyValueError::new_err(format!("no test of a column: {kind}"))),
+        };
+        Ok((column, test))
+    };
+    Ok(Keep { tests: tests.into_iter().map(test).collect::<PyResult<_>>()? })
+}
+
 /// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors`, `hosts` or one of the tables of streams, `http` …; `rules` are those
 /// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
-/// `max_file` bytes. `known`: addresses that an earlier `arp` or `neighbors` table knew.
+/// `max_file` bytes. `known`: addresses that an earlier `arp` or `neighbors` table knew. `keep`: of flows
+/// and packets, which rows the reader will keep; others may come.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, known=None))]
+#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, known=None, keep=None))]
 #[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
@@ -311,6 +332,7 @@ fn open_table(
     directory: Option<PathBuf>,
     max_file: u64,
     known: Option<Vec<KnownTuple>>,
+    keep: Option<Vec<KeepTuple>>,
 ) -> PyResult<TableStream> {
     let mut options = Options::default();
     for (name, value) in rules.unwrap_or_default() {
@@ -323,7 +345,8 @@ fn open_table(
         let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known)?;
         return Ok(TableStream::new(reader));
     }
-    let request = Request { source: Box::new(source), filter, columns, options };
+    let keep = keep_of(keep.unwrap_or_default())?;
+    let request = Request { source: Box::new(source), filter, columns, options, keep };
     let mut reader = match kind {
         "flows" => TableReader::flows(request),
         "packets" => TableReader::packets(request),

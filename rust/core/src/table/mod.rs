@@ -10,6 +10,7 @@ pub mod flows;
 mod held;
 pub mod hosts;
 mod http;
+pub mod keep;
 mod metadata;
 pub mod packets;
 pub mod parquet;

@@ -3,8 +3,9 @@
 mod dataset;
 mod streams;
 
-use super::column::{Column, schema, select};
+use super::column::{Column, Table, schema, select};
 use super::held::{Held, name_held};
+use super::keep::{Keep, Test};
 pub use super::metadata::metadata;
 use super::parquet::TableFile;
 use super::stage::Stage;
@@ -42,6 +43,8 @@ pub struct Request {
     pub columns: Option<Vec<String>>,
     /// Rules of the flow table.
     pub options: Options,
+    /// Rows that the reader will not look at need not be made: flows, and packets without their `uid`.
+    pub keep: Keep,
 }
 
 /// A run of rows as a record batch.
@@ -63,8 +66,11 @@ pub struct TableReader {
     warnings: Vec<Warning>,
 }
 
+/// What a column of flows must be.
+pub type FlowTest = (&'static Column<flows::Flows>, Test);
+
 enum Making {
-    Flows(Vec<&'static Column<flows::Flows>>),
+    Flows(Vec<&'static Column<flows::Flows>>, Vec<FlowTest>),
     Streams {
         table: &'static str,
         columns: Vec<&'static Column<rows::Streams>>,
@@ -72,6 +78,7 @@ enum Making {
     },
     Packets {
         columns: Vec<&'static Column<packets::Packets>>,
+        tests: Vec<(&'static Column<packets::Packets>, Test)>,
         /// Where the flow's uid stands among them; flows are followed only for its sake.
         uid_at: Vec<usize>,
         uids: Vec<Option<Uid>>,
@@ -90,7 +97,8 @@ impl TableReader {
         let wanted = columns.iter().any(|column| flows::FACTS.contains(&column.name));
         let streams = Wants { facts: wanted, ..Wants::default() };
         let options = Options { streams, ..request.options };
-        Ok(Self::new(request.source, request.filter, options, Making::Flows(columns)))
+        let tests = tests(&flows::COLUMNS, &request.keep)?;
+        Ok(Self::new(request.source, request.filter, options, Making::Flows(columns, tests)))
     }
 
     /// The packet table of a capture.
@@ -101,12 +109,14 @@ impl TableReader {
         let columns = select(packets::COLUMNS, request.columns.as_deref())?;
         let uid_at: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].name == "uid").collect();
         let uid_per_packet = !uid_at.is_empty();
+        // Flows are made of all frames.
+        let tests = if uid_per_packet { Vec::new() } else { tests(packets::COLUMNS, &request.keep)? };
         let options = Options { uid_per_packet, streams: Wants::default(), ..request.options };
         Ok(Self::new(
             request.source,
             request.filter,
             options,
-            Making::Packets { columns, uid_at, uids: Vec::new(), held: VecDeque::new() },
+            Making::Packets { columns, tests, uid_at, uids: Vec::new(), held: VecDeque::new() },
         ))
     }
 
@@ -137,17 +147,23 @@ impl TableReader {
         kind: Making,
     ) -> Self {
         let schema = match &kind {
-            Making::Flows(columns) => Arc::new(schema(columns, metadata("flows", &tracker))),
+            Making::Flows(columns, _) => Arc::new(schema(columns, metadata("flows", &tracker))),
             Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
             Making::Streams { table, columns, .. } => Arc::new(schema(columns, metadata(table, &tracker))),
             Making::Stage(stage) => stage.schema(),
         };
         // Columns of packets need no state but the flow: the thread that decodes makes them.
         let make: Make<Vec<ArrayRef>> = match &kind {
-            Making::Flows(_) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Vec::new()),
-            Making::Packets { columns, .. } => {
-                let columns = columns.clone();
+            Making::Flows(..) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Vec::new()),
+            Making::Packets { columns, tests, .. } => {
+                let (columns, tests) = (columns.clone(), tests.clone());
                 Box::new(move |decoded| {
+                    if !tests.is_empty() {
+                        let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
+                        let mut keep = vec![true; decoded.packets().len()];
+                        tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
+                        decoded.retain(&keep);
+                    }
                     let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
                     columns.iter().map(|column| (column.fill)(&rows)).collect()
                 })
@@ -201,7 +217,7 @@ impl TableReader {
         };
         match &mut self.kind {
             Making::Packets { held, .. } => name_held(held, self.tracker.take_named(), None, &mut self.ready),
-            Making::Flows(_) => self.schema = complete("flows"),
+            Making::Flows(..) => self.schema = complete("flows"),
             Making::Streams { table, .. } => self.schema = complete(table),
             Making::Stage(stage) => {
                 stage.end(&mut self.ready);
@@ -213,7 +229,7 @@ impl TableReader {
 
     /// The input has ended, or enough flows have.
     fn flows_are_due(&self, more: &Result<bool, SourceError>) -> bool {
-        matches!(self.kind, Making::Flows(_))
+        matches!(self.kind, Making::Flows(..))
             && (!matches!(more, Ok(true)) || self.tracker.finished_len() >= MAX_ORDERED)
     }
 
@@ -235,7 +251,7 @@ impl TableReader {
         self.reached = std::mem::take(&mut decoded.batch.reached);
         self.warnings.append(&mut self.reached.warnings);
         match &mut self.kind {
-            Making::Flows(_) | Making::Streams { .. } => {
+            Making::Flows(..) | Making::Streams { .. } => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
             }
             Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
@@ -278,7 +294,7 @@ impl TableReader {
     /// # Errors
     /// When the input cannot be read or the output cannot be written.
     pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
-        let Making::Flows(columns) = &self.kind else { return self.write_batches(out, go_on) };
+        let Making::Flows(columns, _) = &self.kind else { return self.write_batches(out, go_on) };
         let columns = columns.clone();
         let mut file = TableFile::new(out, &self.schema)?;
         loop {
@@ -332,8 +348,8 @@ impl TableReader {
     }
 
     fn emit_flows(&mut self) {
-        let Making::Flows(columns) = &self.kind else { return };
-        self.ready.extend(flow_batches(&mut self.tracker, columns, &self.schema));
+        let Making::Flows(columns, tests) = &self.kind else { return };
+        self.ready.extend(flow_batches(&mut self.tracker, columns, tests, &self.schema));
     }
 
     /// The next finished record batch, if there is one.
@@ -352,19 +368,34 @@ impl TableReader {
     }
 }
 
+/// The columns that tests are of.
+fn tests<T: Table>(all: &'static [Column<T>], keep: &Keep) -> Result<Vec<(&'static Column<T>, Test)>, String> {
+    let names: Vec<String> = keep.tests.iter().map(|(name, _)| name.clone()).collect();
+    let columns = select(all, Some(&names))?;
+    Ok(columns.into_iter().zip(keep.tests.iter().map(|(_, test)| test.clone())).collect())
+}
+
 /// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then
 /// the tracker forgets them.
 #[must_use]
 pub fn flow_batches(
     tracker: &mut Tracker,
     columns: &[&'static Column<flows::Flows>],
+    tests: &[FlowTest],
     schema: &SchemaRef,
 ) -> Vec<RecordBatch> {
     let ordered = tracker.finished_order();
     let chunks: Vec<&[u32]> = ordered.chunks(FLOW_ROWS).collect();
     let shared: &Tracker = tracker;
     let make = |chunk: &[u32]| {
-        let flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
+        let mut flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
+        if !tests.is_empty() {
+            let mut keep = vec![true; flows.len()];
+            let rows = flows::Rows { flows: &flows, tracker: shared };
+            tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
+            let mut kept = keep.into_iter();
+            flows.retain(|_| kept.next() == Some(true));
+        }
         let rows = flows::Rows { flows: &flows, tracker: shared };
         record_batch(schema, columns.iter().map(|column| (column.fill)(&rows)).collect(), flows.len())
     };

@@ -31,7 +31,7 @@ impl TableReader {
         };
         tracker.keep_state();
         let share = (!share.is_all()).then_some(share);
-        Ok(Self::with(request.source, request.filter, tracker, share, Making::Flows(columns)))
+        Ok(Self::with(request.source, request.filter, tracker, share, Making::Flows(columns, Vec::new())))
     }
 
     /// Reads on by one batch of frames; `false` at the end of the input. Rows come from [`TableReader::take_hours`].
@@ -52,7 +52,7 @@ impl TableReader {
         metadata.retain(|key, _| !COUNTERS.contains(&key.as_str()));
         let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
         match &self.kind {
-            Making::Flows(columns) => Ok(flows_by_hour(&mut self.tracker, columns, &schema)?),
+            Making::Flows(columns, _) => Ok(flows_by_hour(&mut self.tracker, columns, &schema)?),
             _ => Ok(batches_by_hour(self.ready.drain(..), &schema)?),
         }
     }
@@ -61,7 +61,7 @@ impl TableReader {
     #[must_use]
     pub fn rows_ready(&self) -> usize {
         match &self.kind {
-            Making::Flows(_) => self.tracker.finished_len(),
+            Making::Flows(..) => self.tracker.finished_len(),
             _ => self.ready.iter().map(arrow_array::RecordBatch::num_rows).sum(),
         }
     }
