@@ -7,12 +7,14 @@ shared and noisy: read ratios rather than seconds, and CPU beside wall.
 from __future__ import annotations
 
 import argparse
+import glob
 import json
 import os
 import platform
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from bench.cases import CASES, Case, Contender, Target
 from bench.inputs import DATA, NoInput, into_page_cache
@@ -24,7 +26,8 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     """Medians by contender, and for those that failed the reason."""
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     failed: dict[str, str] = {}
-    inputs = {DATA / word for contender in contenders for word in contender.command if word.endswith(".pcap")}
+    words = {word for contender in contenders for word in contender.command if word.endswith(".pcap")}
+    inputs = {Path(path) for word in words for path in glob.glob(str(DATA / word))}
     for path in sorted(inputs | {contender.load for contender in contenders if contender.load is not None}):
         into_page_cache(path)
     for number in range(1, rounds + 1):
@@ -64,6 +67,8 @@ def judge(target: Target, costs: dict[str, Cost]) -> tuple[str, bool | None]:
     if target.of not in costs or (target.against and target.against not in costs):
         return f"{target.of} {target.figure}: not measured", None
     value = float(getattr(costs[target.of], target.figure))
+    if not target.against and target.figure == "rss":
+        return f"{target.of}: {value / 1e6:.0f} MB, at most {target.at_most / 1e6:.0f}", value <= target.at_most
     if not target.against:
         return (
             f"{target.of}: {target.figure} {value * 1000:.0f} ms, at most {target.at_most * 1000:.0f}",
@@ -73,7 +78,7 @@ def judge(target: Target, costs: dict[str, Cost]) -> tuple[str, bool | None]:
     if target.figure == "lost":
         return f"{target.of}: {value:.0f} packets lost, {target.against} {other:.0f}", value <= other
     if target.at_most < 1:
-        text = f"{other / value:.1f} × as fast as {target.against}, at least {1 / target.at_most:.0f}"
+        text = f"{other / value:.1f} × as fast as {target.against}, at least {1 / target.at_most:.3g}"
     else:
         text = f"{target.figure} {value / other:.2f} × that of {target.against}, at most {target.at_most}"
     return f"{target.of}: {text}", value <= target.at_most * other

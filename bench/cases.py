@@ -11,6 +11,7 @@ from typing import Literal
 from bench import labs
 from bench import live as veth
 from bench.inputs import DATA, PACKETS_PER_FLOW, ROOT, big, head, transfer
+from bench.many import cluster, copies, into
 from bench.web import web
 
 SNIFFKIT = str(ROOT / ".venv" / "bin" / "sniffkit")
@@ -47,7 +48,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Target:
-    """`figure` of `of` is at most `at_most` times that of `against`; without `against`, at most `at_most` seconds."""
+    """`figure` of `of` is at most `at_most` times that of `against`; without, at most `at_most` seconds or bytes."""
 
     of: str
     figure: Literal["wall", "cpu", "rss", "lost"]
@@ -161,6 +162,41 @@ def line_of_labs(_: int) -> list[Contender]:
     ]
 
 
+def sql(packets: int) -> list[Contender]:
+    capture = str(big(packets))
+    question = "SELECT orig_h, sum(orig_bytes) FROM flows GROUP BY 1"
+    columns = "SELECT ip_src, sum(frame_len) FROM packets GROUP BY 1"
+    few = "SELECT ts, ip_dst FROM packets WHERE ip_proto = 1"
+    return [
+        Contender("flows", [SNIFFKIT, "flows", capture, "-o", f"{OUT}-q.parquet"]),
+        Contender("sql flows", [SNIFFKIT, "sql", question, capture, "-o", f"{OUT}-q1.parquet"]),
+        Contender("packets", [SNIFFKIT, "packets", capture, "-o", f"{OUT}-q2.parquet"]),
+        Contender("two columns", [SNIFFKIT, "sql", columns, capture, "-o", f"{OUT}-q3.parquet"]),
+        Contender("few rows", [SNIFFKIT, "sql", few, capture, "-o", f"{OUT}-q4.parquet"]),
+    ]
+
+
+def many(packets: int) -> list[Contender]:
+    flows = [SNIFFKIT, "flows", copies(packets, 8)]
+    return [
+        Contender("one core", into("one", ["taskset", "-c", "0", *flows, "--workers", "1"])),
+        Contender("one worker", into("two", [*flows, "--workers", "1"])),
+        Contender("two workers", into("three", [*flows, "--workers", "2"])),
+    ]
+
+
+def many_memory(packets: int) -> list[Contender]:
+    return [Contender("10 GB", into("ten", [SNIFFKIT, "flows", copies(packets, 32), "--workers", "2"]))]
+
+
+def dask(packets: int) -> list[Contender]:
+    flows = [SNIFFKIT, "flows", copies(packets, 8)]
+    return [
+        Contender("one core", into("one", ["taskset", "-c", "0", *flows, "--workers", "1"])),
+        Contender("Dask, two", into("dask", [*flows, "--engine", cluster()])),
+    ]
+
+
 CASES = (
     Case(
         "flows",
@@ -214,6 +250,30 @@ CASES = (
         "its bodies as files",
         extract,
         (Target("sniffkit", "cpu", 1 / 2, "tcpflow"), Target("sniffkit", "cpu", 1 / 5, "tshark")),
+    ),
+    Case(
+        "sql",
+        "questions in SQL, against whole tables",
+        sql,
+        (Target("sql flows", "wall", 1.2, "flows"), Target("two columns", "wall", 1 / 2, "packets")),
+    ),
+    Case(
+        "many",
+        "data set of 8 files (a worker reads on one thread and follows on another)",
+        many,
+        (Target("two workers", "wall", 1 / 1.7, "one core"),),
+    ),
+    Case(
+        "many-memory",
+        "data set of 32 files, 10 GB: the larger of two workers",
+        many_memory,
+        (Target("10 GB", "rss", 300e6),),
+    ),
+    Case(
+        "dask",
+        "data set of 8 files by two Dask workers, their start not measured (CPU and MB: the client's)",
+        dask,
+        (Target("Dask, two", "wall", 1 / 1.5, "one core"),),
     ),
     Case(
         "labs",
