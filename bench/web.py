@@ -1,71 +1,137 @@
-"""A capture of plain web traffic, made here byte by byte: keep-alive connections, bodies of 30 to 150 kB."""
+"""A capture of real web traffic: a small site served by nginx and fetched by curl over a veth pair."""
 
 from __future__ import annotations
 
-import struct
+import gzip
+import os
+import random
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench.inputs import DATA, ROOT
+from bench.inputs import DATA, ROOT, NoInput
 
-MSS = 1448
-TRANSACTIONS = 1704  # about 157 MB, as the capture that ../shared/perf/README.md measured
-PER_CONNECTION = 8
-CLIENT, SERVER = bytes((10, 1, 0, 1)), bytes((10, 1, 0, 2))
-MACS = bytes.fromhex("020000000002020000000001")
-ACK, PSH, FIN, SYN = 16, 8, 1, 2
-
-
-class Connection:
-    """One side after the other: (from client, flags, payload) to frames."""
-
-    def __init__(self, port: int) -> None:
-        self.ports = (struct.pack(">HH", port, 80), struct.pack(">HH", 80, port))
-        self.next = [1000, 5000]
-
-    def frame(self, client: bool, flags: int, payload: bytes = b"") -> bytes:
-        side = 0 if client else 1
-        head = struct.pack(">IIBBHI", self.next[side], self.next[1 - side], 0x50, flags, 65535, 0)
-        ends = CLIENT + SERVER if client else SERVER + CLIENT
-        total = struct.pack(">BBHHHBBH", 0x45, 0, 40 + len(payload), 0, 0x4000, 64, 6, 0)
-        self.next[side] += len(payload) + (1 if flags & (SYN | FIN) else 0)
-        return MACS + b"\x08\x00" + total + ends + self.ports[side] + head + payload
+SIZE = 170_000_000  # bytes of files, about; text that goes out compressed makes it 150 MB
+CONNECTIONS = 8
+ADDRESS = "10.233.0.2"
+WORDS = ("network", "packet", "capture", "flow", "stream", "segment", "frame", "table", "column", "window", "bridge")
+# What the pages of the site are made of: how many of each, their sizes in bytes.
+PARTS = (
+    ("html", 24, 8_000, 60_000),
+    ("css", 12, 5_000, 80_000),
+    ("js", 24, 20_000, 300_000),
+    ("json", 24, 500, 40_000),
+    ("png", 60, 2_000, 120_000),
+    ("jpg", 60, 10_000, 250_000),
+    ("woff2", 12, 20_000, 60_000),
+)
 
 
-def frames() -> list[bytes]:
-    """Every frame: requests, responses in full segments, an acknowledgment for every second one."""
-    words = (b"the quick brown fox jumps over the lazy dog " * 4000)[:160_000]
-    out: list[bytes] = []
-    for number in range(TRANSACTIONS):
-        if number % PER_CONNECTION == 0:
-            one = Connection(20_000 + number // PER_CONNECTION)
-            out += [one.frame(True, SYN), one.frame(False, SYN | ACK), one.frame(True, ACK)]
-        size = 30_000 + number * 7919 % 120_000
-        request = f"GET /page/{number:05} HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench\r\n\r\n"
-        out.append(one.frame(True, PSH | ACK, request.encode()))
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {size}\r\n\r\n"
-        answer = head.encode() + words[:size]
-        for i, at in enumerate(range(0, len(answer), MSS)):
-            out.append(one.frame(False, ACK, answer[at : at + MSS]))
-            if i % 2:
-                out.append(one.frame(True, ACK))
-        if number % PER_CONNECTION == PER_CONNECTION - 1 or number == TRANSACTIONS - 1:
-            out += [one.frame(False, FIN | ACK), one.frame(True, FIN | ACK), one.frame(False, ACK)]
+def lines(kind: str, chance: random.Random) -> Iterator[str]:
+    """Text as a program of that kind writes it, line by line."""
+    while True:
+        words = chance.choices(WORDS, k=chance.randint(4, 12))
+        if kind == "html":
+            yield f'  <p class="{words[0]}"><a href="/{words[1]}">{" ".join(words[2:])}</a></p>\n'
+        elif kind == "css":
+            margin, color = chance.randint(0, 40), chance.randrange(1 << 24)
+            yield f".{words[0]}-{words[1]} {{ margin: {margin}px; color: #{color:06x} }}\n"
+        elif kind == "js":
+            yield f'  function {words[0]}{chance.randrange(999)}({words[1]}) {{ return "{" ".join(words[2:])}"; }}\n'
+        else:
+            number = chance.randrange(10**6)
+            yield f'  {{"id": {number}, "name": "{words[0]}", "tags": ["{words[1]}", "{words[2]}"]}},\n'
+
+
+def site(root: Path) -> dict[str, int]:
+    """Writes the files of the site, the same every time; bytes by name. Texts also as .gz, as nginx sends them."""
+    chance = random.Random(5)
+    sizes: dict[str, int] = {}
+    for kind, count, least, most in PARTS:
+        for number in range(count):
+            size = chance.randint(least, most)
+            name = f"{kind}/{number:03}.{kind}"
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if kind in ("png", "jpg", "woff2"):
+                path.write_bytes(chance.randbytes(size))
+            else:
+                text, made = [], 0
+                while made < size:
+                    text.append(next(lines(kind, chance)))
+                    made += len(text[-1])
+                path.write_text("".join(text))
+                path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes(), 6, mtime=0))
+            sizes[name] = size
+    return sizes
+
+
+def urls(sizes: dict[str, int]) -> list[str]:
+    """What is fetched, so that the bodies come to about SIZE."""
+    chance = random.Random(6)
+    names = sorted(sizes)
+    out, total = [], 0
+    while total < SIZE:
+        name = chance.choice(names)
+        out.append(f"/{name}?v={len(out)}")
+        total += sizes[name]
     return out
 
 
+def settings(work: Path) -> str:
+    """nginx on its own: one process, nothing outside its directory. Every second file of text goes out compressed."""
+    return f"""daemon off; master_process off; pid {work}/nginx.pid; error_log {work}/error.log;
+events {{ }}
+http {{
+  include /etc/nginx/mime.types; sendfile on; tcp_nopush on; keepalive_requests 100;
+  log_format both '$remote_port $request_method $request_uri $status $body_bytes_sent';
+  access_log {work}/access.log both;
+  client_body_temp_path {work}/a; proxy_temp_path {work}/b; fastcgi_temp_path {work}/c; uwsgi_temp_path {work}/d;
+  scgi_temp_path {work}/e;
+  server {{ listen 80; root {work}/site; location ~ "[02468][.](html|css|js|json)$" {{ gzip_static on; }} }}
+}}
+"""
+
+
 def web() -> Path:
-    """The capture, made once."""
-    path = DATA / f"web-{TRANSACTIONS}.pcap"
+    """The capture, made once: frames of at most 1,514 bytes, as on a cable."""
+    path = DATA / "web.pcap"
     if path.exists():
         return path
-    DATA.mkdir(parents=True, exist_ok=True)
+    for tool, package in (("nginx", "nginx-light"), ("curl", "curl"), ("ethtool", "ethtool"), ("ip", "iproute2")):
+        if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            raise NoInput(f"making web traffic needs {tool} (Debian: {package})")
+    if os.geteuid() != 0:
+        raise NoInput("making web traffic needs root for network namespaces")
     print(f"bench: making {path.relative_to(ROOT)}", file=sys.stderr, flush=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
-        for number, frame in enumerate(frames()):
-            stamp = struct.pack("<II", 1_700_000_000 + number // 20_000, number % 20_000 * 50)
-            file.write(stamp + struct.pack("<II", len(frame), len(frame)) + frame)
-    part.rename(path)
+    work = DATA / "web"
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "site").mkdir(parents=True)
+    wanted = urls(site(work / "site"))
+    (work / "nginx.conf").write_text(settings(work))
+    config = [f'url = "http://{ADDRESS}{url}"\noutput = "/dev/null"\n' for url in wanted]
+    (work / "urls").write_text("compressed\nsilent\nfail-early\n" + "".join(config))
+    fetch(work)
+    (work / "web.pcap").rename(path)
+    shutil.rmtree(work)
     return path
+
+
+def fetch(work: Path) -> None:
+    """Builds the two namespaces, serves the site in one, and fetches it from the other, captured there."""
+    import sniffkit as sk
+
+    here, there = f"skweb{os.getpid()}a", f"skweb{os.getpid()}b"
+    nginx = f"nginx -p {work} -c {work}/nginx.conf -e {work}/error.log"
+    spec = {
+        "nodes": {here: {}, there: {"services": {"run": {"command": f"exec {nginx}", "tcp": 80}}}},
+        "links": [{f"{here}/veth1": "10.233.0.1/24", f"{there}/veth2": f"{ADDRESS}/24"}],
+    }
+    with sk.lab(spec) as lab:
+        for node, device in ((here, "veth1"), (there, "veth2")):
+            lab[node].run(["ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off"])
+        with sk.capture(f"{here}/veth1", write=work / "web.pcap") as live:
+            lab[here].run(["curl", "--parallel", "--parallel-max", str(CONNECTIONS), "-K", f"{work}/urls"])
+        if lost := sum(point.dropped for point in live.stats):
+            raise NoInput(f"the capture of web traffic lost {lost} packets; try again")

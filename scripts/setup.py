@@ -17,6 +17,7 @@ Environment: CI=true builds with `--locked`; PYTHON is what `make` runs this scr
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -24,7 +25,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -48,7 +49,8 @@ class Package(NamedTuple):
     vital: str = ""  # which targets cannot go on without it
 
 
-# Packages that start a service when installed are left out on purpose (dnsmasq-base instead of dnsmasq, and so on).
+# Packages that start a service when installed are left out where there is another (dnsmasq-base instead of dnsmasq);
+# apt_install keeps the others from starting it.
 PACKAGES = (
     Package("python3-venv", "python:ensurepip", "makes .venv", "build", vital="build"),
     Package("gcc", "cc", "links the Rust core", "build", vital="build"),
@@ -61,18 +63,19 @@ PACKAGES = (
     Package("nftables", "nft", "NAT and firewalls of labs", "demo test"),
     Package("dnsmasq-base", "dnsmasq", "DNS and DHCP of labs", "demo test", vital="demo"),
     Package("iputils-ping", "ping", "test traffic", "demo test", vital="demo"),
-    Package("curl", "curl", "test traffic", "demo test", vital="demo"),
+    Package("curl", "curl", "test traffic", "demo test bench", vital="demo"),
     Package("mount", "mount", "a resolver of its own for the demo's client", "demo test", vital="demo"),
     Package("udhcpc", "udhcpc", "DHCP clients of labs", "test"),
     Package("dropbear-bin", "dropbear", "SSH of labs", "test"),
     Package("user-mode-linux", "linux.uml", "a kernel with the link kinds that this one may lack", "test"),
     Package("kmod", "modprobe", "loads the modules of that kernel", "test"),
     Package("librsvg2-bin", "rsvg-convert", "drawings of labs as PNG", "test"),
-    Package("ethtool", "ethtool", "offloads of lab interfaces", "test"),
+    Package("ethtool", "ethtool", "offloads of lab interfaces", "test bench"),
     Package("tcpreplay", "tcpreplay", "load for live captures", "test bench"),
     Package("git", "git", "lists the project's files for its own checks", "test"),
     Package("softflowd", "softflowd", "peer of the benchmarks", "bench"),
     Package("argus-server", "argus", "peer of the benchmarks", "bench"),
+    Package("nginx-light", "nginx", "serves web traffic", "test bench"),
     Package("tcpflow", "tcpflow", "peer of the benchmarks", "bench"),
     Package("g++", "c++", "builds libFuzzer", "fuzz", vital="fuzz"),
 )
@@ -133,13 +136,31 @@ def apt_install(names: list[str]) -> bool:
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *names]
     update = ["apt-get", "update", "-qq"]
-    if not list(Path("/var/lib/apt/lists").glob("*_Packages*")):
-        run(update, quiet)
-    elif run(install, quiet):
-        return True
-    else:
-        run(update, quiet)
-    return run(install, quiet)
+    with no_services():
+        if not list(Path("/var/lib/apt/lists").glob("*_Packages*")):
+            run(update, quiet)
+        elif run(install, quiet):
+            return True
+        else:
+            run(update, quiet)
+        return run(install, quiet)
+
+
+@contextlib.contextmanager
+def no_services() -> Iterator[None]:
+    """Nothing that is installed meanwhile starts a service: invoke-rc.d asks this program, unless one is there."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    try:
+        with policy.open("x") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        policy.unlink()
 
 
 def install_packages(target: str) -> None:

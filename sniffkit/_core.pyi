@@ -34,6 +34,8 @@ def open_table(
     rules: dict[str, float] | None = None,
     directory: str | PathLike[str] | None = None,
     max_file: int = ...,
+    max_files: int | None = None,
+    max_total: int | None = None,
     known: list[_Known] | None = None,
     keep: list[tuple[str, str, list[int], list[str]]] | None = None,
 ) -> TableStream: ...

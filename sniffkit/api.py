@@ -136,15 +136,18 @@ class Capture:
         http: bool = False,
         max_size: int = 1 << 30,
         filter: str | None = None,
+        max_total: int | None = None,
+        max_files: int | None = None,
     ) -> pa.Table:
         """Write every TCP stream, or with `http` every HTTP body, to files in `directory`; the index as pyarrow.Table.
 
         Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too.
-        max_size: longest file, bytes. Raises SniffkitError if the directory cannot be written.
+        max_size: longest file, bytes; max_total and max_files: all of them together. What is over a limit is not
+        written; its row of the index says so. Raises SniffkitError if the directory cannot be written.
         """
         from sniffkit.extraction import extract
 
-        return extract(self.fresh(), directory, http, max_size, filter)
+        return extract(self.fresh(), directory, http, filter, max_size, max_total, max_files)
 
     def streams(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per direction of each TCP connection: bytes, SHA-256, missing ranges."""

@@ -74,7 +74,7 @@ class Table:
         except OSError as error:
             raise file_error(error) from None
         warn(found)
-        return pa.table(stream)
+        return pa.RecordBatchReader.from_stream(stream).read_all()
 
     def to_pandas(self) -> pd.DataFrame:
         """A `pandas.DataFrame`: UTC timestamps, categoricals, and nullable integers where a value can be missing."""

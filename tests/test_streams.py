@@ -120,6 +120,22 @@ def test_the_size_limit_is_said(capture: Any, tmp_path: Path) -> None:
     assert (tmp_path / "file.bin").stat().st_size == 1000
 
 
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [({"max_files": 1}, "over the limit of files"), ({"max_total": 20_000}, "over the limit of all files")],
+)
+def test_limits_of_all_files_are_said(limits: dict[str, int], why: str, capture: Any, tmp_path: Path) -> None:
+    paths = [capture("length"), capture("ipv6")]
+    index = sk.open(paths).extract(tmp_path, http=True, **limits).to_pylist()
+    assert [(row["path"], row["write_error"]) for row in index] == [("file.bin", None), (None, why)]
+    assert sorted(path.name for path in tmp_path.glob("file*")) == ["file.bin"]
+    option = next(iter(limits))
+    words = [f"--{option.replace('_', '-')}", str(limits[option])]
+    done = CliRunner().invoke(cli, ["extract", "--http", *paths, "-d", str(tmp_path / "again"), *words])
+    assert done.exit_code == 1
+    assert f"sniffkit: 1 not written: {why}" in done.output
+
+
 def test_follow_prints_both_sides(capture: Any) -> None:
     path = capture("out-of-order")
     raw = CliRunner().invoke(cli, ["follow", path, "--tcp", "10.0.0.2:80,10.0.0.1:40000", "--style", "raw"])

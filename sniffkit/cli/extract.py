@@ -15,6 +15,8 @@ from sniffkit.cli.inputs import damage_as_lines, files
 @click.option("-d", "--dir", "directory", required=True, metavar="DIR", help="Where the files go; made if needed.")
 @click.option("--http", is_flag=True, help="HTTP bodies, decoded, named by their URL, instead of streams.")
 @click.option("--max-size", type=click.IntRange(min=1), default=1 << 30, metavar="BYTES", help="Of one file (1 GiB).")
+@click.option("--max-total", type=click.IntRange(min=1), metavar="BYTES", help="Of all files together (no limit).")
+@click.option("--max-files", type=click.IntRange(min=1), metavar="N", help="At most so many files (no limit).")
 @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
 @click.pass_context
 def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
@@ -33,11 +35,13 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
         from sniffkit.api import open as open_capture
 
         capture = open_capture(inputs)
-        index = capture.extract(
-            options["directory"], http=options["http"], max_size=options["max_size"], filter=options["filter"]
-        )
+        directory = options.pop("directory")
+        index = capture.extract(directory, **options)
     written = index.num_rows - index["path"].null_count
     incomplete = index.num_rows - sum(index["complete"].to_pylist())
     noun = "file" if written == 1 else "files"
-    print(f"{written} {noun} in {options['directory']}, {incomplete} not complete: see index.jsonl", file=sys.stderr)
+    print(f"{written} {noun} in {directory}, {incomplete} not complete: see index.jsonl", file=sys.stderr)
+    if lost := index.num_rows - written:
+        reasons = sorted({reason for reason in index["write_error"].to_pylist() if reason})
+        print(f"sniffkit: {lost} not written: {', '.join(reasons)}", file=sys.stderr)
     ctx.exit(1 if damage or written == 0 or written < index.num_rows else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ def files(given: tuple[str, ...]) -> list[str]:
 @contextmanager
 def damage_as_lines() -> Iterator[list[str]]:
     """Prints each CaptureWarning as one line on stderr; the list tells whether there were any."""
+    # pyarrow imports numpy, whose BLAS starts a thread a core that spins: a third of a short command's time.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     seen: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)

@@ -14,6 +14,6 @@ def write(batches: Any, out: IO[bytes]) -> int:
     rows = 0
     with pyarrow.csv.CSVWriter(out, header, write_options=pyarrow.csv.WriteOptions(quoting_style="needed")) as writer:
         for batch in batches:
-            writer.write_table(flatten(pa.table(batch)))
+            writer.write_table(flatten(pa.Table.from_batches([batch])))
             rows += batch.num_rows
     return rows

@@ -14,7 +14,7 @@ def write(batches: Any, out: IO[bytes]) -> int:
 
     rows = 0
     for batch in batches:
-        table = pa.table(batch)
+        table = pa.Table.from_batches([batch])
         plain = flatten(table)
         for at, kind in enumerate(table.schema.types):
             if pa.types.is_list(kind):

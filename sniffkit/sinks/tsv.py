@@ -16,7 +16,7 @@ def write(batches: Any, out: IO[bytes]) -> int:
     out.write(("\t".join(batches.schema.names) + "\n").encode())
     rows = 0
     for batch in batches:
-        columns = [text(column) for column in flatten(pa.table(batch)).columns]
+        columns = [text(column) for column in flatten(pa.Table.from_batches([batch])).columns]
         out.write("".join("\t".join(row) + "\n" for row in zip(*columns, strict=True)).encode())
         rows += batch.num_rows
     return rows

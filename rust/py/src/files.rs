@@ -317,10 +317,13 @@ fn keep_of(tests: Vec<KeepTuple>) -> PyResult<Keep> {
 
 /// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors`, `hosts` or one of the tables of streams, `http` …; `rules` are those
 /// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
-/// `max_file` bytes. `known`: addresses that an earlier `arp` or `neighbors` table knew. `keep`: of flows
-/// and packets, which rows the reader will keep; others may come.
+/// `max_file` bytes, at most `max_files` and `max_total` bytes in all. `known`: addresses that an earlier `arp` or
+/// `neighbors` table knew. `keep`: of flows and packets, which rows the reader will keep; others may come.
 #[pyfunction]
-#[pyo3(signature = (kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, known=None, keep=None))]
+#[pyo3(signature = (
+    kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, max_files=None,
+    max_total=None, known=None, keep=None
+))]
 #[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
     py: Python<'_>,
@@ -331,6 +334,8 @@ fn open_table(
     rules: Option<BTreeMap<String, f64>>,
     directory: Option<PathBuf>,
     max_file: u64,
+    max_files: Option<u64>,
+    max_total: Option<u64>,
     known: Option<Vec<KnownTuple>>,
     keep: Option<Vec<KeepTuple>>,
 ) -> PyResult<TableStream> {
@@ -354,7 +359,8 @@ fn open_table(
     }
     .map_err(PyKeyError::new_err)?;
     if let Some(path) = directory {
-        reader.write_to(Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?);
+        let files = Directory::create(&path, max_file).map_err(|error| io_error(&path, &error))?;
+        reader.write_to(files.limited(max_files.unwrap_or(u64::MAX), max_total.unwrap_or(u64::MAX)));
     }
     Ok(TableStream::new(reader))
 }

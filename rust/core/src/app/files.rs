@@ -37,6 +37,9 @@ pub(super) fn keep(exchange: &mut Exchange, side: Side, files: &mut Directory) {
     };
     let Some(part) = slot else { return };
     let Some(spool) = part.file.take() else { return };
+    if part.body.write_error.is_some() {
+        return; // a part of it is no file
+    }
     let mut name = safe_name(named.as_deref().unwrap_or(""));
     let mime = part.head.content_type.as_deref().and_then(|text| text.split(';').next()).unwrap_or("").trim();
     if !name.contains('.') {

@@ -59,6 +59,8 @@ struct Half {
     frame: Vec<u8>,
     block: Vec<u8>,
     block_ends_stream: bool,
+    /// The block is that of a PUSH_PROMISE, its continuations too.
+    block_promises: bool,
     /// Padding at the end of a DATA frame; `None` until its first byte.
     padding: Option<usize>,
     hpack: Decoder<'static>,
@@ -79,6 +81,7 @@ impl Default for Half {
             frame: Vec::new(),
             block: Vec::new(),
             block_ends_stream: false,
+            block_promises: false,
             padding: None,
             hpack,
             last: Place::default(),
@@ -208,6 +211,7 @@ impl Http2 {
                 half.block.extend_from_slice(fragment);
                 if half.kind != CONTINUATION {
                     half.block_ends_stream = half.kind == HEADERS && flags & END_STREAM != 0;
+                    half.block_promises = half.kind == PUSH_PROMISE;
                 }
                 if half.block.len() > MAX_BLOCK {
                     self.fault = Some("header block longer than 65536 bytes");
@@ -215,8 +219,7 @@ impl Http2 {
                 }
                 if flags & END_HEADERS != 0 {
                     // A promise's headers are decoded for the table's sake, but belong to another stream.
-                    let is_promise = half.kind == PUSH_PROMISE;
-                    return self.block(side, number, is_promise, place, out);
+                    return self.block(side, number, place, out);
                 }
             }
             DATA if flags & END_STREAM != 0 => self.message_over(side, number, place, out),
@@ -236,11 +239,11 @@ impl Http2 {
         false
     }
 
-    fn block(&mut self, side: usize, number: u32, is_promise: bool, place: Place, out: &mut Out<'_>) -> bool {
+    fn block(&mut self, side: usize, number: u32, place: Place, out: &mut Out<'_>) -> bool {
         let half = &mut self.sides[side];
         let block = std::mem::take(&mut half.block);
         let mut head = Fields::default();
-        let ends = half.block_ends_stream;
+        let (ends, is_promise) = (half.block_ends_stream, half.block_promises);
         if half.hpack.decode_with_cb(&block, |name, value| head.field(&name, &value)).is_err() {
             self.fault = Some("header block cannot be decoded");
             return false;

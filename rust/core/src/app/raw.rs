@@ -70,8 +70,9 @@ impl Raw {
             let Some((first, body)) = self.bodies[side].take() else { continue };
             let (body, spool) = body.finish();
             let from_orig = side == usize::from(out.who.orig_side);
-            let mut stream = RawStream { from_orig, body, ended: self.ended[side], path: None, write_error: None };
-            if let (Some(spool), Some(files)) = (spool, &mut out.files) {
+            let write_error = body.write_error.clone();
+            let mut stream = RawStream { from_orig, body, ended: self.ended[side], path: None, write_error };
+            if let (Some(spool), Some(files), None) = (spool, &mut out.files, &stream.write_error) {
                 match files.keep(spool, &tcpflow_name(&out.who, from_orig)) {
                     Ok(name) => stream.path = Some(name),
                     Err(error) => stream.write_error = Some(super::spool::reason(&error)),

@@ -4,18 +4,33 @@ use std::collections::{HashMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::{Error, Result, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes that are kept before they go to the file: no file stays open between writes, however many there are.
 const CHUNK: usize = 1 << 18;
 /// Longest file name, bytes; file systems allow 255.
 const MAX_NAME: usize = 200;
 
+/// Bytes that may still be written to a directory, by all its files together.
+#[derive(Clone, Debug)]
+struct Room(Arc<AtomicU64>);
+
+impl Room {
+    fn take(&self, bytes: u64) -> Result<()> {
+        let taken = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes));
+        taken.map(|_| ()).map_err(|_| Error::other("over the limit of all files"))
+    }
+}
+
 /// A file in the making.
 #[derive(Debug)]
 pub struct Spool {
     part: PathBuf,
     buffer: Vec<u8>,
-    spilled: bool,
+    /// Bytes in the file so far.
+    spilled: u64,
+    room: Room,
 }
 
 impl Write for Spool {
@@ -34,10 +49,11 @@ impl Write for Spool {
 
 impl Spool {
     fn spill(&mut self) -> Result<()> {
+        self.room.take(self.buffer.len() as u64)?;
         let mut options = OpenOptions::new();
-        let options = if self.spilled { options.append(true) } else { options.write(true).create_new(true) };
+        let options = if self.spilled > 0 { options.append(true) } else { options.write(true).create_new(true) };
         options.open(&self.part)?.write_all(&self.buffer)?;
-        self.spilled = true;
+        self.spilled += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
@@ -45,8 +61,9 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if self.spilled {
+        if self.spilled > 0 {
             // Only what was not kept is still there under this name.
+            self.room.0.fetch_add(self.spilled, Relaxed);
             let _ = std::fs::remove_file(&self.part);
         }
     }
@@ -57,6 +74,9 @@ impl Drop for Spool {
 pub struct Directory {
     path: PathBuf,
     max_file: u64,
+    /// Files that may still be kept.
+    files: u64,
+    room: Room,
     used: HashSet<String>,
     next: HashMap<String, u32>,
     parts: u64,
@@ -69,7 +89,23 @@ impl Directory {
     /// When it cannot be made.
     pub fn create(path: &Path, max_file: u64) -> Result<Self> {
         std::fs::create_dir_all(path)?;
-        Ok(Self { path: path.to_owned(), max_file, used: HashSet::new(), next: HashMap::new(), parts: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            max_file,
+            files: u64::MAX,
+            room: Room(Arc::new(AtomicU64::new(u64::MAX))),
+            used: HashSet::new(),
+            next: HashMap::new(),
+            parts: 0,
+        })
+    }
+
+    /// At most so many files, of so many bytes in all; what does not fit is not kept, and its row says so.
+    #[must_use]
+    pub fn limited(mut self, files: u64, bytes: u64) -> Self {
+        self.files = files;
+        self.room = Room(Arc::new(AtomicU64::new(bytes)));
+        self
     }
 
     /// Longest file, bytes.
@@ -82,7 +118,7 @@ impl Directory {
     pub fn open(&mut self) -> Spool {
         self.parts += 1;
         let part = self.path.join(format!(".sniffkit-{}-{}.part", std::process::id(), self.parts));
-        Spool { part, buffer: Vec::new(), spilled: false }
+        Spool { part, buffer: Vec::new(), spilled: 0, room: self.room.clone() }
     }
 
     /// Gives a whole file its name, made safe and unique; the name it got. An existing file is never overwritten.
@@ -90,6 +126,13 @@ impl Directory {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&mut self, mut spool: Spool, wanted: &str) -> Result<String> {
+        if self.files == 0 {
+            return Err(Error::other("over the limit of files"));
+        }
+        if spool.spilled == 0 {
+            spool.room.take(spool.buffer.len() as u64)?;
+        }
+        self.files -= 1;
         let safe = safe_name(wanted);
         loop {
             let name = self.unique(&safe);
@@ -98,11 +141,11 @@ impl Directory {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 other => other?,
             };
-            if spool.spilled {
+            if spool.spilled > 0 {
                 spool.spill()?;
                 drop(file);
                 std::fs::rename(&spool.part, &path)?;
-                spool.spilled = false;
+                spool.spilled = 0;
             } else {
                 file.write_all(&spool.buffer)?;
             }
@@ -245,6 +288,26 @@ mod tests {
         dropped.write_all(&vec![0; CHUNK]).unwrap();
         drop(dropped);
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 4);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_over_the_limits_is_not_kept() {
+        let dir = std::env::temp_dir().join(format!("sniffkit-limits-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let mut files = Directory::create(&dir, 1 << 30).unwrap().limited(2, 3 * CHUNK as u64);
+        let mut keep = |len: usize| {
+            let mut spool = files.open();
+            let written = spool.write_all(&vec![0; len]);
+            written.and_then(|()| files.keep(spool, "a").map(|_| ())).map_err(|error| error.to_string())
+        };
+        assert_eq!(keep(3 * CHUNK + 1), Err("over the limit of all files".into()));
+        // What was given up made room again.
+        assert_eq!(keep(2 * CHUNK), Ok(()));
+        assert_eq!(keep(CHUNK + 1), Err("over the limit of all files".into()));
+        assert_eq!(keep(1), Ok(()));
+        assert_eq!(keep(1), Err("over the limit of files".into()));
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 2);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use super::one::{Parser, Stream};
 use super::streams::index_of;
 use super::{Counters, Place, Reassembler, Streams};
-use crate::app::{Facts, Out, Who};
+use crate::app::{Facts, Who};
 use crate::packet::Packet;
 use crate::stream::datagram::Datagrams;
 use serde::{Deserialize, Serialize};
@@ -125,14 +125,14 @@ impl Streams {
                 sides,
                 ended: [false; 2],
                 last: Place::default(),
+                passed: [None; 2],
                 parser,
                 heard: Heard::default(),
             };
             let mut packet = Packet::default();
             for segment in &heard.segments {
                 let mut facts = Facts::default(); // the flow has them already
-                let mut out =
-                    Out { wants: self.wants, who, facts: &mut facts, rows: &mut self.rows, files: None, tap: None };
+                let mut out = self.into.out(self.wants, who, &mut facts);
                 (packet.tcp_seq, packet.tcp_flags) = (segment.seq, segment.flags);
                 (packet.payload, packet.payload_len) = (0, segment.wire_len);
                 stream.segment(usize::from(segment.side & 1), &packet, &segment.payload, segment.place, &mut out);

@@ -5,10 +5,14 @@ use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
 use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, Wants, Who};
 use crate::packet::Packet;
-use crate::track::tcp::{FIN, RST, SYN};
+use crate::track::tcp::{ACK, FIN, RST, SYN};
 
 /// Bytes that a side not recognised yet holds back.
 const UNKNOWN_HELD: usize = 1 << 16;
+
+/// How long a hole stays that the peer has acknowledged past, ns of the packets' own time: on several queues or capture
+/// points an acknowledgment can come before what it acknowledges.
+const GRACE: i64 = 100_000_000;
 
 pub(super) enum Parser {
     /// Not recognised yet: the first bytes of each side.
@@ -26,11 +30,18 @@ pub(super) struct Stream {
     pub(super) sides: [Reassembler; 2],
     pub(super) ended: [bool; 2],
     pub(super) last: Place,
+    /// By side: a hole that its peer has acknowledged past, and since when.
+    pub(super) passed: [Option<(u64, i64)>; 2],
     pub(super) parser: Parser,
     pub(super) heard: Heard,
 }
 
 impl Stream {
+    /// Bytes that wait behind holes, of both sides.
+    pub(super) fn held(&self) -> usize {
+        self.sides[0].held() + self.sides[1].held()
+    }
+
     /// Takes a segment; `false` when the stream is not wanted any more.
     pub(super) fn segment(
         &mut self,
@@ -50,6 +61,19 @@ impl Stream {
         while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(_)) {
             let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
             sides[side].skip_hole(&mut emit);
+        }
+        let peer = side ^ 1;
+        if packet.tcp_flags & ACK != 0 && sides[peer].held() > 0 {
+            let hole = sides[peer].passed_hole(packet.tcp_ack);
+            self.passed[peer] = match (hole, self.passed[peer]) {
+                (Some(at), Some((before, since))) if at == before && place.ts.saturating_sub(since) >= GRACE => {
+                    let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, peer, piece, out);
+                    sides[peer].skip_hole(&mut emit);
+                    None
+                }
+                (Some(at), Some((before, since))) if at == before => Some((before, since)),
+                (hole, _) => hole.map(|at| (at, place.ts)),
+            };
         }
         if packet.tcp_flags & FIN != 0 {
             sides[side].fin(seq.wrapping_add(packet.payload_len));

@@ -213,6 +213,14 @@ impl Reassembler {
         }
     }
 
+    /// The offset of the first hole, if the other side has acknowledged everything up to what stands behind it: the peer
+    /// had these bytes, so the capture lost them.
+    #[must_use]
+    pub fn passed_hole(&self, ack: u32) -> Option<u64> {
+        let behind = *self.held.keys().next()?;
+        (behind > self.next && self.offset(ack) >= behind as i64).then_some(self.next)
+    }
+
     /// Ends the stream: what is held is handed out, with the gaps between and up to the FIN.
     pub fn close(&mut self, place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
         while !self.held.is_empty() {

@@ -41,14 +41,27 @@ pub struct Streams {
     pub(super) open: usize,
     pub(super) held: usize,
     pub(super) counters: Counters,
-    pub(super) rows: Vec<Row>,
-    files: Option<Directory>,
-    tap: Option<Box<dyn Tap>>,
+    pub(super) into: Into,
     /// Payload bytes that the open streams have had.
     pub(super) heard: usize,
     /// What they had is kept, so that they can be saved.
     pub(super) keeps: bool,
     pub(crate) datagrams: Datagrams,
+}
+
+/// Where what is found goes.
+#[derive(Default)]
+pub(super) struct Into {
+    rows: Vec<Row>,
+    files: Option<Directory>,
+    tap: Option<Box<dyn Tap>>,
+}
+
+impl Into {
+    pub(super) fn out<'a>(&'a mut self, wants: Wants, who: Who, facts: &'a mut Facts) -> Out<'a> {
+        let Self { rows, files, tap } = self;
+        Out { wants, who, facts, rows, files: files.as_mut(), tap: tap.as_deref_mut().map(|tap| tap as _) }
+    }
 }
 
 impl Streams {
@@ -65,9 +78,7 @@ impl Streams {
             open: 0,
             held: 0,
             counters: Counters::default(),
-            rows: Vec::new(),
-            files: None,
-            tap: None,
+            into: Into::default(),
             heard: 0,
             keeps: false,
             datagrams: Datagrams::default(),
@@ -76,12 +87,12 @@ impl Streams {
 
     /// Writes bodies or streams to files from now on.
     pub fn write_to(&mut self, files: Directory) {
-        self.files = Some(files);
+        self.into.files = Some(files);
     }
 
     /// Hands streams to a listener from now on.
     pub fn listen(&mut self, tap: Box<dyn Tap>) {
-        self.tap = Some(tap);
+        self.into.tap = Some(tap);
     }
 
     /// What did not fit so far.
@@ -90,9 +101,15 @@ impl Streams {
         self.counters
     }
 
+    /// Streams that are open, and bytes that they hold back behind holes.
+    #[must_use]
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.open, self.held)
+    }
+
     /// The rows that are over.
     pub fn rows(&mut self) -> &mut Vec<Row> {
-        &mut self.rows
+        &mut self.into.rows
     }
 
     /// The earliest frame of a row that is still to come.
@@ -168,18 +185,11 @@ impl Streams {
             self.heard += stream.heard.note(self.keeps, side, packet, frame, place);
         }
         let mut facts = Facts::default();
-        let mut out = Out {
-            wants: self.wants,
-            who: stream.who,
-            facts: &mut facts,
-            rows: &mut self.rows,
-            files: self.files.as_mut(),
-            tap: self.tap.as_deref_mut(),
-        };
-        let before = stream.sides[side].held();
+        let mut out = self.into.out(self.wants, stream.who, &mut facts);
+        let before = stream.held();
         let keep = stream.segment(side, packet, frame, place, &mut out);
         let too_much = only_facts && stream.heard.is_enough();
-        self.held = self.held + stream.sides[side].held() - before;
+        self.held = self.held + stream.held() - before;
         keep_facts(flow, facts);
         if !keep || too_much {
             let again = if self.wants.rows() || flow.facts.is_none() { Watch::UNDECIDED } else { Watch::IGNORED };
@@ -209,7 +219,7 @@ impl Streams {
         }
         let who = who(flow);
         let parser = if self.wants.raw {
-            if self.tap.as_mut().is_some_and(|tap| !tap.wants(&who)) {
+            if self.into.tap.as_mut().is_some_and(|tap| !tap.wants(&who)) {
                 flow.watch = Watch::IGNORED;
                 return;
             }
@@ -233,7 +243,17 @@ impl Streams {
         self.counters.streams += 1;
         let number = self.opened << 32 | u64::from(index);
         let heard = Heard::from(&sides);
-        let stream = Stream { number, who, ports, sides, ended: [false; 2], last: Place::default(), parser, heard };
+        let stream = Stream {
+            number,
+            who,
+            ports,
+            sides,
+            ended: [false; 2],
+            last: Place::default(),
+            passed: [None; 2],
+            parser,
+            heard,
+        };
         self.slots[index as usize] = Some(Box::new(stream));
         if self.order.len() > 2 * self.limits.streams {
             let slots = &self.slots;
@@ -255,12 +275,8 @@ impl Streams {
 
     /// Too much waits behind holes: the streams that hold most give up theirs.
     fn make_room(&mut self) {
-        let mut largest: Vec<(usize, usize)> = self
-            .slots
-            .iter()
-            .enumerate()
-            .filter_map(|(at, slot)| slot.as_ref().map(|s| (s.sides[0].held() + s.sides[1].held(), at)))
-            .collect();
+        let mut largest: Vec<(usize, usize)> =
+            self.slots.iter().enumerate().filter_map(|(at, slot)| slot.as_ref().map(|s| (s.held(), at))).collect();
         largest.sort_unstable_by(|a, b| b.cmp(a));
         for (held, at) in largest {
             if self.held <= self.limits.in_all / 4 * 3 {
@@ -268,19 +284,12 @@ impl Streams {
             }
             let Some(stream) = &mut self.slots[at] else { continue };
             let mut facts = Facts::default();
-            let mut out = Out {
-                wants: self.wants,
-                who: stream.who,
-                facts: &mut facts,
-                rows: &mut self.rows,
-                files: self.files.as_mut(),
-                tap: self.tap.as_deref_mut(),
-            };
+            let mut out = self.into.out(self.wants, stream.who, &mut facts);
             for side in [0, 1] {
                 stream.skip_holes(side, &mut out);
             }
             self.counters.evicted_holes += 1;
-            self.held = self.held + stream.sides[0].held() + stream.sides[1].held() - held;
+            self.held = self.held + stream.held() - held;
         }
     }
 
@@ -313,10 +322,7 @@ impl Streams {
             if !wants.rows() {
                 // Facts are in one datagram or in none: no stream is kept.
                 let mut facts = Facts::default();
-                let who = who(flow);
-                let rows = &mut self.rows;
-                let more = parser
-                    .datagram(&datagram, &mut Out { wants, who, facts: &mut facts, rows, files: None, tap: None });
+                let more = parser.datagram(&datagram, &mut self.into.out(wants, who(flow), &mut facts));
                 keep_facts(flow, facts);
                 if !more {
                     flow.watch = Watch::IGNORED;
@@ -332,8 +338,7 @@ impl Streams {
             return;
         };
         let mut facts = Facts::default();
-        let (rows, who) = (&mut self.rows, stream.who);
-        let mut out = Out { wants: self.wants, who, facts: &mut facts, rows, files: None, tap: None };
+        let mut out = self.into.out(self.wants, stream.who, &mut facts);
         let more = match &mut stream.parser {
             Parser::Udp(parser) => parser.datagram(&datagram, &mut out),
             _ => false,
@@ -347,7 +352,7 @@ impl Streams {
 
     /// Datagrams are listened to as they come; only TCP makes files.
     fn raw_datagram(&mut self, flow: &Flow, datagram: &Datagram<'_>, who: impl FnOnce(&Flow) -> Who) {
-        let Some(tap) = &mut self.tap else { return };
+        let Some(tap) = &mut self.into.tap else { return };
         let who = who(flow);
         if !tap.wants(&who) || datagram.wire_len == 0 {
             return;
@@ -371,24 +376,17 @@ impl Streams {
     fn finish(&mut self, watch: Watch) -> Facts {
         let mut facts = Facts::default();
         let Some(stream) = find(&mut self.slots, watch) else { return facts };
-        let mut out = Out {
-            wants: self.wants,
-            who: stream.who,
-            facts: &mut facts,
-            rows: &mut self.rows,
-            files: self.files.as_mut(),
-            tap: self.tap.as_deref_mut(),
-        };
-        let held = stream.sides[0].held() + stream.sides[1].held();
+        let mut out = self.into.out(self.wants, stream.who, &mut facts);
+        let held = stream.held();
         stream.finish(&mut out);
-        self.held = (self.held + stream.sides[0].held() + stream.sides[1].held()).saturating_sub(held);
+        self.held = (self.held + stream.held()).saturating_sub(held);
         self.drop_stream(watch);
         facts
     }
 
     fn drop_stream(&mut self, watch: Watch) {
         if let Some(stream) = find(&mut self.slots, watch) {
-            self.held = self.held.saturating_sub(stream.sides[0].held() + stream.sides[1].held());
+            self.held = self.held.saturating_sub(stream.held());
             self.heard -= stream.heard.len();
             for side in &stream.sides {
                 self.counters.missing += side.counts().missing;

@@ -73,6 +73,11 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("reason", Dict, "Why it is not complete.", |r| {
             dictionary(each(r).map(|one| one.and_then(|one| one.fault)), |value, out| out.push_str(value))
         }),
+        column!("write_error", Dict, "Why `extract` did not write it; null if it did.", |r| {
+            dictionary(each(r).map(|one| one.and_then(|one| one.body.write_error.as_deref())), |value, out| {
+                out.push_str(value)
+            })
+        }),
         column!("missing", ListText, "Ranges that were not captured: first-last byte of what was transferred.", |r| {
             ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing)))
         }),

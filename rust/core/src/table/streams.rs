@@ -1,6 +1,6 @@
 //! The `streams` table: each direction of each TCP connection, its bytes counted and hashed.
 
-use super::column::{Column, booleans, numbers, ranges, text};
+use super::column::{Column, booleans, dictionary, numbers, ranges, text};
 use super::rows::{Rows, Streams, column, ends, hex, point, whose};
 use crate::app::Found;
 use crate::app::raw::RawStream;
@@ -43,6 +43,11 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("complete", Bool, "Seen up to its FIN, nothing missing.", |r| booleans(
             each(r).map(|one| one.map(|one| one.ended && one.body.missing.is_empty() && one.body.fault.is_none()))
         )),
+        column!("write_error", Dict, "Why `extract` did not write it; null if it did.", |r| {
+            dictionary(each(r).map(|one| one.and_then(|one| one.write_error.as_deref())), |value, out| {
+                out.push_str(value)
+            })
+        }),
         column!("missing", ListText, "Ranges that were not captured: first-last byte, from 0.", |r| {
             ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing)))
         }),

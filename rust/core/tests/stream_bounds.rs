@@ -1,0 +1,157 @@
+//! Streams: memory follows those that are open, bounds are kept and counted, and a hole is given up once its peer has
+//! passed it.
+
+use sniffkit_core::app::{Found, Wants};
+use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
+use sniffkit_core::pipeline::Decoded;
+use sniffkit_core::stream::Limits;
+use sniffkit_core::track::{Options, Tracker};
+use std::sync::Arc;
+
+const SYN: u8 = 2;
+const PSH: u8 = 8;
+const ACK: u8 = 16;
+const FIN: u8 = 1;
+const MS: i64 = 1_000_000;
+
+/// A segment between client 10.0.0.1:`port` and server 10.0.0.2:80 as a raw frame.
+fn tcp(port: u16, from_client: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0];
+    let len = (40 + payload.len()) as u16;
+    packet[2..4].copy_from_slice(&len.to_be_bytes());
+    let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let (ends, ports) = if from_client { ([client, server], [port, 80]) } else { ([server, client], [80, port]) };
+    packet.extend(ends.concat());
+    packet.extend(ports[0].to_be_bytes());
+    packet.extend(ports[1].to_be_bytes());
+    packet.extend(seq.to_be_bytes());
+    packet.extend(ack.to_be_bytes());
+    packet.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    packet.extend(payload);
+    packet
+}
+
+struct Run {
+    tracker: Tracker,
+    decoded: Decoded,
+    number: u64,
+}
+
+impl Run {
+    fn new(limits: Limits) -> Self {
+        let streams = Wants { http: true, ..Wants::default() };
+        let mut decoded = Decoded::default();
+        decoded.batch.interfaces = Arc::new(vec![Arc::new(InterfaceInfo::anonymous(LinkType::RAW, 0))]);
+        Self { tracker: Tracker::new(Options { streams, limits, ..Options::default() }), decoded, number: 0 }
+    }
+
+    fn frame(&mut self, ts: i64, bytes: &[u8]) {
+        self.number += 1;
+        self.decoded.batch.clear();
+        let meta = FrameMeta { ts, number: self.number, frame_len: bytes.len() as u32, ..FrameMeta::default() };
+        self.decoded.batch.push(meta, bytes);
+        self.decoded.decode();
+        self.tracker.batch(&self.decoded.batch, self.decoded.packets(), None);
+    }
+
+    /// Why each row so far is not whole.
+    fn faults(&mut self) -> Vec<Option<&'static str>> {
+        let fault = |found: &Found| match found {
+            Found::Http(exchange) => exchange.fault(),
+            other => panic!("{other:?}"),
+        };
+        self.tracker.streams().unwrap().rows().iter().map(|row| fault(&row.found)).collect()
+    }
+
+    fn in_memory(&mut self) -> (usize, usize) {
+        self.tracker.streams().unwrap().in_memory()
+    }
+
+    fn handshake(&mut self, ts: i64, port: u16) {
+        self.frame(ts, &tcp(port, true, SYN, 99, 0, b""));
+        self.frame(ts, &tcp(port, false, SYN | ACK, 199, 100, b""));
+    }
+}
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const AFTER: u32 = 100 + REQUEST.len() as u32;
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n";
+const BODY_AT: u32 = 200 + HEAD.len() as u32;
+
+#[test]
+fn closed_streams_leave_nothing_behind() {
+    let mut run = Run::new(Limits::default());
+    for n in 0..20_000u32 {
+        let (ts, port) = (i64::from(n) * MS, 1024 + (n % 50_000) as u16);
+        run.handshake(ts, port);
+        run.frame(ts, &tcp(port, true, PSH | ACK, 100, 200, REQUEST));
+        assert_eq!(run.in_memory(), (1, 0));
+        run.frame(ts, &tcp(port, false, PSH | ACK, 200, AFTER, b"HTTP/1.1 204 No\r\n\r\n"));
+        run.frame(ts, &tcp(port, false, FIN | ACK, 219, AFTER, b""));
+        run.frame(ts, &tcp(port, true, FIN | ACK, AFTER, 220, b""));
+        run.frame(ts, &tcp(port, false, ACK, 220, AFTER + 1, b""));
+        assert_eq!(run.in_memory(), (0, 0));
+        assert_eq!(run.tracker.streams().unwrap().rows().drain(..).count(), 1);
+    }
+    assert_eq!(run.tracker.streams().unwrap().counters().streams, 20_000);
+}
+
+#[test]
+fn too_many_open_streams_give_up_the_oldest_and_count_them() {
+    let mut run = Run::new(Limits { streams: 10, ..Limits::default() });
+    for n in 0..100u16 {
+        run.handshake(0, 1024 + n);
+        run.frame(0, &tcp(1024 + n, true, PSH | ACK, 100, 200, REQUEST));
+        assert!(run.in_memory().0 <= 10);
+    }
+    assert_eq!(run.tracker.streams().unwrap().counters().evicted_streams, 90);
+    assert_eq!(run.faults(), [Some("no response"); 90]);
+}
+
+#[test]
+fn what_waits_behind_holes_is_bounded_in_all_and_counted() {
+    let limits = Limits { per_stream: 1 << 20, in_all: 100_000, ..Limits::default() };
+    let mut run = Run::new(limits);
+    for n in 0..200u16 {
+        let port = 1024 + n;
+        run.handshake(0, port);
+        run.frame(0, &tcp(port, true, PSH | ACK, 100, 200, REQUEST));
+        // Behind a hole of 5 bytes.
+        run.frame(0, &tcp(port, false, ACK, 205, AFTER, &[b'x'; 1400]));
+        assert!(run.in_memory().1 <= 100_000);
+    }
+    let counters = run.tracker.streams().unwrap().counters();
+    assert!(counters.evicted_holes > 0);
+    assert_eq!(counters.evicted_streams, 0);
+}
+
+#[test]
+fn a_hole_that_the_peer_has_passed_is_declared_while_the_stream_goes_on() {
+    let mut run = Run::new(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, true, PSH | ACK, 100, 200, REQUEST));
+    run.frame(2 * MS, &tcp(1024, false, ACK, 200, AFTER, HEAD));
+    // 10 bytes of the body are never captured; the client acknowledges them all the same.
+    run.frame(3 * MS, &tcp(1024, false, ACK, BODY_AT + 10, AFTER, &[b'b'; 20]));
+    run.frame(4 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT, b""));
+    run.frame(500 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT, b""));
+    assert_eq!(run.faults(), [], "the peer lacks these bytes too: they may still come");
+    run.frame(501 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT + 30, b""));
+    assert_eq!(run.faults(), [], "an acknowledgment can be captured before its bytes");
+    run.frame(700 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT + 30, b""));
+    assert_eq!(run.faults(), [Some("bytes are missing")]);
+    assert_eq!(run.in_memory(), (1, 0));
+    assert_eq!(run.tracker.streams().unwrap().counters().missing, 0, "counted when the stream ends");
+}
+
+#[test]
+fn bytes_that_come_behind_their_acknowledgment_are_not_lost() {
+    let mut run = Run::new(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, true, PSH | ACK, 100, 200, REQUEST));
+    run.frame(2 * MS, &tcp(1024, false, ACK, 200, AFTER, HEAD));
+    run.frame(3 * MS, &tcp(1024, false, ACK, BODY_AT + 10, AFTER, &[b'b'; 20]));
+    run.frame(4 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT + 30, b""));
+    run.frame(5 * MS, &tcp(1024, false, ACK, BODY_AT, AFTER, &[b'a'; 10]));
+    assert_eq!(run.faults(), [None]);
+}
