@@ -137,7 +137,7 @@ class DatasetReader:
         columns: list[str] | None = None,
         filter: str | None = None,
         rules: dict[str, float] | None = None,
-        share: tuple[int, int] = (0, 1),
+        share: tuple[int, int] = ...,
         place: _Place | None = None,
         state: bytes | None = None,
         chunk: int = ...,

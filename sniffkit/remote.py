@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import IO, Any
 
 from sniffkit.errors import CaptureFileError, MissingToolError
@@ -23,7 +24,10 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise MissingToolError(f"{url}: {error}") from None  # fsspec says what to install: "Install s3fs to access S3"
+        # fsspec's words: "Install s3fs to access S3", or "Please install gcsfs to …".
+        named = re.search(r"[Ii]nstall (\w+)", str(error))
+        hint = f": pip install {named.group(1)}" if named else ""
+        raise MissingToolError(f"{url}: {one_line(error)}{hint}") from None
     except (ValueError, OSError) as error:
         known = f"; there are: {' '.join(sorted(fsspec.available_protocols()))}" if "rotocol" in str(error) else ""
         raise CaptureFileError(f"{protocol}://: {error}{known}") from None

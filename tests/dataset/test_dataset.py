@@ -197,6 +197,7 @@ def test_bad_requests_are_one_line(files: list[str], tmp_path: Path) -> None:
         ((*files, "-o", f"{tmp_path}/f.parquet", "--workers", "2"), "-o DIRECTORY/"),
         (("-", "-o", out), "standard input"),
         ((*files, "-o", "/proc/nothing/"), "/proc/nothing"),
+        ((*files, "-o", "gopher://nowhere/out/"), "rotocol not known"),
     ]:
         done = cli("flows", *arguments)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
