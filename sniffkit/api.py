@@ -96,13 +96,16 @@ class Capture:
         rules: dict[str, float] | None = None,
         known: list[Any] | None = None,
         keep: list[Any] | None = None,
+        gateways: Sequence[str] = (),
     ) -> Table:
         wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known, keep=keep)
+            return _core.open_table(
+                name, self.fresh(), wanted, filter, rules, known=known, keep=keep, gateways=list(gateways)
+            )
 
         return Table(name, start, wanted)
 
@@ -166,19 +169,28 @@ class Capture:
         return self._table("dhcp", columns, filter)
 
     def arp(
-        self, columns: Sequence[str] | None = None, filter: str | None = None, known: list[Any] | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        filter: str | None = None,
+        known: list[Any] | None = None,
+        gateways: Sequence[str] = (),
     ) -> Table:
         """One row per ARP message, with what is odd about it in `finding`: see `sniffkit arp --help`.
 
-        known: addresses that an earlier run knew, from `sniffkit.neighborstate.load(path)`.
+        known: addresses that an earlier run knew, from `sniffkit.neighborstate.load(path)`. gateways: addresses of
+        default gateways, beside those that DHCP and router advertisements name and those that are seen to forward.
         """
-        return self._table("arp", columns, filter, known=known)
+        return self._table("arp", columns, filter, known=known, gateways=gateways)
 
     def neighbors(
-        self, columns: Sequence[str] | None = None, filter: str | None = None, known: list[Any] | None = None
+        self,
+        columns: Sequence[str] | None = None,
+        filter: str | None = None,
+        known: list[Any] | None = None,
+        gateways: Sequence[str] = (),
     ) -> Table:
         """The same for ARP and IPv6 Neighbor Discovery (RFC 4861) together."""
-        return self._table("neighbors", columns, filter, known=known)
+        return self._table("neighbors", columns, filter, known=known, gateways=gateways)
 
     def hosts(self, columns: Sequence[str] | None = None, filter: str | None = None, scan: Any = None) -> Table:
         """One row per address and the station that claims it, from what its traffic tells.

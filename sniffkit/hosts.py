@@ -40,6 +40,7 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
         data = with_vendors(passive.to_arrow())
         if found is None:
             return data
+        table.metadata = dict(data.schema.metadata or table.metadata)
         made = plain_rows(data)
         merge(made, found)
         return made

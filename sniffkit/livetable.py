@@ -7,6 +7,7 @@ import queue
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ WAITING = 64  # chunks between the core and whoever shows them
 class LiveTable:
     """Rows of table `kind` as they come. Live when this returns; ends by `stop()`, `duration` (s) or its interfaces.
 
-    snap_len: bytes kept of each frame. known: see `_core.open_table`. between: called with the stream after each
-    chunk, on the thread that reads, where the stream may be asked for what it knows.
+    snap_len: bytes kept of each frame. known: given the names of the points, what is known of their addresses; it and
+    gateways: see `_core.open_table`. between: called with the stream after each chunk, on the thread that reads, where
+    the stream may be asked for what it knows. news: seconds between two chunks of what is new, of tables whose rows
+    come at the end; their last column is `news`.
     """
 
     def __init__(
@@ -34,13 +37,15 @@ class LiveTable:
         netns: str | None = None,
         duration: float | None = None,
         snap_len: int | None = None,
-        known: list[Any] | None = None,
+        known: Callable[[list[str]], list[Any]] | None = None,
         filter: str | None = None,
         between: Callable[[TableStream, bool], None] | None = None,
+        gateways: Sequence[str] = (),
+        news: float | None = None,
     ) -> None:
         from sniffkit import _core
 
-        self._kind, self._known, self._between = kind, known, between
+        self._kind, self._gateways, self._between, self._news = kind, list(gateways), between, news
         self._chunks: queue.Queue[Any] = queue.Queue(WAITING)
         self._failure: BaseException | None = None
         reading, writing = os.pipe()
@@ -57,6 +62,12 @@ class LiveTable:
             raise
         finally:
             os.close(writing)  # now the pipe ends when the capture does
+        try:
+            self._known = None if known is None else known(self.session.names)
+        except BaseException:
+            self.session.stop()
+            os.close(reading)
+            raise
         self._thread = threading.Thread(target=self._read, args=(reading,), name="live table", daemon=True)
         self._thread.start()
 
@@ -64,11 +75,17 @@ class LiveTable:
         from sniffkit import _core
 
         try:
-            stream = _core.open_table(self._kind, [f"/dev/fd/{reading}"], known=self._known)
+            inputs: list[Any] = [f"/dev/fd/{reading}"]
+            stream = _core.open_table(self._kind, inputs, known=self._known, gateways=self._gateways)
+            due = time.monotonic()
             while (chunk := stream.step()) is not None:
+                if self._news is not None and time.monotonic() >= due:
+                    self._tell(stream)
+                    due = time.monotonic() + self._news
                 self._chunks.put(chunk)
                 if self._between is not None:
                     self._between(stream, False)
+            self._tell(stream)
             if self._between is not None:
                 self._between(stream, True)
         except BaseException as error:
@@ -76,6 +93,10 @@ class LiveTable:
         finally:
             os.close(reading)  # not before: the core opens its end by name when it first reads
             self._chunks.put(None)
+
+    def _tell(self, stream: TableStream) -> None:
+        if self._news is not None and (chunk := stream.news()) is not None:
+            self._chunks.put(chunk)
 
     def stop(self) -> None:
         """End the capture; rows of what it holds by then still come."""

@@ -52,6 +52,8 @@ class RowTable(Table):
                 raise unknown_column(name, column, kinds)
         self._kinds = {column: kinds[column] for column in names or kinds}
         self._make = make
+        # Of the schema; `make` may add to it.
+        self.metadata: dict[str | bytes, str | bytes] = {"sniffkit.table": name}
 
     def to_arrow(self) -> pa.Table:
         import pyarrow as pa
@@ -66,7 +68,7 @@ class RowTable(Table):
             values = [row.get(field.name) for row in rows]
             array = pa.array(values, field.type.value_type if encoded else field.type)
             arrays.append(array.cast(field.type) if encoded else array)
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, {"sniffkit.table": self.name}))
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.metadata))
 
     def stream(self) -> TableStream:
         return cast("TableStream", RowStream(self.to_arrow()))

@@ -17,6 +17,7 @@ from sniffkit import neighborstate
 from sniffkit.errors import SniffkitError
 
 CAPTURE = Path(__file__).parent.parent / "captures" / "discovery" / "poisoning.pcapng"
+NAMES = CAPTURE.with_name("names.pcap")
 ATTACKER = "02:00:00:00:00:66"
 SNIFFKIT = [sys.executable, "-c", "from sniffkit.cli import main; main()"]
 
@@ -138,3 +139,53 @@ def test_outputs(tmp_path: Path) -> None:
     assert run("arp", str(CAPTURE), "--filter", "udp port 1").returncode == 1
     nothing = run("arp", os.devnull)
     assert nothing.returncode == 2
+
+
+@pytest.mark.parametrize("table", ["arp", "neighbors", "flows"])
+def test_a_file_has_the_counters_of_the_end(tmp_path: Path, table: str) -> None:
+    import pyarrow.parquet
+
+    capture = sk.open(CAPTURE)
+    made = getattr(capture, table)()
+    data = made.to_arrow()
+    path = tmp_path / "table.parquet"
+    made.to_parquet(path)
+    in_file = pyarrow.parquet.read_schema(path).metadata
+    assert {key: in_file[key] for key in data.schema.metadata} == data.schema.metadata
+    if table in ("arp", "neighbors"):
+        assert int(in_file[b"sniffkit.messages"]) == len(capture.neighbors().to_arrow()) > 0
+    else:
+        assert int(in_file[b"sniffkit.frames"]) > 0
+
+
+def test_a_gateway_is_known_by_its_lease() -> None:
+    table = rows(sk.open(NAMES).arp(filter="arp or udp port 68"))
+    assert table[-1]["findings"] == ["conflict", "gateway-takeover"]
+
+
+def test_a_gateway_may_be_named() -> None:
+    plain = run("arp", str(NAMES), "--filter", "arp", "--json")
+    assert [json.loads(line)["findings"] for line in plain.stdout.splitlines()][-1] == ["conflict"]
+    named = run("arp", str(NAMES), "--filter", "arp", "--gateway", "10.0.0.9", "--gateway", "10.0.0.1", "--json")
+    found = [json.loads(line)["findings"] for line in named.stdout.splitlines()]
+    assert found[-1] == ["conflict", "gateway-takeover"]
+    assert found[:-1] == [["new"], ["new"]]
+    wrong = run("arp", str(NAMES), "--gateway", "router")
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (
+        2,
+        "",
+        "sniffkit: --gateway 'router': not an IP address\n",
+    )
+
+
+def test_what_the_kernel_knows_is_merged_into_what_is_kept() -> None:
+    from sniffkit.kernelneighbors import start_from
+
+    kept = [("ns", "eth0", [], None, "10.0.0.1", [("02:00:00:00:00:01", 1, 2)], 0, False),
+            ("ns", "eth0", [], None, "10.0.0.2", [("02:00:00:00:00:02", 1, 2)], 0, False)]  # fmt: skip
+    kernel: list[Any] = [("ns", "eth0", [], None, "10.0.0.1", [("02:00:00:00:00:66", 9, 9)], 0, True),
+                         ("ns", "eth0", [], None, "10.0.0.2", [("02:00:00:00:00:02", 9, 9)], 0, False),
+                         ("ns", "eth1", [], None, "10.0.0.1", [("02:00:00:00:00:03", 9, 9)], 0, False)]  # fmt: skip
+    merged, differing = start_from(kept, kernel)
+    assert merged == [(*kept[0][:7], True), kept[1], kernel[2]]
+    assert differing == ["ns/eth0: 10.0.0.1 is at 02:00:00:00:00:66 in the kernel's table, was at 02:00:00:00:00:01"]

@@ -16,6 +16,7 @@ from sniffkit.errors import SniffkitError
 from sniffkit.vendor import vendor
 
 CAPTURE = Path(__file__).parent.parent / "captures" / "discovery" / "poisoning.pcapng"
+NAMES = CAPTURE.with_name("names.pcap")
 SNIFFKIT = [sys.executable, "-c", "from sniffkit.cli import main; main()"]
 SCAN = """<?xml version="1.0"?><nmaprun scanner="nmap" args="nmap" start="1700000000" version="7.93">
 <host starttime="1700000000" endtime="1700000009"><status state="up" reason="x"/>
@@ -38,6 +39,19 @@ def test_hosts_of_the_lab(golden: Callable[[str, str], None]) -> None:
     table = rows(sk.open(CAPTURE).hosts(columns=columns))
     lines = ["\t".join("-" if row[name] is None else str(row[name]) for name in columns) for row in table]
     golden("hosts/poisoning.tsv", "\n".join(["\t".join(columns), *lines]) + "\n")
+
+
+def test_every_way_in_which_names_are_said(golden: Callable[[str, str], None]) -> None:
+    columns = ["ip", "mac", "hostname", "hostname_source", "mac_source", "source"]
+    table = rows(sk.open(NAMES).hosts(columns=columns))
+    lines = ["\t".join("-" if row[name] is None else str(row[name]) for name in columns) for row in table]
+    golden("hosts/names.tsv", "\n".join(["\t".join(columns), *lines]) + "\n")
+    told = {row["ip"]: row["hostname"] for row in table if row["hostname"]}
+    assert told == {
+        "10.0.0.2": "laptop", "fd00::102": "laptop6.lab.test", "10.0.0.31": "printer.local", "10.0.0.32": "desktop",
+        "192.0.2.80": "www.lab.test", "192.0.2.9": "nine.lab.test", "192.0.2.54": "tcp.lab.test",
+        "192.0.2.99": "big.lab.test",
+    }  # fmt: skip
 
 
 def test_columns() -> None:
@@ -115,3 +129,15 @@ def test_vendors() -> None:
     assert vendor("02:00:00:00:00:01") is None, "locally administered: nobody's"
     assert vendor("01:00:5e:00:00:01") is None, "a group"
     assert vendor(None) is None
+
+
+def test_a_file_has_the_metadata_of_the_end(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    path = tmp_path / "hosts.parquet"
+    for scan in (None, str(tmp_path / "scan.xml")):
+        (tmp_path / "scan.xml").write_text(SCAN)
+        sk.open(CAPTURE).hosts(scan=scan).to_parquet(path)
+        metadata = pyarrow.parquet.read_schema(path).metadata
+        assert metadata[b"sniffkit.table"] == b"hosts"
+        assert metadata[b"sniffkit.evicted_hosts"] == b"0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json as jsonlib
 import sys
 import time
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped
 from sniffkit.cli.progress import counter
 from sniffkit.cli.table import row_options, split
 from sniffkit.errors import SniffkitError
@@ -26,16 +28,10 @@ SAVE_EVERY = 30.0  # seconds between two writes of the state file while live
 
 @click.command("arp")
 @click.argument("file", nargs=-1, type=click.Path())
-@click.option("--live", is_flag=True, help="Watch interfaces and print a line an alert until ^C.")
-@click.option("--netns", metavar="NS", help="With --live: namespace of the interfaces without one.")
-@click.option(
-    "-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="With --live: where; all if none."
-)
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="With --live: end after S s."
-)
+@live_options_as("Watch interfaces and print a line an alert until ^C.", "With --live: where; all if none.")
 @click.option("--nd", is_flag=True, help="IPv6 Neighbor Discovery too.")
-@click.option("--all", "everything", is_flag=True, help="With --live: print messages without findings too.")
+@click.option("--all", is_flag=True, help="With --live: print messages without findings too.")
+@click.option("--gateway", multiple=True, metavar="IP", help="Address of a default gateway: its takeover is a finding.")
 @click.option("--state", metavar="FILE", help="Start from what this file knows, and keep it there.")
 @row_options
 @click.pass_context
@@ -44,22 +40,28 @@ def arp(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
 
     finding: new, changed, flip-flop (back to a station that had the address before), conflict (two stations answer
     for it), mismatch (sent by another than it names). findings adds unsolicited, gratuitous-storm, gateway-takeover.
-    Namespaces, interfaces and VLANs are kept apart.
+    Namespaces, interfaces and VLANs are kept apart. A gateway is what --gateway names, a DHCP lease, a router
+    advertisement or (--live) a default route, and who forwards for others. --live starts from the kernel's neighbours.
 
     \b
     Examples:
       sniffkit arp lab.pcapng --where "finding not in ('new')"
       sniffkit arp lab.pcapng --nd --state known.json -o arp.parquet
+      sniffkit arp old.pcap --gateway 10.0.0.1
       sniffkit arp --live --netns client -i eth0
       sniffkit arp --live --netns client --json --state known.json
     """
     ctx.exit(watch(file, options) if options["live"] else show(file, options))
 
 
-def only_live(options: dict[str, Any]) -> None:
-    """Raises SniffkitError for options that say nothing of files."""
-    if options["netns"] or options["interface"] or options["duration"] or options["everything"]:
-        raise SniffkitError("--netns, -i, --duration and --all go with --live")
+def gateways(options: dict[str, Any]) -> list[str]:
+    """What --gateway names. Raises SniffkitError for what is no address."""
+    for text in options["gateway"]:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            raise SniffkitError(f"--gateway {text!r}: not an IP address") from None
+    return list(options["gateway"])
 
 
 def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
@@ -69,7 +71,7 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.sinks import Output, write
     from sniffkit.tables import Result
 
-    only_live(options)
+    refuse_live_options(options, "all")
     inputs = files(given)
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
     columns = split(options["columns"]) or (SHORT if out.is_screen else None)
@@ -78,7 +80,9 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
         make = capture.neighbors if options["nd"] else capture.arp
-        table = make(columns=None if query else columns, filter=options["filter"], known=known)
+        table = make(
+            columns=None if query else columns, filter=options["filter"], known=known, gateways=gateways(options)
+        )
         with counter("frames", sys.stderr) as table.progress:
             if options["state"]:
                 data, now_known = read_and_ask(table)
@@ -106,19 +110,24 @@ def read_and_ask(table: Table) -> tuple[pa.Table, list[Any]]:
 
 def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
     """Print alerts of live interfaces until ^C; 1 if there were none."""
-    from sniffkit.livetable import LiveTable
+    from sniffkit import kernelneighbors
+    from sniffkit.cli.live import watch as start
     from sniffkit.neighborstate import load, save
-    from sniffkit.scan.evidence import capture_points
     from sniffkit.sinks.flat import flatten
 
-    if given:
-        raise SniffkitError("--live watches interfaces: there is no FILE to read")
     for name in ("columns", "where", "sort", "limit", "out"):
         if options[name] is not None:
             raise SniffkitError(f"--{name} does not go with --live: alerts are lines, or JSON with --json")
     state = options["state"]
-    known = load(state) if state else []
+    kept = load(state) if state else []
     due = time.monotonic() + SAVE_EVERY
+
+    def start_from(names: list[str]) -> list[Any]:
+        points = options["interface"] or [name.rpartition("/")[2] for name in names]
+        merged, differing = kernelneighbors.start_from(kept, kernelneighbors.known(names, points, options["netns"]))
+        for what in differing:
+            print(f"sniffkit: {what} in {state}", file=sys.stderr)
+        return merged
 
     def keep(stream: TableStream, ended: bool) -> None:
         nonlocal due
@@ -126,22 +135,18 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
             save(state, stream.known())
             due = time.monotonic() + SAVE_EVERY
 
-    points = options["interface"] or capture_points(options["netns"])
     kind = "neighbors" if options["nd"] else "arp"
-    # 256 bytes hold every ARP and ND message with its tags; of other frames only the headers matter.
-    live = LiveTable(kind, points, options["netns"], options["duration"], 256, known, options["filter"], keep)
-    live.stop_on_signals()
-    print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
+    # 1024 bytes hold every ARP and ND message with its tags, and DHCP's; of other frames only the headers matter.
+    live = start(kind, given, options, snap_len=1024, known=start_from, between=keep, gateways=gateways(options))
     alerts = 0
     for table in live:
         plain = flatten(table.drop_columns(["findings"]))
         for row, findings in zip(plain.to_pylist(), table.column("findings").to_pylist(), strict=True):
             alerts += bool(findings)
-            if findings or options["everything"]:
+            if findings or options["all"]:
                 row["findings"] = findings
                 print(jsonlib.dumps(row, ensure_ascii=False) if options["json"] else line(row), flush=True)
-    if live.dropped:
-        print(f"sniffkit: {live.dropped} frames dropped by the kernel: findings may be missing", file=sys.stderr)
+    say_dropped(live, "findings")
     return 0 if alerts else 1
 
 

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped, watch
 from sniffkit.cli.progress import counter
 from sniffkit.cli.table import row_options, split
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit.tables import Table
 
 SHORT = ["ip", "mac", "vendor", "hostname", "os_guess", "os_confidence", "netns", "first_seen", "last_seen", "pkts",
          "bytes", "ports", "services", "source"]  # fmt: skip
+NEWS_EVERY = 0.5  # seconds between two looks at what is new
+SNAP_LEN = 2048  # bytes of a frame: DNS answers of any usual size (RFC 9715: 1400)
 
 
 @click.command("hosts")
 @click.argument("file", nargs=-1, type=click.Path())
-@click.option("--live", is_flag=True, help="Watch interfaces until ^C or --duration, then show the table.")
-@click.option("--netns", metavar="NS", help="With --live: namespace of the interfaces without one.")
-@click.option(
-    "-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help="With --live: where; all if none."
-)
-@click.option(
-    "--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="With --live: end after S s."
+@live_options_as(
+    "Watch interfaces, tell each new host at once, show the table at ^C.", "With --live: where; all if none."
 )
 @click.option("--scan", metavar="XML", help="Merge in what nmap found: its XML (scan --xml, nmap -oX).")
 @row_options
@@ -36,7 +36,8 @@ def hosts(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """Hosts by what their traffic tells: addresses, vendor, name, system, what they offer. Nothing is sent.
 
     source says where a row comes from: arp, nd, dhcp, dns, tcp, udp, ip, nmap. An address that two stations claim has
-    two rows. Without FILE: the newest capture.
+    two rows. Without FILE: the newest capture. --live tells of each host when it is new and when its mac, hostname, os
+    or ports change: as lines on stderr, with --json as objects that have `news`; the whole table comes at the end.
 
     \b
     Examples:
@@ -61,7 +62,9 @@ def run(given: tuple[str, ...], options: dict[str, Any]) -> int:
         print(f"sniffkit: {options['scan']}: {why}; the hosts before are kept", file=sys.stderr)
     wanted = None if query else columns
     with damage_as_lines() as damage:
-        table = live_table(options, wanted, scan) if options["live"] else file_table(given, options, wanted, scan)
+        table = (
+            live_table(given, options, wanted, scan) if options["live"] else file_table(given, options, wanted, scan)
+        )
         with counter("frames", sys.stderr) as table.progress:
             rows = write(table, out, columns=columns if query else None, **query)
     return 1 if damage or rows == 0 or (scan is not None and not scan.complete) else 0
@@ -71,31 +74,61 @@ def file_table(given: tuple[str, ...], options: dict[str, Any], columns: list[st
     """The hosts of capture files."""
     from sniffkit.api import open as open_capture
 
-    if options["netns"] or options["interface"] or options["duration"]:
-        raise SniffkitError("--netns, -i and --duration go with --live")
+    refuse_live_options(options)
     return open_capture(files(given)).hosts(columns=columns, filter=options["filter"], scan=scan)
 
 
-def live_table(options: dict[str, Any], columns: list[str] | None, scan: Any) -> Table:
-    """The hosts seen on live interfaces until ^C."""
+def live_table(given: tuple[str, ...], options: dict[str, Any], columns: list[str] | None, scan: Any) -> Table:
+    """The hosts seen on live interfaces until ^C; what is new is told at once."""
     import pyarrow as pa
 
     from sniffkit.hosts import hosts_table
-    from sniffkit.livetable import LiveTable
-    from sniffkit.scan.evidence import capture_points
     from sniffkit.tables import Result
 
-    points = options["interface"] or capture_points(options["netns"])
-    live = LiveTable("hosts", points, options["netns"], options["duration"], 1024, None, options["filter"])
-    live.stop_on_signals()
-    print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
-    chunks = list(live)
-    if live.dropped:
-        print(f"sniffkit: {live.dropped} frames dropped by the kernel: hosts may be missing", file=sys.stderr)
+    live = watch("hosts", given, options, snap_len=SNAP_LEN, news=NEWS_EVERY)
+    chunks = []
+    for table in live:
+        if "news" in table.column_names:
+            tell(table, options["json"], columns)
+        else:
+            chunks.append(table)
+    say_dropped(live, "hosts")
     if not chunks:
         raise nothing_seen()
-    data = pa.concat_tables(chunks)
+    data = pa.concat_tables(chunks).replace_schema_metadata(chunks[-1].schema.metadata)
     return hosts_table(Result("hosts", data), columns, scan)
+
+
+def tell(table: pa.Table, json: bool, columns: list[str] | None) -> None:
+    """Print hosts with news."""
+    from sniffkit.hosts import with_vendors
+    from sniffkit.sinks import jsonl
+    from sniffkit.sinks.flat import flatten
+
+    table = with_vendors(table)
+    if json:
+        wanted = table if columns is None else table.select([*columns, "news"])
+        jsonl.write(wanted.combine_chunks().to_batches(), sys.stdout.buffer)
+        sys.stdout.flush()
+        return
+    clocks = flatten(table.select(["last_seen"])).column(0).to_pylist()
+    for clock, row in zip(clocks, table.drop_columns(["first_seen", "last_seen"]).to_pylist(), strict=True):
+        print(line(clock, row), file=sys.stderr, flush=True)
+
+
+def line(seen: str | None, row: dict[str, Any]) -> str:
+    """One host for a person: when, where, what is new, what is known."""
+    clock = seen.partition("T")[2].removesuffix("Z") if seen else "-"
+    what = [f"{row['ip']}" + (f" is at {row['mac']}" if row["mac"] else "")]
+    what[0] += f" ({row['vendor']})" if row["vendor"] else ""
+    if row["hostname"]:
+        what.append(f"{row['hostname']} ({row['hostname_source']})")
+    if row["os_guess"]:
+        what.append(f"{row['os_guess']} {row['os_confidence']} %")
+    if row["ports"]:
+        services = f" ({' '.join(row['services'])})" if row["services"] else ""
+        what.append(f"answers on {' '.join(map(str, row['ports']))}{services}")
+    return f"{clock} {row['netns'] or '-'} {' '.join(row['news'])}: {', '.join(what)}"
 
 
 def nothing_seen() -> SniffkitError:

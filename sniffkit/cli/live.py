@@ -1,25 +1,40 @@
-"""Printing live what flows say: `follow --live`, `http --live`, `capture --print http`."""
+"""What `--live` needs: its options, printing what flows say (`follow --live`, `http --live`), watching for a table."""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sniffkit.errors import SniffkitError
 
+if TYPE_CHECKING:
+    from sniffkit.livetable import LiveTable
 
-def live_options(command: Any) -> Any:
-    """The options that `--live` needs, for a command that also reads files."""
-    for option in (
-        click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="With --live."),
-        click.option("-i", "interface", multiple=True, metavar="[NS/]IF", help="With --live: where to capture."),
-        click.option("--netns", metavar="NS", help="With --live: namespace of the interfaces without one."),
-        click.option("--live", is_flag=True, help="Capture and print as it happens; arguments are the filter."),
-    ):
-        command = option(command)
-    return command
+
+def live_options_as(live: str, where: str) -> Callable[[Any], Any]:
+    """The options that `--live` needs, for a command that also reads files; with these help texts."""
+    seconds = click.FloatRange(min=0, min_open=True)
+
+    def decorate(command: Any) -> Any:
+        for option in (
+            click.option("--duration", type=seconds, metavar="S", help="With --live: end after S s."),
+            click.option("-i", "--interface", "interface", multiple=True, metavar="[NS/]IF", help=where),
+            click.option("--netns", metavar="NS", help="With --live: namespace of the interfaces without one."),
+            click.option("--live", is_flag=True, help=live),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+live_options = live_options_as(
+    "Capture and print as it happens; arguments are the filter.", "With --live: where to capture."
+)
 
 
 def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], **more: Any) -> int:
@@ -39,8 +54,35 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     return attend(start(points, live), None, None, None)
 
 
-def refuse_live_options(options: dict[str, Any]) -> None:
-    """`-i` and the like mean nothing over files."""
-    for name, flag in (("interface", "-i"), ("netns", "--netns"), ("duration", "--duration")):
+def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: Any) -> LiveTable:
+    """A table that grows from now on until ^C, of the interfaces asked for or of all; more: as LiveTable takes it."""
+    from sniffkit.livetable import LiveTable
+    from sniffkit.scan.evidence import capture_points
+
+    if given:
+        raise SniffkitError("--live watches interfaces: there is no FILE to read")
+    netns = options["netns"]
+    points = list(options["interface"]) or capture_points(netns)
+    live = LiveTable(kind, points, netns, options["duration"], filter=options["filter"], **more)
+    live.stop_on_signals()
+    print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
+    return live
+
+
+def say_dropped(live: LiveTable, missing: str) -> None:
+    """Tell what the kernel dropped."""
+    if live.dropped:
+        print(f"sniffkit: {live.dropped} frames dropped by the kernel: {missing} may be missing", file=sys.stderr)
+
+
+def refuse_live_options(options: dict[str, Any], *more: str) -> None:
+    """`-i` and the like mean nothing over files; more: further options by name."""
+    names = [
+        ("interface", "-i"),
+        ("netns", "--netns"),
+        ("duration", "--duration"),
+        *((name, f"--{name}") for name in more),
+    ]
+    for name, flag in names:
         if options[name]:
             raise SniffkitError(f"{flag} needs --live")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sniffkit.errors import MissingToolError, SniffkitError
+from sniffkit.namefiles import run_with_files
 from sniffkit.netlink import run_in
 from sniffkit.scan.report import Reader, Report
 from sniffkit.scan.targets import Target
@@ -82,7 +83,7 @@ def run(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
         )
 
-    process = run_in(netns, begin)
+    process = run_with_files(netns, begin)
     try:
         return attend(process, "\n".join(one.text for one in targets).encode() + b"\n", timeout, progress)
     finally:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sniffkit.errors import SniffkitError
-from sniffkit.netlink import run_in
+from sniffkit.namefiles import run_with_files
 
 # nmap's own IPv4 grammar: an octet is a number, a range with open ends, a star, or several of these.
 _OCTET_PART = r"(?:\*|\d{1,3}-\d{0,3}|-\d{1,3}|\d{1,3}|-)"
@@ -67,7 +67,7 @@ def family_of(host: str, netns: str | None) -> int:
         return {entry[0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
 
     try:
-        families = run_in(netns, ask)
+        families = run_with_files(netns, ask)
     except OSError as error:
         raise SniffkitError(f"target {host!r} does not resolve: {error.strerror or error}") from None
     return 4 if socket.AF_INET in families else 6
@@ -103,7 +103,7 @@ def addresses(target: Target, netns: str | None, limit: int) -> Iterator[str]:
     host, slash, bits = target.text.partition("/")
     bare, _, zone = host.partition("%")
     if target.name:
-        bare = run_in(netns, lambda: str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]))
+        bare = run_with_files(netns, lambda: str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]))
     if target.family == 4 and not re.fullmatch(r"[\d.]+", bare):
         octets = [sorted(octet_values(one)) for one in bare.split(".")]
         networks = (

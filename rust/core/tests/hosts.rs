@@ -2,71 +2,12 @@
 
 use sniffkit_core::decode::decode;
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
-use sniffkit_core::hosts::{Hosts, Limits, Source, dhcp, names, syn};
+use sniffkit_core::hosts::{Hosts, Limits, News, Source, syn};
 use sniffkit_core::neighbor::Ip;
 use sniffkit_core::packet::Packet;
 use std::sync::Arc;
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-
-fn dhcp_message(op: u8, kind: u8, given: [u8; 4], name: &[u8]) -> Vec<u8> {
-    let mut message = vec![0; 240];
-    message[..3].copy_from_slice(&[op, 1, 6]);
-    message[16..20].copy_from_slice(&given);
-    message[28..34].copy_from_slice(&MAC);
-    message[236..].copy_from_slice(&[99, 130, 83, 99]);
-    message.extend([0, 53, 1, kind, 12, name.len() as u8]);
-    message.extend(name);
-    message.push(255);
-    message
-}
-
-#[test]
-fn a_lease_is_what_the_server_confirms() {
-    let request = dhcp::read(&dhcp_message(1, 3, [0; 4], b"laptop")).unwrap();
-    assert_eq!((request.client, request.hostname.as_deref(), request.lease), (MAC, Some("laptop"), None));
-    let offer = dhcp::read(&dhcp_message(2, 2, [10, 0, 0, 5], b"x")).unwrap();
-    assert_eq!(offer.lease, None);
-    let ack = dhcp::read(&dhcp_message(2, 5, [10, 0, 0, 5], b"a\x1bb\0")).unwrap();
-    assert_eq!(ack.lease, Some(Ip::v4([10, 0, 0, 5])));
-    assert_eq!(ack.hostname.as_deref(), Some("a\\027b"));
-    let whole = dhcp_message(2, 5, [10, 0, 0, 5], b"name");
-    for end in 0..whole.len() {
-        let _ = dhcp::read(&whole[..end]);
-    }
-}
-
-fn dns(records: &[&[u8]]) -> Vec<u8> {
-    let mut message = vec![0, 1, 0x81, 0x80, 0, 1, 0, records.len() as u8, 0, 0, 0, 0];
-    message.extend(b"\x03www\x04test\x00\x00\x01\x00\x01");
-    for record in records {
-        message.extend(*record);
-    }
-    message
-}
-
-#[test]
-fn answers_name_addresses() {
-    let a = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01";
-    let found = names::addresses(&dns(&[a]));
-    assert_eq!(found, [(Ip::v4([10, 0, 0, 1]), "www.test".to_owned())]);
-    let alias = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x06\x01b\xc0\x10\x00\x00";
-    let of_alias = b"\x01b\xc0\x10\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x02";
-    let found = names::addresses(&dns(&[alias, of_alias]));
-    assert_eq!(found, [(Ip::v4([10, 0, 0, 2]), "www.test".to_owned())]);
-}
-
-#[test]
-fn names_that_never_end_do() {
-    let mut looped = dns(&[]);
-    looped[7] = 200;
-    looped.extend(b"\xc0\x1a\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01".repeat(200));
-    assert!(names::addresses(&looped).len() <= 64);
-    let whole = dns(&[b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01"]);
-    for end in 0..whole.len() {
-        assert!(names::addresses(&whole[..end]).is_empty());
-    }
-}
 
 fn syn_frame(ttl: u8, window: u16, options: &[u8]) -> Vec<u8> {
     let total = 40 + options.len() as u16;
@@ -130,4 +71,44 @@ fn hosts_beyond_the_bound_go_out_as_rows() {
     assert_eq!(hosts.counters().evicted_hosts, evicted as u64);
     let last = hosts.all().iter().find(|host| host.ip == Ip::v4([10, 0, 0, 2])).unwrap();
     assert_eq!(last.sources, 1 << Source::Ip as u8);
+}
+
+#[test]
+fn news_are_told_once() {
+    let mut hosts = Hosts::new(Limits::default());
+    hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+    let mut packet = Packet::default();
+    let mut see = |hosts: &mut Hosts| {
+        let frame = syn_frame(64, 1000, &MSS_1460);
+        decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+        hosts.frame(&FrameMeta::default(), &packet, &frame);
+    };
+    see(&mut hosts);
+    let told: Vec<_> = hosts.take_news().iter().map(|host| (host.ip, host.news)).collect();
+    let new = 1 << News::New as u8;
+    let of_sender = new | 1 << News::Os as u8;
+    assert_eq!(told, [(Ip::v4([10, 0, 0, 1]), of_sender), (Ip::v4([10, 0, 0, 2]), new)]);
+    see(&mut hosts);
+    assert!(hosts.take_news().is_empty());
+}
+
+/// An ARP reply from `mac`, which says that it has 10.0.0.1.
+fn claim_of(mac: [u8; 6]) -> Vec<u8> {
+    let arp = [&[0, 1, 8, 0, 6, 4, 0, 2][..], &mac, &[10, 0, 0, 1], &[2, 0, 0, 0, 0, 2], &[10, 0, 0, 2]].concat();
+    [&[2, 0, 0, 0, 0, 2][..], &mac, &[8, 6], &arp].concat()
+}
+
+#[test]
+fn what_a_station_sent_is_not_given_to_whoever_claims_its_address_first() {
+    const LIAR: [u8; 6] = [2, 0, 0, 0, 0, 0x66];
+    let mut hosts = Hosts::new(Limits::default());
+    hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+    let mut packet = Packet::default();
+    for frame in [syn_frame(64, 1000, &MSS_1460), claim_of(LIAR), syn_frame(64, 1000, &MSS_1460), claim_of(MAC)] {
+        decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+        hosts.frame(&FrameMeta::default(), &packet, &frame);
+    }
+    let told = |host: &&sniffkit_core::hosts::Host| host.ip == Ip::v4([10, 0, 0, 1]);
+    let rows: Vec<_> = hosts.all().iter().filter(told).map(|host| (host.mac, host.pkts)).collect();
+    assert_eq!(rows, [(Some(MAC), 2), (Some(LIAR), 0)]);
 }

@@ -2,7 +2,7 @@
 
 use sniffkit_core::decode::decode;
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
-use sniffkit_core::neighbor::{Finding, Known, Limits, Message, Watch, watch::Verdict};
+use sniffkit_core::neighbor::{Finding, Ip, Known, Limits, Message, Watch, watch::Verdict};
 use sniffkit_core::packet::Packet;
 use std::sync::Arc;
 
@@ -174,6 +174,83 @@ fn a_router_is_known_by_what_it_forwards() {
     // A station that forwards for nobody is no router.
     story.finds(9.0, &announces(B, [10, 0, 0, 77]));
     assert_eq!(story.finds(10.0, &announces(A, [10, 0, 0, 77])), ["changed"]);
+}
+
+/// An IPv6 packet without payload.
+fn ipv6(from: [u8; 6], source: &str) -> Vec<u8> {
+    let source: std::net::Ipv6Addr = source.parse().unwrap();
+    let header = [&[0x60, 0, 0, 0, 0, 0, 59, 64][..], &source.octets(), &[0xfd; 16]].concat();
+    ethernet(CLIENT, from, 0x86dd, &header)
+}
+
+#[test]
+fn a_host_with_several_addresses_is_no_router() {
+    let mut story = Story::new(Limits::default());
+    story.at(0.0, 0, &ipv4(CLIENT, A, IP));
+    for own in ["fe80::a", "fd00::a", "fd00::b", "fd00::c", "2001:db8::a"] {
+        story.at(0.1, 0, &ipv6(A, own));
+    }
+    story.finds(1.0, &asks(CLIENT, CLIENT_IP, IP));
+    story.finds(1.1, &answers(A, IP));
+    assert_eq!(story.finds(20.0, &answers(B, IP)), ["changed", "unsolicited"]);
+    for foreign in ["2001:db8:1::1", "2001:db8:2::1", "2001:db8:3::1"] {
+        story.at(21.0, 0, &ipv6(A, foreign));
+    }
+    assert!(story.finds(22.0, &answers(B, IP)).contains(&"gateway-takeover"));
+}
+
+fn lease(kind: u8) -> Vec<u8> {
+    let mut message = vec![0; 236];
+    message[..3].copy_from_slice(&[2, 1, 6]);
+    message.extend([99, 130, 83, 99, 53, 1, kind, 3, 4]);
+    message.extend(IP);
+    message.push(255);
+    let udp = [&[0, 67, 0, 68][..], &(8 + message.len() as u16).to_be_bytes(), &[0, 0], &message].concat();
+    let total = (20 + udp.len() as u16).to_be_bytes();
+    let ip = [&[0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 2][..], &CLIENT_IP, &udp].concat();
+    ethernet(CLIENT, C, 0x0800, &ip)
+}
+
+const C: [u8; 6] = [2, 0, 0, 0, 0, 0xd];
+
+#[test]
+fn a_default_gateway_is_known_by_its_lease_or_is_given() {
+    let takeover = |story: &mut Story, seconds: f64| {
+        story.finds(seconds, &asks(CLIENT, CLIENT_IP, IP));
+        story.finds(seconds + 0.1, &answers(A, IP));
+        story.finds(seconds + 20.0, &answers(B, IP)).contains(&"gateway-takeover")
+    };
+    let mut story = Story::new(Limits::default());
+    assert!(!takeover(&mut story, 0.0));
+    story.at(100.0, 0, &lease(2));
+    assert!(!takeover(&mut story, 200.0), "an offer is no lease");
+    story.at(300.0, 0, &lease(5));
+    assert!(takeover(&mut story, 400.0));
+    let mut given = Story::new(Limits::default());
+    given.watch.gateways([Ip::v4(IP)]);
+    assert!(takeover(&mut given, 0.0));
+    // What the kernel's routes say of one interface holds there alone.
+    let route = |interface: Option<&str>| Known {
+        netns: None,
+        interface: interface.map(str::to_owned),
+        vlans: sniffkit_core::track::key::pack_vlans(&[]),
+        vni: sniffkit_core::packet::NONE,
+        ip: Ip::v4(IP),
+        holders: Vec::new(),
+        current: 0,
+        gateway: true,
+    };
+    for (interface, expected) in [(None, true), (Some("eth1"), false)] {
+        let mut routed = Story::new(Limits::default());
+        let mut watch = Watch::new(Limits::default());
+        watch.remember(vec![route(interface)]);
+        watch.learn(&[
+            Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0)),
+            Arc::new(InterfaceInfo { name: Some("eth1".into()), ..InterfaceInfo::anonymous(LinkType::ETHERNET, 0) }),
+        ]);
+        routed.watch = watch;
+        assert_eq!(takeover(&mut routed, 0.0), expected, "{interface:?}");
+    }
 }
 
 #[test]

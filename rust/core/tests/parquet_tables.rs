@@ -95,7 +95,7 @@ fn there_and_back(batches: &[RecordBatch], name: &str) {
         writer.write(batch).expect("to write");
     }
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    assert_eq!(writer.finish().expect("to finish"), rows as u64);
+    assert_eq!(writer.finish(&batches[0].schema()).expect("to finish"), rows as u64);
 
     let file = File::open(&path).expect("the file");
     let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).expect("metadata");

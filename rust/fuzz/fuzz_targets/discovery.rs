@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
                 syn.write(&mut text);
                 assert!(syn.guess().confidence <= 100);
             }
-            all.hostname(host);
+            let _ = all.hostname(host);
         }
         assert!(all.all().len() <= MAX + 3);
     }

@@ -37,11 +37,13 @@ pub fn open(
     filter: Option<FrameFilter>,
     columns: Option<&[String]>,
     known: Option<Vec<KnownTuple>>,
+    gateways: &[String],
 ) -> PyResult<TableReader> {
+    let gateways = gateways.iter().map(|text| ip(text)).collect::<PyResult<Vec<_>>>()?;
     let known = known.unwrap_or_default().into_iter().map(from_python).collect::<PyResult<Vec<_>>>()?;
     let stage: Box<dyn Stage> = match kind {
-        "arp" => Box::new(arp::Maker::new(columns, false, known).map_err(PyKeyError::new_err)?),
-        "neighbors" => Box::new(arp::Maker::new(columns, true, known).map_err(PyKeyError::new_err)?),
+        "arp" => Box::new(arp::Maker::new(columns, false, known, gateways).map_err(PyKeyError::new_err)?),
+        "neighbors" => Box::new(arp::Maker::new(columns, true, known, gateways).map_err(PyKeyError::new_err)?),
         "hosts" => Box::new(hosts::Maker::new(columns).map_err(PyKeyError::new_err)?),
         other => return Err(PyKeyError::new_err(format!("no table {other:?}"))),
     };
@@ -50,15 +52,16 @@ pub fn open(
 
 fn from_python(known: KnownTuple) -> PyResult<Known> {
     let (netns, interface, vlans, vni, address, holders, current, gateway) = known;
-    let ip = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(v4)) => Ip::v4(v4.octets()),
-        Ok(IpAddr::V6(v6)) => Ip::v6(v6.octets()),
-        Err(_) => return Err(PyValueError::new_err(format!("{address:?} is no address"))),
-    };
+    let ip = ip(&address)?;
     let holders =
         holders.into_iter().map(|(text, first, last)| Ok((mac(&text)?, first, last))).collect::<PyResult<Vec<_>>>()?;
     let vni = vni.unwrap_or(NONE);
     Ok(Known { netns, interface, vlans: pack_vlans(&vlans), vni, ip, holders, current, gateway })
+}
+
+fn ip(text: &str) -> PyResult<Ip> {
+    let address = text.parse::<IpAddr>().map_err(|_| PyValueError::new_err(format!("{text:?} is no address")))?;
+    Ok(Ip::from(address))
 }
 
 fn mac(text: &str) -> PyResult<Mac> {
@@ -75,17 +78,12 @@ fn mac(text: &str) -> PyResult<Mac> {
 /// What [`from_python`] takes.
 pub fn to_python(known: Known) -> KnownTuple {
     let text = |mac: &Mac| mac.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
-    let address = if known.ip.family == 4 {
-        IpAddr::from([known.ip.bytes[0], known.ip.bytes[1], known.ip.bytes[2], known.ip.bytes[3]])
-    } else {
-        IpAddr::from(known.ip.bytes)
-    };
     (
         known.netns,
         known.interface,
         (0..).map_while(|at| vlan_at(known.vlans, at)).collect(),
         (known.vni != NONE).then_some(known.vni),
-        address.to_string(),
+        known.ip.addr().to_string(),
         known.holders.iter().map(|(mac, first, last)| (text(mac), *first, *last)).collect(),
         known.current,
         known.gateway,

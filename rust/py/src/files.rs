@@ -181,6 +181,13 @@ impl TableStream {
         Ok(Some(Chunk::new(reader.schema(), batches)))
     }
 
+    /// Rows that are new or have changed since it was last asked, for tables whose rows come at the end (`hosts`); their
+    /// last column, `news`, says what is new.
+    fn news(&mut self) -> Option<Chunk> {
+        let batch = self.reader.as_mut()?.news()?;
+        Some(Chunk::new(batch.schema(), vec![batch]))
+    }
+
     /// What a later run can start from: see `open_table`.
     fn known(&self) -> Vec<KnownTuple> {
         self.reader.iter().flat_map(TableReader::known).map(discovery::to_python).collect()
@@ -318,11 +325,11 @@ fn keep_of(tests: Vec<KeepTuple>) -> PyResult<Keep> {
 /// Opens a table of `inputs`: `kind` is `flows`, `packets`, `arp`, `neighbors`, `hosts` or one of the tables of streams, `http` …; `rules` are those
 /// of [`Options::set`]. With `directory`, what `files` or `streams` have is written to files there, each of at most
 /// `max_file` bytes, at most `max_files` and `max_total` bytes in all. `known`: addresses that an earlier `arp` or
-/// `neighbors` table knew. `keep`: of flows and packets, which rows the reader will keep; others may come.
+/// `neighbors` table knew; `gateways`: addresses of default gateways. `keep`: of flows and packets, which rows the reader will keep; others may come.
 #[pyfunction]
 #[pyo3(signature = (
     kind, inputs, columns=None, filter=None, rules=None, directory=None, max_file=1 << 30, max_files=None,
-    max_total=None, known=None, keep=None
+    max_total=None, known=None, keep=None, gateways=Vec::new()
 ))]
 #[allow(clippy::too_many_arguments)] // keyword arguments
 fn open_table(
@@ -338,6 +345,7 @@ fn open_table(
     max_total: Option<u64>,
     known: Option<Vec<KnownTuple>>,
     keep: Option<Vec<KeepTuple>>,
+    gateways: Vec<String>,
 ) -> PyResult<TableStream> {
     let mut options = Options::default();
     for (name, value) in rules.unwrap_or_default() {
@@ -347,7 +355,7 @@ fn open_table(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     if matches!(kind, "arp" | "neighbors" | "hosts") {
-        let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known)?;
+        let reader = discovery::open(kind, Box::new(source), filter, columns.as_deref(), known, &gateways)?;
         return Ok(TableStream::new(reader));
     }
     let keep = keep_of(keep.unwrap_or_default())?;

@@ -32,6 +32,8 @@ pub struct Message {
     pub server_addr: Option<IpAddr>,
     /// Relay.
     pub relay_addr: Option<IpAddr>,
+    /// Default routers, in order of preference (RFC 2132, 3.5).
+    pub routers: Vec<Ipv4Addr>,
     /// Host name that the client gives.
     pub host_name: Option<String>,
     /// Domain that the server gives.
@@ -119,6 +121,7 @@ impl Message {
             };
             let addr = || <[u8; 4]>::try_from(data).ok().map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
             match code {
+                3 => self.routers.extend(data.chunks_exact(4).map(|o| Ipv4Addr::new(o[0], o[1], o[2], o[3]))),
                 12 => self.host_name = words(data),
                 15 => self.domain = words(data),
                 50 => self.requested_addr = addr(),
@@ -296,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_lease() {
-        let options = b"\x35\x01\x05\0\x33\x04\0\0\x0e\x10\x36\x04\xc0\0\x02\x01\x0c\x05host\0\x0f\x03lan\xff\x01";
+        let options = b"\x35\x01\x05\x03\x08\xc0\0\x02\x01\xc0\0\x02\x02\0\x33\x04\0\0\x0e\x10\x36\x04\xc0\0\x02\x01\x0c\x05host\0\x0f\x03lan\xff\x01";
         let message = Message::parse_v4(&v4(options)).unwrap();
         assert_eq!((message.kind_name(), message.xid), (Some("ACK"), 0xdead_beef));
         assert_eq!(message.assigned_addr, Some("192.0.2.9".parse().unwrap()));
@@ -304,6 +307,7 @@ mod tests {
         assert_eq!(message.client_mac, Some([2, 0, 0, 0, 0, 1]));
         assert_eq!((message.host_name.as_deref(), message.domain.as_deref()), (Some("host"), Some("lan")));
         assert_eq!((message.lease_time, message.fault), (Some(3600), None));
+        assert_eq!(message.routers, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
     }
 
     #[test]

@@ -3,100 +3,25 @@
 //! Sources are ARP and Neighbor Discovery (hardware address), DHCP (name, lease), DNS and mDNS answers (name), TCP
 //! (what is offered, what kind of system a SYN comes from). Each value remembers its source.
 
-pub mod dhcp;
-pub mod names;
+mod host;
+mod said;
 pub mod syn;
+
+pub use host::{Host, News, Offer, Source};
 
 use crate::decode::Proto;
 use crate::frame::FrameMeta;
 use crate::neighbor::message::{self, Protocol};
-use crate::neighbor::{Ip, Mac, is_station};
+use crate::neighbor::{Ip, Mac};
 use crate::packet::{NONE, Packet};
 use crate::track::Points;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Source {
-    /// An ARP message.
-    Arp,
-    /// A Neighbor Discovery message.
-    Nd,
-    /// A DHCP message.
-    Dhcp,
-    /// A DNS or mDNS answer.
-    Dns,
-    /// TCP: a SYN, or an accepted connection.
-    Tcp,
-    /// An answer from a UDP service.
-    Udp,
-    /// Any other IP packet.
-    Ip,
-}
-
-impl Source {
-    /// Every source, in order.
-    pub const ALL: [Self; 7] = [Self::Arp, Self::Nd, Self::Dhcp, Self::Dns, Self::Tcp, Self::Udp, Self::Ip];
-
-    /// Its name in the table.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        ["arp", "nd", "dhcp", "dns", "tcp", "udp", "ip"][self as usize]
-    }
-}
-
-/// A port that a host answers on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// IP protocol: 6 or 17.
-    pub proto: u8,
-    /// Port.
-    pub port: u16,
-    /// What its content was.
-    pub content: Option<Proto>,
-}
-
 /// Ports remembered for one host.
 const MAX_OFFERS: usize = 256;
 /// Hardware addresses remembered for one address: each is a row.
 const MAX_CLAIMS: usize = 4;
-
-/// One host: an address, and the station that says it has it.
-#[derive(Clone, Debug)]
-pub struct Host {
-    /// Which namespace: number for [`Hosts::netns`].
-    pub netns: u32,
-    /// Its address.
-    pub ip: Ip,
-    /// Its hardware address, as it or its lease said; `None` when nothing told: it may be behind a router.
-    pub mac: Option<Mac>,
-    /// First and last packet from or to it, or claim, ns.
-    pub first_seen: i64,
-    /// See `first_seen`.
-    pub last_seen: i64,
-    /// Packets from and to it.
-    pub pkts: u64,
-    /// Bytes of their frames.
-    pub bytes: u64,
-    /// Ports that it answers on.
-    pub offers: Vec<Offer>,
-    /// Its name and who said so.
-    pub hostname: Option<(String, Source)>,
-    /// What its SYNs look like.
-    pub syn: Option<syn::Syn>,
-    /// Bits by [`Source`].
-    pub sources: u8,
-}
-
-impl Host {
-    /// Whether a source told of it.
-    #[must_use]
-    pub fn has(&self, source: Source) -> bool {
-        self.sources & 1 << source as u8 != 0
-    }
-}
 
 /// How much is kept.
 #[derive(Clone, Debug)]
@@ -140,6 +65,8 @@ pub struct Hosts {
     names: HashMap<Key, String, RandomState>,
     /// Names that DHCP clients gave themselves.
     clients: HashMap<(u32, Mac), String, RandomState>,
+    /// Hosts with news.
+    changed: Vec<u32>,
     counters: Counters,
 }
 
@@ -156,6 +83,7 @@ impl Hosts {
             rows: HashMap::default(),
             names: HashMap::default(),
             clients: HashMap::default(),
+            changed: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -196,6 +124,29 @@ impl Hosts {
         }
     }
 
+    fn netns_number(&self, name: Option<&String>) -> u32 {
+        self.netns.iter().position(|known| known.as_ref() == name).unwrap_or(0) as u32
+    }
+
+    fn note(&mut self, slot: usize, news: News) {
+        let host = &mut self.hosts[slot];
+        if host.news == 0 {
+            self.changed.push(slot as u32);
+        }
+        host.news |= 1 << news as u8;
+    }
+
+    /// The hosts with news, each with what is new, in the order in which they came; then there are none.
+    pub fn take_news(&mut self) -> Vec<Host> {
+        let taken = |slot: u32| {
+            let host = &mut self.hosts[slot as usize];
+            let copy = host.clone();
+            host.news = 0;
+            copy
+        };
+        std::mem::take(&mut self.changed).into_iter().map(taken).collect()
+    }
+
     /// Whether there is no room for another batch's hosts: then [`Hosts::evict`].
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -213,8 +164,12 @@ impl Hosts {
         let (out, kept) = std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last_seen <= limit);
         self.hosts = kept;
         self.rows.clear();
+        self.changed.clear();
         for (slot, host) in self.hosts.iter().enumerate() {
             self.rows.entry((host.netns, host.ip)).or_default().push(slot as u32);
+            if host.news != 0 {
+                self.changed.push(slot as u32);
+            }
         }
         let out: Vec<Host> = out;
         self.counters.evicted_hosts += out.len() as u64;
@@ -260,15 +215,9 @@ impl Hosts {
             host.bytes += u64::from(meta.frame_len);
             self.see(slot, meta.ts, Source::Ip);
             if sender {
+                let host = &mut self.hosts[slot];
+                host.sent_by = host.sent_by.or(mac);
                 self.sent(slot, packet, frame, meta.ts);
-            }
-        }
-        if packet.has_ports && packet.ip_proto == 17 && !packet.is_fragment {
-            let payload = packet.payload_of(frame);
-            match (packet.src_port, packet.dst_port) {
-                (67 | 68, 67 | 68) => self.dhcp(payload, netns, meta.ts),
-                (53 | 5353, _) => self.dns(payload, netns),
-                _ => {}
             }
         }
     }
@@ -286,6 +235,7 @@ impl Hosts {
                         && let Some(syn) = syn::read(packet, frame)
                     {
                         self.hosts[slot].syn = Some(syn);
+                        self.note(slot, News::Os);
                         self.see(slot, ts, Source::Tcp);
                     }
                 }
@@ -293,11 +243,10 @@ impl Hosts {
                     self.offer(slot, 6, packet.src_port, None);
                     self.see(slot, ts, Source::Tcp);
                 }
-                _ if content.is_some() => {
-                    let host = &mut self.hosts[slot];
-                    if let Some(offer) = host.offers.iter_mut().find(|o| o.proto == 6 && o.port == packet.src_port) {
-                        offer.content = offer.content.or(content);
-                    }
+                _ if content.is_some()
+                    && self.hosts[slot].offers.iter().any(|o| o.proto == 6 && o.port == packet.src_port) =>
+                {
+                    self.offer(slot, 6, packet.src_port, content);
                 }
                 _ => {}
             }
@@ -313,10 +262,16 @@ impl Hosts {
     fn offer(&mut self, slot: usize, proto: u8, port: u16, content: Option<Proto>) {
         let offers = &mut self.hosts[slot].offers;
         if let Some(known) = offers.iter_mut().find(|offer| offer.proto == proto && offer.port == port) {
-            known.content = known.content.or(content);
+            if known.content.is_some() || content.is_none() {
+                return;
+            }
+            known.content = content;
         } else if offers.len() < MAX_OFFERS {
             offers.push(Offer { proto, port, content });
+        } else {
+            return;
         }
+        self.note(slot, News::Ports);
     }
 
     fn see(&mut self, slot: usize, ts: i64, source: Source) {
@@ -326,13 +281,16 @@ impl Hosts {
         host.sources |= 1 << source as u8;
     }
 
-    /// The row of an address for a packet with this hardware address: the station that claimed it, else the first.
+    /// The row of an address for a packet with this hardware address: the station that claimed it or has sent for it,
+    /// else the first.
     fn slot(&mut self, key: Key, mac: Option<Mac>, ts: i64) -> usize {
         if let Some(slots) = self.rows.get(&key)
             && let Some(first) = slots.first()
         {
-            let of_mac = slots.iter().find(|slot| self.hosts[**slot as usize].mac == mac);
-            return *of_mac.unwrap_or(first) as usize;
+            let of = |has: fn(&Host) -> Option<Mac>| {
+                slots.iter().find(|slot| mac.is_some() && has(&self.hosts[**slot as usize]) == mac)
+            };
+            return *of(|host| host.mac).or_else(|| of(|host| host.sent_by)).unwrap_or(first) as usize;
         }
         self.add(key, None, ts)
     }
@@ -343,10 +301,13 @@ impl Hosts {
         if let Some(slot) = slots.iter().find(|slot| self.hosts[**slot as usize].mac == Some(mac)) {
             return *slot as usize;
         }
-        // What was seen before anybody claimed the address is the first claimant's.
-        if let Some(slot) = slots.iter().find(|slot| self.hosts[**slot as usize].mac.is_none()) {
-            self.hosts[*slot as usize].mac = Some(mac);
-            return *slot as usize;
+        // What was seen before anybody claimed the address is the first claimant's, unless another station sent it.
+        let nobodys = |host: &Host| host.mac.is_none() && host.sent_by.is_none_or(|other| other == mac);
+        if let Some(slot) = slots.iter().find(|slot| nobodys(&self.hosts[**slot as usize])) {
+            let slot = *slot as usize;
+            self.hosts[slot].mac = Some(mac);
+            self.note(slot, News::Mac);
+            return slot;
         }
         match slots {
             [.., last] if slots.len() >= MAX_CLAIMS => *last as usize,
@@ -360,6 +321,7 @@ impl Hosts {
             netns: key.0,
             ip: key.1,
             mac,
+            sent_by: None,
             first_seen: ts,
             last_seen: ts,
             pkts: 0,
@@ -368,42 +330,11 @@ impl Hosts {
             hostname: None,
             syn: None,
             sources: 0,
+            news: 0,
         });
         self.rows.entry(key).or_default().push(slot as u32);
+        self.note(slot, News::New);
         slot
-    }
-
-    fn dhcp(&mut self, payload: &[u8], netns: u32, ts: i64) {
-        let Some(message) = dhcp::read(payload) else { return };
-        if !is_station(&message.client) {
-            return;
-        }
-        if let Some(name) = &message.hostname {
-            if self.clients.len() >= self.limits.max_names {
-                self.counters.evicted_names += self.clients.len() as u64;
-                self.clients.clear();
-            }
-            self.clients.insert((netns, message.client), name.clone());
-        }
-        let Some(lease) = message.lease.filter(Ip::is_station) else { return };
-        let slot = self.claim((netns, lease), message.client, ts);
-        self.see(slot, ts, Source::Dhcp);
-        if let Some(name) = self.clients.get(&(netns, message.client)) {
-            self.hosts[slot].hostname = Some((name.clone(), Source::Dhcp));
-        }
-    }
-
-    fn dns(&mut self, payload: &[u8], netns: u32) {
-        for (ip, name) in names::addresses(payload) {
-            if !ip.is_station() {
-                continue;
-            }
-            if self.names.len() >= self.limits.max_names && !self.names.contains_key(&(netns, ip)) {
-                self.counters.evicted_names += self.names.len() as u64;
-                self.names.clear();
-            }
-            self.names.entry((netns, ip)).or_insert(name);
-        }
     }
 
     /// A host's name: from DHCP, else from DNS.

@@ -15,6 +15,7 @@ pub use message::{Message, Protocol};
 pub use watch::{Counters, Limits, Watch};
 
 use crate::packet::Packet;
+use std::net::IpAddr;
 
 /// A hardware address.
 pub type Mac = [u8; 6];
@@ -43,6 +44,22 @@ impl Ip {
         Self { family: 6, bytes }
     }
 
+    /// An address that no router forwards for (RFC 3927, RFC 4291).
+    #[must_use]
+    pub fn is_link_local(&self) -> bool {
+        match self.family {
+            4 => self.bytes[..2] == [169, 254],
+            _ => self.bytes[0] == 0xfe && self.bytes[1] & 0xc0 == 0x80,
+        }
+    }
+
+    /// As the standard library has it.
+    #[must_use]
+    pub fn addr(&self) -> IpAddr {
+        let b = &self.bytes;
+        if self.family == 4 { IpAddr::from([b[0], b[1], b[2], b[3]]) } else { IpAddr::from(*b) }
+    }
+
     /// The source of the packet's innermost IP header.
     #[must_use]
     pub fn source(packet: &Packet) -> Option<Self> {
@@ -63,6 +80,15 @@ impl Ip {
             b[..4] != [0; 4] && b[0] < 224 && b[0] != 127
         } else {
             b[0] != 0xff && *b != [0; 16] && *b != std::net::Ipv6Addr::LOCALHOST.octets()
+        }
+    }
+}
+
+impl From<IpAddr> for Ip {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self::v4(v4.octets()),
+            IpAddr::V6(v6) => Self::v6(v6.octets()),
         }
     }
 }

@@ -4,8 +4,11 @@ use super::{Ip, Mac, Segment};
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-/// Different foreign sources that make a router: one may be an address whose claim was not captured.
-const FOREIGN_SOURCES: usize = 2;
+/// Different foreign sources that make a router. Some may be a host's own addresses whose claims were not captured: one
+/// of IPv4, and of IPv6 those of two networks (its site's and the provider's).
+const FOREIGN_V4: usize = 2;
+/// See `FOREIGN_V4`; counted by network (/64), of which a host has many addresses (RFC 8981).
+const FOREIGN_V6: usize = 3;
 
 /// Stations and the foreign sources seen from them. Bounded: when it is full it is cleared, and learns anew.
 #[derive(Debug)]
@@ -29,20 +32,31 @@ impl Routers {
             return;
         }
         self.last = Some((segment, mac, source));
-        if claimed() {
+        if source.is_link_local() || claimed() {
             return;
+        }
+        let mut source = source;
+        if source.family == 6 {
+            source.bytes[8..].fill(0);
         }
         if self.sources.len() >= self.max && !self.sources.contains_key(&(segment, mac)) {
             self.sources.clear();
         }
         let known = self.sources.entry((segment, mac)).or_default();
-        if known.len() < FOREIGN_SOURCES && !known.contains(&source) {
+        let enough = if source.family == 6 { FOREIGN_V6 } else { FOREIGN_V4 };
+        if of_family(known, source.family) < enough && !known.contains(&source) {
             known.push(source);
         }
     }
 
     /// Whether a station forwards for others.
     pub fn is_router(&self, segment: Segment, mac: &Mac) -> bool {
-        self.sources.get(&(segment, *mac)).is_some_and(|sources| sources.len() >= FOREIGN_SOURCES)
+        self.sources
+            .get(&(segment, *mac))
+            .is_some_and(|sources| of_family(sources, 4) >= FOREIGN_V4 || of_family(sources, 6) >= FOREIGN_V6)
     }
+}
+
+fn of_family(sources: &[Ip], family: u8) -> usize {
+    sources.iter().filter(|source| source.family == family).count()
 }

@@ -4,12 +4,13 @@ use super::bindings::{Binding, Bindings, Holder, Known};
 use super::message::{self, Message, Role};
 use super::routers::Routers;
 use super::{Finding, Findings, Ip, Mac, Segment};
+use crate::app::dhcp;
 use crate::frame::FrameMeta;
 use crate::packet::{NONE, Packet};
 use crate::track::options::SECOND;
 use crate::track::{Point, Points};
 use ahash::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// How much is remembered, and for how long it matters. Times in nanoseconds of packet time.
 #[derive(Clone, Debug)]
@@ -68,6 +69,10 @@ pub struct Watch {
     points: Points,
     bindings: Bindings,
     routers: Routers,
+    /// Addresses of default gateways: given for every segment, or learnt of one.
+    gateways: HashSet<Ip, RandomState>,
+    /// See `gateways`.
+    gateways_of: HashSet<(Segment, Ip), RandomState>,
     /// Who asked for which address, when.
     questions: HashMap<(Segment, Ip, Ip), i64, RandomState>,
     /// Until when questions may have been forgotten, ns.
@@ -90,6 +95,8 @@ impl Watch {
             points: Points::default(),
             bindings: Bindings::new(max),
             routers: Routers::new(max),
+            gateways: HashSet::default(),
+            gateways_of: HashSet::default(),
             questions: HashMap::default(),
             blind: i64::MIN,
             announced: HashMap::default(),
@@ -102,6 +109,11 @@ impl Watch {
     /// Starts from what an earlier run knew. Addresses of capture points that do not turn up are kept for the next.
     pub fn remember(&mut self, known: Vec<Known>) {
         self.known.extend(known);
+    }
+
+    /// Default gateways by address, wherever they are.
+    pub fn gateways(&mut self, addresses: impl IntoIterator<Item = Ip>) {
+        self.gateways.extend(addresses);
     }
 
     /// What is known now, in a fixed order.
@@ -157,11 +169,14 @@ impl Watch {
                 .iter()
                 .map(|(mac, first, last)| Holder { mac: *mac, first: *first, last: *last, answered: None })
                 .collect();
+            let segment = Segment { point: number, vni: known.vni, vlans: known.vlans };
             if holders.is_empty() {
+                if known.gateway {
+                    self.gateways_of.insert((segment, known.ip));
+                }
                 continue;
             }
             let current = known.current.min(holders.len() - 1);
-            let segment = Segment { point: number, vni: known.vni, vlans: known.vlans };
             self.bindings.insert((segment, known.ip), Binding { holders, current, gateway: known.gateway });
         }
     }
@@ -189,8 +204,22 @@ impl Watch {
         let Some(source) = Ip::source(packet).filter(Ip::is_station) else { return };
         let vlans = crate::track::key::pack_vlans(packet.vlans());
         let segment = Segment { point: self.points.of(meta.interface), vni: packet.vni, vlans };
+        if packet.has_ports && packet.ip_proto == 17 && (packet.src_port, packet.dst_port) == (67, 68) {
+            self.lease(segment, packet.payload_of(frame));
+        }
         let bindings = &self.bindings;
         self.routers.note(segment, mac, source, || bindings.holds(&(segment, source), &mac));
+    }
+
+    /// Learns the default gateways that a DHCP server gives with a lease (RFC 2132, 3.5).
+    fn lease(&mut self, segment: Segment, payload: &[u8]) {
+        const ACK: u8 = 5;
+        let Some(message) = dhcp::Message::parse_v4(payload).filter(|message| message.kind == ACK) else { return };
+        for router in message.routers {
+            if self.gateways_of.len() < self.limits.max_addresses {
+                self.gateways_of.insert((segment, Ip::v4(router.octets())));
+            }
+        }
     }
 
     /// What a message is, by what was said before.
@@ -263,13 +292,15 @@ impl Watch {
             .then_some(message.dst_ip)
             .flatten()
             .map(|asker| (ts, asker));
+        let gateway = self.gateways.contains(&ip) || self.gateways_of.contains(&key);
         let Some(binding) = self.bindings.get(&key) else {
             verdict.findings.add(Finding::New);
             let holder = Holder { mac, first: ts, last: ts, answered };
-            self.bindings.insert(key, Binding { holders: vec![holder], current: 0, gateway: message.router });
+            let gateway = gateway || message.router;
+            self.bindings.insert(key, Binding { holders: vec![holder], current: 0, gateway });
             return;
         };
-        binding.gateway |= self.routers.is_router(message.segment, &binding.holders[0].mac);
+        binding.gateway |= gateway || self.routers.is_router(message.segment, &binding.holders[0].mac);
         let before = binding.holders[binding.current];
         let is_known = binding.holders.iter().any(|holder| holder.mac == mac);
         let at = binding.holder(&mac, ts);

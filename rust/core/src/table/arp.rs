@@ -111,14 +111,21 @@ pub struct Maker {
 }
 
 impl Maker {
-    /// A table with these columns; with `discovery` it has Neighbor Discovery's rows too. `known`: from earlier runs.
+    /// A table with these columns; with `discovery` it has Neighbor Discovery's rows too. `known`: from earlier runs;
+    /// `gateways`: addresses of default gateways.
     ///
     /// # Errors
     /// A column name that is not there.
-    pub fn new(columns: Option<&[String]>, discovery: bool, known: Vec<Known>) -> Result<Self, String> {
+    pub fn new(
+        columns: Option<&[String]>,
+        discovery: bool,
+        known: Vec<Known>,
+        gateways: Vec<Ip>,
+    ) -> Result<Self, String> {
         let columns = select(COLUMNS, columns)?;
         let mut watch = Watch::new(Limits::default());
         watch.remember(known);
+        watch.gateways(gateways);
         let schema = Arc::new(schema(&columns, metadata(&watch, discovery)));
         Ok(Self { columns, schema, watch, discovery, rows: Vec::new() })
     }

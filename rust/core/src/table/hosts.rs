@@ -7,11 +7,14 @@ use super::column::{
 use super::reader::record_batch;
 use super::service::by_port;
 use super::stage::Stage;
-use crate::hosts::{Host, Hosts, Limits, Source};
+use crate::app::{Row, Wants};
+use crate::hosts::{Host, Hosts, Limits, News, Source};
+use crate::packet::Packet;
 use crate::pipeline::Decoded;
+use crate::track::Points;
 use arrow_array::types::{UInt8Type, UInt64Type};
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, Schema, SchemaRef};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -168,6 +171,35 @@ impl Stage for Maker {
             }
             self.hosts.frame(meta, packet, decoded.batch.bytes(meta));
         }
+    }
+
+    fn wants(&self) -> Wants {
+        Wants { dns: true, dhcp: true, ..Wants::default() }
+    }
+
+    fn listens(&self, packet: &Packet) -> bool {
+        const PORTS: [u16; 7] = [53, 67, 68, 546, 547, 5353, 5355];
+        packet.is_fragment || packet.has_ports && (PORTS.contains(&packet.src_port) || PORTS.contains(&packet.dst_port))
+    }
+
+    fn said(&mut self, rows: Vec<Row>, points: &Points) {
+        for row in &rows {
+            self.hosts.said(row, points);
+        }
+    }
+
+    fn news(&mut self) -> Option<RecordBatch> {
+        let hosts = self.hosts.take_news();
+        let rows = Rows { hosts: &hosts, all: &self.hosts };
+        let mut arrays: Vec<ArrayRef> = self.columns.iter().map(|column| (column.fill)(&rows)).collect();
+        arrays.push(name_lists(hosts.iter().map(|host| {
+            let bits = host.news;
+            News::ALL.into_iter().filter(move |news| bits & 1 << *news as u8 != 0).map(News::name)
+        })));
+        let mut fields: Vec<_> = self.schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new("news", Kind::ListText.data_type(), false)));
+        let schema = Arc::new(Schema::new(fields));
+        (!hosts.is_empty()).then(|| record_batch(&schema, arrays, hosts.len()))
     }
 
     fn end(&mut self, out: &mut VecDeque<RecordBatch>) {

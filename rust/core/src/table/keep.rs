@@ -1,6 +1,7 @@
 //! Which rows whoever reads a table will keep: the others need not be made. Judged by the columns themselves, so that a
 //! condition means what it means to the reader.
 
+use super::column::{Column, Table, select};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -85,4 +86,14 @@ impl Test {
             keep.iter_mut().zip(nulls).for_each(|(keep, valid)| *keep &= valid);
         }
     }
+}
+
+/// The columns that tests are of.
+pub(super) fn tests<T: Table>(
+    all: &'static [Column<T>],
+    keep: &Keep,
+) -> Result<Vec<(&'static Column<T>, Test)>, String> {
+    let names: Vec<String> = keep.tests.iter().map(|(name, _)| name.clone()).collect();
+    let columns = select(all, Some(&names))?;
+    Ok(columns.into_iter().zip(keep.tests.iter().map(|(_, test)| test.clone())).collect())
 }

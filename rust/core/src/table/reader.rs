@@ -3,12 +3,12 @@
 mod dataset;
 mod streams;
 
-use super::column::{Column, Table, schema, select};
+use super::column::{Column, schema, select};
 use super::held::{Held, name_held};
-use super::keep::{Keep, Test};
+use super::keep::{Keep, Test, tests};
 pub use super::metadata::metadata;
-use super::parquet::TableFile;
-use super::stage::Stage;
+use super::parquet::{ParquetError, TableFile};
+use super::stage::{Stage, hand_over};
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, packets, rows};
 use crate::app::Wants;
@@ -123,7 +123,17 @@ impl TableReader {
     /// A table of another kind.
     #[must_use]
     pub fn stage(source: Box<dyn Source>, filter: Option<FrameFilter>, stage: Box<dyn Stage>) -> Self {
-        Self::new(source, filter, Options::default(), Making::Stage(stage))
+        let options = Options { streams: stage.wants(), ..Options::default() };
+        Self::new(source, filter, options, Making::Stage(stage))
+    }
+
+    /// Rows that have changed since this was last asked, for tables that say so: see [`Stage::news`].
+    #[must_use]
+    pub fn news(&mut self) -> Option<RecordBatch> {
+        match &mut self.kind {
+            Making::Stage(stage) => stage.news(),
+            _ => None,
+        }
     }
 
     /// What a later run can start from: see [`Stage::known`].
@@ -220,6 +230,7 @@ impl TableReader {
             Making::Flows(..) => self.schema = complete("flows"),
             Making::Streams { table, .. } => self.schema = complete(table),
             Making::Stage(stage) => {
+                hand_over(&mut self.tracker, stage.as_mut());
                 stage.end(&mut self.ready);
                 self.schema = stage.schema();
             }
@@ -254,7 +265,13 @@ impl TableReader {
             Making::Flows(..) | Making::Streams { .. } => {
                 self.tracker.batch(&decoded.batch, decoded.packets(), None);
             }
-            Making::Stage(stage) => stage.frames(&decoded, &mut self.ready),
+            Making::Stage(stage) => {
+                stage.frames(&decoded, &mut self.ready);
+                if self.tracker.streams().is_some() {
+                    self.tracker.some(&decoded.batch, decoded.packets(), |packet| stage.listens(packet));
+                    hand_over(&mut self.tracker, stage.as_mut());
+                }
+            }
             Making::Packets { uid_at, uids, held, .. } => {
                 uids.clear();
                 let first = self.tracker.counters().frames + 1;
@@ -329,7 +346,7 @@ impl TableReader {
                 for batch in batches {
                     writer.write(&batch)?;
                 }
-                writer.finish()
+                Ok::<_, ParquetError>(writer)
             });
             let mut more = Ok(true);
             'reading: while matches!(more, Ok(true)) {
@@ -341,9 +358,9 @@ impl TableReader {
                 }
             }
             drop(to_writer);
-            let rows = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let writer = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             more?;
-            Ok(rows)
+            Ok(writer.finish(&self.schema)?)
         })
     }
 
@@ -366,13 +383,6 @@ impl TableReader {
     pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
         self.warnings.splice(0..0, warnings);
     }
-}
-
-/// The columns that tests are of.
-fn tests<T: Table>(all: &'static [Column<T>], keep: &Keep) -> Result<Vec<(&'static Column<T>, Test)>, String> {
-    let names: Vec<String> = keep.tests.iter().map(|(name, _)| name.clone()).collect();
-    let columns = select(all, Some(&names))?;
-    Ok(columns.into_iter().zip(keep.tests.iter().map(|(_, test)| test.clone())).collect())
 }
 
 /// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then

@@ -144,7 +144,8 @@ pub fn batches_by_hour(
             from = to;
         }
     }
-    let close = |(hour, writer): (_, BatchWriter<_>)| writer.into_inner().map(|(rows, bytes)| (hour, rows, bytes));
+    let close =
+        |(hour, writer): (_, BatchWriter<_>)| writer.into_inner(schema).map(|(rows, bytes)| (hour, rows, bytes));
     hours.into_iter().map(close).collect()
 }
 
@@ -257,17 +258,17 @@ impl<W: Write> BatchWriter<W> {
         self.file.group(chunks, std::mem::take(&mut self.rows))
     }
 
-    /// Ends the file; returns how many rows it has.
+    /// Ends the file with the schema as it is by then: its counters are complete. Returns how many rows it has.
     ///
     /// # Errors
     /// What the output refused.
-    pub fn finish(self) -> Result<u64, ParquetError> {
-        Ok(self.into_inner()?.0)
+    pub fn finish(self, schema: &Schema) -> Result<u64, ParquetError> {
+        Ok(self.into_inner(schema)?.0)
     }
 
     /// The same; the output comes back.
-    fn into_inner(mut self) -> Result<(u64, W), ParquetError> {
+    fn into_inner(mut self, schema: &Schema) -> Result<(u64, W), ParquetError> {
         self.flush()?;
-        self.file.into_inner(&self.schema)
+        self.file.into_inner(schema)
     }
 }

@@ -135,6 +135,19 @@ impl Tracker {
         }
     }
 
+    /// Accounts those frames of a batch that `wanted` picks.
+    pub fn some(&mut self, batch: &FrameBatch, packets: &[Packet], wanted: impl Fn(&Packet) -> bool) {
+        self.points.learn(&batch.interfaces);
+        for (meta, packet) in batch.frames.iter().zip(packets).filter(|(_, packet)| wanted(packet)) {
+            let bytes = batch.bytes(meta);
+            let key = key::of_packet(packet, bytes, self.points.of(meta.interface));
+            self.frame(meta, packet, bytes, key.map(|keyed| (keyed, self.hash(&keyed.key))).as_ref());
+            if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
+                self.sweep();
+            }
+        }
+    }
+
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);

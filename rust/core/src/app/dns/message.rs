@@ -49,6 +49,8 @@ pub struct Message {
     pub questions: Vec<Question>,
     /// Answer section.
     pub answers: Vec<Answer>,
+    /// A and AAAA records of the additional section: multicast answers tell addresses there (RFC 6763, 12).
+    pub addresses: Vec<Answer>,
     /// Why reading stopped before the end.
     pub fault: Option<&'static str>,
 }
@@ -80,6 +82,7 @@ impl Message {
             rcode: flags & 0x0f,
             questions: Vec::new(),
             answers: Vec::new(),
+            addresses: Vec::new(),
             fault: None,
         };
         if let Err(fault) = message.sections(bytes) {
@@ -100,7 +103,8 @@ impl Message {
             }
         }
         let answers = usize::from(be16(bytes, 6));
-        let records = answers + usize::from(be16(bytes, 8)) + usize::from(be16(bytes, 10));
+        let additional = answers + usize::from(be16(bytes, 8));
+        let records = additional + usize::from(be16(bytes, 10));
         for index in 0..records.min(MAX_RECORDS) {
             let name = name(bytes, &mut at)?;
             let fixed = bytes.get(at..at + 10).ok_or("record cut short")?;
@@ -115,6 +119,11 @@ impl Message {
             if index < answers {
                 let data = rdata::text(bytes, at, len, rtype)?;
                 self.answers.push(Answer { name, rtype, ttl, data });
+            } else if index >= additional
+                && matches!(rtype, 1 | 28)
+                && let Ok(data) = rdata::text(bytes, at, len, rtype)
+            {
+                self.addresses.push(Answer { name, rtype, ttl, data });
             }
             at += len;
         }
