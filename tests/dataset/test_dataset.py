@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import io
+import json
 import os
 import subprocess
 import sys
@@ -124,6 +125,28 @@ def test_what_a_dead_worker_left_is_removed(
     sk.open(files).to_dataset(tmp_path / "out", workers=1)
     assert found(tmp_path / "out") == expected
     assert not list((tmp_path / "out").rglob(".*.part"))
+
+
+def test_a_worker_that_was_given_up_stops(
+    files: list[str], expected: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster may take a slow worker for dead and start another: only one of them writes lines."""
+    monkeypatch.setattr(work, "UNIT_FRAMES", 70)
+    with pytest.raises(KeyboardInterrupt):
+        sk.open(files).to_dataset(tmp_path / "out", workers=1, progress=break_off(1))
+    job = json.loads((tmp_path / "out" / "_sniffkit" / "job.json").read_text())
+
+    def progress(frames: int) -> None:
+        if frames > 200:
+            progress.other = work.run_share(job, 0)  # type: ignore[attr-defined]
+
+    with pytest.raises(work.Superseded):
+        work.run_share(job, 0, progress)
+    assert progress.other["done"]  # type: ignore[attr-defined]
+    with pytest.raises(sk.SniffkitError, match=r"the worker has sniffkit .* the job is of 0\.0"):
+        work.run_share({**job, "version": "0.0"}, 0)
+    sk.open(files).to_dataset(tmp_path / "out", workers=1)
+    assert found(tmp_path / "out") == expected
 
 
 def test_a_second_run_has_nothing_to_do(files: list[str], tmp_path: Path) -> None:
