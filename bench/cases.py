@@ -95,7 +95,11 @@ def core(packets: int) -> list[Contender]:
     capture = big(packets)
     program = str(ROOT / "rust" / "target" / "release" / "examples" / "core")
     start = [program, str(head(capture, 1))]
-    return [Contender("core", [program, str(capture)], scale=1_000_000 / packets, startup=start)]
+    scale = 1_000_000 / packets
+    return [
+        Contender("core", [program, str(capture)], scale=scale, startup=start),
+        Contender("applications", [program, str(capture), "facts"], scale=scale, startup=[*start, "facts"]),
+    ]
 
 
 def memory(packets: int) -> list[Contender]:
@@ -230,7 +234,7 @@ CASES = (
         "core",
         "reading, decoding and following flows on one thread, for 1,000,000 packets",
         core,
-        (Target("core", "cpu", 1 / 3),),
+        (Target("core", "cpu", 1 / 3), Target("applications", "cpu", 1.0)),
     ),
     Case(
         "memory",

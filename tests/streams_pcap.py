@@ -100,6 +100,17 @@ def vxlan(frame: bytes) -> bytes:
     return eth(ip("192.0.2.1", "192.0.2.2", 17, outer))
 
 
+def split(frame: bytes, ident: int, size: int = 400) -> list[bytes]:
+    """The IP packet of a frame in fragments."""
+    source, target = (ipaddress.ip_address(frame[at : at + 4]) for at in (26, 30))
+    whole = frame[34:]
+    parts = range(0, len(whole), size)
+    return [
+        eth(ip(str(source), str(target), frame[23], whole[at : at + size], ident, (at < parts[-1]) << 13 | at // 8))
+        for at in parts
+    ]
+
+
 def swapped(segments: list[Segment]) -> list[Segment]:
     """Every second pair of data segments the other way round, the first one too."""
     out = list(segments)
@@ -148,6 +159,10 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "gre": lambda: [eth(ip("192.0.2.1", "192.0.2.2", 47, struct.pack(">HH", 0, 0x0800) + packet(one))) for one in DATA],
     "ipip": lambda: [eth(ip("192.0.2.1", "192.0.2.2", 4, packet(one))) for one in DATA],
     "vxlan": lambda: [vxlan(eth(packet(one))) for one in DATA],
+    "vxlan-fragments": lambda: [part for i, one in enumerate(DATA) for part in split(vxlan(eth(packet(one))), i)],
+    "ipip-fragments": lambda: [
+        part for i, one in enumerate(DATA) for part in split(eth(ip("192.0.2.1", "192.0.2.2", 4, packet(one))), i)[::-1]
+    ],
     "keep-alive-probes": lambda: plain(
         [
             probe

@@ -159,6 +159,17 @@ def test_a_bad_request_is_one_line_and_exit_2(run: Run, arguments: list[str], sa
 
 
 @needs_tshark
+def test_deep_is_decoded_by_tshark(run: Run) -> None:
+    code, out, err = run("--deep", "-T", "fields", "-e", "frame.number", "-e", "frame.coloring_rule.name", PCAP)
+    assert (code, err) == (0, "")
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(n + 1) for n in range(len(out.splitlines()))]
+    code, out, _ = run("--deep", "-V", "-c", "1", PCAP)
+    assert (code, out.startswith("Frame 1: ")) == (0, True)
+    code, _, err = run("--deep", PCAP, "udp")
+    assert (code, "exclude each other; -Y takes tshark's filter" in err) == (2, True)
+
+
+@needs_tshark
 def test_display_filters_go_to_tshark(run: Run) -> None:
     code, out, _ = run("-Y", "udp.dstport == 53", PCAP)
     assert (code, out.count("\n")) == (0, 1)
@@ -176,6 +187,7 @@ def test_display_filters_go_to_tshark(run: Run) -> None:
 def test_without_tshark_one_line_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert run("-Y", "udp", PCAP) == (2, "", "sniffkit: tshark is not installed: sudo apt install tshark\n")
+    assert run("--deep", PCAP) == (2, "", "sniffkit: tshark is not installed: sudo apt install tshark\n")
 
 
 def test_a_closed_pipe_is_quiet() -> None:

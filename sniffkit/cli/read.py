@@ -76,14 +76,16 @@ def looks_like_file(text: str) -> bool:
     return " " not in text and (text.endswith(endings) or any(mark in text for mark in "*?"))
 
 
-def hand_to_tshark(inputs: list[str], display_filter: str, options: dict[str, Any]) -> int:
-    """`-Y`: tshark prints the frames that its display filter matches, with its own columns or the fields asked for.
+def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
+    """`--deep` and `-Y`: tshark prints the frames (that its display filter matches) as it decodes them.
 
     Returns 1 when there are none.
     """
     from sniffkit.handover import need_tshark, one_path
 
-    command = [need_tshark(), "-n", "-r", one_path(inputs), "-Y", display_filter]
+    command = [need_tshark(), "-n", "-r", one_path(inputs)]
+    if options["display_filter"] is not None:
+        command += ["-Y", options["display_filter"]]
     if options["format"] == "fields":
         command += ["-T", "fields", *(part for name in options["field"] for part in ("-e", name))]
     elif options["json"] or options["format"] == "json":
@@ -166,6 +168,9 @@ def print_piece(piece: str) -> None:
 @click.option("-T", "format", type=click.Choice(["fields", "json"]), help="fields: those named by -E, tab-separated.")
 @click.option("-E", "--field", "field", multiple=True, metavar="NAME", help="A field for -T fields, Wireshark's name.")
 @click.option("-Y", "display_filter", metavar="EXPR", help="Wireshark display filter; hands over to tshark.")
+@click.option(
+    "--deep", is_flag=True, help="Decoded by tshark, which knows every protocol: lines, -V, --json, -T fields."
+)
 @click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="At most so many frames.")
 @click.option(
     "-t",
@@ -188,16 +193,20 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
       sniffkit read -V -c 1 lab.pcapng
       sniffkit read -T fields -e frame.number -e ip.src lab.pcapng
       sniffkit read -Y 'vxlan' lab.pcapng
+      sniffkit read --deep -V -c 1 lab.pcapng
     """
     names, expression = split_arguments(arguments, bool(options["more"]))
     names = [*options["more"], *names]
     if options["format"] == "fields" and not options["field"]:
         raise SniffkitError("-T fields needs -e NAME")
-    if options["display_filter"] is not None and expression is not None:
-        raise SniffkitError(f"-Y and the capture filter {expression!r} exclude each other")
+    by_tshark = options["deep"] or options["display_filter"] is not None
+    if by_tshark and expression is not None:
+        flag = "--deep" if options["deep"] else "-Y"
+        hint = "; -Y takes tshark's filter" if options["deep"] else ""
+        raise SniffkitError(f"{flag} and the capture filter {expression!r} exclude each other{hint}")
     inputs = files(tuple(names))
-    if options["display_filter"] is not None:
-        ctx.exit(hand_to_tshark(inputs, options["display_filter"], options))
+    if by_tshark:
+        ctx.exit(hand_to_tshark(inputs, options))
     ctx.exit(print_text(inputs, expression, options))
 
 
@@ -205,7 +214,7 @@ def unknown_field(name: str, known: list[str]) -> SniffkitError:
     """The error for a field name that is not known: what was perhaps meant, and who knows the rest."""
     near = difflib.get_close_matches(name, known, 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
-    return SniffkitError(f"no field {name!r}{hint} tshark's other fields: add -Y frame")
+    return SniffkitError(f"no field {name!r}{hint} tshark's other fields: add --deep")
 
 
 def print_text(inputs: list[str], expression: str | None, options: dict[str, Any]) -> int:

@@ -1,14 +1,16 @@
-//! Reads, decodes and follows the flows of a capture on one thread, and nothing else: `core FILE`. What `make bench`
-//! measures as the core alone.
+//! Reads, decodes and follows the flows of a capture on one thread, and nothing else: `core FILE`; with `core FILE facts`
+//! also what the columns of the application layer need. What `make bench` measures as the core alone.
 
+use sniffkit_core::app::Wants;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
 use sniffkit_core::track::{Options, Tracker};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: core FILE")?;
+    let path = std::env::args().nth(1).ok_or("usage: core FILE [facts]")?;
     let mut source = CaptureFiles::open([Input::from(path.as_str())])?;
-    let mut tracker = Tracker::new(Options::default());
+    let streams = Wants { facts: std::env::args().nth(2).as_deref() == Some("facts"), ..Wants::default() };
+    let mut tracker = Tracker::new(Options { streams, ..Options::default() });
     let mut decoded = Decoded::default();
     while source.next_batch(&mut decoded.batch)? {
         decoded.decode();

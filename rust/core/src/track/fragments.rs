@@ -2,9 +2,10 @@
 
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::{Share, Tracker, count};
+use crate::decode::cursor::be16;
 use crate::decode::decode;
 use crate::frame::LinkType;
-use crate::packet::Packet;
+use crate::packet::{NONE, Packet, Tunnel};
 use crate::stream::{Place, Watch};
 use ahash::RandomState;
 use hashbrown::HashMap;
@@ -101,6 +102,16 @@ impl Fragments {
     }
 }
 
+/// Whether the outermost IPv4 header of a tunnelled packet says that more fragments follow.
+#[inline]
+pub(super) fn is_cut_tunnel(packet: &Packet, frame: &[u8]) -> bool {
+    packet.depth > 0
+        && packet.outer_ip != NONE
+        && frame
+            .get(packet.outer_ip as usize..)
+            .is_some_and(|ip| ip.len() >= 20 && ip[0] >> 4 == 4 && ip[6] & 0x20 != 0)
+}
+
 impl Tracker {
     /// An IP fragment: the first one has the ports and tells the others.
     pub(super) fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
@@ -113,20 +124,70 @@ impl Tracker {
             datagram.proto = 0;
         }
         let slot = self.count_fragment(datagram, keyed, share, packet, frame);
-        if matches!(packet.ip_proto, 6 | 17)
+        if matches!(packet.ip_proto, 4 | 6 | 17 | 41 | 47)
             && let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, packet, frame, share.ts)
         {
-            self.whole_datagram(keyed, share, &whole);
+            self.whole_datagram(keyed, share, packet.vlans(), &whole);
         }
         slot
     }
 
-    /// Gives a datagram that was put together from fragments to the stream of its flow.
-    fn whole_datagram(&mut self, keyed: &Keyed, share: &Share, whole: &[u8]) {
+    /// The first fragment of a tunnel's packet: it has the headers of the inner packet, which is counted, but only a
+    /// part of what that carries.
+    pub(super) fn begins_in_tunnel(
+        &mut self,
+        keyed: &Keyed,
+        hash: u64,
+        share: &Share,
+        packet: &Packet,
+        frame: &[u8],
+    ) -> u32 {
+        let mut part = packet.clone();
+        part.is_fragment = true; // no stream gets it as it is
+        let slot = self.account(keyed, hash, share, &part, frame);
+        let at = packet.outer_ip as usize;
+        let Some(header) = frame.get(at..at + 20) else { return slot };
+        let mut outer = part;
+        (outer.ip, outer.ip_version, outer.ip_ttl, outer.ip_proto) = (packet.outer_ip, 4, header[8], header[9]);
+        (outer.ip_len, outer.ip_id) = (u32::from(be16(header, 2)), u32::from(be16(header, 4)));
+        (outer.ip_frag_offset, outer.ip_more_fragments) = (0, true);
+        (outer.ip_src, outer.ip_dst) = ([0; 16], [0; 16]);
+        outer.ip_src[..4].copy_from_slice(&header[12..16]);
+        outer.ip_dst[..4].copy_from_slice(&header[16..20]);
+        let tags = &packet.vlans()[..usize::from(packet.outer_vlans)];
+        let datagram = FlowKey {
+            low: outer.ip_src,
+            high: outer.ip_dst,
+            vlans: key::pack_vlans(tags),
+            vni: NONE,
+            extra: outer.ip_id,
+            ports: [0; 2],
+            ethertype: 0,
+            point: keyed.key.point,
+            proto: outer.ip_proto,
+            family: 4,
+            tunnel: Tunnel::None,
+        };
+        if let Some(streams) = &mut self.streams
+            && let Some(whole) = streams.datagrams.fragment(datagram, &outer, frame, share.ts)
+        {
+            self.whole_datagram(&Keyed { key: datagram, from_high: false }, share, tags, &whole);
+        }
+        slot
+    }
+
+    /// Gives a datagram that was put together from fragments to the stream of its flow; of a tunnel, to that of the inner
+    /// flow. Its tags, network and tunnel are those of the fragments, then its own.
+    fn whole_datagram(&mut self, keyed: &Keyed, share: &Share, tags: &[u16], whole: &[u8]) {
         decode(whole, whole.len() as u32, LinkType::RAW, &mut self.scratch);
         let Some(own) = key::of_packet(&self.scratch, whole, keyed.key.point) else { return };
-        let FlowKey { vlans, vni, tunnel, .. } = keyed.key;
+        let FlowKey { mut vlans, mut vni, mut tunnel, .. } = keyed.key;
+        if self.scratch.depth > 0 {
+            vlans = key::pack_vlans(&[tags, self.scratch.vlans()].concat());
+            tunnel = own.key.tunnel;
+            vni = if own.key.vni == NONE { vni } else { own.key.vni };
+        }
         let Some(slot) = self.find(&FlowKey { vlans, vni, tunnel, ..own.key }) else { return };
         let flow = &mut self.flows[slot as usize];
         if let Some(streams) = &mut self.streams

@@ -166,6 +166,9 @@ impl Tracker {
         if packet.is_fragment {
             return self.fragment(keyed, &share, packet, frame);
         }
+        if fragments::is_cut_tunnel(packet, frame) && self.streams.is_some() {
+            return Some(self.begins_in_tunnel(keyed, *hash, &share, packet, frame));
+        }
         Some(self.account(keyed, *hash, &share, packet, frame))
     }
 
