@@ -80,7 +80,7 @@ def follow(
     ends: tuple[int, tuple[str, int], tuple[str, int]] | None = None,
     style: str = "text",
     colour: bool = False,
-    utc_offset: int = 0,
+    zone: list[tuple[int, int]] = ...,
     filter: str | None = None,
 ) -> FollowText: ...
 

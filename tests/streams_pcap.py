@@ -177,12 +177,12 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
 }
 
 
-def write(case: str, path: Path) -> None:
-    """Write the capture of a case; frames are a millisecond apart."""
+def write(case: str, path: Path, start: int = 1_700_000_000) -> None:
+    """Write the capture of a case; frames are a millisecond apart, the first at `start` seconds since 1970."""
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
         for i, frame in enumerate(CASES[case]()):
-            file.write(struct.pack("<IIII", 1_700_000_000 + i // 1000, i % 1000 * 1000, len(frame), len(frame)) + frame)
+            file.write(struct.pack("<IIII", start + i // 1000, i % 1000 * 1000, len(frame), len(frame)) + frame)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +152,14 @@ def test_follow_prints_both_sides(capture: Any) -> None:
     hexed = CliRunner().invoke(cli, ["follow", path, "--style", "hex"])
     assert "00000000  47 45 54 20" in hexed.output
     assert CliRunner().invoke(cli, ["follow", path, "--uid", "C" + "0" * 17]).exit_code == 1
+
+
+@pytest.mark.parametrize(("start", "clock"), [(1_700_000_000, "23:13:20"), (1_720_000_000, "11:46:40")])
+def test_follow_knows_summer_time(start: int, clock: str, tmp_path: Path) -> None:
+    write("length", tmp_path / "x.pcap", start)
+    command = [sys.executable, "-m", "sniffkit", "follow", str(tmp_path / "x.pcap")]
+    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "TZ": "Europe/Berlin"})
+    assert done.stdout.startswith(f"-- {clock}.".encode())
 
 
 def test_follow_says_what_is_missing(capture: Any) -> None:

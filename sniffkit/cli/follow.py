@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import click
 
 from sniffkit.cli.inputs import files
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
-from sniffkit.cli.read import split_arguments
+from sniffkit.cli.read import local_zone, split_arguments
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
@@ -76,7 +75,7 @@ def print_streams(
             ends=between,
             style=style,
             colour=colour,
-            utc_offset=time.localtime().tm_gmtoff,
+            zone=local_zone(),
             filter=expression,
         )
         for piece in text:

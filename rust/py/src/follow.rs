@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sniffkit_core::pipeline::{Pipeline, Received};
-use sniffkit_core::show::conversation::{Conversations, Select, Style};
+use sniffkit_core::show::conversation::{Conversations, Select, Style, Zone};
 use sniffkit_core::source::{CaptureFiles, Warning};
 use std::net::IpAddr;
 
@@ -86,7 +86,7 @@ type Ends = (u8, (String, u16), (String, u16));
 
 /// What flows said: that of `uid`, those between `ends`, or all.
 #[pyfunction]
-#[pyo3(signature = (inputs, *, uid=None, ends=None, style="text", colour=false, utc_offset=0, filter=None))]
+#[pyo3(signature = (inputs, *, uid=None, ends=None, style="text", colour=false, zone=vec![], filter=None))]
 #[allow(clippy::too_many_arguments)] // keyword arguments, one an option of the command
 fn follow(
     py: Python<'_>,
@@ -95,7 +95,7 @@ fn follow(
     ends: Option<Ends>,
     style: &str,
     colour: bool,
-    utc_offset: i32,
+    zone: Vec<(i64, i32)>,
     filter: Option<&str>,
 ) -> PyResult<FollowText> {
     let parse =
@@ -106,7 +106,7 @@ fn follow(
         (None, None) => Select::All,
     };
     let filter = filter.map(frame_filter).transpose()?;
-    let conversations = Conversations::follow(select, self::style(style)?, colour, utc_offset);
+    let conversations = Conversations::follow(select, self::style(style)?, colour, Zone::new(zone));
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let pipeline = Pipeline::start(Box::new(source), filter, Box::new(|_| ()));

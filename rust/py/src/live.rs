@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
-use sniffkit_core::show::conversation::{Conversations, Select};
+use sniffkit_core::show::conversation::{Conversations, Select, Zone};
 use sniffkit_core::show::{Dump, LineOptions};
 use sniffkit_core::table::rows;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
@@ -112,12 +112,13 @@ fn system() -> Option<String> {
 }
 
 fn conversations(what: &str, options: &LiveOptions) -> PyResult<Conversations> {
+    let zone = Zone::new(vec![(i64::MIN, options.utc_offset)]);
     if what == "follow" {
         let style = crate::follow::style(options.style.as_deref().unwrap_or("text"))?;
-        return Ok(Conversations::follow(Select::All, style, options.colour, options.utc_offset));
+        return Ok(Conversations::follow(Select::All, style, options.colour, zone));
     }
     match rows::find(what) {
-        Some((table, _)) => Ok(Conversations::transactions((table.wants)(false), options.utc_offset)),
+        Some((table, _)) => Ok(Conversations::transactions((table.wants)(false), zone)),
         None => Err(PyValueError::new_err(format!("no table {what:?} to print"))),
     }
 }

@@ -97,14 +97,22 @@ impl Message {
         if bytes.get(236..240) != Some(&COOKIE) {
             return Some(message); // BOOTP (RFC 951)
         }
-        message.options_v4(&bytes[240..]);
+        let overload = message.options_v4(&bytes[240..]);
+        // The fields `file` and `sname` may hold more of them (RFC 2132, 9.3), in this order (RFC 3396, 5).
+        for (bit, field) in [(1, 108..236), (2, 44..108)] {
+            if overload & bit != 0 {
+                message.options_v4(&head[field]);
+            }
+        }
         Some(message)
     }
 
-    fn options_v4(&mut self, mut rest: &[u8]) {
+    /// Takes options in; what the overload option says, 0 without.
+    fn options_v4(&mut self, mut rest: &[u8]) -> u8 {
+        let mut overload = 0;
         for _ in 0..MAX_OPTIONS {
             let (code, data) = match rest {
-                [] | [255, ..] => return,
+                [] | [255, ..] => return overload,
                 [0, more @ ..] => {
                     rest = more;
                     continue;
@@ -116,7 +124,7 @@ impl Message {
                 }
                 _ => {
                     self.fault = Some("option longer than the message");
-                    return;
+                    return overload;
                 }
             };
             let addr = || <[u8; 4]>::try_from(data).ok().map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
@@ -126,6 +134,7 @@ impl Message {
                 15 => self.domain = words(data),
                 50 => self.requested_addr = addr(),
                 51 if data.len() == 4 => self.lease_time = Some(be32(data, 0)),
+                52 => overload = data.first().copied().unwrap_or(0),
                 53 => self.kind = data.first().copied().unwrap_or(0),
                 54 => self.server_addr = addr(),
                 60 => self.vendor_class = words(data),
@@ -136,6 +145,7 @@ impl Message {
             }
         }
         self.fault = Some("too many options");
+        overload
     }
 
     /// Reads a DHCPv6 message, the innermost of relayed ones; `None` if it is none.
@@ -308,6 +318,20 @@ mod tests {
         assert_eq!((message.host_name.as_deref(), message.domain.as_deref()), (Some("host"), Some("lan")));
         assert_eq!((message.lease_time, message.fault), (Some(3600), None));
         assert_eq!(message.routers, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
+    }
+
+    #[test]
+    fn options_in_the_fields_for_names() {
+        let mut bytes = v4(b"\x34\x01\x03\x35\x01\x05\xff");
+        bytes[108..119].copy_from_slice(b"\x33\x04\0\0\x0e\x10\x0f\x02la\xff");
+        bytes[44..51].copy_from_slice(b"\x0c\x04host\xff");
+        let message = Message::parse_v4(&bytes).unwrap();
+        assert_eq!((message.kind_name(), message.lease_time), (Some("ACK"), Some(3600)));
+        assert_eq!((message.domain.as_deref(), message.host_name.as_deref()), (Some("la"), Some("host")));
+        assert_eq!(message.fault, None);
+        bytes[242] = 2; // `sname` alone
+        let message = Message::parse_v4(&bytes).unwrap();
+        assert_eq!((message.domain, message.host_name.as_deref()), (None, Some("host")));
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub struct Conversations {
     said: Option<Arc<Mutex<Vec<Said>>>>,
     style: Style,
     colour: bool,
-    utc_offset: i32,
+    zone: Zone,
     last: Option<(Who, bool)>,
     offsets: [u64; 2],
     /// How many pieces or transactions have been written.
@@ -103,22 +103,22 @@ const PLAIN: &str = "\x1b[0m";
 impl Conversations {
     /// Both sides of the flows that `select` takes.
     #[must_use]
-    pub fn follow(select: Select, style: Style, colour: bool, utc_offset: i32) -> Self {
+    pub fn follow(select: Select, style: Style, colour: bool, zone: Zone) -> Self {
         let streams = Wants { raw: true, ..Wants::default() };
         let mut tracker = Tracker::new(Options { streams, ..Options::default() });
         let said = Arc::new(Mutex::new(Vec::new()));
         if let Some(streams) = tracker.streams() {
             streams.listen(Box::new(Listener { select, said: said.clone() }));
         }
-        Self { tracker, said: Some(said), style, colour, utc_offset, last: None, offsets: [0; 2], written: 0 }
+        Self { tracker, said: Some(said), style, colour, zone, last: None, offsets: [0; 2], written: 0 }
     }
 
     /// A line for each transaction of the kinds that are wanted, when it has ended.
     #[must_use]
-    pub fn transactions(wants: Wants, utc_offset: i32) -> Self {
+    pub fn transactions(wants: Wants, zone: Zone) -> Self {
         let tracker = Tracker::new(Options { streams: wants, ..Options::default() });
         let style = Style::Text;
-        Self { tracker, said: None, style, colour: false, utc_offset, last: None, offsets: [0; 2], written: 0 }
+        Self { tracker, said: None, style, colour: false, zone, last: None, offsets: [0; 2], written: 0 }
     }
 
     /// Takes a batch and writes what it completes.
@@ -157,7 +157,7 @@ impl Conversations {
         rows.sort_by_key(|row| row.first.frame);
         for row in &rows {
             self.written += 1;
-            out.extend_from_slice(line(row, self.utc_offset).as_bytes());
+            out.extend_from_slice(line(row, self.zone.at(row.first.ts)).as_bytes());
         }
     }
 
@@ -196,12 +196,30 @@ impl Conversations {
             out.extend_from_slice(if said.from_orig { ORIG } else { RESP }.as_bytes());
         }
         let mut text = String::new();
-        stamp(said.place.ts, self.utc_offset, &mut text);
+        stamp(said.place.ts, self.zone.at(said.place.ts), &mut text);
         let ends = ends(&said.who);
         let (from, to) = if said.from_orig { (&ends.0, &ends.1) } else { (&ends.1, &ends.0) };
         let uid = said.who.uid.text();
         let uid = String::from_utf8_lossy(&uid);
         out.extend_from_slice(format!("-- {text}{from} > {to} {uid}\n").as_bytes());
+    }
+}
+
+/// Local time: since when (seconds since 1970) it is so many seconds ahead of UTC.
+#[derive(Clone, Debug, Default)]
+pub struct Zone(Vec<(i64, i32)>);
+
+impl Zone {
+    /// In order of time; before the first change that holds too. None: UTC.
+    #[must_use]
+    pub fn new(changes: Vec<(i64, i32)>) -> Self {
+        Self(changes)
+    }
+
+    /// How many seconds local time is ahead of UTC at `ts`, ns.
+    fn at(&self, ts: i64) -> i32 {
+        let since = self.0.partition_point(|(from, _)| *from <= ts.div_euclid(1_000_000_000));
+        self.0.get(since.saturating_sub(1)).map_or(0, |(_, ahead)| *ahead)
     }
 }
 
