@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,20 @@ def frame2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 def literal(name: bytes, value: bytes) -> bytes:
     """A header field, neither indexed nor compressed (RFC 7541, 6.2.2)."""
     return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+def test_http2_by_upgrade() -> None:
+    """The request that asks for the upgrade is answered in HTTP/2 (RFC 7540, 3.2): one row."""
+    path = Path(__file__).parent.parent / "captures" / "h2c" / "h2c.pcapng"
+    rows = sk.open(path).http().to_arrow().to_pylist()
+    shown = [(r["trans_depth"], r["method"], r["uri"], r["version"], r["status_code"], r["complete"]) for r in rows]
+    assert shown == [
+        (1, "GET", "/one", "1.1", 200, True),
+        (2, "GET", "/two", "2", 200, True),
+        (3, "GET", "/three", "2", 200, True),
+    ]
+    assert {row["body_sha256"] for row in rows} == {hashlib.sha256(b"from behind\n").hexdigest()}
+    assert [(row["request_frame"], row["response_frame"]) for row in rows] == [(4, 10), (12, 15), (17, 20)]
 
 
 def test_http2_with_prior_knowledge(tmp_path: Path) -> None:

@@ -42,8 +42,15 @@ pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
 
 /// A connection whose client is that side.
 pub fn make(client: usize) -> Box<dyn Analyzer> {
-    let sides = [0, 1].map(|side| Half { preface: if side == client { PREFACE.len() } else { 0 }, ..Half::default() });
-    Box::new(Http2 { client, sides, streams: BTreeMap::new(), depth: 0, fault: None })
+    Box::new(Http2::new(client))
+}
+
+/// What an HTTP/1.1 connection became by an upgrade: the request that asked for it is stream 1 (RFC 7540, 3.2), whose
+/// final response comes in HTTP/2.
+pub(super) fn make_upgraded(client: usize, asked: Exchange) -> Box<dyn Analyzer> {
+    let depth = asked.depth;
+    let first = Open { depth, upgraded: asked.request, ..Open::default() };
+    Box::new(Http2 { streams: BTreeMap::from([(1, first)]), depth, ..Http2::new(client) })
 }
 
 struct Half {
@@ -100,6 +107,8 @@ struct Running {
 #[derive(Default)]
 struct Open {
     depth: u32,
+    /// The request, if it came in HTTP/1.1.
+    upgraded: Option<Part>,
     request: Option<Running>,
     response: Option<Running>,
     fault: Option<&'static str>,
@@ -114,6 +123,12 @@ struct Http2 {
 }
 
 impl Http2 {
+    fn new(client: usize) -> Self {
+        let preface = |side| if side == client { PREFACE.len() } else { 0 };
+        let sides = [0, 1].map(|side| Half { preface: preface(side), ..Half::default() });
+        Self { client, sides, streams: BTreeMap::new(), depth: 0, fault: None }
+    }
+
     /// Takes bytes of a side; `false` when the connection cannot be read on.
     fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
         while !bytes.is_empty() {
@@ -287,7 +302,11 @@ impl Http2 {
             running.over = Some(place);
         }
         let over = |part: &Option<Running>| part.as_ref().is_some_and(|running| running.over.is_some());
-        if self.streams.get(&number).is_some_and(|stream| over(&stream.request) && over(&stream.response)) {
+        if self
+            .streams
+            .get(&number)
+            .is_some_and(|stream| (stream.upgraded.is_some() || over(&stream.request)) && over(&stream.response))
+        {
             self.report(number, out);
         }
     }
@@ -305,7 +324,7 @@ impl Http2 {
         };
         let exchange = Exchange {
             depth: stream.depth,
-            request: part(stream.request),
+            request: stream.upgraded.or_else(|| part(stream.request)),
             response: part(stream.response),
             ..Exchange::default()
         };
@@ -406,6 +425,8 @@ impl Analyzer for Http2 {
 
     fn oldest_open(&self) -> Option<u64> {
         let first = |part: &Option<Running>| part.as_ref().map_or(u64::MAX, |running| running.first.frame);
-        self.streams.values().map(|stream| first(&stream.request).min(first(&stream.response))).min()
+        let asked = |stream: &Open| stream.upgraded.as_ref().map_or(u64::MAX, |part| part.first.frame);
+        let earliest = |stream: &Open| first(&stream.request).min(first(&stream.response)).min(asked(stream));
+        self.streams.values().map(earliest).min()
     }
 }

@@ -17,7 +17,7 @@ pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
 
 /// A connection whose client is that side.
 pub fn make(client: usize) -> Box<dyn Analyzer> {
-    Box::new(Web { client, conversation: Conversation::default(), named: false, socket: None })
+    Box::new(Web { client, conversation: Conversation::default(), named: false, socket: None, upgraded: None })
 }
 
 struct Web {
@@ -26,6 +26,8 @@ struct Web {
     named: bool,
     /// Behind an upgrade to WebSocket: its exchange, and what each side sent.
     socket: Option<(Box<Exchange>, [Frames; 2])>,
+    /// The exchange that asked for HTTP/2: its 101 is an interim response, the final one comes there.
+    upgraded: Option<Box<Exchange>>,
 }
 
 impl Web {
@@ -44,10 +46,12 @@ impl Web {
         if !self.conversation.has_done() {
             return;
         }
-        let to_socket = self.conversation.switched() == Some(Next::WebSocket);
+        let switched = self.conversation.switched();
         for exchange in self.conversation.take_done() {
-            if exchange.switched && to_socket {
+            if exchange.switched && switched == Some(Next::WebSocket) {
                 self.socket = Some((Box::new(exchange), Default::default()));
+            } else if exchange.switched && switched == Some(Next::Http2) {
+                self.upgraded = Some(Box::new(exchange));
             } else {
                 report(exchange, self.client, out);
             }
@@ -112,7 +116,10 @@ impl Analyzer for Web {
     }
 
     fn next(&mut self) -> Option<Box<dyn Analyzer>> {
-        (self.conversation.switched() == Some(Next::Http2)).then(|| super::http2::make(self.client))
+        (self.conversation.switched() == Some(Next::Http2)).then(|| match self.upgraded.take() {
+            Some(asked) => super::http2::make_upgraded(self.client, *asked),
+            None => super::http2::make(self.client), // the request still goes on
+        })
     }
 
     fn close(&mut self, side: usize, place: Place, out: &mut Out<'_>) {
@@ -125,6 +132,9 @@ impl Analyzer for Web {
         self.conversation.finish(out);
         self.report(out);
         self.socket_over(out);
+        if let Some(exchange) = self.upgraded.take() {
+            report(*exchange, self.client, out);
+        }
     }
 
     fn oldest_open(&self) -> Option<u64> {
