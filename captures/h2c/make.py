@@ -1,6 +1,6 @@
 """An HTTP/1.1 connection that becomes HTTP/2 in clear (h2c): `.venv/bin/python captures/h2c/make.py`.
 
-curl asks nghttpx (Debian: nghttp2-proxy) for the upgrade between two namespaces, then sends more on the same connection.
+curl asks nghttpx (Debian: nghttp2-proxy) for the upgrade between two namespaces, then sends more on that connection.
 Needs root.
 """
 
