@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes that are kept before they go to the file: no file stays open between writes, however many there are.
 const CHUNK: usize = 1 << 18;
+/// Buffers that wait for the next files.
+const SPARE: usize = 8;
 /// Longest file name, bytes; file systems allow 255.
 const MAX_NAME: usize = 200;
 
@@ -80,6 +82,8 @@ pub struct Directory {
     used: HashSet<String>,
     next: HashMap<String, u32>,
     parts: u64,
+    /// Buffers of files that were kept, for the next ones: fresh memory costs as much as writing it out.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Directory {
@@ -97,6 +101,7 @@ impl Directory {
             used: HashSet::new(),
             next: HashMap::new(),
             parts: 0,
+            spare: Vec::new(),
         })
     }
 
@@ -118,7 +123,7 @@ impl Directory {
     pub fn open(&mut self) -> Spool {
         self.parts += 1;
         let part = self.path.join(format!(".sniffkit-{}-{}.part", std::process::id(), self.parts));
-        Spool { part, buffer: Vec::new(), spilled: 0, room: self.room.clone() }
+        Spool { part, buffer: self.spare.pop().unwrap_or_default(), spilled: 0, room: self.room.clone() }
     }
 
     /// Gives a whole file its name, made safe and unique; the name it got. An existing file is never overwritten.
@@ -148,6 +153,10 @@ impl Directory {
                 spool.spilled = 0;
             } else {
                 file.write_all(&spool.buffer)?;
+            }
+            if self.spare.len() < SPARE {
+                spool.buffer.clear();
+                self.spare.push(std::mem::take(&mut spool.buffer));
             }
             return Ok(name);
         }
