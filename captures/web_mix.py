@@ -19,11 +19,11 @@ CLIENTS = ("10.0.0.11", "10.0.0.12", "10.0.0.13")
 SERVERS = {"shop.test": "10.0.1.80", "api.shop.test": "10.0.1.81"}
 # path: (host, share of requests, ms until the answer, its bytes, its type, share of failures, status of those)
 PAGES = {
-    "/": ("shop.test", 40, (2, 8), 1_900, "text/html", 0.0, 200),
-    "/logo.png": ("shop.test", 30, (1, 3), 3_900, "image/png", 0.0, 200),
+    "/": ("shop.test", 40, (2, 8), 400, "text/html", 0.0, 200),
+    "/logo.png": ("shop.test", 30, (1, 3), 900, "image/png", 0.0, 200),
     "/old": ("shop.test", 8, (1, 3), 320, "text/html", 1.0, 404),
-    "/items": ("api.shop.test", 25, (10, 30), 2_600, "application/json", 0.0, 200),
-    "/search": ("api.shop.test", 20, (300, 900), 1_500, "application/json", 0.0, 200),
+    "/items": ("api.shop.test", 25, (10, 30), 600, "application/json", 0.0, 200),
+    "/search": ("api.shop.test", 20, (300, 900), 300, "application/json", 0.0, 200),
     "/pay": ("api.shop.test", 12, (20, 60), 140, "application/json", 0.3, 503),
 }
 REASONS = {200: "OK", 404: "Not Found", 503: "Service Unavailable"}
@@ -115,14 +115,14 @@ def connection(wire: Wire, pick: random.Random, at: float, client: str, host: st
 def frames() -> list[Frame]:
     """The minute, in order of time."""
     pick, wire = random.Random(2026), Wire()
-    for visit in range(30):
+    for visit in range(16):
         at, client = pick.uniform(0, 56_000), CLIENTS[min(visit % 4, 2)]
         for host in SERVERS:
             paths = [path for path, page in PAGES.items() if page[0] == host]
             chosen = pick.choices(paths, [PAGES[path][1] for path in paths], k=pick.randrange(1, 5))
             at = resolve(wire, pick, at, client, host)
             connection(wire, pick, at + 0.2, client, host, chosen)
-    for name, times in (("nosuch.test", 6), ("lost.test", 2)):
+    for name, times in (("nosuch.test", 5), ("lost.test", 2)):
         for _ in range(times):
             resolve(wire, pick, pick.uniform(0, 59_000), CLIENTS[1], name)
     return sorted(wire.frames, key=lambda frame: frame.ts)
