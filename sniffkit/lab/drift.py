@@ -94,12 +94,8 @@ def _link(there: dict[str, Seen], op: Op) -> bool:
             return False
     args, found = op.args, kind(op.args["kind"])
     one = there[op.node].links[args["name"]]
-    if found.how == "link":
-        if one.kind != found.name:
-            return False
-        wanted = found.decode(wire.attributes(found.encode(args["data"])))
-        if found.decode(one.data) != wanted:
-            return False
+    if found.how == "link" and (one.kind != found.name or not found.agrees(args["data"], one.data)):
+        return False
     given = [args, args["peer"]] if "peer" in args else [args]
     for end in given:
         seen = there[end["node"]].links[end["name"]]

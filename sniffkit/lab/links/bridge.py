@@ -74,6 +74,20 @@ def read(found: Mapping[int, bytes]) -> dict[str, Any]:
     return {name: seconds for name, seconds in times.items() if seconds != DEFAULT_TIMES[name]}
 
 
+ROOT_PORT, TOPOLOGY_CHANGE = 12, 14  # IFLA_BR_…
+
+
+def moving(found: Mapping[int, bytes]) -> frozenset[str]:
+    """Times that the spanning tree sets: the root bridge's are in force on all others, and addresses age sooner while
+    the topology changes (IEEE Std 802.1D-2004, 17.13)."""
+    out: frozenset[str] = frozenset()
+    if any(found.get(ROOT_PORT, b"")):
+        out |= {"forward_delay", "hello_time", "max_age"}
+    if any(found.get(TOPOLOGY_CHANGE, b"")):
+        out |= {"ageing_time"}
+    return out
+
+
 def words(given: Mapping[str, Any]) -> str:
     """The same for `ip link`."""
     return " ".join(f"{name} {given[name] * 100}" for name in TIMES if name in given)
@@ -178,6 +192,7 @@ KIND = Kind(
     check=check,
     data=data,
     read=read,
+    moving=moving,
     words=words,
     extra=extra,
 )

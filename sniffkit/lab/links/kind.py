@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import Op
 from sniffkit.lab.schema import Flag, Key
-from sniffkit.lab.wire import attribute, decode, encode
+from sniffkit.lab.wire import attribute, attributes, decode, encode
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
     how: link (RTM_NEWLINK), tun (an ioctl), physical (moved, not made).
     check: raises the error for what only shows when the whole lab is known. data: further attributes; read: the keys
     that those stand for, from IFLA_INFO_DATA as {number: payload}, without those at the kernel's defaults.
+    moving: the keys whose attributes show something else for the moment, from the same.
     words: further words of the `ip link add` line. extra: operations after the link is there.
     """
 
@@ -35,6 +36,7 @@ class Kind:
     check: Callable[[Interface, LabSpec], None] | None = None
     data: Callable[[Mapping[str, Any]], bytes] | None = None
     read: Callable[[Mapping[int, bytes]], dict[str, Any]] | None = None
+    moving: Callable[[Mapping[int, bytes]], frozenset[str]] | None = None
     words: Callable[[Mapping[str, Any]], str] | None = None
     extra: Callable[[Interface, LabSpec], list[Op]] | None = None
 
@@ -52,6 +54,14 @@ class Kind:
     def decode(self, found: Mapping[int, bytes]) -> dict[str, Any]:
         """The keys that attributes of IFLA_INFO_DATA stand for, without those at the kernel's defaults."""
         return settings(self.keys, found) | (self.read(found) if self.read is not None else {})
+
+    def agrees(self, data: Mapping[str, Any], found: Mapping[int, bytes]) -> bool:
+        """Whether a link with these attributes is what a lab file asks for, as far as they show it."""
+        wanted, there = self.decode(attributes(self.encode(data))), self.decode(found)
+        moving = self.moving(found) if self.moving is not None else frozenset()
+        return not [
+            key for key in wanted.keys() | there.keys() if key not in moving and wanted.get(key) != there.get(key)
+        ]
 
     def line(self, data: Mapping[str, Any]) -> str:
         """The words behind `type NAME` of an `ip link add`."""
