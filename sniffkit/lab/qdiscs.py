@@ -157,7 +157,7 @@ def htb_classes(dev: str, handle: str, given: dict[str, Any]) -> list[tuple[str,
     rest = max(whole - sum(bits(one["rate"]) for one in given["classes"]), min(whole, LEAST))
     out = [
         ("class", f"{add} classid {handle}ff htb rate {given['rate']} ceil {ceil}{burst}"),
-        ("rest", f"{add}ff classid {handle}1 htb rate {rest}bit ceil {ceil}"),
+        ("rest", f"{add}ff classid {handle}1 htb rate {rest}bit ceil {ceil}{burst}"),
     ]
     for number, one in enumerate(given["classes"], 1):
         mine = f"{handle}{15 + number:x}"
