@@ -156,7 +156,8 @@ def _route(out: Seen, body: bytes) -> None:
         given["src"] = wire.ip_text(found[7])
     if 9 in found:
         given["nexthops"] = _hops(out, found[9])
-    out.routes.append(given)
+    if given not in out.routes:
+        out.routes.append(given)
 
 
 def _hops(out: Seen, data: bytes) -> list[dict[str, Any]]:
