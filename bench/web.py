@@ -71,7 +71,8 @@ def urls(sizes: dict[str, int]) -> list[str]:
     """What is fetched, so that the bodies come to about SIZE."""
     chance = random.Random(6)
     names = sorted(sizes)
-    out, total = [], 0
+    out: list[str] = []
+    total = 0
     while total < SIZE:
         name = chance.choice(names)
         out.append(f"/{name}?v={len(out)}")

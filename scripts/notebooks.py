@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-from jupyter_client import AsyncKernelManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -25,7 +25,7 @@ def run(path: Path, change: Callable[[nbformat.NotebookNode], None] | None = Non
 
     Raises CellExecutionError for a cell that fails.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if change is not None:
         change(notebook)
     with tempfile.TemporaryDirectory(prefix="sniffkit-notebook-") as sockets:
@@ -46,7 +46,7 @@ def main(names: list[str]) -> int:
         if names and path.stem not in names:
             continue
         start = time.monotonic()
-        nbformat.write(run(path), path)
+        nbformat.write(run(path), path)  # type: ignore[no-untyped-call]
         print(f"{path.name}: {time.monotonic() - start:.1f} s")
     return 0
 

@@ -76,7 +76,7 @@ impl News {
 /// One host: an address, and the station that says it has it.
 #[derive(Clone, Debug)]
 pub struct Host {
-    /// Which namespace: number for [`Hosts::netns`].
+    /// Which namespace: number for [`super::Hosts::netns`].
     pub netns: u32,
     /// Its address.
     pub ip: Ip,
