@@ -109,6 +109,22 @@ class Capture:
 
         return Table(name, start, wanted)
 
+    def named(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        filter: str | None = None,
+        keep: list[Any] | None = None,
+    ) -> Table:
+        """The table of that name, one of TABLES.
+
+        keep: of `flows` and `packets`, what rows must be for the reader to keep them (`sniffkit.pushdown`); others may come.
+        """
+        if keep:
+            return self._table(name, columns, filter, keep=keep)
+        table: Table = getattr(self, name)(columns=columns, filter=filter)
+        return table
+
     def flows(self, columns: Sequence[str] | None = None, filter: str | None = None, **rules: float) -> Table:
         """One row per bidirectional flow. columns: names to keep, in order; filter: a capture filter, as tcpdump's.
 

@@ -154,7 +154,8 @@ class Database:
             need = needs.setdefault(table, Needs())
             need.scans += 1
             # Each scan has conditions of its own; rows for several are made once for all.
-            need.tests = tests_of(info.get("Filters"), self.tables[table]) if need.scans == 1 else []
+            judged = table in JUDGED and need.scans == 1
+            need.tests = tests_of(info.get("Filters"), self.tables[table]) if judged else []
             words = set(re.findall(r"\w+", json.dumps([info.get("Projections"), info.get("Filters")])))
             need.columns = [c for c in self.tables[table] if c in words or c in need.columns]
         connection.execute("RESET disabled_optimizers").fetchall()
@@ -174,14 +175,15 @@ class Database:
         need.columns = columns
         if name not in self._parquet:
             assert self._capture is not None
-            table = self._capture._table(name, columns, None, keep=need.tests if name in JUDGED else None)
+            table = self._capture.named(name, columns, keep=need.tests)
             return table.to_arrow() if need.scans > 1 else Relation(table.stream())
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._parquet[name]]
         if name in self._decoded:
-            parts.append(getattr(self._capture, name)(columns=columns).to_arrow())
+            assert self._capture is not None
+            parts.append(self._capture.named(name, columns).to_arrow())
         return pa.concat_tables(parts, promote_options="default").select(columns)
 
     def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
@@ -205,7 +207,7 @@ def for_rows(
         return None, []
     if need is None:
         return None, []
-    return (None if columns is None else need.columns), need.tests if name in JUDGED else []
+    return (None if columns is None else need.columns), need.tests
 
 
 def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_before: int = 0) -> str:

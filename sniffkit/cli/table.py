@@ -136,7 +136,7 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
             from sniffkit.sql import for_rows
 
             needed, keep = for_rows(capture, name, shown, options["where"], options["sort"])
-        table = capture._table(name, needed, options["filter"], keep=keep)
+        table = capture.named(name, needed, options["filter"], keep)
         with counter("frames", sys.stderr) as table.progress:
             rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
     return 1 if damage or rows == 0 else 0
