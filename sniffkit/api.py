@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
 TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams", "arp", "neighbors", "hosts")
+# Those of which data sets are made: their rows are between the addresses of one flow, and wait for nothing outside the
+# capture's order.
+DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 
 Source = str | os.PathLike[str] | IO[bytes]
 
@@ -118,7 +121,7 @@ class Capture:
     ) -> Table:
         """The table of that name, one of TABLES.
 
-        keep: of `flows` and `packets`, what rows must be for the reader to keep them (`sniffkit.pushdown`); others may come.
+        keep: of `flows` and `packets`, what rows must be to be kept (`sniffkit.pushdown`); others may come too.
         """
         if keep:
             return self._table(name, columns, filter, keep=keep)

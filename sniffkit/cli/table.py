@@ -101,9 +101,6 @@ ABOUT: dict[str, About] = {
     ),
 }
 
-# Tables that `-o DIRECTORY/` makes data sets of.
-DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
-
 # Tables whose rows can be printed as they end.
 LIVE = ("http", "dns", "tls", "dhcp")
 
@@ -131,14 +128,14 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
         shown = None if short is None else list(short)
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
-        needed, keep = shown, None
-        if set(query) - {"limit"}:
+        needed, keep, asked = shown, None, bool(set(query) - {"limit"})
+        if asked:
             from sniffkit.sql import for_rows
 
             needed, keep = for_rows(capture, name, shown, options["where"], options["sort"])
         table = capture.named(name, needed, options["filter"], keep)
         with counter("frames", sys.stderr) as table.progress:
-            rows = write(table, out, columns=shown if set(query) - {"limit"} else None, **query)
+            rows = write(table, out, columns=shown if asked else None, **query)
     return 1 if damage or rows == 0 else 0
 
 
@@ -226,7 +223,7 @@ def row_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def __getattr__(name: str) -> click.Command:
     """The command of a table, by the table's name: every name that the API has a table of."""
-    from sniffkit.api import TABLES
+    from sniffkit.api import DATASETS, TABLES
 
     if name not in TABLES:
         raise AttributeError(f"no table {name!r}")

@@ -46,7 +46,9 @@ def engine_of(engine: Any, workers: int | None) -> Iterator[Engine]:
         yield Local(workers or min(MOST_BY_DEFAULT, len(os.sched_getaffinity(0))))
     elif isinstance(engine, str) and engine.startswith("dask://"):
         with dask_client(engine) as client:
-            yield Futures(client, workers or max(1, len(client.scheduler_info()["workers"])), {"retries": 10})
+            yield Futures(
+                client, workers or max(1, len(client.scheduler_info()["workers"])), {"retries": 10, "pure": False}
+            )
     elif isinstance(engine, concurrent.futures.Executor):
         yield Futures(engine, workers or int(getattr(engine, "_max_workers", 0)) or 1, {})
     else:
@@ -135,8 +137,7 @@ class Futures:
 
     def run(self, job: Job, where: Store, progress: Progress | None) -> list[dict[str, Any]]:
         plain = job.as_dict()
-        options = {**self._options, "pure": False} if self._options else {}
-        futures = [self._executor.submit(run_share, plain, share, **options) for share in range(job.shares)]
+        futures = [self._executor.submit(run_share, plain, share, **self._options) for share in range(job.shares)]
         try:
             while not all(future.done() for future in futures):
                 failed = next((one for one in futures if one.done() and _error(one) is not None), None)

@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sniffkit.api import DATASETS
 from sniffkit.dataset.engines import engine_of
 from sniffkit.dataset.job import OWN, Job, Summary, look
 from sniffkit.dataset.store import Store, store
 from sniffkit.dataset.work import line_of
 from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
-
-# Tables whose rows are between the addresses of one flow and wait for nothing outside the capture's order.
-TABLES = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 
 
 def make(
@@ -32,8 +30,8 @@ def make(
 
     A directory that an interrupted run of the same job left is gone on with. See `Capture.to_dataset`.
     """
-    if table not in TABLES:
-        raise SniffkitError(f"{table}: no data set is made of this table; there are: {' '.join(TABLES)}")
+    if table not in DATASETS:
+        raise SniffkitError(f"{table}: no data set is made of this table; there are: {' '.join(DATASETS)}")
     _check_columns(table, columns)
     _check_request(filter, rules)
     if "-" in paths:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sniffkit.remote import filesystem, is_url, one_line
 from sniffkit.tables import output_error
 
 
-class Store:
+class Store(ABC):
     """Files below one directory, each there as a whole or not at all. Names are relative, with slashes.
 
     Raises OutputError for everything that cannot be read or written.
@@ -21,21 +22,21 @@ class Store:
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") or "/"
 
+    @abstractmethod
     def names(self) -> list[str]:
         """Every file below, sorted; none if the directory is not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, name: str) -> bytes | None:
         """What a file holds; None if it is not there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, name: str, data: bytes) -> None:
         """Write a file as a whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
-        raise NotImplementedError
 
 
 def store(root: str) -> Store:

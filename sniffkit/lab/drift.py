@@ -105,7 +105,7 @@ def _link(there: dict[str, Seen], op: Op) -> bool:
 
 
 def _named(there: dict[str, Seen], op: Op) -> SeenLink | None:
-    return there[op.node].links.get(op.args["dev"]) if op.node in there else None
+    return there[op.node].links.get(op.args["dev"])
 
 
 def _up(there: dict[str, Seen], op: Op) -> bool:

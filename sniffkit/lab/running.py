@@ -245,7 +245,6 @@ def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> None
 
 
 def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], shown: dict[str, str]) -> set[str]:
-
     from sniffkit.lab.drift import gone
 
     with Engine(journal, stop) as engine:

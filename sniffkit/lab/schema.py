@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,18 +26,18 @@ def nearest(word: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
 REDACTED = "redacted"
 
 
-class Type:
+class Type(ABC):
     """A kind of value."""
 
     words = "a value"
 
+    @abstractmethod
     def parse(self, value: Any, path: Path, source: Source) -> Any:
         """The value as the model keeps it (JSON types only). Raises LabError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self) -> dict[str, Any]:
         """The same as JSON schema."""
-        raise NotImplementedError
 
     def redact(self, value: Any) -> Any:
         """The value as parsed, without what is secret in it."""
