@@ -3,7 +3,7 @@
 //! Two stages on two cores; batches go round between them, so a long capture allocates what a short one does.
 
 use crate::decode::decode;
-use crate::frame::FrameBatch;
+use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
@@ -24,33 +24,33 @@ pub struct Decoded {
 impl Decoded {
     /// Decodes every frame of the batch.
     pub fn decode(&mut self) {
-        let Self { batch, packets } = self;
-        if packets.len() < batch.frames.len() {
-            packets.resize_with(batch.frames.len(), Packet::default);
-        }
-        for (meta, packet) in batch.frames.iter().zip(packets.iter_mut()) {
-            let link_type = batch.interfaces.get(meta.interface as usize).map(|info| info.link_type);
-            decode(batch.bytes(meta), meta.frame_len, link_type.unwrap_or(crate::frame::LinkType(u32::MAX)), packet);
-        }
+        self.each(|meta, bytes, link_type, packet| decode(bytes, meta.frame_len, link_type, packet));
     }
 
     /// Decodes the frames of a share; the others are left as frames of which nothing is known.
     pub fn decode_share(&mut self, share: Share) {
+        self.each(|meta, bytes, link_type, packet| {
+            let has = share.has_frame(bytes, link_type);
+            if has != Some(false) {
+                decode(bytes, meta.frame_len, link_type, packet);
+                if has.is_some() || share.has_packet(packet, bytes) {
+                    return;
+                }
+            }
+            packet.reset(meta.cap_len, meta.frame_len);
+        });
+    }
+
+    /// Fills the packet of every frame.
+    #[inline]
+    fn each(&mut self, mut fill: impl FnMut(&FrameMeta, &[u8], LinkType, &mut Packet)) {
         let Self { batch, packets } = self;
         if packets.len() < batch.frames.len() {
             packets.resize_with(batch.frames.len(), Packet::default);
         }
         for (meta, packet) in batch.frames.iter().zip(packets.iter_mut()) {
             let link_type = batch.interfaces.get(meta.interface as usize).map(|info| info.link_type);
-            let (bytes, link_type) = (batch.bytes(meta), link_type.unwrap_or(crate::frame::LinkType(u32::MAX)));
-            let has = share.has_frame(bytes, link_type);
-            if has != Some(false) {
-                decode(bytes, meta.frame_len, link_type, packet);
-                if has.is_some() || share.has_packet(packet, bytes) {
-                    continue;
-                }
-            }
-            packet.reset(meta.cap_len, meta.frame_len);
+            fill(meta, batch.bytes(meta), link_type.unwrap_or(LinkType(u32::MAX)), packet);
         }
     }
 
@@ -73,7 +73,7 @@ impl Decoded {
 }
 
 /// Keeps only frames that it says yes to: a capture filter over a file.
-pub type FrameFilter = Box<dyn FnMut(&[u8], u32, crate::frame::LinkType) -> bool + Send + Sync>;
+pub type FrameFilter = Box<dyn FnMut(&[u8], u32, LinkType) -> bool + Send + Sync>;
 
 /// What the thread of a pipeline makes of each batch beside decoding it.
 pub type Make<R> = Box<dyn FnMut(&mut Decoded) -> R + Send>;

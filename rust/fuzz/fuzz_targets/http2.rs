@@ -5,7 +5,6 @@
 use libfuzzer_sys::fuzz_target;
 use sniffkit_core::app::{Facts, Out, Wants, Who, http2};
 use sniffkit_core::stream::{Piece, Place};
-use sniffkit_core::track::Uid;
 
 /// Each turn is a byte with the side in its lowest bit, a length of two bytes, and so many bytes.
 fn turns(mut input: &[u8]) -> Vec<(usize, &[u8])> {
@@ -22,17 +21,7 @@ fn run(input: &[u8], size: usize, hole: bool) -> String {
     let place = Place { ts: 1, frame: 1 };
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
     let wants = Wants { http: true, files: true, hash: true, ..Wants::default() };
-    let who = Who {
-        uid: Uid([0; 12]),
-        point: 0,
-        family: 4,
-        proto: 6,
-        orig: [0; 16],
-        orig_p: 1,
-        resp: [0; 16],
-        resp_p: 2,
-        orig_side: 0,
-    };
+    let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };
     let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
     let mut parser = http2::make(0);
     'all: for (side, bytes) in turns(input) {

@@ -6,22 +6,11 @@ use libfuzzer_sys::fuzz_target;
 use sniffkit_core::app::tls::{ClientHello, ServerHello, fingerprint};
 use sniffkit_core::app::{After, Facts, Out, Wants, Who, tls};
 use sniffkit_core::stream::{Piece, Place};
-use sniffkit_core::track::Uid;
 
 /// What a connection of these bytes shows, in pieces of `size`.
 fn run(input: &[u8], size: usize) -> String {
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
-    let who = Who {
-        uid: Uid([0; 12]),
-        point: 0,
-        family: 4,
-        proto: 6,
-        orig: [0; 16],
-        orig_p: 1,
-        resp: [0; 16],
-        resp_p: 2,
-        orig_side: 0,
-    };
+    let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };
     let wants = Wants { tls: true, facts: true, ..Wants::default() };
     let mut parser = tls::make(0);
     let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };

@@ -1,6 +1,6 @@
 //! Tables of many files in pieces: see `sniffkit/dataset`.
 
-use crate::files::{WarningTuple, frame_filter, input, source_error};
+use crate::files::{WarningTuple, frame_filter, input, options, source_error};
 use crate::watch::TURN;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use sniffkit_core::frame::Reached;
 use sniffkit_core::source::{MergedFiles, Part, ReadOptions, first_time};
 use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::reader::{HourFile, Request, TableReader};
-use sniffkit_core::track::{Options, share::Share};
+use sniffkit_core::track::share::Share;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -58,10 +58,7 @@ impl DatasetReader {
         state: Option<&[u8]>,
         chunk: usize,
     ) -> PyResult<Self> {
-        let mut options = Options::default();
-        for (name, value) in rules.unwrap_or_default() {
-            options.set(&name, value).map_err(PyKeyError::new_err)?;
-        }
+        let options = options(rules)?;
         let share =
             Share::new(share.0, share.1).ok_or_else(|| PyValueError::new_err("a share is (index, how many)"))?;
         let filter = filter.map(frame_filter).transpose()?;
@@ -137,13 +134,6 @@ impl DatasetReader {
 
     /// What the flow table has seen and what did not fit, from the beginning on.
     fn counters(&self) -> BTreeMap<&'static str, u64> {
-        let counters = self.reader.counters();
-        BTreeMap::from([
-            ("frames", counters.frames),
-            ("flows", counters.flows),
-            ("evicted_flows", counters.evicted_flows),
-            ("orphan_fragments", counters.orphan_fragments),
-            ("evicted_fragments", counters.evicted_fragments),
-        ])
+        BTreeMap::from(self.reader.counters().named())
     }
 }

@@ -303,6 +303,15 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
+/// The rules of a flow table by name; KeyError for one that is not there.
+pub fn options(rules: Option<BTreeMap<String, f64>>) -> PyResult<Options> {
+    let mut options = Options::default();
+    for (name, value) in rules.unwrap_or_default() {
+        options.set(&name, value).map_err(PyKeyError::new_err)?;
+    }
+    Ok(options)
+}
+
 /// What a column must be, as Python says it: column, `between` (two numbers), `numbers`, `texts`, `contains` (one text) or
 /// `present`, the numbers, the texts.
 type KeepTuple = (String, String, Vec<i128>, Vec<String>);
@@ -347,10 +356,7 @@ fn open_table(
     keep: Option<Vec<KeepTuple>>,
     gateways: Vec<String>,
 ) -> PyResult<TableStream> {
-    let mut options = Options::default();
-    for (name, value) in rules.unwrap_or_default() {
-        options.set(&name, value).map_err(PyKeyError::new_err)?;
-    }
+    let options = options(rules)?;
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;

@@ -63,7 +63,7 @@ pub struct Facts {
 }
 
 /// Whose row it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// The flow's uid.
     pub uid: Uid,

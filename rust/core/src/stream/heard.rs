@@ -118,17 +118,7 @@ impl Streams {
                 side.begin_at(beginning);
             }
             let parser = Parser::Unknown([Vec::new(), Vec::new()]);
-            let mut stream = Stream {
-                number,
-                who,
-                ports,
-                sides,
-                ended: [false; 2],
-                last: Place::default(),
-                passed: [None; 2],
-                parser,
-                heard: Heard::default(),
-            };
+            let mut stream = Stream::new(number, who, ports, sides, parser);
             let mut packet = Packet::default();
             for segment in &heard.segments {
                 let mut facts = Facts::default(); // the flow has them already

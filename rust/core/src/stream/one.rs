@@ -37,6 +37,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// A stream that has had nothing yet; `sides` know where it begins.
+    pub(super) fn new(number: u64, who: Who, ports: [u16; 2], sides: [Reassembler; 2], parser: Parser) -> Self {
+        let heard = Heard::from(&sides);
+        let (ended, passed) = ([false; 2], [None; 2]);
+        Self { number, who, ports, sides, ended, last: Place::default(), passed, parser, heard }
+    }
+
     /// Bytes that wait behind holes, of both sides.
     pub(super) fn held(&self) -> usize {
         self.sides[0].held() + self.sides[1].held()

@@ -1,7 +1,6 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
-use super::heard::Heard;
 use super::one::{Parser, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::raw::Tap;
@@ -242,19 +241,7 @@ impl Streams {
         self.open += 1;
         self.counters.streams += 1;
         let number = self.opened << 32 | u64::from(index);
-        let heard = Heard::from(&sides);
-        let stream = Stream {
-            number,
-            who,
-            ports,
-            sides,
-            ended: [false; 2],
-            last: Place::default(),
-            passed: [None; 2],
-            parser,
-            heard,
-        };
-        self.slots[index as usize] = Some(Box::new(stream));
+        self.slots[index as usize] = Some(Box::new(Stream::new(number, who, ports, sides, parser)));
         if self.order.len() > 2 * self.limits.streams {
             let slots = &self.slots;
             self.order.retain(|number| slots[index_of(*number)].as_ref().is_some_and(|one| one.number == *number));

@@ -1,22 +1,17 @@
 //! What travels with a table as its schema's metadata.
 
-use crate::track::Tracker;
+use crate::track::{Counters, Tracker};
 use std::collections::HashMap;
 
-/// The entries that are counters.
-pub const COUNTERS: [&str; 5] = [
-    "sniffkit.frames",
-    "sniffkit.flows",
-    "sniffkit.evicted_flows",
-    "sniffkit.orphan_fragments",
-    "sniffkit.evicted_fragments",
-];
+/// The entries of counters.
+pub fn counters(of: Counters) -> impl Iterator<Item = (String, String)> {
+    of.named().into_iter().map(|(name, count)| (format!("sniffkit.{name}"), count.to_string()))
+}
 
 /// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
 #[must_use]
 pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let options = tracker.options();
-    let counters = tracker.counters();
     let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
     let mut entries =
         vec![("sniffkit.table", table.to_string()), ("sniffkit.version", env!("CARGO_PKG_VERSION").to_string())];
@@ -29,12 +24,11 @@ pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
             ("sniffkit.active_s", options.active.map_or("none".to_string(), seconds)),
             ("sniffkit.linger_s", seconds(options.linger)),
             ("sniffkit.max_flows", options.max_flows.to_string()),
-            ("sniffkit.frames", counters.frames.to_string()),
-            ("sniffkit.flows", counters.flows.to_string()),
-            ("sniffkit.evicted_flows", counters.evicted_flows.to_string()),
-            ("sniffkit.orphan_fragments", counters.orphan_fragments.to_string()),
-            ("sniffkit.evicted_fragments", counters.evicted_fragments.to_string()),
         ]);
     }
-    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+    let mut all: HashMap<String, String> = entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    if table == "flows" {
+        all.extend(counters(tracker.counters()));
+    }
+    all
 }

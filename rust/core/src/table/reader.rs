@@ -87,6 +87,12 @@ enum Making {
     Stage(Box<dyn Stage>),
 }
 
+/// The rules of a flow table: streams are followed only for the columns that say what they carry.
+fn flow_options(columns: &[&Column<flows::Flows>], options: Options) -> Options {
+    let facts = columns.iter().any(|column| flows::FACTS.contains(&column.name));
+    Options { streams: Wants { facts, ..Wants::default() }, ..options }
+}
+
 impl TableReader {
     /// The flow table of a capture.
     ///
@@ -94,9 +100,7 @@ impl TableReader {
     /// A column name that is not there.
     pub fn flows(request: Request) -> Result<Self, String> {
         let columns = select(&flows::COLUMNS, request.columns.as_deref())?;
-        let wanted = columns.iter().any(|column| flows::FACTS.contains(&column.name));
-        let streams = Wants { facts: wanted, ..Wants::default() };
-        let options = Options { streams, ..request.options };
+        let options = flow_options(&columns, request.options);
         let tests = tests(&flows::COLUMNS, &request.keep)?;
         Ok(Self::new(request.source, request.filter, options, Making::Flows(columns, tests)))
     }

@@ -92,3 +92,17 @@ pub struct Counters {
     /// Fragmented datagrams given up because [`Options::max_fragmented`] was reached.
     pub evicted_fragments: u64,
 }
+
+impl Counters {
+    /// All of them by name.
+    #[must_use]
+    pub fn named(self) -> [(&'static str, u64); 5] {
+        [
+            ("frames", self.frames),
+            ("flows", self.flows),
+            ("evicted_flows", self.evicted_flows),
+            ("orphan_fragments", self.orphan_fragments),
+            ("evicted_fragments", self.evicted_fragments),
+        ]
+    }
+}

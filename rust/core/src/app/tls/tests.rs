@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::app::{Row, Wants, Who};
-use crate::track::Uid;
 
 /// A vector with a length of `width` bytes before it.
 fn vector(width: usize, content: &[u8]) -> Vec<u8> {
@@ -72,17 +71,7 @@ fn record(kind: u8, content: &[u8]) -> Vec<u8> {
 
 /// What a connection shows: (side, bytes) steps, cut into pieces of `size`.
 fn run(steps: &[(usize, &[u8])], size: usize) -> (Option<Handshake>, Facts) {
-    let who = Who {
-        uid: Uid([0; 12]),
-        point: 0,
-        family: 4,
-        proto: 6,
-        orig: [0; 16],
-        orig_p: 1,
-        resp: [0; 16],
-        resp_p: 443,
-        orig_side: 0,
-    };
+    let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 443, ..Who::default() };
     let (mut facts, mut rows) = (Facts::default(), Vec::<Row>::new());
     let mut tls = make(0);
     let mut more = true;

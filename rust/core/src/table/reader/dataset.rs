@@ -1,15 +1,14 @@
 //! Tables of many files, in pieces that are written as they become ready: rows that have ended so far, and the state from
 //! which another reader goes on.
 
-use super::{Making, Request, TableReader};
-use crate::app::Wants;
+use super::{Making, Request, TableReader, flow_options};
 use crate::frame::Reached;
 use crate::source::SourceError;
 use crate::table::column::select;
 use crate::table::flows;
-use crate::table::metadata::COUNTERS;
+use crate::table::metadata::counters;
 use crate::table::write::{WriteError, batches_by_hour, flows_by_hour};
-use crate::track::{Options, Tracker, share::Share};
+use crate::track::{Counters, Tracker, share::Share};
 use arrow_schema::Schema;
 
 /// Rows of one hour as a Parquet file: the hour of their `ts`, counted from 1970-01-01T00Z (`None` without a time), how
@@ -23,8 +22,7 @@ impl TableReader {
     /// A column name that is not there; bytes that are no state of these options.
     pub fn flows_from(request: Request, share: Share, state: Option<&[u8]>) -> Result<Self, String> {
         let columns = select(&flows::COLUMNS, request.columns.as_deref())?;
-        let facts = columns.iter().any(|column| flows::FACTS.contains(&column.name));
-        let options = Options { streams: Wants { facts, ..Wants::default() }, ..request.options };
+        let options = flow_options(&columns, request.options);
         let mut tracker = match state {
             Some(bytes) => Tracker::restore(options, bytes)?,
             None => Tracker::new(options),
@@ -49,7 +47,7 @@ impl TableReader {
     pub fn take_hours(&mut self) -> Result<Vec<HourFile>, WriteError> {
         // Counters are of the whole table, and this is a part of it.
         let mut metadata = self.schema.metadata().clone();
-        metadata.retain(|key, _| !COUNTERS.contains(&key.as_str()));
+        counters(Counters::default()).for_each(|(key, _)| drop(metadata.remove(&key)));
         let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
         match &self.kind {
             Making::Flows(columns, _) => Ok(flows_by_hour(&mut self.tracker, columns, &schema)?),
