@@ -9,6 +9,9 @@ pub const MAX_DECODED: u64 = 1 << 28;
 /// Coded bytes that are kept until the first decoded byte shows that the coding is what the head says.
 const MAX_PREFIX: usize = 1 << 12;
 
+/// Until then the decoder gets them in blocks of this length, so that the verdict is the same however they arrive.
+const BLOCK: usize = 1 << 8;
+
 /// Most codings that one body may have on top of each other.
 const MAX_CODINGS: usize = 4;
 
@@ -189,7 +192,7 @@ pub struct Body {
     len: u64,
     missing: Vec<(u64, u64)>,
     chain: Option<Box<dyn Coding>>,
-    /// Coded bytes so far, until the first decoded one.
+    /// All coded bytes so far, until the first decoded one; those behind the last whole block wait here.
     prefix: Option<Vec<u8>>,
     coded: bool,
     fault: Option<&'static str>,
@@ -272,17 +275,39 @@ impl Body {
     /// The next bytes.
     pub fn data(&mut self, bytes: &[u8]) {
         self.len += bytes.len() as u64;
-        let Some(chain) = &mut self.chain else { return };
-        let result = chain.write_all(bytes);
-        if chain.sink().len > 0 {
+        let mut rest = bytes;
+        while let Some(prefix) = &mut self.prefix
+            && !rest.is_empty()
+        {
+            let room = BLOCK - prefix.len() % BLOCK;
+            let (now, later) = rest.split_at(room.min(rest.len()));
+            prefix.extend_from_slice(now);
+            rest = later;
+            if now.len() == room {
+                self.decode_block(BLOCK);
+            }
+        }
+        if !rest.is_empty() && self.chain.as_mut().is_some_and(|chain| chain.write_all(rest).is_err()) {
+            self.give_up();
+        }
+    }
+
+    /// Hands the last `len` bytes of the prefix to the decoder.
+    fn decode_block(&mut self, len: usize) {
+        let (Some(prefix), Some(chain)) = (&self.prefix, &mut self.chain) else { return };
+        if chain.write_all(&prefix[prefix.len() - len..]).is_err() {
+            self.give_up();
+            self.prefix = None;
+        } else if chain.sink().len > 0 || prefix.len() >= MAX_PREFIX {
             self.prefix = None;
         }
-        if let Some(prefix) = &mut self.prefix {
-            let room = MAX_PREFIX.saturating_sub(prefix.len());
-            prefix.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
-        if result.is_err() {
-            self.give_up();
+    }
+
+    /// Hands over what waits for a whole block: nothing more will come to it.
+    fn decode_rest(&mut self) {
+        match self.prefix.as_ref().map(|prefix| prefix.len() % BLOCK) {
+            Some(len) if len > 0 => self.decode_block(len),
+            _ => {}
         }
     }
 
@@ -303,7 +328,6 @@ impl Body {
         self.fault = Some("content coding damaged");
         if let Some(prefix) = self.prefix.take()
             && sink.len == 0
-            && prefix.len() as u64 == self.len
             && sink.write_all(&prefix).is_ok()
         {
             self.fault = Some("not in the content coding that its head names");
@@ -315,6 +339,7 @@ impl Body {
     /// So many bytes are missing. A plain body has NUL bytes there, so that what follows stays in its place; behind a
     /// hole in a coded one nothing can be decoded.
     pub fn gap(&mut self, len: u64) {
+        self.decode_rest();
         let from = self.len;
         self.len += len;
         let full = self.missing.len() >= MAX_MISSING;
@@ -342,6 +367,7 @@ impl Body {
     /// The body is over. The file, if there was one, comes back.
     #[must_use]
     pub fn finish(mut self) -> (Finished, Option<BodyFile>) {
+        self.decode_rest();
         let mut finished = Finished { len: self.len, ..Finished::default() };
         finished.missing = std::mem::take(&mut self.missing);
         let Some(chain) = self.chain.take() else { return (finished, None) };

@@ -142,6 +142,31 @@ fn what_is_not_in_its_coding_is_kept_as_it_came() {
 }
 
 #[test]
+fn where_a_coding_breaks_does_not_depend_on_the_segments() {
+    let page: Vec<u8> = (0..20_000u32).flat_map(|n| (n * n % 8191).to_string().into_bytes()).collect();
+    let zstd = zstd::encode_all(&page[..], 1).unwrap();
+    let long_name = [&b"\x1f\x8b\x08\x08\0\0\0\0\0\0"[..], &[b'n'; 3000], b"\0\x07", &[b'x'; 1700]].concat();
+    let longer_name = [&b"\x1f\x8b\x08\x08\0\0\0\0\0\0"[..], &[b'n'; 6000], b"\0\x07", &[b'x'; 1700]].concat();
+    let ask: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+    let say = |coding: &str, body: &[u8]| {
+        let head = format!("Content-Encoding: {coding}\r\nContent-Length: {}", body.len());
+        same(&[(Q, ask), (A, &response(&head, body))])
+    };
+    for body in [&page[..5000], &long_name] {
+        assert!(say("gzip", body).ends_with("(not in the content coding that its head names)\n"));
+    }
+    assert!(say("gzip", &longer_name).ends_with("(content coding damaged)\n"));
+    for (coding, good) in [("gzip", gzip(&page)), ("zstd", zstd)] {
+        for at in [0, 1, 3, 12, 100, 255, 256, 300, 1000, 4095, 4096, 9000, good.len() - 3] {
+            let mut bad = good.clone();
+            bad[at] ^= 0x55;
+            say(coding, &bad);
+            say(coding, &good[..at]);
+        }
+    }
+}
+
+#[test]
 fn a_bomb_stops_at_the_limit() {
     let bomb = gzip(&gzip(&vec![0; MAX_DECODED as usize + 1]));
     let answer = response(&format!("Content-Encoding: gzip, gzip\r\nContent-Length: {}", bomb.len()), &bomb);
