@@ -5,7 +5,8 @@
 
 The guest is a process: no virtual machine, no image. It sees the machine's files read-only, the current directory
 read-write, and has its own /tmp, /run, /proc and network namespaces (no interface of the machine). The exit code is
-the command's; 125 if the guest died before it had one. Needs Debian's `user-mode-linux` and `kmod`.
+the command's; 125 if the guest died before it had one. Needs Debian's `user-mode-linux` and `kmod`; on processors with
+AMX a C compiler too.
 
 What it does not have: nftables NAT, more than one processor. It is several times slower than the machine.
 """
@@ -27,6 +28,40 @@ KERNEL = "linux.uml"
 MODULES = "/usr/lib/uml/modules"
 # Lines of the guest's console that are not the command's.
 NOISE = ("SELinux", "mmapper", "Failed to initialize ubd", "random:", "Console initialized")
+
+# UML before 6.8 has room for 2696 bytes of a process' extended state. Where processors have more, as with AMX, it reads
+# the start and ptrace(2) refuses to write that back. This writes the start over the whole.
+AMX = " amx_tile "
+SHIM = """#define _GNU_SOURCE
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { PEEKUSER = 3, GETREGSET = 0x4204, SETREGSET = 0x4205, NT_X86_XSTATE = 0x202 };
+
+long ptrace(int request, ...) {
+  static char state[65536] __attribute__((aligned(64)));
+  struct iovec whole = {state, sizeof state};
+  va_list words;
+  va_start(words, request);
+  int pid = va_arg(words, int);
+  void *address = va_arg(words, void *), *data = va_arg(words, void *);
+  va_end(words);
+  if (request > 0 && request <= PEEKUSER) {
+    long found;
+    return syscall(SYS_ptrace, request, pid, address, &found) < 0 ? -1 : found;
+  }
+  if (request == SETREGSET && (long)address == NT_X86_XSTATE) {
+    const struct iovec *given = data;
+    if (syscall(SYS_ptrace, GETREGSET, pid, address, &whole) < 0) return -1;
+    memcpy(state, given->iov_base, given->iov_len < whole.iov_len ? given->iov_len : whole.iov_len);
+    data = &whole;
+  }
+  return syscall(SYS_ptrace, request, pid, address, data);
+}
+"""
 
 # Process 1 of the guest. UML_JOB and UML_DIRECTORY come from the kernel's command line.
 INIT = """#!/bin/bash
@@ -66,6 +101,16 @@ def missing() -> str | None:
     return None if os.geteuid() == 0 else "needs root to read all of the machine's files"
 
 
+def shim(job: Path) -> dict[str, str]:
+    """What the guest's kernel has in its environment, so that it runs on processors with more state than it knows."""
+    if AMX not in Path("/proc/cpuinfo").read_text(encoding="ascii"):
+        return {}
+    source = job / "ptrace.c"
+    source.write_text(SHIM)
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", job / "ptrace.so", source], check=True)
+    return {"LD_PRELOAD": str(job / "ptrace.so")}
+
+
 def run(command: list[str], directory: Path, memory: str, seconds: float, output: int | None = None) -> int:
     """Run a command in a guest. output: a descriptor for what it prints (standard output)."""
     kernel = shutil.which(KERNEL)
@@ -84,7 +129,12 @@ def run(command: list[str], directory: Path, memory: str, seconds: float, output
         argv += ["rootflags=/", "ro", f"init={init}", "con=null", "con0=null,fd:1", "con1=null", "ssl=null", "quiet"]
         argv += [f"UML_JOB={job}", f"UML_DIRECTORY={directory}"]
         guest = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **shim(job)},
         )
         try:
             copy(guest, output if output is not None else sys.stdout.fileno(), seconds)
