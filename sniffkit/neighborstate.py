@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
+import stat
 import tempfile
 from typing import Any
 
@@ -25,22 +28,46 @@ def load(path: str) -> list[Any]:
         return []
     except OSError as error:
         raise SniffkitError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SniffkitError(f"{path}: not a state file of sniffkit arp: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise SniffkitError(f"{path}: not a state file of sniffkit arp (no format {FORMAT!r})")
     try:
         return [address(one) for one in content["addresses"]]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise SniffkitError(f"{path}: damaged state file: {type(error).__name__} {error}") from None
 
 
 def address(entry: dict[str, Any]) -> tuple[Any, ...]:
-    """One entry; KeyError or TypeError if it is not whole."""
-    stations = [(str(one["mac"]), int(one["first"]), int(one["last"])) for one in entry["stations"]]
-    vlans = [int(one) for one in entry["vlan"]]
-    current, gateway = int(entry["current"]), bool(entry["gateway"])
-    return entry["netns"], entry["interface"], vlans, entry["vni"], str(entry["ip"]), stations, current, gateway
+    """One entry; KeyError, TypeError or ValueError if it is not whole."""
+    stations = [(mac(one["mac"]), time(one["first"]), time(one["last"])) for one in entry["stations"]]
+    vlans = [whole(one, 0xFFF) for one in entry["vlan"]]
+    vni = None if entry["vni"] is None else whole(entry["vni"], 0xFFFFFF)
+    names = [entry["netns"], entry["interface"]]
+    if any(not isinstance(name, str | None) for name in names):
+        raise ValueError(f"{names}: names are text")
+    current = whole(entry["current"], max(len(stations) - 1, 0))
+    ip = str(ipaddress.ip_address(str(entry["ip"])))
+    return *names, vlans, vni, ip, stations, current, bool(entry["gateway"])
+
+
+def whole(value: Any, most: int) -> int:
+    """A whole number from 0 to `most`; ValueError for anything else."""
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"{value!r} is no number from 0 to {most}")
+    return value
+
+
+def time(value: Any) -> int:
+    """Nanoseconds since 1970, as captures can have them; ValueError for anything else."""
+    return whole(value + (1 << 63), (1 << 64) - 1) - (1 << 63)
+
+
+def mac(text: Any) -> str:
+    """A hardware address as it is written here; ValueError for anything else."""
+    if not isinstance(text, str) or not re.fullmatch("[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", text):
+        raise ValueError(f"{text!r} is no hardware address")
+    return text.lower()
 
 
 def save(path: str, known: list[Any]) -> None:
@@ -50,12 +77,20 @@ def save(path: str, known: list[Any]) -> None:
         entry = dict(zip(KEYS, one, strict=True))
         entry["stations"] = [{"mac": mac, "first": first, "last": last} for mac, first, last in entry["stations"]]
         entries.append(entry)
-    directory = os.path.dirname(path) or "."
+    path = os.path.realpath(path)  # a link to the file stays one
+    directory = os.path.dirname(path)
     temporary = None
     try:
+        before = os.stat(path) if os.path.exists(path) else None
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            raise SniffkitError(f"{path}: not a file that could be replaced")
         handle, temporary = tempfile.mkstemp(prefix=".sniffkit-", dir=directory)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"format": FORMAT, "addresses": entries}, file, indent=1)
+            if before is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+                if os.geteuid() == 0:
+                    os.fchown(file.fileno(), before.st_uid, before.st_gid)
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):

@@ -110,13 +110,50 @@ def test_a_state_file_that_is_none(tmp_path: Path, text: str) -> None:
     assert path.read_text() == text
 
 
-def test_a_state_file_with_wrong_addresses(tmp_path: Path) -> None:
-    entry = {"netns": None, "interface": None, "vlan": [], "vni": None, "ip": "10.0.0.300", "stations": [],
-             "current": 0, "gateway": False}  # fmt: skip
+WHOLE = {"netns": None, "interface": "eth0", "vlan": [5], "vni": 7, "ip": "10.0.0.3", "current": 0, "gateway": False,
+         "stations": [{"mac": "02:00:00:00:00:03", "first": 1, "last": 2}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ip", "10.0.0.300"), ("ip", None), ("netns", 5), ("interface", []), ("vlan", [4096]), ("vlan", ["x"]),
+     ("vlan", 3), ("vni", 1 << 24), ("vni", -1), ("current", 1), ("current", -1), ("current", 1 << 70),
+     ("stations", [{}]),
+     ("stations", [{"mac": "02:00:00:00:00", "first": 1, "last": 2}]), ("stations", {"mac": 1}),
+     ("stations", [{"mac": "02:00:00:00:00:03", "first": 1e300, "last": 2}]),
+     ("stations", [{"mac": "02:00:00:00:00:03", "first": 1 << 63, "last": 2}])],
+)  # fmt: skip
+def test_a_state_file_with_a_wrong_value(tmp_path: Path, key: str, value: object) -> None:
     path = tmp_path / "state"
-    path.write_text(json.dumps({"format": neighborstate.FORMAT, "addresses": [entry]}))
+    path.write_text(json.dumps({"format": neighborstate.FORMAT, "addresses": [WHOLE]}))
+    assert len(neighborstate.load(str(path))) == 1
+    path.write_text(json.dumps({"format": neighborstate.FORMAT, "addresses": [WHOLE | {key: value}]}))
+    with pytest.raises(SniffkitError, match="damaged state file") as error:
+        neighborstate.load(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_state_file_with_wrong_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text(json.dumps({"format": neighborstate.FORMAT, "addresses": [WHOLE | {"ip": "10.0.0.300"}]}))
     done = run("arp", str(CAPTURE), "--state", str(path))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    path.write_text("[" * 100_000)
+    assert run("arp", str(CAPTURE), "--state", str(path)).returncode == 2
+    refused = run("arp", str(CAPTURE), "--state", str(tmp_path))
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_state_file_keeps_its_place_and_mode(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    state, link = tmp_path / "real" / "state", tmp_path / "state"
+    link.symlink_to(state)
+    state.write_text(json.dumps({"format": neighborstate.FORMAT, "addresses": []}))
+    state.chmod(0o640)
+    assert run("arp", str(CAPTURE), "--state", str(link), "--json").returncode == 0
+    assert link.is_symlink()
+    assert (len(neighborstate.load(str(link))) > 0, state.stat().st_mode & 0o777) == (True, 0o640)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["real", "state", "state"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from typing import Any
 
@@ -109,6 +110,8 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
         raise SniffkitError("--sweep runs no nmap: there are no options to pass on")
     if not target and options["targets_from"] is None:
         raise SniffkitError("no TARGET: an address, a network, a range or a host name")
+    # A request to end is what ^C is: nmap ends first, and what was found by then is shown.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     line = StatusLine() if sys.stderr.isatty() else None
     try:
         result = start(
@@ -136,7 +139,7 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
 
 
 class StatusLine:
-    """One line on a terminal that says what nmap is at; from one second on."""
+    """One line on a terminal that says what a scan is at; from one second on."""
 
     def __init__(self) -> None:
         self._shown = ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
@@ -14,6 +17,9 @@ from sniffkit.scan.report import Report
 from sniffkit.scan.result import ScanResult
 
 __all__ = ["Progress", "Report", "ScanResult", "scan"]
+
+# nmap's -p: numbers, ranges with open ends, T: U: S: P:, names of services with * and ?, [ranges] of known ports.
+PORTS = re.compile(r"(?:-(?=[0-9]|$)|[0-9a-zTUSP*?\[])[0-9a-zTUSP*?:\[\],-]*")
 
 
 def scan(
@@ -34,21 +40,24 @@ def scan(
     profile: ping (who is up), ports (nmap's own choice of ports), all (nmap's -A). ports: as nmap's -p.
     options: further nmap options, one word each. targets_from: a file of targets. timeout: seconds, then what was
     found is kept. write: pcapng of the scan's own packets; port rows then name the flow that proved them.
-    xml: where nmap's XML is kept. sweep_only: no nmap but our own ARP/ND, ICMP and TCP connect sweep.
+    xml: where nmap's XML is kept. sweep_only: no nmap but our own ARP/ND, ICMP and TCP connect sweep. A name is scanned
+    at its first IPv4 address, at its first IPv6 address with the option -6 or where it has no other.
     Raises SniffkitError for a target that is none or does not resolve, MissingToolError without nmap.
     """
     words = [word for one in target for word in ([one] if isinstance(one, str) else one)]
     if targets_from is not None:
         words += targets.from_file(targets_from)
-    wanted = targets.parse_all(words, netns)
+    wanted = targets.parse_all(words, netns, prefer=6 if "-6" in options else 4)
     if sweep_only and (options or profile or xml):
         raise SniffkitError("a sweep takes no nmap options, profile or XML file")
     arguments = [] if sweep_only else arguments_of(profile, ports, options)
     if not sweep_only:
         nmaprun.need_nmap()
     families = sorted({one.family for one in wanted})
-    if xml is not None and len(families) > 1:
-        raise SniffkitError("--xml keeps one run of nmap: scan IPv4 and IPv6 targets apart")
+    if xml is not None:
+        if len(families) > 1:
+            raise SniffkitError("--xml keeps one run of nmap: scan IPv4 and IPv6 targets apart")
+        may_write(os.fspath(xml))
     result = ScanResult([], netns)
     with ExitStack() as stack:
         live = None
@@ -57,35 +66,72 @@ def scan(
 
             live = stack.enter_context(capture(*capture_points(netns), netns=netns, write=write))
         if sweep_only:
-            addresses = [a for one in wanted for a in targets.addresses(one, netns, sweep.MAX_ADDRESSES)]
-            if len(addresses) > sweep.MAX_ADDRESSES:
-                raise SniffkitError(f"over {sweep.MAX_ADDRESSES} addresses; sweep a smaller network")
-            report = sweep.sweep(list(dict.fromkeys(addresses)), netns, ports_of(ports))
-            result.reports.append(report)
-            if "TCP only" in (report.args or ""):
-                result.notes.append("no CAP_NET_RAW: only TCP connects were tried")
+            add_sweep(result, wanted, ports_of(ports), timeout, progress)
         else:
-            if not nmaprun.raw_sockets(netns):
-                arguments, changed = nmapoptions.without_raw_sockets(arguments)
-                result.notes += changed
-            for family in families:
-                one_family = [one for one in wanted if one.family == family]
-                run = nmaprun.run(one_family, arguments, netns, timeout, progress)
-                if xml is not None:
-                    keep(run.xml, os.fspath(xml))
-                error = nmaprun.refused(run)
-                if error is not None:
-                    raise error
-                result.reports.append(run.report)
-                result.xml.append(run.xml)
-                if run.stopped is not None:
-                    result.notes.append(f"{run.stopped}; what was found by then is kept")
-                if run.interrupted:
-                    result.interrupted = True
-                    break
+            add_runs(result, wanted, arguments, timeout, progress, xml)
     if live is not None:
         link(result, live.capture)
     return result
+
+
+def add_sweep(
+    result: ScanResult,
+    wanted: Sequence[targets.Target],
+    ports: Sequence[int],
+    timeout: float | None,
+    progress: Progress | None,
+) -> None:
+    """Sweep the targets; what it found, and why it found no more, goes into `result`."""
+    netns = result.netns
+    addresses = [a for one in wanted for a in targets.addresses(one, netns, sweep.MAX_ADDRESSES)]
+    if len(addresses) > sweep.MAX_ADDRESSES:
+        raise SniffkitError(f"over {sweep.MAX_ADDRESSES} addresses; sweep a smaller network")
+    done = sweep.sweep(list(dict.fromkeys(addresses)), netns, ports, timeout=timeout, progress=progress)
+    result.reports.append(done.report)
+    result.interrupted = done.interrupted
+    if not done.raw:
+        result.notes.append("no CAP_NET_RAW: only TCP connects were tried")
+    if done.stopped is not None:
+        result.notes.append(f"{done.stopped}; what was found by then is kept")
+
+
+def add_runs(
+    result: ScanResult,
+    wanted: Sequence[targets.Target],
+    arguments: list[str],
+    timeout: float | None,
+    progress: Progress | None,
+    xml: str | os.PathLike[str] | None,
+) -> None:
+    """Run nmap once for each family of the targets; what came of it goes into `result`."""
+    netns = result.netns
+    until = None if timeout is None else time.monotonic() + timeout
+    if not nmaprun.raw_sockets(netns):
+        arguments, changed = nmapoptions.without_raw_sockets(arguments)
+        result.notes += changed
+    for family in sorted({one.family for one in wanted}):
+        of_family = [one for one in wanted if one.family == family]
+        left = None if until is None else until - time.monotonic()
+        if result.interrupted or (left is not None and left <= 0):
+            result.left_out = True
+            result.notes.append(f"IPv{family} targets were not scanned any more")
+            continue
+        run = nmaprun.run(of_family, arguments, netns, left, progress)
+        if xml is not None:
+            keep(run.xml, os.fspath(xml))
+        error = nmaprun.refused(run)
+        if error is not None and not result.found:
+            raise error
+        result.reports.append(run.report)
+        result.xml.append(run.xml)
+        result.interrupted = run.interrupted
+        # Something was found before: it is worth more than the error, which is told all the same.
+        result.left_out |= error is not None or bool(nmaprun.unresolved(run))
+        result.notes += [str(error)] if error is not None else [f"nmap: {line}" for line in nmaprun.unresolved(run)]
+        result.notes += [f"target {text!r} was not scanned: nmap does not understand it" for text in run.report.skipped]
+        if run.stopped is not None and error is None:
+            said = f"stopped after {timeout:g} s" if run.timed_out else run.stopped
+            result.notes.append(f"{said}; what was found by then is kept")
 
 
 def arguments_of(profile: str | None, ports: str | None, options: Sequence[str]) -> list[str]:
@@ -94,14 +140,10 @@ def arguments_of(profile: str | None, ports: str | None, options: Sequence[str])
         raise SniffkitError(f"no profile {profile!r}; there are: {' '.join(nmapoptions.PROFILES)}")
     arguments = list(nmapoptions.PROFILES[profile]) if profile else []
     if ports is not None:
-        if (
-            not ports
-            or ports.startswith("-")
-            or not set(ports) <= set("0123456789,-TUSP:[]*?abcdefghijklmnopqrstuvwxyz")
-        ):
+        if not PORTS.fullmatch(ports):
             raise SniffkitError(f"ports {ports!r}: as nmap's -p, such as 22,80,8000-8100 or U:53,T:80")
         arguments += ["-p", ports]
-    arguments += nmapoptions.check(options)
+    arguments += [word for word in nmapoptions.check(options) if word != "-6"]  # each run has its family's
     # Namespaces seldom reach a name server, and each reverse look-up would wait for it: -R asks for them all the same.
     if not {"-R", "--system-dns"} & set(arguments) and not any(word.startswith("--dns-servers") for word in arguments):
         arguments.append("-n")
@@ -119,6 +161,15 @@ def ports_of(text: str | None) -> list[int]:
     if not found or found[-1] > 65535 or any(part.startswith("-") or part.endswith("-") for part in text.split(",")):
         raise SniffkitError(f"ports {text!r}: a sweep takes numbers and ranges, such as 22,80,8000-8100")
     return found
+
+
+def may_write(path: str) -> None:
+    """Raise SniffkitError if a file cannot be written: better before a long scan than after it."""
+    directory = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(directory):
+        raise SniffkitError(f"{path}: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}")
+    if not os.access(path if os.path.exists(path) else directory, os.W_OK):
+        raise SniffkitError(f"{path}: {os.strerror(errno.EACCES)}")
 
 
 def keep(xml: bytes, path: str) -> None:

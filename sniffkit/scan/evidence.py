@@ -24,12 +24,14 @@ def capture_points(netns: str | None) -> list[str]:
 
 def link(result: ScanResult, capture: Capture) -> None:
     """Fill `result.uids`: per port the first flow to it that was answered, else the first flow to it."""
+    # A zone is of this machine only: packets have none.
+    names = {host.ip.partition("%")[0]: host.ip for host in result.found}
     wanted = {(host.ip, port.proto, port.number) for host in result.found for port in host.ports}
     answered: dict[tuple[str, str, int], str] = {}
     asked: dict[tuple[str, str, int], str] = {}
     columns = [column.to_pylist() for column in capture.flows(COLUMNS).to_arrow().columns]
     for uid, proto, _, resp_h, resp_p, resp_pkts in zip(*columns, strict=True):
-        key = (resp_h, proto, resp_p)
+        key = (names.get(resp_h, resp_h), proto, resp_p)
         if key in wanted:
             asked.setdefault(key, uid)
             if resp_pkts:

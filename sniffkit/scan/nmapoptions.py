@@ -43,6 +43,8 @@ REFUSED = {
     "--help": "see man nmap",
 }
 
+MOST_ARGUMENTS = 1 << 20  # bytes of a file of script arguments that are looked at
+
 # Scan types that need raw sockets and that a connect scan can stand in for: they ask which TCP ports are open.
 RAW_TCP = set("SNFXAWM")
 # Those that nothing stands in for.
@@ -55,14 +57,13 @@ RAW_ONLY = {
 
 def check(options: Sequence[str]) -> list[str]:
     """The options if they are all of nmap's kind. Raises SniffkitError for one that is refused or is no option."""
-    expected = False
+    expected: str | None = None
     for word in options:
         if "\0" in word:
             raise SniffkitError("an nmap option with a NUL byte")
-        if expected:
-            expected = False
-            if "newtargets" in word:
-                raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
+        if expected is not None:
+            no_new_targets(expected, word)
+            expected = None
             continue
         if not word.startswith("-") or word == "-" or word == "--":
             raise SniffkitError(f"{word!r} behind -- is no option of nmap's; targets stand before --")
@@ -71,19 +72,32 @@ def check(options: Sequence[str]) -> list[str]:
             # nmap takes -oXfile for -oX file, one dash or two, and unambiguous beginnings of long names.
             if matches(name, refused):
                 raise SniffkitError(f"{word}: {why}")
-        if "newtargets" in value:
-            raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
-        expected = name in WITH_VALUE and not equals
-    if expected:
-        raise SniffkitError(f"{options[-1]} needs a value")
+        no_new_targets(name, value)
+        expected = name if name in WITH_VALUE and not equals else None
+    if expected is not None:
+        raise SniffkitError(f"{expected} needs a value")
     return list(options)
+
+
+def no_new_targets(name: str, value: str) -> None:
+    """Raise SniffkitError if an option's value, or the file that it names, lets scripts add targets (newtargets)."""
+    told = [value]
+    if value and name.lstrip("-").startswith("script-args-f"):
+        try:
+            with open(value, errors="replace") as file:
+                told.append(file.read(MOST_ARGUMENTS))
+        except OSError as error:
+            raise SniffkitError(f"{value}: {error.strerror}") from None
+    if any("newtargets" in text for text in told):
+        raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
 
 
 def matches(name: str, refused: str) -> bool:
     """Whether nmap's getopt would take `name` for the option `refused`."""
     plain, word = refused.lstrip("-"), name.lstrip("-")
     if refused.startswith("--"):
-        return len(word) > 2 and plain.startswith(word) and not name.startswith(("-s", "-P", "-o", "-i", "-T"))
+        # Long names go with one dash as well; so short a beginning is that of a short option with its value.
+        return len(word) > (2 if name.startswith("--") else 3) and plain.startswith(word)
     if plain[:1] in "oi":
         return word.startswith(plain) and word[:1] == plain[:1]
     return name == refused
@@ -95,8 +109,10 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
     kept: list[str] = ["--unprivileged"]
     for word in options:
         name = word.partition("=")[0]
-        if name in RAW_ONLY or (name.startswith("-sU") and name != "-sU"):
-            what = RAW_ONLY.get(name, "UDP scan")
+        what = RAW_ONLY.get(name) or RAW_ONLY.get(name[:3] if name.startswith("-P") else "")
+        if name.startswith("-s") and name[2:].isalpha():
+            what = what or next((RAW_ONLY[f"-s{one}"] for one in name[2:] if one in "UOYZ"), None)
+        if what is not None:
             raise PrivilegeError(f"{name}: {what} needs CAP_NET_RAW: run it with sudo")
         if word.startswith("-s") and RAW_TCP & set(word[2:]) and word[2:].isalpha():
             rest = "".join(letter for letter in word[2:] if letter not in RAW_TCP | {"T"})
@@ -105,5 +121,7 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
             continue
         kept.append(word)
     if not changed:
-        changed.append("no CAP_NET_RAW: connect scan instead of SYN scan, no OS detection")
+        only_pings = any(word in ("-sn", "-sP") for word in options)
+        instead = "TCP connects instead of ARP and ICMP" if only_pings else "connect scan instead of SYN scan"
+        changed.append(f"no CAP_NET_RAW: {instead}{', no OS detection' if '-A' in options else ''}")
     return kept, changed

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sniffkit.errors import MissingToolError, SniffkitError
 from sniffkit.namefiles import run_with_files
@@ -49,15 +49,16 @@ def raw_sockets(netns: str | None) -> bool:
 
 @dataclass
 class Run:
-    """What came of one run. xml: every byte that nmap wrote; stopped: why it did not come to its end, else None."""
+    """What came of one run. xml: every byte that nmap wrote; stopped: why it did not come to its end, else None;
+    timed_out: because time was up."""
 
     report: Report
     xml: bytes
     stderr: str
     stopped: str | None = None
     interrupted: bool = False
+    timed_out: bool = False
     code: int = 0
-    notes: list[str] = field(default_factory=list)
 
 
 def run(
@@ -71,8 +72,9 @@ def run(
 
     Targets go in by standard input, where no word can be an option. ^C ends nmap and marks the run interrupted.
     """
+    # Not --noninteractive: it also ends --stats-every. In a group of its own nmap leaves the terminal's keys alone.
     command = [need_nmap(), "-oX", "-", "-iL", "-", *options]
-    if targets[0].family == 6 and "-6" not in options:
+    if targets[0].family == 6:
         command.append("-6")
     if progress is not None:
         command += ["--stats-every", "1s"]
@@ -104,7 +106,7 @@ def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None,
     xml, errors = bytearray(), bytearray()
     started = time.monotonic()
     stopped: str | None = None
-    interrupted = False
+    interrupted = timed_out = False
     deadline = None if timeout is None else started + timeout
     os.set_blocking(process.stdin.fileno(), False)
     with selectors.DefaultSelector() as ready:
@@ -119,7 +121,7 @@ def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None,
                     if stopped is not None:
                         process.kill()
                         break
-                    stopped = f"stopped after {timeout:g} s"
+                    stopped, timed_out = f"stopped after {timeout:g} s", True
                     process.send_signal(signal.SIGTERM)
                     deadline = now + GRACE
                 wait = 0.5 if deadline is None else min(0.5, max(0.0, deadline - now))
@@ -142,16 +144,17 @@ def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None,
                 if progress is not None:
                     progress(reader.task, reader.percent, time.monotonic() - started)
             except KeyboardInterrupt:
+                # The second time at once.
+                deadline = time.monotonic() + (0 if interrupted else GRACE)
                 stopped, interrupted = "interrupted", True
                 process.send_signal(signal.SIGTERM)
-                deadline = time.monotonic() + GRACE
     code = process.wait()
     report = reader.close()
     if stopped is None and code < 0:
         stopped = f"nmap was ended by signal {-code} ({signal.Signals(-code).name})"
     if stopped is None and not report.finished:
         stopped = report.damage or "nmap ended early"
-    return Run(report, bytes(xml), errors.decode(errors="replace"), stopped, interrupted, code)
+    return Run(report, bytes(xml), errors.decode(errors="replace"), stopped, interrupted, timed_out, code)
 
 
 def push(process: subprocess.Popen[bytes], feed: bytes) -> bytes:
@@ -165,13 +168,25 @@ def push(process: subprocess.Popen[bytes], feed: bytes) -> bytes:
         return b""
 
 
+def words(run: Run) -> list[str]:
+    """What nmap said on standard error, line by line."""
+    return [line.strip() for line in run.stderr.splitlines() if line.strip()]
+
+
+def unresolved(run: Run) -> list[str]:
+    """nmap's complaints about names that did not resolve; it goes on with the others."""
+    return [line for line in words(run) if line.startswith("Failed to resolve")]
+
+
 def refused(run: Run) -> SniffkitError | None:
     """The error for a run in which nmap did not accept its options or its targets; None if it scanned."""
-    said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
-    unresolved = [line for line in said if line.startswith("Failed to resolve")]
-    if unresolved:
-        return SniffkitError(f"nmap: {unresolved[0]}")
-    if run.stopped is not None and not run.interrupted and run.code > 0 and not run.report.hosts:
-        reason = next((line for line in said if not line.startswith(("See the output", "QUITTING", "Warning"))), "")
-        return SniffkitError(f"nmap: {reason or run.report.damage or 'nmap ended early without a word'}")
+    if run.report.hosts:
+        return None
+    if lines := unresolved(run):
+        return SniffkitError(f"nmap: {lines[0]}")
+    if run.stopped is not None and not run.interrupted and not run.timed_out and run.code >= 0:
+        other = ("See the output", "QUITTING", "Warning", "Starting Nmap")
+        reason = next((line for line in words(run) if not line.startswith(other)), "")
+        if run.code > 0 or reason or run.report.version is None:
+            return SniffkitError(f"nmap: {reason or run.report.damage or 'nmap ended early without a word'}")
     return None

@@ -10,6 +10,11 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from sniffkit.errors import SniffkitError
 
+# What the tables' columns hold. nmap stays far below; a damaged file need not.
+U8, U16, U32 = 0xFF, 0xFFFF, 0xFFFF_FFFF
+MOST = 1 << 33  # seconds since 1970 and µs of latency: their nanoseconds fit into 64 bits
+MOST_DEPTH = 64  # tables within tables of a script's output
+
 
 @dataclass
 class Script:
@@ -58,7 +63,11 @@ class Hop:
 
 @dataclass
 class Host:
-    """One host. Times are seconds since 1970; srtt_us: smoothed round-trip time in microseconds."""
+    """One host. Times are seconds since 1970.
+
+    other_ports: state and number of ports that are not listed; other_reasons: reason and number of the same ports.
+    srtt_us, rttvar_us, timeout_us: round-trip time, its variance and nmap's timeout in microseconds.
+    """
 
     ip: str
     state: str | None = None
@@ -71,6 +80,7 @@ class Host:
     end: int | None = None
     timed_out: bool = False
     other_ports: list[tuple[str, int]] = field(default_factory=list)
+    other_reasons: list[tuple[str, int]] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     os: list[OsMatch] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
@@ -78,6 +88,8 @@ class Host:
     uptime: int | None = None
     distance: int | None = None
     srtt_us: int | None = None
+    rttvar_us: int | None = None
+    timeout_us: int | None = None
 
     @property
     def mac(self) -> str | None:
@@ -88,7 +100,10 @@ class Host:
 
 @dataclass
 class Report:
-    """A whole run. finished: nmap came to its end; damage: what is wrong with the XML, None if nothing is."""
+    """A whole run. finished: nmap came to its end; damage: what is wrong with the XML, None if nothing is.
+
+    skipped: targets that nmap did not understand, and so did not scan.
+    """
 
     args: str | None = None
     version: str | None = None
@@ -98,6 +113,7 @@ class Report:
     scripts: list[tuple[str, Script]] = field(default_factory=list)
     hosts_up: int | None = None
     hosts_down: int | None = None
+    skipped: list[str] = field(default_factory=list)
     finished: bool = False
     damage: str | None = None
 
@@ -147,6 +163,8 @@ class Reader:
                 self.report.hosts.append(host(element))
             elif name in ("prescript", "postscript"):
                 self.report.scripts += [(name, script(one)) for one in element.findall("script")]
+            elif name == "target" and element.get("status") == "skipped":
+                self.report.skipped.append(element.get("specification", ""))
             elif name == "finished":
                 self._finish(element)
             elif name == "hosts":
@@ -197,17 +215,20 @@ def from_file(path: str) -> Report:
     return report
 
 
-def number(text: str | None) -> int | None:
-    """A decimal number, None for anything else."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 19 else None
+def number(text: str | None, most: int = MOST) -> int | None:
+    """A decimal number up to `most`, None for anything else."""
+    if text is None or not (text.isascii() and text.isdigit() and len(text) < 19):
+        return None
+    return found if (found := int(text)) <= most else None
 
 
 def decimal(text: str | None) -> float | None:
     """A number with a fraction, None for anything else."""
     try:
-        return None if text is None else float(text)
+        found = None if text is None else float(text)
     except ValueError:
         return None
+    return found if found is not None and abs(found) <= MOST else None
 
 
 def host(element: Element) -> Host:
@@ -221,19 +242,22 @@ def host(element: Element) -> Host:
     status = element.find("status")
     if status is not None:
         out.state, out.reason = status.get("state"), status.get("reason")
-        out.reason_ttl = number(status.get("reason_ttl"))
+        out.reason_ttl = number(status.get("reason_ttl"), U8)
     out.hostnames = [(one.get("name", ""), one.get("type")) for one in element.findall("hostnames/hostname")]
     out.other_ports = [(one.get("state", ""), number(one.get("count")) or 0)
                        for one in element.findall("ports/extraports")]  # fmt: skip
+    out.other_reasons = [(one.get("reason", ""), number(one.get("count")) or 0)
+                         for one in element.findall("ports/extraports/extrareasons")]  # fmt: skip
     out.ports = [port(one) for one in element.findall("ports/port")]
     out.os = [os_match(one) for one in element.findall("os/osmatch")]
     out.scripts = [script(one) for one in element.findall("hostscript/script")]
-    out.hops = [Hop(number(one.get("ttl")), one.get("ipaddr"), decimal(one.get("rtt")), one.get("host"))
+    out.hops = [Hop(number(one.get("ttl"), U8), one.get("ipaddr"), decimal(one.get("rtt")), one.get("host"))
                 for one in element.findall("trace/hop")]  # fmt: skip
     uptime, distance, times = element.find("uptime"), element.find("distance"), element.find("times")
     out.uptime = None if uptime is None else number(uptime.get("seconds"))
-    out.distance = None if distance is None else number(distance.get("value"))
-    out.srtt_us = None if times is None else number(times.get("srtt"))
+    out.distance = None if distance is None else number(distance.get("value"), U8)
+    if times is not None:
+        out.srtt_us, out.rttvar_us, out.timeout_us = (number(times.get(key)) for key in ("srtt", "rttvar", "to"))
     return out
 
 
@@ -243,10 +267,10 @@ def port(element: Element) -> Port:
     said = {} if state is None else state.attrib
     return Port(
         proto=element.get("protocol", ""),
-        number=number(element.get("portid")) or 0,
+        number=number(element.get("portid"), U16) or 0,
         state=said.get("state", ""),
         reason=said.get("reason"),
-        reason_ttl=number(said.get("reason_ttl")),
+        reason_ttl=number(said.get("reason_ttl"), U8),
         reason_ip=said.get("reason_ip"),
         owner=None if owner is None else owner.get("name"),
         service={} if service is None else dict(service.attrib),
@@ -259,25 +283,34 @@ def os_match(element: Element) -> OsMatch:
     """An <osmatch>."""
     classes = [(dict(one.attrib), [cpe.text or "" for cpe in one.findall("cpe")])
                for one in element.findall("osclass")]  # fmt: skip
-    return OsMatch(element.get("name", ""), number(element.get("accuracy")), number(element.get("line")), classes)
+    accuracy, line = number(element.get("accuracy"), U8), number(element.get("line"), U32)
+    return OsMatch(element.get("name", ""), accuracy, line, classes)
 
 
 def script(element: Element) -> Script:
     """A <script>."""
-    structured = elements(element)
+    try:
+        structured = elements(element)
+    except RecursionError:
+        structured = None
     text = json.dumps(structured, ensure_ascii=False) if structured else None
     return Script(element.get("id", ""), element.get("output", ""), text)
 
 
-def elements(parent: Element) -> object:
-    """<elem> and <table> as JSON: a mapping where they have keys, a list where not, both under "" when mixed."""
+def elements(parent: Element, depth: int = 0) -> object:
+    """<elem> and <table> as JSON: a mapping where they have keys, a list where not, both under "" when mixed.
+
+    Raises RecursionError where tables stand deeper in each other than any script's do.
+    """
+    if depth > MOST_DEPTH:
+        raise RecursionError
     keyed: dict[str, object] = {}
     repeated: dict[str, list[object]] = {}
     plain: list[object] = []
     for one in parent:
         if one.tag not in ("elem", "table"):
             continue
-        value = (one.text or "") if one.tag == "elem" else elements(one)
+        value = (one.text or "") if one.tag == "elem" else elements(one, depth + 1)
         key = one.get("key")
         if key is None:
             plain.append(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
 from sniffkit.rows import RowTable
-from sniffkit.scan.report import Host, Port, Report, number
+from sniffkit.scan.report import U8, Host, Port, Report, number
 from sniffkit.tables import Table
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ COLUMNS: dict[str, dict[str, str]] = {
         "scripts": "names", "uid": "text",
     },
     "hosts": {
-        "ip": "name", "mac": "name", "vendor": "name", "hostname": "name", "hostnames": "names", "netns": "name",
+        "ip": "name", "mac": "name", "vendor": "name", "hostname": "name", "hostnames": "names",
+        "hostname_types": "names", "netns": "name",
         "state": "name", "reason": "name", "reason_ttl": "u8", "start": "time", "end": "time", "timed_out": "bool",
-        "open_ports": "u32", "other_ports": "names", "os": "text", "os_accuracy": "u8", "uptime": "i64",
-        "distance": "u8", "srtt": "i64",
+        "open_ports": "u32", "other_ports": "names", "other_reasons": "names", "os": "text", "os_accuracy": "u8",
+        "uptime": "i64", "distance": "u8", "srtt": "i64", "rttvar": "i64", "rtt_timeout": "i64",
     },
     "ports": {
         "ip": "name", "proto": "name", "port": "u16", "state": "name", "reason": "name", "reason_ttl": "u8",
@@ -66,13 +67,17 @@ class ScanResult:
         self.xml = list(xml)
         self.notes: list[str] = []
         self.interrupted = False
+        # Targets were not scanned though they were asked for; `notes` says which and why.
+        self.left_out = False
         # (ip, proto, port) → uid of the flow that proved it, when the scan was captured
         self.uids: dict[tuple[str, str, int], str] = {}
 
     @property
     def complete(self) -> bool:
-        """Whether every run came to its end with its XML whole."""
-        return all(report.finished and report.damage is None for report in self.reports)
+        """Whether every run came to its end with its XML whole, and no target was left out."""
+        return not self.left_out and all(
+            one.finished and one.damage is None and not one.skipped for one in self.reports
+        )
 
     @property
     def found(self) -> list[Host]:
@@ -181,13 +186,15 @@ class ScanResult:
         return [
             {
                 "ip": host.ip, "mac": host.mac, "vendor": host.vendor, "hostname": hostname(host),
-                "hostnames": [name for name, _ in host.hostnames], "netns": self.netns, "state": host.state,
+                "hostnames": [name for name, _ in host.hostnames],
+                "hostname_types": [kind for _, kind in host.hostnames], "netns": self.netns, "state": host.state,
                 "reason": host.reason, "reason_ttl": host.reason_ttl, "start": ns(host.start), "end": ns(host.end),
                 "timed_out": host.timed_out, "open_ports": sum(port.state == "open" for port in host.ports),
                 "other_ports": [f"{state}:{count}" for state, count in host.other_ports],
+                "other_reasons": [f"{reason}:{count}" for reason, count in host.other_reasons],
                 "os": host.os[0].name if host.os else None, "os_accuracy": host.os[0].accuracy if host.os else None,
                 "uptime": host.uptime, "distance": host.distance,
-                "srtt": None if host.srtt_us is None else host.srtt_us * 1000,
+                "srtt": us(host.srtt_us), "rttvar": us(host.rttvar_us), "rtt_timeout": us(host.timeout_us),
             }
             for host in self.found
         ]  # fmt: skip
@@ -209,7 +216,7 @@ class ScanResult:
         return [
             {
                 "ip": host.ip, "proto": port.proto, "port": port.number, "cpe": port.cpe,
-                "conf": number(port.service.get("conf")),
+                "conf": number(port.service.get("conf"), U8),
             } | {key: port.service.get(key) for key in same}
             for host in self.found
             for port in host.ports
@@ -224,7 +231,7 @@ class ScanResult:
                 for said, cpe in match.classes or [({}, [])]:
                     row = {"ip": host.ip, "name": match.name, "accuracy": match.accuracy, "line": match.line}
                     row |= {key: said.get(key) for key in same}
-                    rows.append({**row, "class_accuracy": number(said.get("accuracy")), "cpe": cpe})
+                    rows.append({**row, "class_accuracy": number(said.get("accuracy"), U8), "cpe": cpe})
         return rows
 
     def _scripts_rows(self) -> list[dict[str, Any]]:
@@ -260,3 +267,8 @@ def hostname(host: Host) -> str | None:
 def ns(seconds: int | None) -> int | None:
     """Seconds since 1970 as nanoseconds."""
     return None if seconds is None else seconds * NS
+
+
+def us(microseconds: int | None) -> int | None:
+    """Microseconds as nanoseconds."""
+    return None if microseconds is None else microseconds * 1000

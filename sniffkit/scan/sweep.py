@@ -13,11 +13,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-from sniffkit.errors import PrivilegeError
 from sniffkit.netlink import links, run_in
+from sniffkit.scan.nmaprun import Progress
 from sniffkit.scan.report import Host, Port, Report
 
 MAX_ADDRESSES = 1 << 16
@@ -32,12 +35,30 @@ ICMP_ECHO, ICMP_ECHO_REPLY, ICMP6_ECHO, ICMP6_ECHO_REPLY, ND_SOLICIT, ND_ADVERT 
 
 @dataclass
 class Wanted:
-    """What a sweep asks: addresses by text, and those it has heard of: reason and hardware address."""
+    """What a sweep asks: addresses by text, and those it has heard of: reason and hardware address.
+
+    task, done, total: what it is at. until: when it is to end (time.monotonic()); stopped: end now, and why.
+    """
 
     addresses: list[str]
     reasons: dict[str, str] = field(default_factory=dict)
     macs: dict[str, str] = field(default_factory=dict)
     ports: dict[str, dict[int, tuple[str, str]]] = field(default_factory=dict)
+    until: float | None = None
+    stopped: str | None = None
+    task: str = "asking neighbours"
+    done: int = 0
+    total: int = 0
+
+    def over(self) -> bool:
+        """Whether to end now."""
+        if self.stopped is None and self.until is not None and time.monotonic() >= self.until:
+            self.stopped = "stopped when time was up"
+        return self.stopped is not None
+
+    def begin(self, task: str, total: int) -> None:
+        """A new task, of so many steps."""
+        self.task, self.total, self.done = task, total, 0
 
     def heard(self, address: str, reason: str, mac: bytes | None = None) -> None:
         """An answer. The first reason stays; an address that was not asked does not count."""
@@ -46,12 +67,10 @@ class Wanted:
             if mac is not None:
                 self.macs.setdefault(address, mac.hex(":"))
 
-    @property
+    @cached_property
     def asked(self) -> set[str]:
         """The addresses as a set."""
-        if not hasattr(self, "_asked"):
-            self._asked = set(self.addresses)
-        return self._asked
+        return set(self.addresses)
 
 
 @dataclass(frozen=True)
@@ -65,28 +84,53 @@ class OnLink:
 
     def source_for(self, address: str) -> str | None:
         """Our address on the network that holds `address`; None if it is no neighbour here."""
-        for own in self.addresses:
-            interface = ip_interface(own)
-            if ip_address(address.partition("%")[0]) in interface.network:
-                return str(interface.ip)
-        return None
+        bare, _, zone = address.partition("%")
+        if zone not in ("", self.name, str(self.index)):
+            return None
+        asked = ip_address(bare)
+        return next((str(own.ip) for own in self.interfaces if asked in own.network), None)
+
+    @cached_property
+    def interfaces(self) -> list[IPv4Interface | IPv6Interface]:
+        """Our addresses with their networks."""
+        return [ip_interface(one) for one in self.addresses]
 
 
-def sweep(addresses: Sequence[str], netns: str | None, ports: Iterable[int] = PORTS, wait: float = WAIT) -> Report:
+@dataclass
+class Sweep:
+    """What came of a sweep. raw: not only TCP connects were tried; stopped: why it did not come to its end or None."""
+
+    report: Report
+    raw: bool
+    stopped: str | None
+    interrupted: bool
+
+
+def sweep(
+    addresses: Sequence[str],
+    netns: str | None,
+    ports: Iterable[int] = PORTS,
+    wait: float = WAIT,
+    timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
     """Ask every address (text, IPv4 or IPv6); the answers in the same form as nmap's.
 
-    ARP, neighbour solicitation and ICMP need CAP_NET_RAW; without it only TCP connects are tried: see Report.args.
+    ARP, neighbour solicitation and ICMP need CAP_NET_RAW; without it only TCP connects are tried. After ^C or timeout
+    (seconds) what was found by then is kept.
     """
     wanted = Wanted(list(addresses))
     near = [
         OnLink(one.name, one.index, bytes.fromhex((one.mac or "").replace(":", "")), tuple(one.addresses))
         for one in links(netns)
-        if one.state in ("up", "unknown") and one.mac and one.kind != "loopback"
+        if one.state in ("up", "unknown") and len(one.mac or "") == 17 and one.kind != "loopback"
     ]
     start = time.time()
-    raw = run_in(netns, lambda: ask(wanted, near, tuple(ports), wait))
+    raw, interrupted = attend(
+        wanted, lambda: run_in(netns, lambda: ask(wanted, near, tuple(ports), wait)), timeout, progress
+    )
     report = Report(args="sniffkit sweep" if raw else "sniffkit sweep (TCP only: no CAP_NET_RAW)", version="sniffkit")
-    report.start, report.elapsed, report.finished = int(start), time.time() - start, True
+    report.start, report.elapsed, report.finished = int(start), time.time() - start, wanted.stopped is None
     for address in wanted.addresses:
         reason = wanted.reasons.get(address)
         if reason is None:
@@ -100,7 +144,28 @@ def sweep(addresses: Sequence[str], netns: str | None, ports: Iterable[int] = PO
         report.hosts.append(host)
     report.hosts_up = len(report.hosts)
     report.hosts_down = len(wanted.addresses) - len(report.hosts)
-    return report
+    return Sweep(report, raw, wanted.stopped, interrupted)
+
+
+def attend(
+    wanted: Wanted, task: Callable[[], bool], timeout: float | None, progress: Progress | None
+) -> tuple[bool, bool]:
+    """Run the task on a thread of its own, so that ^C ends it in order: what it says, and whether ^C came."""
+    start = time.monotonic()
+    wanted.until = None if timeout is None else start + timeout
+    interrupted = False
+    with ThreadPoolExecutor(1, "sweep") as one:
+        running = one.submit(task)
+        while True:
+            try:
+                wait_for([running], 0.2)
+                if progress is not None:
+                    share = 100 * wanted.done / wanted.total if wanted.total else None
+                    progress(wanted.task, share, time.monotonic() - start)
+                if running.done():
+                    return running.result(), interrupted
+            except KeyboardInterrupt:
+                wanted.stopped, interrupted = "interrupted", True
 
 
 def service(number: int) -> dict[str, str]:
@@ -173,13 +238,19 @@ class Probes:
     def run(self, wait: float) -> None:
         """Send the probes of every address, then wait for late answers."""
         with self.ready:
+            self.wanted.begin("asking neighbours", len(self.wanted.addresses))
             for number, address in enumerate(self.wanted.addresses):
                 self.probe(address)
+                self.wanted.done += 1
                 if number % PACE == PACE - 1:
                     self.collect(0.01)
+                    if self.wanted.over():
+                        return
             until = time.monotonic() + wait
-            while (left := until - time.monotonic()) > 0 and len(self.wanted.reasons) < len(self.wanted.addresses):
-                self.collect(left)
+            while (left := until - time.monotonic()) > 0 and not self.wanted.over():
+                if len(self.wanted.reasons) == len(self.wanted.addresses):
+                    break
+                self.collect(min(left, 0.2))
 
     def collect(self, seconds: float) -> None:
         """Read what answers there are within `seconds`."""
@@ -189,8 +260,8 @@ class Probes:
             try:
                 while True:
                     key.data(one)
-            except BlockingIOError:
-                continue
+            except OSError:
+                continue  # nothing more to read, or the interface went away
 
     def probe(self, address: str) -> None:
         """Neighbours: ARP or neighbour solicitation. Others: an ICMP echo request, which routers pass on."""
@@ -211,10 +282,8 @@ class Probes:
             elif self.v6:
                 body = struct.pack("!BBH2sH", ICMP6_ECHO, 0, 0, self.mark, 1)
                 self.v6.sendto(body, socket.getaddrinfo(address, 0, type=socket.SOCK_RAW)[0][4])
-        except OSError as error:
-            # No route or a full queue: this address does not answer, the others still may.
-            if error.errno in (errno.EPERM, errno.EACCES):
-                raise PrivilegeError(f"sending to {address}: {error.strerror}") from None
+        except OSError:
+            pass  # no route, a full queue, a firewall's veto: this address does not answer, the others still may
 
     def arp(self, link: socket.socket) -> None:
         """An ARP reply (RFC 826)."""
@@ -264,11 +333,19 @@ def connect(wanted: Wanted, pairs: Sequence[tuple[str, int]], wait: float) -> No
     """Try TCP connects, CONNECTS at a time: accepted is open, refused is closed; either says that the host is up."""
     with selectors.DefaultSelector() as ready:
         waiting = list(reversed(pairs))
+        wanted.begin("TCP connects", len(pairs))
         running: dict[socket.socket, tuple[str, int, float]] = {}
-        while waiting or running:
+        while (waiting or running) and not wanted.over():
+            wanted.done = len(pairs) - len(waiting) - len(running)
             while waiting and len(running) < CONNECTS:
                 address, port = waiting.pop()
-                begun = begin(address, port)
+                try:
+                    begun = begin(address, port)
+                except OSError as error:
+                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS) or not running:
+                        raise
+                    waiting.append((address, port))  # no room for more sockets: when others have ended
+                    break
                 if begun is not None:
                     running[begun] = (address, port, time.monotonic() + wait)
                     ready.register(begun, selectors.EVENT_WRITE)
@@ -283,11 +360,16 @@ def connect(wanted: Wanted, pairs: Sequence[tuple[str, int]], wait: float) -> No
                     state, reason = ("open", "syn-ack") if code == 0 else ("closed", "conn-refused")
                     wanted.heard(address, reason)
                     wanted.ports.setdefault(address, {})[port] = (state, reason)
+        for one in running:
+            one.close()
 
 
 def begin(address: str, port: int) -> socket.socket | None:
     """A socket that is connecting; None where there is no way to the address."""
-    family, kind, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror:
+        return None  # a zone that is not here
     one = socket.socket(family, kind)
     one.setblocking(False)
     code = one.connect_ex(where)

@@ -12,11 +12,13 @@ from sniffkit.errors import SniffkitError
 from sniffkit.namefiles import run_with_files
 
 # nmap's own IPv4 grammar: an octet is a number, a range with open ends, a star, or several of these.
-_OCTET_PART = r"(?:\*|\d{1,3}-\d{0,3}|-\d{1,3}|\d{1,3}|-)"
+# ASCII digits only; without a leading zero, which is octal for some readers and decimal for nmap.
+_NUMBER = r"(?:0|[1-9][0-9]{0,2})"
+_OCTET_PART = rf"(?:\*|{_NUMBER}?-{_NUMBER}?|{_NUMBER})"
 _OCTET = rf"{_OCTET_PART}(?:,{_OCTET_PART})*"
-_RANGES = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?:/\d{{1,2}})?")
+_RANGES = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?:/[0-9]{{1,2}})?")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"(?P<host>{_LABEL}(?:\.{_LABEL})*\.?)(?:/(?P<bits>\d{{1,3}}))?")
+_NAME = re.compile(rf"(?P<host>{_LABEL}(?:\.{_LABEL})*\.?)(?:/(?P<bits>[0-9]{{1,3}}))?")
 MAX_FILE_TARGETS = 1 << 20
 
 
@@ -29,8 +31,9 @@ class Target:
     name: bool = False
 
 
-def parse(text: str, netns: str | None = None) -> Target:
-    """A target: address, CIDR network, nmap's octet ranges (10.0.0-3.1,5), or a name that resolves in `netns`.
+def parse(text: str, netns: str | None = None, prefer: int = 4) -> Target:
+    """A target: address, CIDR network, nmap's octet ranges (10.0.0-3.1,5), or a name that resolves in `netns`
+    (prefer: to an address of which family, if it has both).
 
     Raises SniffkitError for anything else, option-like words and shell characters among it.
     """
@@ -41,41 +44,45 @@ def parse(text: str, netns: str | None = None) -> Target:
     except ValueError:
         pass
     else:
-        if "%" in text and not (network.version == 6 and re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", zone)):
+        if "%" in text and not (
+            network.version == 6 and "/" not in bare and re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", zone)
+        ):
             raise SniffkitError(f"target {text!r}: no such zone")
         return Target(text, network.version)
     # Ranges may begin with a dash for nmap (-5.0.0.1); as a word of a command line that would be an option.
     if _RANGES.fullmatch(text) and not text.startswith("-"):
         octets = text.partition("/")[0].split(".")
-        if any(int(number) > 255 for octet in octets for number in re.findall(r"\d+", octet)):
+        if any(int(number) > 255 for octet in octets for number in re.findall("[0-9]+", octet)):
             raise SniffkitError(f"target {text!r}: an octet is over 255")
         if int(text.partition("/")[2] or 0) > 32:
             raise SniffkitError(f"target {text!r}: no such prefix length")
         return Target(text, 4)
     found = _NAME.fullmatch(text)
-    if found is None or re.fullmatch(r"[\d./]+", text):
+    if found is None or re.fullmatch("[0-9./]+", text):
         raise SniffkitError(f"target {text!r} is neither an address, a network, a range nor a host name")
-    if found["bits"] is not None and int(found["bits"]) > 128:
+    families = [family for family, _ in resolve(found["host"], netns)]
+    family = prefer if prefer in families else families[0]
+    if found["bits"] is not None and int(found["bits"]) > (32 if family == 4 else 128):
         raise SniffkitError(f"target {text!r}: no such prefix length")
-    return Target(text, family_of(found["host"], netns), name=True)
+    return Target(text, family, name=True)
 
 
-def family_of(host: str, netns: str | None) -> int:
-    """4 if a name has an IPv4 address, else 6. Raises SniffkitError if it has none."""
+def resolve(host: str, netns: str | None) -> list[tuple[int, str]]:
+    """Family and address, for each address of a name. Raises SniffkitError if it has none."""
 
-    def ask() -> set[int]:
-        return {entry[0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    def ask() -> list[tuple[int, str]]:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return [(4 if family == socket.AF_INET else 6, str(where[0])) for family, *_, where in found]
 
     try:
-        families = run_with_files(netns, ask)
-    except OSError as error:
-        raise SniffkitError(f"target {host!r} does not resolve: {error.strerror or error}") from None
-    return 4 if socket.AF_INET in families else 6
+        return run_with_files(netns, ask)
+    except (OSError, UnicodeError) as error:
+        raise SniffkitError(f"target {host!r} does not resolve: {getattr(error, 'strerror', None) or error}") from None
 
 
-def parse_all(texts: Iterable[str], netns: str | None = None) -> list[Target]:
+def parse_all(texts: Iterable[str], netns: str | None = None, prefer: int = 4) -> list[Target]:
     """Every target, checked; SniffkitError for the first that is none, or if there are none."""
-    targets = [parse(text, netns) for text in dict.fromkeys(texts)]
+    targets = [parse(text, netns, prefer) for text in dict.fromkeys(texts)]
     if not targets:
         raise SniffkitError("no target: an address, a network, a range or a host name")
     return targets
@@ -84,7 +91,8 @@ def parse_all(texts: Iterable[str], netns: str | None = None) -> list[Target]:
 def from_file(path: str) -> list[str]:
     """The targets of a file: words apart by white space, `#` begins a comment, as in nmap's -iL."""
     try:
-        with open(path, encoding="utf-8") as file:
+        # A lone dash is standard input.
+        with open(0 if path == "-" else path, encoding="utf-8", closefd=path != "-") as file:
             words = [word for line in file for word in line.partition("#")[0].split()]
     except OSError as error:
         raise SniffkitError(f"{path}: {error.strerror}") from None
@@ -103,8 +111,11 @@ def addresses(target: Target, netns: str | None, limit: int) -> Iterator[str]:
     host, slash, bits = target.text.partition("/")
     bare, _, zone = host.partition("%")
     if target.name:
-        bare = run_with_files(netns, lambda: str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]))
-    if target.family == 4 and not re.fullmatch(r"[\d.]+", bare):
+        found = next((address for family, address in resolve(host, netns) if family == target.family), None)
+        if found is None:
+            raise SniffkitError(f"target {host!r} does not resolve to an IPv{target.family} address any more")
+        bare, _, zone = found.partition("%")
+    if target.family == 4 and not re.fullmatch("[0-9.]+", bare):
         octets = [sorted(octet_values(one)) for one in bare.split(".")]
         networks = (
             [

@@ -13,7 +13,8 @@ import sniffkit as sk
 from sniffkit.cli.scan import scan as command
 from sniffkit.cli.scan import sort_words
 from sniffkit.errors import MissingToolError, PrivilegeError, SniffkitError
-from sniffkit.scan import nmapoptions, report, targets
+from sniffkit.scan import arguments_of, nmapoptions, report, targets
+from sniffkit.scan.result import COLUMNS
 
 HOSTILE = [
     "-oN x",
@@ -38,6 +39,12 @@ HOSTILE = [
     "x" * 300,
     "10.0.0.1-300",
     "-5.0.0.1",
+    "010.0.0.1",
+    "10.0.0.00",
+    "\u0661\u0660.0.0.1",
+    "fe80::/64%eth0",
+    "localhost/33",
+    "10.0.0.1%eth0",
 ]
 
 
@@ -77,7 +84,8 @@ def test_a_sweep_has_a_bound(text: str) -> None:
     "options",
     [["-oX", "f"], ["-oXf"], ["--oX", "f"], ["-oA", "x"], ["-iL", "f"], ["-iLf"], ["-iR", "10"], ["--resume", "x"],
      ["--res", "x"], ["8.8.8.8"], ["-sV", "8.8.8.8"], ["-p", "80", "8.8.8.8"], ["--", "8.8.8.8"], ["-p"],
-     ["--script-args", "newtargets"], ["--script-args=newtargets=1"], ["-"]],
+     ["--script-args", "newtargets"], ["--script-args=newtargets=1"], ["-"], ["-resume", "x"], ["-stylesheet=x"],
+     ["-iflist"], ["--script-args-file", "/nosuch"]],
 )  # fmt: skip
 def test_options_that_are_refused(options: list[str]) -> None:
     with pytest.raises(SniffkitError):
@@ -93,12 +101,34 @@ def test_options_that_are_passed_on(options: list[str]) -> None:
     assert nmapoptions.check(options) == options
 
 
+def test_a_file_of_script_arguments_adds_no_targets_either(tmp_path: Path) -> None:
+    path = tmp_path / "arguments"
+    path.write_text("http.useragent=x\n")
+    assert nmapoptions.check(["--script-args-file", str(path)])
+    path.write_text("newtargets\n")
+    for options in (["--script-args-file", str(path)], [f"--script-args-file={path}"]):
+        with pytest.raises(SniffkitError, match="newtargets"):
+            nmapoptions.check(options)
+
+
+@pytest.mark.parametrize("text", ["22", "22,80", "-", "-1000", "1-", "U:53,T:80", "http*", "[1-1024]", "ssh,http"])
+def test_ports(text: str) -> None:
+    assert arguments_of(None, text, []) == ["-p", text, "-n"]
+
+
+@pytest.mark.parametrize("text", ["", "-oN", "-x", "80 8.8.8.8", "80;id", "-,", "80\n"])
+def test_what_are_no_ports(text: str) -> None:
+    with pytest.raises(SniffkitError, match="ports"):
+        arguments_of(None, text, [])
+
+
 def test_what_becomes_of_options_without_raw_sockets() -> None:
     kept, said = nmapoptions.without_raw_sockets(["-sSV", "-p", "80"])
     assert kept == ["--unprivileged", "-sTV", "-p", "80"]
     assert said == ["-sSV needs CAP_NET_RAW: connect scan instead"]
     assert "connect scan" in nmapoptions.without_raw_sockets(["-sV"])[1][0]
-    for word in ("-sU", "-O", "-sUV", "--traceroute"):
+    assert nmapoptions.without_raw_sockets(["-sn"])[1] == ["no CAP_NET_RAW: TCP connects instead of ARP and ICMP"]
+    for word in ("-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53"):
         with pytest.raises(PrivilegeError, match="CAP_NET_RAW"):
             nmapoptions.without_raw_sockets([word])
 
@@ -187,6 +217,28 @@ def test_xml_cut_anywhere_keeps_whole_hosts(tmp_path: Path) -> None:
         found = result(tmp_path, XML[:cut])
         assert not found.complete
         assert len(found.found) == sum(cut >= end for end in ends), cut
+
+
+def test_numbers_that_no_column_holds_and_depth_without_end(tmp_path: Path) -> None:
+    """Damage and malice in a file of nmap's: null in the table, no exception."""
+    huge = str(10**17)
+    for old in ('reason_ttl="64"', 'accuracy="98"', 'line="7"', 'conf="10"', 'value="1"', 'srtt="250"',
+                'starttime="10"', 'to="9"', 'portid="80"', 'count="9"'):  # fmt: skip
+        found = result(tmp_path, XML.replace(old, f'{old.partition("=")[0]}="{huge}"'))
+        for name in COLUMNS:
+            assert found.table(name).to_arrow().num_rows >= 0
+    rtt = "<trace><hop ttl='1' rtt='{}'/></trace></host>"
+    for value in ("nan", "inf", "1e300", "--"):
+        found = result(tmp_path, XML.replace("</host>", rtt.format(value), 1))
+        assert found.hops().to_arrow()["rtt"].to_pylist() == [None]
+    deep = "<table>" * 5000 + "</table>" * 5000
+    found = result(tmp_path, XML.replace('<elem key="k">1</elem>', deep))
+    assert found.scripts().to_arrow()["elements"].to_pylist() == [None]
+
+
+def test_a_target_that_nmap_left_out(tmp_path: Path) -> None:
+    found = result(tmp_path, XML.replace("<host ", '<target specification="x" status="skipped"/><host ', 1))
+    assert (found.reports[0].skipped, found.complete, len(found.found)) == (["x"], False, 2)
 
 
 @pytest.mark.parametrize("text", ["", "not xml", "<html/>", "<nmaprun", '<?xml version="1.0"?>'])
