@@ -222,16 +222,18 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.option("--netns", metavar="NAME", multiple=True, help="Only these namespaces (all that have names).")
 def from_host(out: str | None, netns: tuple[str, ...]) -> None:
-    """Write the YAML of what runs on this machine: namespaces, links, peers, bridges, VLANs, VXLANs, routes.
+    """Write the YAML of what runs on this machine: namespaces, links, addresses, routes, rules, nftables and the rest.
+
+    What a lab file has no words for, programs among it, is named in comments at its end.
 
     \b
     Examples:
       sniffkit lab from-host
       sniffkit lab from-host --netns ns1 --netns ns2 -o found.yaml
     """
-    from sniffkit.lab.host import describe
+    from sniffkit.lab.host import from_host as found
 
-    text = describe(list(netns))
+    text = found(list(netns))
     if out is None or out == "-":
         print(text, end="")
         return

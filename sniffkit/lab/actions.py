@@ -252,14 +252,15 @@ def _rule(engine: Engine, op: Op, kind: int, flags: int) -> Request:
     return op.node, wire.message(kind, flags, body)
 
 
-def _sysctl_path(name: str) -> str:
+def sysctl_path(name: str) -> str:
+    """Its file."""
     return "/proc/sys/" + (name if "/" in name else name.replace(".", "/"))
 
 
 def sysctl_value(name: str) -> str | None:
     """What a sysctl is in the namespace of this thread; None if there is no such one."""
     try:
-        with open(_sysctl_path(name), encoding="ascii") as file:
+        with open(sysctl_path(name), encoding="ascii") as file:
             return file.read().strip()
     except OSError:
         return None
@@ -268,7 +269,7 @@ def sysctl_value(name: str) -> str | None:
 def set_sysctl(engine: Engine, op: Op) -> None:
     """Write a file below /proc/sys/net, which shows the namespace of the thread that writes."""
     engine.enter(op.node)
-    path = _sysctl_path(op.args["name"])
+    path = sysctl_path(op.args["name"])
     try:
         with open(path, "r+", encoding="ascii") as file:
             before = file.read().strip()
@@ -286,8 +287,8 @@ def reset_sysctl(engine: Engine, op: Op) -> None:
     """Back to what it was."""
     before = [one["before"] for one in engine.journal.of("sysctl") if one["id"] == op.id]
     engine.enter(op.node)
-    if before and os.path.exists(_sysctl_path(op.args["name"])):
-        with open(_sysctl_path(op.args["name"]), "w", encoding="ascii") as file:
+    if before and os.path.exists(sysctl_path(op.args["name"])):
+        with open(sysctl_path(op.args["name"]), "w", encoding="ascii") as file:
             file.write(before[-1])
 
 

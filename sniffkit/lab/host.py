@@ -1,182 +1,314 @@
-"""`lab from-host`: the lab file of what runs on this machine. Read through netlink; nothing is changed."""
+"""`lab from-host`: the lab file of what runs on this machine. It is only read; nothing is changed."""
 
 from __future__ import annotations
 
-import ipaddress
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from sniffkit.lab.model import HOST
-from sniffkit.netlink import Interface, all_interfaces, namespace_path, run_in
+from sniffkit.errors import LabError, SniffkitError
+from sniffkit.lab import describe, processes
+from sniffkit.lab.found import Found, look, settings
+from sniffkit.lab.links import KINDS, kind, vxlan
+from sniffkit.lab.links import bridge as bridges
+from sniffkit.lab.links import settings as keys_of
+from sniffkit.lab.model import HOST, Point
+from sniffkit.lab.observe import SeenLink
+from sniffkit.lab.spec import MAX_INTERFACE_NAME
+from sniffkit.netlink import Interface, all_interfaces, namespace_path, namespaces
 
-# Kinds that a lab file can say; an interface of any other kind is in the file as a comment.
-SIMPLE = {"dummy", "ifb", "nlmon"}
-MACVLAN_MODES = {1: "private", 2: "vepa", 4: "bridge", 8: "passthru", 16: "source"}
-IPVLAN_MODES = {0: "l2", 1: "l3", 2: "l3s"}
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
+LONGEST_NODE = 60
+TUN_TYPE, TUN_PERSIST = 3, 6  # IFLA_TUN_…
+TUN_KINDS = {b"\1": "tun", b"\2": "tap"}
+VXLAN_LINK = 3
+# Costs that the kernel gives ports by their speed, and to those that tell none: br_if.c.
+USUAL_COSTS = {2, 4, 19, 100}
 
 
-def describe(only: list[str]) -> str:
+@dataclass(slots=True)
+class Entry:
+    """An interface as in a lab file. why: what keeps it out of the file, or nothing."""
+
+    point: Point
+    item: dict[str, Any] = field(default_factory=dict)
+    why: str | None = None
+    peer: Point | None = None
+    parent: Point | None = None
+
+    def __str__(self) -> str:
+        return "/".join(self.point)
+
+
+def from_host(only: list[str]) -> str:
     """The YAML text. only: these namespaces; none: all that have names, and this machine's own as `host`."""
-    import json
+    return _Host(only).text()
 
-    for name in only:
-        namespace_path(name)
-    everything = all_interfaces("all")
-    wanted = [one for one in everything if one.kind != "loopback" and (not only or one.netns in only)]
-    nodes: dict[str, dict[str, Any]] = {}
-    for one in everything:
-        if one.netns is not None and (not only or one.netns in only):
-            nodes.setdefault(one.netns, {})
-    links: list[str] = []
-    done: set[tuple[str, str]] = set()
-    details = {node: _details(None if node == HOST else node) for node in [*nodes, HOST]}
-    there = {(one.netns or HOST, one.name) for one in wanted}
-    for one in wanted:
-        point = (one.netns or HOST, one.name)
-        if point in done:
-            continue
-        done.add(point)
-        item, why = _item(one, details[point[0]].get(one.name, {}), everything)
-        if one.kind == "veth" and one.peer is not None:
-            peer = _find(everything, one.peer)
-            far = (peer.netns or HOST, peer.name)
-            if far in there:
-                done.add(far)
-                other, _ = _item(peer, details[far[0]].get(peer.name, {}), everything)
-                pair = {f"{point[0]}/{point[1]}": _short(item), f"{far[0]}/{far[1]}": _short(other)}
-                links.append(f"  - {json.dumps(pair)}")
+
+class _Host:
+    def __init__(self, only: list[str]) -> None:
+        self.notes: list[str] = []
+        inodes = {name: os.stat(namespace_path(name)).st_ino for name in only or namespaces()}
+        for name in [name for name in inodes if name == HOST or len(name) > LONGEST_NODE or not NAME.fullmatch(name)]:
+            if only:
+                raise LabError(f"--netns {name}: a lab cannot have a node of that name")
+            self.notes.append(f"namespace {name}: a lab cannot have a node of that name")
+            del inodes[name]
+        self.nodes: dict[str, Found] = {}
+        for name in inodes:
+            try:
+                self.nodes[name] = look(name)
+            except (SniffkitError, OSError):
+                if only:
+                    raise
+                self.notes.append(f"namespace {name}: it cannot be entered")
+        if not only:
+            self.nodes[HOST] = look(None)
+        known = {inode: name for name, inode in inodes.items() if name in self.nodes}
+        if not only:
+            known[self.nodes[HOST].inode] = HOST
+        # The same as all_interfaces calls them, where it has found a peer.
+        self.everything = [one for one in all_interfaces("all") if one.inode is not None]
+        self.labels = {one.netns or "": known.get(one.inode or 0) for one in self.everything}
+        self.entries: dict[Point, Entry] = {}
+        for one in self.everything:
+            node = known.get(one.inode or 0)
+            seen = self.nodes[node].seen.links.get(one.name) if node is not None else None
+            if node is not None and seen is not None and one.kind != "loopback":
+                entry = self.entry(one, node, seen)
+                self.entries.setdefault(entry.point, entry)
+        self.leave_out()
+
+    # interfaces
+
+    def entry(self, one: Interface, node: str, seen: SeenLink) -> Entry:
+        """An interface, without what depends on others being there."""
+        out = Entry((node, one.name))
+        name = TUN_KINDS.get(seen.data.get(TUN_TYPE, b""), "tun") if one.kind == "tun" else one.kind
+        if len(one.name) > MAX_INTERFACE_NAME or not NAME.fullmatch(one.name):
+            out.why = "a lab cannot have an interface of that name"
+        elif name == "ether":
+            out.why = "it is this machine's own" if node == HOST else "it is no link that can be made"
+            name = "physical"
+        elif name not in KINDS:
+            out.why = f"lab files have no kind {name}"
+        elif one.kind == "tun" and seen.data.get(TUN_PERSIST) == b"\0":
+            out.why = "it goes with the program that made it"
+        if name != "veth":
+            out.item["kind"] = name
+        if name == "veth":
+            self.peer(out, one, seen)
+        elif name in KINDS and kind(name).parent != "no":
+            self.parent(out, one, seen)
+        if name in KINDS and kind(name).how == "link":
+            out.item |= kind(name).decode(seen.data)
+        self.of_kind(out, name, seen)
+        self.of_all(out, one, seen)
+        return out
+
+    def peer(self, out: Entry, one: Interface, seen: SeenLink) -> None:
+        """The other end of a veth."""
+        if one.peer is None:
+            out.why = "its other end is in a namespace without a name"
+            return
+        label, _, name = one.peer.rpartition("/")
+        node = self.labels.get(label) if seen.elsewhere else out.point[0]
+        if node is None:
+            out.why = f"its other end {one.peer} is left out"
+        else:
+            out.peer = (node, name)
+
+    def parent(self, out: Entry, one: Interface, seen: SeenLink) -> None:
+        """What an interface stands on, in its own namespace or another."""
+        node, name = out.point[0], out.item["kind"]
+        index = seen.parent
+        if name == "vxlan":
+            index = int.from_bytes(seen.data.get(VXLAN_LINK, b"\0"), "little")
+            if not index and not seen.elsewhere:
+                return
+        inode = one.peer_inode if seen.elsewhere else self.nodes[node].inode
+        below = next((other for other in self.everything if other.index == index and other.inode == inode), None)
+        where = self.labels.get(below.netns or "") if below is not None else None
+        if below is None:
+            out.why = "what it stands on is in a namespace without a name"
+        elif where is None:
+            out.why = f"what it stands on, {below.netns or HOST}/{below.name}, is left out"
+        else:
+            out.parent = (where, below.name)
+            out.item["link"] = below.name if where == node else f"{where}/{below.name}"
+
+    def of_kind(self, out: Entry, name: str, seen: SeenLink) -> None:
+        """What a kind has beside its attributes: ports, VLANs, forwarding entries; what cannot be read back."""
+        there = self.nodes[out.point[0]].seen
+        if name == "bridge":
+            self.bridge(out, seen)
+        elif name == "vxlan":
+            entries = [(mac, far) for dev, mac, far in there.fdb if dev == out.point[1]]
+            if entries:
+                out.item["fdb"] = [far if mac == vxlan.NO_MAC else {"mac": mac, "dst": far} for mac, far in entries]
+        elif name == "macsec":
+            self.notes.append(f"{out}: its keys cannot be read back: give it `key` and `receive`")
+
+    def bridge(self, out: Entry, seen: SeenLink) -> None:
+        """Ports, their settings and VLANs."""
+        there = self.nodes[out.point[0]].seen
+        ports: dict[str, dict[str, Any]] = {}
+        for port in there.links.values():
+            if port.master == seen.index:
+                ports[port.name] = given = keys_of(bridges.PORT_KEYS, port.slave)
+                if port.kind != "veth" and given.get("cost") in USUAL_COSTS:
+                    del given["cost"]
+        out.item |= {"ports": ports} if ports else {}
+        if bridges.moving(seen.data):
+            self.notes.append(f"{out}: its times are those of the spanning tree's root, as they are in force")
+        if not out.item.get("vlan_filtering"):
+            return
+        usual = out.item.get("default_pvid", 1)
+        vlans = {name: there.vlans.get(name, {}) for name in [*ports, out.point[1]]}
+        if usual and any(usual not in found for found in vlans.values()):
+            usual = 0
+            self.notes.append(f"{out}: its default_pvid is not that of all its ports; here each port names its VLANs")
+        for name, found in vlans.items():
+            (out.item if name == out.point[1] else ports[name]).update(_vlans(found, usual))
+        if any(set(bridges.VLANS) & set(given) for given in [out.item, *ports.values()]) or not usual:
+            out.item["default_pvid"] = usual  # a file whose ports name VLANs has 0 unless it says so
+
+    def of_all(self, out: Entry, one: Interface, seen: SeenLink) -> None:
+        """What any interface may have."""
+        found = self.nodes[out.point[0]]
+        item = out.item
+        there = found.seen.addresses.get(one.name, [])
+        kept = [text for text in there if (one.name, text) not in found.seen.automatic]
+        if kept:
+            item["address"] = kept
+        leased = [text for text in there if text not in kept and not text.startswith("fe80:")]
+        if leased:
+            self.notes.append(f"{out}: {' '.join(leased)}, which it was given for a time")
+        if seen.mtu not in self.usual_mtus(out, seen):
+            item["mtu"] = seen.mtu
+        below = self.nodes[out.parent[0]].seen.links[out.parent[1]].mac if out.parent else None
+        if one.name in found.macs and seen.mac not in ("", below):  # it may be that of what it stands on
+            item["mac"] = seen.mac
+        tc = found.queues.get(one.name)
+        if tc is not None:
+            item |= {"qdisc": tc.qdisc} if tc.qdisc else {}
+            item |= {"ingress": tc.ingress} if tc.ingress else {}
+            self.notes += [f"{out}: {text}" for text in tc.strange]
+        if not seen.up:
+            item["up"] = False
+
+    def usual_mtus(self, out: Entry, seen: SeenLink) -> set[int]:
+        """What an interface's MTU is when nobody has set it."""
+        name = out.item.get("kind", "veth")
+        links = self.nodes[out.point[0]].seen.links
+        if name in ("physical", "nlmon"):
+            return {seen.mtu}
+        if name == "bridge":
+            return {min((port.mtu for port in links.values() if port.master == seen.index), default=1500)}
+        if out.parent is None:
+            return {1500, 1450, 1430} if name == "vxlan" else {1500}
+        below = self.nodes[out.parent[0]].seen.links[out.parent[1]].mtu
+        return {"vxlan": {below - 50, below - 70}, "macsec": {below - 32}}.get(name, {below})
+
+    def leave_out(self) -> None:
+        """What cannot be in the file takes with it what stands on it and its other end; bridges lose it as a port."""
+        changed = True
+        while changed:
+            changed = False
+            for one in self.entries.values():
+                for what, point in (("what it stands on", one.parent), ("its other end", one.peer)):
+                    other = self.entries.get(point) if point is not None else None
+                    if one.why is None and point is not None and (other is None or other.why is not None):
+                        one.why, changed = f"{what}, {'/'.join(point)}, is left out", True
+        for one in self.entries.values():
+            there = {
+                entry.point[1]
+                for entry in self.entries.values()
+                if entry.point[0] == one.point[0] and entry.why is None
+            }
+            for port in [port for port in one.item.get("ports", {}) if port not in there]:
+                del one.item["ports"][port]
+                self.notes.append(f"{one}: its port {port}, which is left out")
+            for how, target in list(one.item.get("ingress", {}).items()):
+                if target not in there:
+                    del one.item["ingress"][how]
+                    self.notes.append(f"{one}: ingress {how} {target}, which is left out")
+
+    # the text
+
+    def text(self) -> str:
+        """The file."""
+        lines = ["# What `sniffkit lab from-host` found.", *self.node_lines(), *self.link_lines()]
+        for name, found in self.nodes.items():
+            if name != HOST:
+                self.notes += [f"{name}: {text}" for text in [*found.seen.strange, *found.notes]]
+                for text in found.seen.addresses.get("lo", []):
+                    if ("lo", text) not in found.seen.automatic:
+                        self.notes.append(f"{name}/lo: {text}: a lab has it on a dummy")
+                for text in processes.inside(found.inode):
+                    ports = ", ".join(processes.listening(int(text.split()[0])))
+                    self.notes.append(f"{name}: the process {text}{' on ' if ports else ''}{ports}")
+        if HOST in self.nodes:
+            self.notes.append("this machine's own routes, rules, nftables and sysctls")
+        if self.notes:
+            lines += ["# Left out:", *(f"#   {' '.join(note.split())}" for note in self.notes)]
+        return "\n".join(lines) + "\n"
+
+    def node_lines(self) -> Iterator[str]:
+        """`nodes`."""
+        given: dict[str, dict[str, Any]] = {}
+        for name, found in self.nodes.items():
+            if name != HOST:
+                names = {one.point[1] for one in self.entries.values() if one.point[0] == name and one.why is None}
+                given[name] = settings(found, names, f"/etc/netns/{name}/resolv.conf")
+        if not any(given.values()):
+            yield f"nodes: {describe.plain(list(given))}"
+            return
+        yield "nodes:"
+        for name, node in given.items():
+            yield f"  {describe.plain(name)}:"
+            yield from describe.block(node, "    ")
+
+    def link_lines(self) -> Iterator[str]:
+        """`links` and `bridges`; as comments what cannot be in them."""
+        links: list[str] = []
+        switches: list[str] = []
+        done: set[Point] = set()
+        for one in self.entries.values():
+            if one.point in done:
                 continue
-            why = f"its other end {'/'.join(far)} is left out"
-        elif one.kind == "veth":
-            why = "its other end is in a namespace without a name"
-        text = json.dumps({f"{point[0]}/{point[1]}": _short(item)})
-        links.append(f"  - {text}" if why is None else f"  # {text}  {why}")
-    for node, settings in nodes.items():
-        settings |= _routes(node)
-    if any(settings for settings in nodes.values()):
-        lines = ["nodes:", *(f"  {json.dumps(node)}: {json.dumps(settings)}" for node, settings in nodes.items())]
-    else:
-        lines = [f"nodes: {json.dumps(list(nodes))}"]
-    body = "\n".join(links)
-    head = "links:" if any(not line.startswith("  #") for line in links) else "links: []"
-    return "# What `sniffkit lab from-host` found.\n" + "\n".join(lines) + f"\n{head}\n{body}\n"
+            done.add(one.point)
+            if one.why is not None:
+                self.notes.append(f"{one}: {one.why}: {describe.plain(describe.interface(one.item))}")
+            elif one.item.get("kind") == "bridge":
+                switches.append(f"  {describe.plain(str(one))}: {describe.plain(describe.bridge(one.item))}")
+            else:
+                item = {str(one): describe.interface(one.item)}
+                if one.peer is not None:
+                    item["/".join(one.peer)] = describe.interface(self.entries[one.peer].item)
+                    done.add(one.peer)
+                links.append(f"  - {describe.plain(item)}")
+        for head, lines in (("links:", links), ("bridges:", switches)):
+            if lines:
+                yield head
+                yield from lines
 
 
-def _find(everything: list[Interface], text: str) -> Interface:
-    node, _, name = text.rpartition("/")
-    return next(one for one in everything if (one.netns or "") == node and one.name == name)
-
-
-def _short(item: dict[str, Any]) -> Any:
-    """A lone address stands for itself, nothing for nothing."""
-    if set(item) == {"address"} and len(item["address"]) == 1:
-        return item["address"][0]
-    return item or None
-
-
-def _item(one: Interface, found: dict[str, Any], everything: list[Interface]) -> tuple[dict[str, Any], str | None]:
-    """An interface's settings as in a lab file, and why it cannot be made, if so."""
-    item: dict[str, Any] = {}
-    why = None
-    up = found.pop("up", True)
-    if one.kind == "ether":
-        item["kind"] = "physical"
-        if one.netns is None:
-            why = "this machine's own"
-    elif one.kind != "veth":
-        item["kind"] = one.kind
-    if one.kind == "bridge":
-        ports = [other.name for other in everything if other.netns == one.netns and other.master == one.name]
-        item |= {"ports": ports, **found}
-    elif one.kind in ("vlan", "vxlan", "macvlan", "macvtap", "ipvlan", "ipvtap", "macsec"):
-        item |= found
-        if one.kind != "vxlan" and "link" not in item:
-            why = "what it stands on is in a namespace without a name"
-    elif one.kind not in SIMPLE | {"veth", "ether", "tun", "tap"}:
-        why = "a kind that lab files do not have"
-    addresses = [text for text in one.addresses if not ipaddress.ip_interface(text).is_link_local]
-    if addresses:
-        item["address"] = addresses
-    if one.mtu not in (0, 1500, 65536) and one.kind in ("veth", "bridge", "dummy"):
-        item["mtu"] = one.mtu
-    if not up:
-        item["up"] = False
-    return item, why
-
-
-def _details(netns: str | None) -> dict[str, dict[str, Any]]:
-    """What each kind says of an interface: name → keys of the lab file."""
-
-    def read() -> list[Any]:
-        from pyroute2 import IPRoute
-
-        with IPRoute() as ip:
-            return list(ip.get_links())
-
-    raw = run_in(netns, read)
-    names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in raw}
-    out: dict[str, dict[str, Any]] = {}
-    for one in raw:
-        info = one.get_attr("IFLA_LINKINFO")
-        data = info.get_attr("IFLA_INFO_DATA") if info else None
-        kind = info.get_attr("IFLA_INFO_KIND") if info else None
-        keys: dict[str, Any] = {} if one["flags"] & 1 else {"up": False}
-        parent = one.get_attr("IFLA_LINK")
-        if parent in names and one.get_attr("IFLA_LINK_NETNSID") is None and kind != "veth":
-            keys["link"] = names[parent]
-        if data is not None:
-            keys |= _of_kind(str(kind), data, names)
-        out[names[one["index"]]] = keys
-    return out
-
-
-def _of_kind(kind: str, data: Any, names: dict[int, str]) -> dict[str, Any]:
-    get = data.get_attr if hasattr(data, "get_attr") else lambda _: None
-    if kind == "vlan":
-        protocol = {"protocol": "802.1ad"} if get("IFLA_VLAN_PROTOCOL") == 0x88A8 else {}
-        return {"id": get("IFLA_VLAN_ID"), **protocol}
-    if kind == "vxlan":
-        far = get("IFLA_VXLAN_GROUP") or get("IFLA_VXLAN_GROUP6")
-        out = {"id": get("IFLA_VXLAN_ID"), "port": get("IFLA_VXLAN_PORT")}
-        if far:
-            out["group" if ipaddress.ip_address(far).is_multicast else "remote"] = far
-        local = get("IFLA_VXLAN_LOCAL") or get("IFLA_VXLAN_LOCAL6")
-        out |= {"local": local} if local else {}
-        link = get("IFLA_VXLAN_LINK")
-        out |= {"link": names[link]} if link in names else {}
-        return out | ({} if get("IFLA_VXLAN_LEARNING") else {"learning": False})
-    if kind == "bridge":
-        out = {"stp": True} if get("IFLA_BR_STP_STATE") else {}
-        return out | ({"vlan_filtering": True} if get("IFLA_BR_VLAN_FILTERING") else {})
-    if kind in ("macvlan", "macvtap"):
-        mode = get("IFLA_MACVLAN_MODE")
-        return {"mode": MACVLAN_MODES.get(mode, mode) if isinstance(mode, int) else mode}
-    if kind in ("ipvlan", "ipvtap"):
-        mode = get("IFLA_IPVLAN_MODE")
-        return {"mode": IPVLAN_MODES[mode]} if mode in IPVLAN_MODES else {}
-    return {}
-
-
-def _routes(netns: str) -> dict[str, Any]:
-    """The routes of table main that somebody set, and whether the namespace forwards."""
-
-    def read() -> tuple[list[Any], dict[int, str], str]:
-        from pyroute2 import IPRoute
-
-        with IPRoute() as ip:
-            names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in ip.get_links()}
-            routes = [one for family in (2, 10) for one in ip.get_routes(family=family, table=254)]
-        with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as file:
-            return routes, names, file.read().strip()
-
-    routes, names, forward = run_in(netns, read)
-    out: list[str] = []
-    for one in routes:
-        if one["proto"] == 2 or one["type"] != 1:  # the kernel's own, and those that are not unicast
+def _vlans(found: dict[int, int], usual: int) -> dict[str, Any]:
+    """The VLANs of a port as in a lab file. usual: the one that all ports are in without being told."""
+    out: dict[str, Any] = {}
+    tagged: list[int] = []
+    untagged: list[int] = []
+    for vid, flags in sorted(found.items()):
+        if vid == usual and flags == bridges.PVID | bridges.UNTAGGED:
             continue
-        to = f"{one.get_attr('RTA_DST')}/{one['dst_len']}" if one.get_attr("RTA_DST") else "default"
-        via, dev = one.get_attr("RTA_GATEWAY"), names.get(one.get_attr("RTA_OIF"))
-        if via or dev:
-            words = [to, f"via {via}" if via else "", f"dev {dev}" if dev else ""]
-            out.append(" ".join(word for word in words if word))
-    settings: dict[str, Any] = {"forward": True} if forward == "1" else {}
-    return settings | ({"routes": out} if out else {})
+        if flags & bridges.PVID:
+            out["pvid"] = vid
+            if not flags & bridges.UNTAGGED:
+                tagged.append(vid)
+        else:
+            (untagged if flags & bridges.UNTAGGED else tagged).append(vid)
+    out |= {"untagged": untagged} if untagged else {}
+    return out | ({"tagged": tagged} if tagged else {})

@@ -19,7 +19,7 @@ from sniffkit.lab.actions import lacking
 from sniffkit.lab.engine import run
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import LabSpec
-from sniffkit.lab.namespaces import CLONE_NEWNET, system_error
+from sniffkit.lab.namespaces import CLONE_NEWNET, unshare
 from sniffkit.lab.processes import search_path
 from sniffkit.lab.qdiscs import QDISCS
 from sniffkit.lab.services import service
@@ -160,8 +160,7 @@ def preflight(spec: LabSpec) -> None:
     wants, names = needs(spec), wanted()
 
     def work(stop: threading.Event) -> list[str]:
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
-            raise system_error("making a namespace", ctypes.get_errno())
+        unshare()
         socket = Socket()
         try:
             base(socket)

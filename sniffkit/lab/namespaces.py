@@ -14,8 +14,8 @@ from collections.abc import Callable
 from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.netlink import NETNS_DIR
 
-CLONE_NEWNET = 0x40000000
-MS_BIND, MS_REC, MS_SHARED = 0x1000, 0x4000, 1 << 20
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -41,6 +41,19 @@ def own() -> int:
 def enter(fd: int) -> None:
     """Move the calling thread."""
     _call("entering a namespace", _libc.setns(fd, CLONE_NEWNET))
+
+
+def unshare() -> None:
+    """Move the calling thread into a new namespace without a name."""
+    _call("making a namespace", _libc.unshare(CLONE_NEWNET))
+
+
+def mount_sysfs() -> None:
+    """Give the calling thread a /sys of its own, which shows the namespace it is in."""
+    _call("making a mount namespace", _libc.unshare(CLONE_NEWNS))
+    _call("mounting", _libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None))
+    _libc.umount2(b"/sys", MNT_DETACH)  # the same one cannot be mounted over itself
+    _call("mounting /sys", _libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None))
 
 
 def make(name: str, record: Callable[[int], None]) -> int:

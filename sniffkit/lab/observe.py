@@ -17,6 +17,10 @@ RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTM_F_CLONED = 0x200
 RTEXT_FILTER_BRVLAN = 2
 NUD_PERMANENT = 0x80
+IFA_F_PERMANENT = 0x80
+KERNELS = {1, 2, 3}  # IFAPROT_KERNEL_…
+RTNH_F_ONLINK = 4
+METRICS, ENCAP, VIA = 8, 22, 18  # RTA_…
 IPV6_METRIC = 1024  # of a route that was given none
 TYPES = {number: name for name, number in ROUTE_TYPES.items()}
 ACTIONS = {number: name for name, number in RULE_ACTIONS.items()}
@@ -45,6 +49,7 @@ class Seen:
     """A namespace. addresses: interface → addresses with their prefix lengths; routes and rules: as in a lab file.
 
     fdb: (interface, MAC address, remote) of static entries; vlans: interface → VLAN id → BRIDGE_VLAN_INFO flags.
+    automatic: (interface, address) that the kernel made by itself, or that expire.
     strange: what a lab file has no words for.
     """
 
@@ -54,6 +59,7 @@ class Seen:
     rules: list[dict[str, Any]] = field(default_factory=list)
     fdb: list[tuple[str, str, str]] = field(default_factory=list)
     vlans: dict[str, dict[int, int]] = field(default_factory=dict)
+    automatic: set[tuple[str, str]] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
 
     def name(self, index: int) -> str | None:
@@ -118,12 +124,26 @@ def _link(body: bytes) -> SeenLink:
 
 
 def _address(out: Seen, body: bytes) -> None:
-    _, length, _, _, index = struct.unpack_from("=BBBBi", body)
+    _, length, flags, _, index = struct.unpack_from("=BBBBi", body)
     found = wire.attributes(body[8:])
     name = out.name(index)
     address = found.get(2) or found.get(1)  # IFA_LOCAL, IFA_ADDRESS
-    if name is not None and address is not None:
-        out.addresses.setdefault(name, []).append(f"{wire.ip_text(address)}/{length}")
+    if name is None or address is None:
+        return
+    text = f"{wire.ip_text(address)}/{length}"
+    out.addresses.setdefault(name, []).append(text)
+    # Linux before 5.18 does not say who made an address.
+    made = found[11][0] in KERNELS if 11 in found else address == _link_local(out.links[name].mac)
+    if made or not _number(found, 8, flags) & IFA_F_PERMANENT or text in ("127.0.0.1/8", "::1/128"):
+        out.automatic.add((name, text))
+    elif found.get(1, address) != address:
+        out.strange.append(f"{name}: {text} with the peer {wire.ip_text(found[1])}")
+
+
+def _link_local(mac: str) -> bytes:
+    """The address that the kernel makes of a MAC address: RFC 4291, appendix A."""
+    data = wire.mac(mac)
+    return b"\xfe\x80" + bytes(6) + bytes([data[0] ^ 2]) + data[1:3] + b"\xff\xfe" + data[3:] if len(data) == 6 else b""
 
 
 def _route(out: Seen, body: bytes) -> None:
@@ -136,12 +156,15 @@ def _route(out: Seen, body: bytes) -> None:
     if kind not in TYPES:
         out.strange.append(f"a route to {given['to']} of type {kind}")
         return
+    if flags & RTNH_F_ONLINK or {METRICS, ENCAP, VIA} & set(found):
+        out.strange.append(
+            f"the route to {given['to']}, with metrics, encapsulation or a next hop that is off its link"
+        )
+        return
     if kind != 1:
         given["type"] = TYPES[kind]
     if 5 in found:
         given["via"] = wire.ip_text(found[5])
-    elif 18 in found:
-        given["via"] = wire.ip_text(found[18][2:])  # RTA_VIA: a next hop of the other family
     elif kind == 1 and given["to"] == "default" and family == socket.AF_INET6:
         given["to"] = "::/0"  # nothing else in it says which version
     dev = out.name(_number(found, 4))

@@ -115,7 +115,7 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     sysctls |= given.get("sysctls", {})
     names = {one.name for one in spec.of(node.name)}
     for name, value in sysctls.items():
-        own = names & set(name.replace("/", ".").split("."))
+        own = names & set(name.split("/" if "/" in name else "."))
         stage = LATE if own else SYSCTL
         line = f"ip netns exec {node.name} sysctl -w {name}={value}"
         tied = (link_id(node.name, min(own)),) if own else needs

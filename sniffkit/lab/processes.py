@@ -183,25 +183,12 @@ def is_ready(engine: Engine, op: Op, pid: int) -> bool:
     ready = op.args["ready"]
     if "file" in ready:
         return os.path.exists(engine.journal.directory / ready["file"])
-    for protocol, state in (("tcp", "0A"), ("udp", "07")):
+    for protocol, state in LISTENING.items():
         if protocol in ready:
-            return any(
-                _listens(f"/proc/{pid}/net/{name}", ready[protocol], state) for name in (protocol, f"{protocol}6")
-            )
+            # Any process of the namespace: what was started may have started another.
+            there = [*_sockets(f"/proc/{pid}/net/{protocol}"), *_sockets(f"/proc/{pid}/net/{protocol}6")]
+            return any(int(words[1].rpartition(":")[2], 16) == ready[protocol] for words in there if words[3] == state)
     return True
-
-
-def _listens(path: str, port: int, state: str) -> bool:
-    try:
-        with open(path, encoding="ascii") as file:
-            next(file)
-            for line in file:
-                words = line.split()
-                if int(words[1].rpartition(":")[2], 16) == port and words[3] == state:
-                    return True
-    except (FileNotFoundError, StopIteration):
-        pass
-    return False
 
 
 def stop_service(engine: Engine, op: Op) -> None:
@@ -295,6 +282,35 @@ def alive(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
+
+
+LISTENING = {"tcp": "0A", "udp": "07"}  # states of /proc/net: TCP_LISTEN; UDP without a peer
+
+
+def listening(pid: int) -> list[str]:
+    """The ports that a process listens on, as `tcp 80`."""
+    sockets = set()
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            sockets.add(os.readlink(entry.path).removeprefix("socket:[").removesuffix("]"))
+    except OSError:
+        pass  # it has ended
+    out = set()
+    for protocol, state in LISTENING.items():
+        for name in (protocol, f"{protocol}6"):
+            for words in _sockets(f"/proc/{pid}/net/{name}"):
+                if words[3] == state and words[9] in sockets:
+                    out.add((protocol, int(words[1].rpartition(":")[2], 16)))
+    return [f"{protocol} {port}" for protocol, port in sorted(out)]
+
+
+def _sockets(path: str) -> list[list[str]]:
+    """The lines of one of /proc/net's tables of sockets."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return [line.split() for line in file][1:]
+    except OSError:
+        return []
 
 
 def inside(inode: int) -> list[str]:

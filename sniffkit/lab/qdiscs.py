@@ -153,8 +153,7 @@ def htb_classes(dev: str, handle: str, given: dict[str, Any]) -> list[tuple[str,
     if not given.get("classes"):
         return [("class", f"{add} classid {handle}1 htb rate {given['rate']} ceil {ceil}{burst}")]
     # Classes borrow from each other by the one that they share.
-    whole = bits(given["rate"])
-    rest = max(whole - sum(bits(one["rate"]) for one in given["classes"]), min(whole, LEAST))
+    rest = htb_rest(bits(given["rate"]), [bits(one["rate"]) for one in given["classes"]])
     out = [
         ("class", f"{add} classid {handle}ff htb rate {given['rate']} ceil {ceil}{burst}"),
         ("rest", f"{add}ff classid {handle}1 htb rate {rest}bit ceil {ceil}{burst}"),
@@ -170,6 +169,11 @@ def htb_classes(dev: str, handle: str, given: dict[str, Any]) -> list[tuple[str,
                 words = f"filter add dev {dev} parent {handle} protocol {protocol} prio {2 * number + order} u32"
                 out.append((f"filter {number} {version}", f"{words} {matches(version, one)} flowid {mine}"))
     return out
+
+
+def htb_rest(whole: int, classes: list[int]) -> int:
+    """What is left for what is in no class, of a rate of `whole`."""
+    return max(whole - sum(classes), min(whole, LEAST))
 
 
 def matches(version: str, given: dict[str, Any]) -> str:

@@ -79,7 +79,7 @@ def mac_text(data: bytes) -> str:
 
 
 # wire format → the number's layout, for struct
-NUMBERS = {"u8": "=B", "u16": "=H", "be16": "!H", "u32": "=I"}
+NUMBERS = {"u8": "=B", "u16": "=H", "be16": "!H", "u32": "=I", "u64": "=Q"}
 
 
 def encode(format: str, value: int) -> bytes:

@@ -16,8 +16,8 @@ MAX_DEPTH = 40
 MAX_BYTES = 4 << 20
 
 # Core schema of YAML 1.2 with 1.1's yes/no/on/off; 1.1's base 60 is left out, it turns MAC addresses into numbers.
-_WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
-_WORDS |= {"false": False, "no": False, "off": False}
+WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
+WORDS |= {"false": False, "no": False, "off": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 
@@ -113,8 +113,8 @@ class _Builder:
         text = str(node.value)
         if node.style in ("'", '"', "|", ">"):
             return text
-        if text.lower() in _WORDS:
-            return _WORDS[text.lower()]
+        if text.lower() in WORDS:
+            return WORDS[text.lower()]
         if _INTEGER.fullmatch(text):
             if len(text) > 20 or (text[0] == "0" and text.isdecimal() and text != "0"):
                 return text  # a key, a serial number: its digits matter

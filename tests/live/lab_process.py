@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sniffkit.lab.running import Lab
 
 # kind → kernel → the examples that used it there
 RAN: dict[str, dict[str, list[str]]] = {}
@@ -16,24 +22,84 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 
+# What from-host cannot know: programs, files that only they see, keys.
+UNKNOWN = ("service", "file")
+KEYS = ["ip", "macsec"]
+
+
 def check(path: str) -> dict[str, object]:
-    """The outcome of one lab: its failures, empty when all expectations were met."""
+    """The outcome of one lab: its failures, empty when all expectations were met.
+
+    And of the lab that from-host made of it: what differs between the two.
+    """
     from sniffkit.errors import SniffkitError
     from sniffkit.lab import lab
     from sniffkit.lab.check import check_file
 
+    again: list[str] = []
     try:
         with lab(path) as made:
             failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
+            build = rebuild(made)
             failed += [
                 f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
             ]
+        again = build()
     except SniffkitError as error:
         failed = [str(error)]
     except Exception:
         failed = [traceback.format_exc()]
     failed += [f"{name} stayed behind" for name in os.listdir("/run/netns")]
-    return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed}
+    return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed, "again": again}
+
+
+def rebuild(first: Lab) -> Callable[[], list[str]]:
+    """Writes what from-host finds of a lab that is up. Call what it returns once that is down: it builds a lab of the
+    file, and says what of either is not in the other."""
+    from sniffkit.lab import state
+    from sniffkit.lab.drift import gone, shown_now
+    from sniffkit.lab.engine import Engine, run
+    from sniffkit.lab.host import from_host
+    from sniffkit.lab.ops import Op
+    from sniffkit.lab.running import Lab
+    from sniffkit.lab.spec import build
+    from sniffkit.lab.yamlfile import parse
+
+    def lacks(there: Lab, plan: list[Op], shown: dict[str, str]) -> list[str]:
+        journal = state.Journal(there.directory)
+
+        def look(stop: threading.Event) -> set[str]:
+            with Engine(journal, stop) as engine:
+                return gone(engine, plan, shown)
+
+        try:
+            lost = run(look)
+        finally:
+            journal.close()
+        return [
+            op.line for op in plan if op.id in lost and op.do not in UNKNOWN and op.args.get("argv", [])[:2] != KEYS
+        ]
+
+    text = from_host(list(first))
+    second = Lab(build(*parse(text, "found.yaml"), None))
+    shown = shown_now(second.plan())
+    out = [f"made up: {line}" for line in lacks(first, second.plan(), shown)]
+    recorded = state.stored(first.name)
+    assert recorded is not None
+
+    def compare() -> list[str]:
+        with second:
+            made = state.stored(second.name)
+            assert made is not None
+            missing = lacks(second, first.plan(), recorded["shown"])
+            missing += [f"shows something else: {key}" for key, said in shown.items() if made["shown"].get(key) != said]
+        return [
+            *out,
+            *(f"missing: {line}" for line in missing),
+            *([text] if out or missing or os.environ.get("SHOW") else []),
+        ]
+
+    return compare
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every example is built and checked for real: on this machine's kernel, or where it lacks something under UML.
 
+What `lab from-host` finds of each builds it again: neither lacks anything of the plan of the other.
 The table in the test output says which kind ran on which kernel. One that can run nowhere fails.
 """
 
@@ -101,3 +102,10 @@ def test_example(path: Path, runners: dict[Path, Runner]) -> None:
     for feature in sorted(needs(parse(path))):
         RAN.setdefault(feature, {}).setdefault(str(result["kernel"]), []).append(path.stem)
     assert result["failed"] == [], "\n".join(map(str, result["failed"]))  # type: ignore[call-overload]
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_from_host_builds_it_again(path: Path, runners: dict[Path, Runner]) -> None:
+    result = runners[path].result(path)
+    assert result["again"] == [], "\n".join(map(str, result["again"]))  # type: ignore[call-overload]

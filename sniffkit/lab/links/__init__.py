@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import cache
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, settings
 
 # kind → its module, imported when a lab has one
 KINDS: dict[str, str] = {
@@ -32,3 +32,6 @@ def kind(name: str) -> Kind:
     """The kind of that name, which must be in KINDS."""
     found: Kind = importlib.import_module(KINDS[name]).KIND
     return found
+
+
+__all__ = ["KINDS", "kind", "settings"]

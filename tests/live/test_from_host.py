@@ -1,0 +1,136 @@
+"""`lab from-host` of namespaces that no lab made: what is written, what is named as left out, what builds again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from labs import P, ip, sniffkit
+
+from sniffkit.lab.spec import parse
+
+A, B = f"{P}fa", f"{P}fb"
+COMMANDS = """
+ip link add v0 type veth peer name v1
+ip link set v0 address 02:aa:00:00:00:01 up; ip link set v1 mtu 1400 up
+ip address add 10.5.0.1/24 dev v0; ip address add fe80::77/64 dev v0; ip address add 10.77.0.1/32 dev lo
+ip address add 10.0.0.1 peer 10.0.0.2/32 dev v1; ip address add 10.9.0.1/24 dev v0 valid_lft 100 preferred_lft 50
+ip route add 10.200.0.0/24 dev v0; ip route add default via 10.200.0.1
+ip route add 10.88.0.0/16 via 10.99.0.1 dev v0 onlink; ip route add 10.89.0.0/16 via 10.5.0.2 mtu 1300
+ip route add 10.90.0.0/16 nexthop via 10.5.0.3 weight 3 nexthop via 10.5.0.4
+ip rule add not from 10.0.0.0/8 table 100; ip rule add oif v0 table 12 priority 77
+ip link add link v1 name mv.1 type macvlan mode vepa; ip tuntap add dev tp0 mode tap
+ip link add vx9 type vxlan id 9 dstport 8472 remote 10.5.0.9
+echo 1 > /proc/sys/net/ipv4/ip_forward; echo '4096 5000 6000' > /proc/sys/net/ipv4/tcp_rmem
+echo 2 > /proc/sys/net/ipv4/conf/mv.1/rp_filter
+tc qdisc add dev v0 root tbf rate 3333kbit burst 5000 latency 77ms; tc qdisc add dev v1 root handle 5: pfifo
+tc qdisc add dev v0 ingress
+tc filter add dev v0 parent ffff: protocol ip u32 match ip src 1.2.3.4 action mirred egress mirror dev v1
+tc qdisc add dev vx9 root handle 8: htb default 20
+tc class add dev vx9 parent 8: classid 8:20 htb rate 7mbit ceil 9mbit
+tc qdisc add dev tp0 ingress
+tc filter add dev tp0 parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev v1
+nft 'add table ip x; add chain ip x c { type filter hook input priority 5; }'
+nft 'add rule ip x c counter log prefix "a: b #" drop'
+"""
+
+
+def found(path: Path, *only: str) -> tuple[str, Any]:
+    """The text and the lab of what from-host writes."""
+    done = sniffkit("lab", "from-host", *(word for name in only for word in ("--netns", name)), "-o", str(path))
+    assert done.returncode == 0, done.stderr
+    return path.read_text(), parse(path)
+
+
+@pytest.fixture(name="foreign")
+def foreign_namespaces() -> Iterator[None]:
+    """Two namespaces that somebody made by hand; B has one end of a cable to A."""
+    try:
+        for name in (A, B):
+            ip("netns", "add", name)
+        ip("netns", "exec", A, "sh", "-ec", COMMANDS)
+        ip("-n", A, "link", "add", "far", "type", "veth", "peer", "name", "eth0", "netns", B)
+        ip("-n", B, "link", "add", "link", "eth0", "name", "mv", "netns", A, "type", "macvlan")
+        yield
+    finally:
+        for name in (A, B):
+            ip("netns", "del", name)
+
+
+def test_what_somebody_made_by_hand(foreign: None, tmp_path: Path) -> None:
+    text, spec = found(tmp_path / "x.yaml", A, B)
+    one = spec.interfaces
+    v0, v1 = one[A, "v0"], one[A, "v1"]
+    assert v0.peer == (A, "v1")
+    assert v0.addresses == ["10.5.0.1/24", "fe80::77/64"]
+    assert (v0.mac, v1.mac, v1.mtu) == ("02:aa:00:00:00:01", None, 1400)
+    assert v0.qdisc == {"tbf": {"rate": "3333kbit", "burst": "5000b", "latency": "77ms"}}
+    assert one[A, "vx9"].qdisc == {"htb": {"rate": "7mbit", "ceil": "9mbit"}}
+    assert one[A, "vx9"].data == {"id": 9, "port": 8472, "remote": "10.5.0.9"}
+    assert one[A, "tp0"].ingress == {"redirect": "v1"}
+    assert one[A, "mv.1"].parent == (A, "v1")
+    assert one[A, "far"].peer == (B, "eth0")
+    assert one[A, "mv"].parent == (B, "eth0")
+    node = spec.nodes[A].settings
+    assert node["sysctls"] == {
+        "net.ipv4.ip_forward": "1",
+        "net.ipv4.tcp_rmem": "4096 5000 6000",
+        "net/ipv4/conf/mv.1/rp_filter": "2",
+    }
+    assert [route["to"] for route in node["routes"]] == ["10.200.0.0/24", "default", "10.90.0.0/16"]
+    assert node["routes"][2]["nexthops"][0] == {"via": "10.5.0.3", "dev": "v0", "weight": 3}
+    assert node["rules"] == [{"oif": "v0", "table": 12, "priority": 77}]
+    assert 'log prefix "a: b #" drop' in node["nft"]
+    for said in (
+        f"{A}/v0: 10.9.0.1/24, which it was given for a time",
+        f"{A}/v0: ingress with such filters",
+        f"{A}/v1: qdisc pfifo",
+        f"{A}: v1: 10.0.0.1/32 with the peer 10.0.0.2",
+        f"{A}/lo: 10.77.0.1/32",
+        f"{A}: the route to 10.88.0.0/16",
+        f"{A}: the route to 10.89.0.0/16",
+        f"{A}: the rule of priority ",
+    ):
+        assert f"#   {said}" in text
+
+
+def test_it_builds_again_and_is_found_the_same(tmp_path: Path) -> None:
+    lines = [line for line in COMMANDS.splitlines() if "onlink" not in line and "peer 1" not in line]
+    path = tmp_path / f"{P}lab.yaml"
+    ip("netns", "add", A)
+    try:
+        ip("netns", "exec", A, "sh", "-ec", "\n".join(lines))
+        _, first = found(path, A)
+    finally:
+        ip("netns", "del", A)
+    try:
+        done = sniffkit("lab", "up", str(path))
+        assert done.returncode == 0, done.stderr
+        _, second = found(tmp_path / "again.yaml", A)
+    finally:
+        sniffkit("lab", "down", str(path))
+    assert second.nodes[A].settings == first.nodes[A].settings
+    assert {str(one): (one.data, one.qdisc, one.ingress, one.mac, one.mtu) for one in second.interfaces.values()} == {
+        str(one): (one.data, one.qdisc, one.ingress, one.mac, one.mtu) for one in first.interfaces.values()
+    }
+
+
+def test_what_is_not_asked_for_takes_with_it_what_leads_there(foreign: None, tmp_path: Path) -> None:
+    text, spec = found(tmp_path / "x.yaml", A)
+    assert (A, "far") not in spec.interfaces
+    assert f"#   {A}/far: its other end {B}/eth0 is left out" in text
+    assert f"#   {A}/mv: what it stands on, {B}/eth0, is left out: {{kind: macvlan" in text
+
+
+def test_a_namespace_that_is_not_there() -> None:
+    done = sniffkit("lab", "from-host", "--netns", f"{P}none")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"no network namespace '{P}none'" in done.stderr
+
+
+def test_this_whole_machine(tmp_path: Path) -> None:
+    """Whatever runs here makes a file that can be read."""
+    text, _ = found(tmp_path / "all.yaml")
+    assert "this machine's own routes, rules, nftables and sysctls" in text
