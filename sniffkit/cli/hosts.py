@@ -37,7 +37,8 @@ def hosts(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
 
     source says where a row comes from: arp, nd, dhcp, dns, tcp, udp, ip, nmap. An address that two stations claim has
     two rows. Without FILE: the newest capture. --live tells of each host when it is new and when its mac, hostname, os
-    or ports change: as lines on stderr, with --json as objects that have `news`; the whole table comes at the end.
+    or ports change: as lines on stderr, with --json as objects that have `news`; the whole table comes at the end (^C).
+    --where chooses among both; --sort and --limit are the table's. Exit 1 if no host was seen.
 
     \b
     Examples:
@@ -82,14 +83,21 @@ def live_table(given: tuple[str, ...], options: dict[str, Any], columns: list[st
     """The hosts seen on live interfaces until ^C; what is new is told at once."""
     import pyarrow as pa
 
-    from sniffkit.hosts import hosts_table
+    from sniffkit.hosts import COLUMNS, hosts_table
+    from sniffkit.query import select
+    from sniffkit.rows import RowTable
     from sniffkit.tables import Result
 
+    # A column, condition or order that is wrong is said now, not at the end.
+    asked = split(options["columns"])
+    RowTable("hosts", COLUMNS, list, asked)
+    if options["where"] or options["sort"]:
+        select(RowTable("hosts", COLUMNS, list).to_arrow(), None, where=options["where"], sort=options["sort"])
     live = watch("hosts", given, options, snap_len=SNAP_LEN, news=NEWS_EVERY)
     chunks = []
     for table in live:
         if "news" in table.column_names:
-            tell(table, options["json"], columns)
+            tell(table, options["json"], asked, options["where"])
         else:
             chunks.append(table)
     say_dropped(live, "hosts")
@@ -99,13 +107,16 @@ def live_table(given: tuple[str, ...], options: dict[str, Any], columns: list[st
     return hosts_table(Result("hosts", data), columns, scan)
 
 
-def tell(table: pa.Table, json: bool, columns: list[str] | None) -> None:
-    """Print hosts with news."""
+def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | None) -> None:
+    """Print hosts with news, those that `where` is true of."""
     from sniffkit.hosts import with_vendors
+    from sniffkit.query import select
     from sniffkit.sinks import jsonl
     from sniffkit.sinks.flat import flatten
 
     table = with_vendors(table)
+    if where is not None:
+        table = select(table, None, where=where)
     if json:
         wanted = table if columns is None else table.select([*columns, "news"])
         jsonl.write(wanted.combine_chunks().to_batches(), sys.stdout.buffer)

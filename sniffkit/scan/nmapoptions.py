@@ -113,7 +113,7 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
         if name.startswith("-s") and name[2:].isalpha():
             what = what or next((RAW_ONLY[f"-s{one}"] for one in name[2:] if one in "UOYZ"), None)
         if what is not None:
-            raise PrivilegeError(f"{name}: {what} needs CAP_NET_RAW: run it with sudo")
+            raise PrivilegeError(f"{name}: {what} needs root (CAP_NET_RAW): run it with sudo")
         if word.startswith("-s") and RAW_TCP & set(word[2:]) and word[2:].isalpha():
             rest = "".join(letter for letter in word[2:] if letter not in RAW_TCP | {"T"})
             kept.append(f"-sT{rest}")

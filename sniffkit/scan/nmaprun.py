@@ -35,16 +35,16 @@ def need_nmap() -> str:
 
 
 def raw_sockets(netns: str | None) -> bool:
-    """Whether this process may open raw sockets in the namespace."""
+    """Whether nmap may open raw sockets in the namespace: as root with CAP_NET_RAW, or if NMAP_PRIVILEGED says so."""
 
     def attempt() -> bool:
         try:
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
         except PermissionError:
             return False
-        return True
+        return os.geteuid() == 0
 
-    return run_in(netns, attempt)
+    return run_in(netns, attempt) or "NMAP_PRIVILEGED" in os.environ
 
 
 @dataclass

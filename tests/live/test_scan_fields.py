@@ -60,10 +60,11 @@ def services() -> Iterator[None]:
 
 ALL = f"22,53,80,81,{DROPPED},{REJECTED}"
 SCRIPTS = ["--script", "http-title,http-headers,banner,dns-nsid"]
+QUICK = ["--version-intensity", "2", "--max-os-tries", "1"]
 # name → targets, ports, options
 RUNS: dict[str, tuple[list[str], str | None, list[str]]] = {
-    "everything over IPv4": ([V4], ALL, ["-A", *SCRIPTS]),
-    "everything over IPv6": ([V6], ALL, ["-A", *SCRIPTS]),
+    "everything over IPv4": ([V4], ALL, ["-A", *QUICK, *SCRIPTS]),
+    "everything over IPv6": ([V6], ALL, ["-A", *QUICK, *SCRIPTS]),
     "names": ([V4], "80", ["-R", "--dns-servers", V4]),
     "UDP, and hosts that are down": (["10.231.8.1-4"], "U:53,U:54", ["-sU", "-v", "--max-retries", "1"]),
     "UDP with versions": ([V4], "U:53,U:54", ["-sU", "-sV", "--version-intensity", "0"]),
