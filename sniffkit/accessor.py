@@ -99,7 +99,7 @@ class SniffkitAccessor:
     ) -> Axes:
         """`timeline` as a step plot, stacked by `by`; times in UTC."""
         lines = self.timeline(step, by, measure)
-        axes: Axes = lines.plot(kind="line", drawstyle="steps-post", ax=ax)
+        axes: Axes = lines.plot(kind="line", drawstyle="steps-post", ax=ax if ax is not None else new_axes())
         axes.set_ylabel(f"{measure} per {step}")
         axes.set_xlabel("time (UTC)")
         axes.set_ylim(bottom=0)
@@ -107,18 +107,18 @@ class SniffkitAccessor:
 
     def plot_top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes", ax: Axes | None = None) -> Axes:
         """`top` as horizontal bars, the heaviest on top."""
-        axes: Axes = self.top(by, n, measure)[measure].iloc[::-1].plot(kind="barh", ax=ax)
+        bars = self.top(by, n, measure)[measure].iloc[::-1]
+        axes: Axes = bars.plot(kind="barh", ax=ax if ax is not None else new_axes())
         axes.set_xlabel(measure)
         return axes
 
     def plot_matrix(self, measure: str = "bytes", ax: Axes | None = None) -> Axes:
         """`matrix` as an image: the darker, the more; logarithmic, since few pairs carry most."""
-        from matplotlib import pyplot
         from matplotlib.colors import LogNorm
 
         table = self.matrix(measure)
         if ax is None:
-            _, ax = pyplot.subplots(layout="constrained")
+            ax = new_axes()
         image = ax.imshow(table.to_numpy().clip(min=0) + 1, norm=LogNorm(), cmap="Blues")
         ax.set_xticks(range(len(table.columns)), list(table.columns), rotation=90)
         ax.set_yticks(range(len(table.index)), list(table.index))
@@ -131,3 +131,10 @@ class SniffkitAccessor:
         missing = [name for name in names if name not in self._frame.columns]
         if missing:
             raise SniffkitError(f"no column {missing[0]!r}; there are: {' '.join(map(str, self._frame.columns))}")
+
+
+def new_axes() -> Axes:
+    """Axes of a figure of their own; pandas would draw over the last picture."""
+    from matplotlib import pyplot
+
+    return pyplot.subplots(layout="constrained")[1]

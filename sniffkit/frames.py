@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """`table` as a DataFrame: timestamps UTC in ns, dictionaries as categoricals, integers with nulls as `Int64` kinds.
+    """`table` as a DataFrame: timestamps UTC in ns, dictionaries as categoricals, integers and booleans nullable.
 
-    Integers without nulls keep numpy's dtypes; with nulls they become pandas' nullable ones, never floats.
+    Also where nothing is null, so that dtypes do not depend on what was captured; never floats.
     """
     import pandas as pd
     import pyarrow as pa
@@ -20,6 +20,9 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     import sniffkit.accessor  # noqa: F401 - gives frames their `.sk`
 
     nullable = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int16(): pd.Int16Dtype(),
+        pa.int32(): pd.Int32Dtype(),
         pa.uint8(): pd.UInt8Dtype(),
         pa.uint16(): pd.UInt16Dtype(),
         pa.uint32(): pd.UInt32Dtype(),

@@ -77,7 +77,7 @@ class Table:
         return pa.RecordBatchReader.from_stream(stream).read_all()
 
     def to_pandas(self) -> pd.DataFrame:
-        """A `pandas.DataFrame`: UTC timestamps, categoricals, and nullable integers where a value can be missing."""
+        """A `pandas.DataFrame`: UTC timestamps in ns, categoricals, nullable integers and booleans (docs/frames.md)."""
         from sniffkit.frames import to_pandas
 
         return to_pandas(self.to_arrow())

@@ -65,6 +65,47 @@ def test_plots_draw_what_the_tables_say(flows: pd.DataFrame) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    pictures = [flows.sk.plot_top("orig_h"), flows.sk.plot_timeline("1s"), flows.sk.plot_matrix()]
+    assert len({picture.figure.number for picture in pictures}) == 3, "each call draws its own picture"
+    mine = pictures[0].figure.add_subplot()
+    assert flows.sk.plot_top("orig_h", ax=mine) is mine
     assert flows.sk.plot_timeline("1s").lines[0].get_ydata().tolist() == [310, 0, 330]
     assert [bar.get_width() for bar in flows.sk.plot_top("orig_h").patches][-2:] == [310, 330]
     assert [label.get_text() for label in flows.sk.plot_matrix().get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_dtypes_do_not_depend_on_what_was_captured() -> None:
+    """Every column of every table, in pandas and polars, whole and empty."""
+    import polars as pl
+
+    import sniffkit as sk
+    from sniffkit.api import TABLES
+
+    kinds = {
+        "Utf8": ({"str", "object"}, pl.String),
+        "Boolean": ({"boolean"}, pl.Boolean),
+        "Float64": ({"float64"}, pl.Float64),
+    }
+    kinds |= {f"{sign}Int{bits}": ({f"{sign}Int{bits}"}, getattr(pl, f"{sign}Int{bits}"))
+              for sign in ("", "U") for bits in (8, 16, 32, 64)}  # fmt: skip
+    for name in TABLES:
+        for filter in (None, "ip proto 253"):
+            table = getattr(sk.open("captures/demo/demo.pcapng"), name)(filter=filter)
+            pandas, polars = table.to_pandas(), table.to_polars()
+            assert len(pandas) == len(polars)
+            for column, kind in table.columns():
+                dtype, other = str(pandas[column].dtype), polars.schema[column]
+                if kind.startswith(("Dictionary", "dictionary")):
+                    assert dtype == "category", (name, column)
+                    assert isinstance(other, (pl.Categorical, pl.Enum)), (name, column)
+                elif kind.lower().startswith("timestamp"):
+                    assert dtype == "datetime64[ns, UTC]", (name, column)
+                    assert other == pl.Datetime("ns", "UTC"), (name, column)
+                elif kind.lower().startswith("list"):
+                    assert dtype == "object", (name, column)
+                    assert isinstance(other, pl.List), (name, column)
+                elif kind in kinds:
+                    assert dtype in kinds[kind][0], (name, column, dtype)
+                    assert other == kinds[kind][1], (name, column)
+                else:
+                    assert kind in ("string", "bool") or kind.endswith(("8", "16", "32", "64")), (name, column, kind)
