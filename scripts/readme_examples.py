@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the examples of README.md and compare what they print with what it says; `--write` puts the new output there.
+"""Run the examples of PAGES and compare what they print with what they say; `--write` puts the new output there.
 
 A ```console block holds commands behind "$ " and their output at a terminal of WIDTH columns, UTC, styles left out;
 a ```pycon block holds a Python session. Both run in the project's directory with .venv/bin first on PATH.
@@ -18,13 +18,13 @@ from pathlib import Path
 from on_terminal import on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "comparing.md", ROOT / "docs" / "frames.md"]
 WIDTH = 120
 BLOCK = re.compile(r"^```(console|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {**os.environ, "TZ": "UTC", "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ.get('PATH', os.defpath)}"}
 
 
-def console(text: str) -> str:
+def console(text: str, _: dict[str, object]) -> str:
     """The block with the output that its commands have now; one that fails says so."""
     pieces = []
     for line in text.splitlines():
@@ -34,8 +34,8 @@ def console(text: str) -> str:
     return "\n".join(pieces) + "\n"
 
 
-def pycon(text: str) -> str:
-    """The session with the values that its expressions have now."""
+def pycon(text: str, values: dict[str, object]) -> str:
+    """The session with the values that its expressions have now; names stay from one session of a page to the next."""
     got: dict[int, str] = {}
 
     class Runner(doctest.DocTestRunner):
@@ -48,10 +48,11 @@ def pycon(text: str) -> str:
         def report_unexpected_exception(
             self, out: object, test: object, example: doctest.Example, info: object
         ) -> None:
-            raise RuntimeError(f"{README.name}: {example.source.strip()}: {info[1]!r}")  # type: ignore[index]
+            raise RuntimeError(f"{example.source.strip()}: {info[1]!r}")  # type: ignore[index]
 
-    test = doctest.DocTestParser().get_doctest(text, {}, README.name, README.name, 0)
-    Runner(verbose=False).run(test, out=lambda _: None)
+    test = doctest.DocTestParser().get_doctest(text, values, "session", "session", 0)
+    Runner(verbose=False).run(test, out=lambda _: None, clear_globs=False)
+    values.update(test.globs)
     lines = text.splitlines()
     pieces = []
     for example in test.examples:
@@ -60,26 +61,28 @@ def pycon(text: str) -> str:
     return "\n".join(pieces) + "\n"
 
 
-RUN: dict[str, Callable[[str], str]] = {"console": console, "pycon": pycon}
+RUN: dict[str, Callable[[str, dict[str, object]], str]] = {"console": console, "pycon": pycon}
 
 
 def rerun(text: str) -> str:
-    """README's text with the output of every example as it is now."""
-    return BLOCK.sub(lambda block: f"```{block[1]}\n{RUN[block[1]](block[2])}```", text)
+    """A page's text with the output of every example as it is now."""
+    values: dict[str, object] = {}
+    return BLOCK.sub(lambda block: f"```{block[1]}\n{RUN[block[1]](block[2], values)}```", text)
 
 
 def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
-    said = README.read_text()
-    now = rerun(said)
-    if arguments == ["--write"]:
-        README.write_text(now)
-        return 0
-    for line in difflib.unified_diff(
-        said.splitlines(), now.splitlines(), "README.md", "what is printed now", "", "", 1
-    ):
-        print(line)
-    return 0 if said == now else 1
+    differ = False
+    for page in PAGES:
+        said = page.read_text()
+        now = rerun(said)
+        differ |= said != now
+        if arguments == ["--write"]:
+            page.write_text(now)
+            continue
+        for line in difflib.unified_diff(said.splitlines(), now.splitlines(), page.name, "printed now", "", "", 1):
+            print(line)
+    return 1 if differ and arguments != ["--write"] else 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sniffkit._core import TableStream
+    from sniffkit.comparison import Diff
     from sniffkit.dataset import Summary
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
@@ -276,6 +277,31 @@ class Capture:
         from sniffkit.stats import Stats
 
         return Stats(self)
+
+    def diff(
+        self,
+        other: Capture | None = None,
+        points: tuple[str | None, str | None] = (None, None),
+        window: float = 1.0,
+        filter: str | None = None,
+    ) -> Diff:
+        """This capture (a) against another (b) of the same traffic: `.summary()`, `.flows()`, `.packets()`, …
+
+        points: only the frames captured at `NS/IF`, of a and of b; without `other`, both are of this capture.
+        window: s by which packets that only time tells apart may differ. filter: a capture filter, as tcpdump's.
+        """
+        from sniffkit.comparison import Diff
+
+        return Diff(self, self if other is None else other, points, window, filter)
+
+    def trace(self, columns: Sequence[str] | None = None, window: float = 1.0, filter: str | None = None) -> Table:
+        """One row a sighting: the same packet at each point (`NS/IF`) where it was seen, hop by hop.
+
+        window: s by which packets that only time tells apart may differ. columns, filter: as for `flows`.
+        """
+        from sniffkit.tracing import trace
+
+        return trace(self, [columns] if isinstance(columns, str) else columns, window, filter)
 
     def scapy(self) -> Iterator[Any]:
         """The frames as scapy packets, one after another. Imports scapy on first use."""

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "captures/README.md", "docs/decisions/README.md"]
+PAGES = [
+    "README.md",
+    "docs/comparing.md",
+    "docs/frames.md",
+    "CONTRIBUTING.md",
+    "captures/README.md",
+    "docs/decisions/README.md",
+]
 
 
 def test_examples_print_what_the_readme_says() -> None:

@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "scan": ("sniffkit.cli.scan", "scan", "Hosts, ports and services, by nmap inside a namespace."),
     "sql": ("sniffkit.cli.sql", "sql", "Ask the tables of captures in SQL."),
     "stats": ("sniffkit.cli.stats", "stats", "Summary, hierarchy, conversations, endpoints, I/O, TCP health."),
+    "diff": ("sniffkit.cli.diff", "diff", "Two captures of the same traffic: loss, delay, what changed."),
+    "trace": ("sniffkit.cli.trace", "trace", "The same packet at each point it was seen, hop by hop."),
     "lab": ("sniffkit.cli.lab", "lab", "Virtual networks from a YAML file: up, down, check, graph, …."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }

@@ -67,7 +67,7 @@ def cells(column: Any, name: str) -> list[str]:
         stamps = column.cast(pa.int64()).to_pylist()
         return [clock(value) for value in stamps]
     values = column.to_pylist()
-    if name == "duration" or name.endswith("_rtt"):
+    if name in ("duration", "clock_offset", "elapsed") or {"rtt", "delay"} & set(name.split("_")):
         return ["" if value is None else f"{value / 1e9:.6f}" for value in values]
     if pa.types.is_list(kind):
         return [" ".join(map(str, value or [])) for value in values]

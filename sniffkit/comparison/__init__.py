@@ -1,0 +1,88 @@
+"""Two captures of the same traffic against each other: before and after, or both sides of a hop."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from sniffkit.errors import SniffkitError
+from sniffkit.matching.pairs import WINDOW
+
+if TYPE_CHECKING:
+    from sniffkit.api import Capture
+    from sniffkit.comparison.found import Found
+    from sniffkit.tables import Result
+
+# section -> what it shows; methods of `Diff`. `sniffkit diff` prints them in this order.
+SECTIONS = {
+    "summary": "Packets in both and in only one, loss and delay each way",
+    "flows": "Flows",
+    "packets": "Packets in only one",
+    "changes": "Fields that differ in packets of both",
+}
+
+
+class Diff:
+    """What differs between captures a and b; each section is a table. Both are read when the first one is asked for.
+
+    Delays are ns from the point that a packet passes first to the other, less `clock_offset` where there is one.
+    """
+
+    def __init__(
+        self,
+        a: Capture,
+        b: Capture,
+        points: tuple[str | None, str | None] = (None, None),
+        window: float = WINDOW / 1e9,
+        filter: str | None = None,
+    ) -> None:
+        if not 0 < window < 1e6:
+            raise SniffkitError(f"window {window:g}: it must be above 0 s, and below 1e6")
+        self._sources = ((a, points[0]), (b, points[1]))
+        self._window = round(window * 1e9)
+        self._filter = filter
+
+    @cached_property
+    def found(self) -> Found:
+        """Both captures' frames, and which of one is which of the other."""
+        from sniffkit.comparison.found import find
+
+        return find(self._sources, self._window, self._filter)
+
+    @property
+    def clock_offset(self) -> int | None:
+        """How much b's clock is ahead of a's, ns; None where nothing says that they differ."""
+        return self.found.offset
+
+    def summary(self) -> Result:
+        """Rows `a > b`, `b > a`, `?` (way not known) and `all`: packets, loss, delay."""
+        from sniffkit.comparison.sections import summary
+
+        return summary(self.found)
+
+    def flows(self) -> Result:
+        """One row a flow: packets of each side, loss and delay each way; `b_…` where a NAT changed its ends."""
+        from sniffkit.comparison.sections import flows
+
+        return flows(self.found)
+
+    def packets(self) -> Result:
+        """One row a packet that only one side has, in order of time."""
+        from sniffkit.comparison.sections import packets
+
+        return packets(self.found)
+
+    def changes(self) -> Result:
+        """One row a field that differs in packets of both: in how many, and the most frequent change."""
+        from sniffkit.comparison.changes import changes
+
+        return changes(self.found)
+
+    def matches(self) -> Result:
+        """One row a packet of both sides: its frame numbers, times and delay."""
+        from sniffkit.comparison.sections import matches
+
+        return matches(self.found)
+
+    def __repr__(self) -> str:
+        return "<sniffkit diff: .summary() .flows() .packets() .changes() .matches()>"

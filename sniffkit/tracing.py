@@ -1,0 +1,210 @@
+"""The same packet at each point where it was seen: hop by hop, with what changed and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sniffkit.errors import SniffkitError
+from sniffkit.matching import Array
+from sniffkit.matching.keys import Keys
+from sniffkit.matching.pairs import match
+from sniffkit.matching.rewritten import link
+from sniffkit.matching.sightings import Sightings, read
+from sniffkit.rows import RowTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sniffkit.api import Capture
+    from sniffkit.tables import Table
+
+# Column → kind, as sniffkit.rows has them.
+KINDS = {
+    "packet": "u64",
+    "hop": "u32",
+    "hops": "u32",
+    "ts": "time",
+    "netns": "name",
+    "interface": "name",
+    "delay": "i64",
+    "elapsed": "i64",
+    "ip_src": "name",
+    "src_port": "u16",
+    "ip_dst": "name",
+    "dst_port": "u16",
+    "ip_ttl": "u8",
+    "changes": "names",
+    "protocols": "name",
+    "vlan_id": "u16s",
+    "vxlan_vni": "u32",
+    "outer_ip_src": "name",
+    "outer_ip_dst": "name",
+    "eth_src": "name",
+    "eth_dst": "name",
+    "frame_len": "u32",
+    "direction": "name",
+    "frame_number": "u64",
+}
+# What `changes` speaks of, in this order.
+CHANGES = (
+    *("ip_src", "src_port", "ip_dst", "dst_port", "ip_ttl", "ip_dscp", "vlan_id", "vxlan_vni", "outer_ip_src"),
+    *("outer_ip_dst", "eth_src", "eth_dst", "tcp_seq", "tcp_window", "payload_len"),
+)
+MAX_POINTS = 62  # a bit each
+
+
+def trace(capture: Capture, columns: Sequence[str] | None, window: float, filter: str | None) -> Table:
+    """The table; nothing is read before its rows are asked for."""
+    if not 0 < window < 1e6:
+        raise SniffkitError(f"window {window:g}: it must be above 0 s, and below 1e6")
+    return RowTable("trace", KINDS, lambda: rows(capture, round(window * 1e9), filter), columns)
+
+
+def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
+    """Every sighting, packets in order of their first one."""
+    import numpy as np
+
+    from sniffkit.api import Capture as OneFile
+
+    # A file is a point of its own where it names no interface.
+    files = [OneFile([one]) for one in capture.inputs]
+    seen = read([(one, None) for one in files], filter)
+    keys = Keys(seen)
+    time = seen.numbers("ts")
+    packet = packets(keys, points(seen), window)
+    order = np.lexsort((np.arange(len(packet)), time, packet))
+    first_of = np.flatnonzero(np.r_[True, packet[order][1:] != packet[order][:-1]]) if len(order) else order
+    # Packets by the time of their first sighting.
+    lengths = np.diff(np.r_[first_of, len(order)])
+    by_time = np.argsort(time[order[first_of]], kind="stable")
+    rank = np.empty(len(first_of), np.int64)
+    rank[by_time] = np.arange(len(first_of))
+    number = np.repeat(rank, lengths)
+    hop = np.arange(len(order)) - np.repeat(first_of, lengths)
+    again = np.argsort(number, kind="stable")
+    return made(seen, order[again], number[again], hop[again], np.repeat(lengths, lengths)[again])
+
+
+def points(seen: Sightings) -> Array:
+    """The number of each row's capture point, those with the most rows first."""
+    import numpy as np
+
+    named = np.stack([seen.numbers(name) for name in ("source", "netns", "interface")])
+    unnamed = named[2] < 0
+    # The same interface in two files is one point.
+    named[0] = np.where(unnamed, named[0], -1)
+    _, point, counts = np.unique(named, axis=1, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    if len(counts) > MAX_POINTS:
+        raise SniffkitError(f"{len(counts)} capture points; {MAX_POINTS} at most: give fewer files")
+    return rank[point.reshape(-1)]
+
+
+def packets(keys: Keys, point: Array, window: int) -> Array:
+    """The number of the packet that each row is a sighting of: the position of one of its rows."""
+    import numpy as np
+
+    time = keys.seen.numbers("ts")
+    packet = np.arange(len(point))
+    known = np.zeros(0, np.int64)  # a row of each packet so far, by time
+    for number in range(int(point.max(initial=-1)) + 1):
+        here = np.flatnonzero(point == number)
+        here = here[np.argsort(time[here], kind="stable")]
+        a, b = match(keys, known, here, window)
+        packet[b] = packet[a]
+        known = np.concatenate([known, here[np.isin(here, b, invert=True)]])
+        known = known[np.argsort(time[known], kind="stable")]
+    # What a NAT made of a packet is another one so far.
+    first, last, at = spans(packet, time, point)
+    near = int(window)
+
+    def fits(a: Array, b: Array) -> Array:
+        apart = np.where(first[a] <= first[b], first[b] - last[a], first[a] - last[b])
+        return (packet[a] != packet[b]) & ((at[a] & at[b]) == 0) & (apart >= -near)
+
+    a, b = link(keys, known, known, window, 0, fits)
+    return joined(packet, packet[a], packet[b])
+
+
+def spans(packet: Array, time: Array, point: Array) -> tuple[Array, Array, Array]:
+    """Of each row's packet: its first and last time, and a bit for each point that has it."""
+    import numpy as np
+
+    first, last = np.full(len(packet), np.iinfo(np.int64).max), np.full(len(packet), np.iinfo(np.int64).min)
+    np.minimum.at(first, packet, time)
+    np.maximum.at(last, packet, time)
+    at = np.zeros(len(packet), np.int64)
+    np.bitwise_or.at(at, packet, np.int64(1) << point)
+    return first[packet], last[packet], at[packet]
+
+
+def joined(packet: Array, a: Array, b: Array) -> Array:
+    """`packet` with those of a and b the same, also in chains."""
+    parent: dict[int, int] = {}
+
+    def root(one: int) -> int:
+        while (up := parent.get(one, one)) != one:
+            parent[one] = parent.get(up, up)
+            one = up
+        return one
+
+    for one, other in zip(a.tolist(), b.tolist(), strict=True):
+        parent[root(other)] = root(one)
+    if not parent:
+        return packet
+    import numpy as np
+
+    new = np.arange(len(packet))
+    for one in parent:
+        new[one] = root(one)
+    return new[packet]
+
+
+def made(seen: Sightings, order: Array, number: Array, hop: Array, hops: Array) -> pa.Table:
+    """The table of sightings in this order."""
+    import numpy as np
+    import pyarrow as pa
+
+    table = seen.table.take(pa.array(order))
+    time = seen.numbers("ts")[order]
+    timed = time != -1
+    first = np.maximum.accumulate(np.where(hop == 0, np.arange(len(order)), 0))
+    later = hop > 0
+    previous = np.maximum(np.arange(len(order)) - 1, 0)
+    columns: dict[str, Any] = {name: table[name] for name in KINDS if name in table.column_names}
+    columns["packet"] = pa.array(number + 1, pa.uint64())
+    columns["hop"], columns["hops"] = pa.array(hop + 1, pa.uint32()), pa.array(hops, pa.uint32())
+    columns["delay"] = pa.array(time - time[previous], mask=~(later & timed & timed[previous]))
+    columns["elapsed"] = pa.array(time - time[first], mask=~(timed & timed[first]))
+    columns["changes"] = changes(seen, table, order, later)
+    return pa.table({name: columns[name] for name in KINDS})
+
+
+def changes(seen: Sightings, table: pa.Table, order: Array, later: Array) -> pa.Array:
+    """Of each row, what differs from the hop before, as `ip_ttl:64>63`; null at the first hop."""
+    import numpy as np
+    import pyarrow as pa
+
+    from sniffkit.matching.sightings import ADDRESSES, as_numbers
+
+    said: list[list[str] | None] = [[] if one else None for one in later.tolist()]
+    for name in CHANGES:
+        codes = (seen.numbers(name) if name in ADDRESSES else as_numbers(seen.table[name]))[order]
+        at = np.flatnonzero(later[1:] & (codes[1:] != codes[:-1])) + 1
+        column = table[name]
+        known: dict[tuple[int, int], str] = {}
+        for row, was, now in zip(at.tolist(), codes[at - 1].tolist(), codes[at].tolist(), strict=True):
+            if (was, now) not in known:
+                known[was, now] = f"{name}:{value_text(column, row - 1)}>{value_text(column, row)}"
+            said[row].append(known[was, now])  # type: ignore[union-attr]
+    return pa.array(said, pa.list_(pa.string()))
+
+
+def value_text(column: pa.ChunkedArray, row: int) -> str:
+    """A value without blanks; nothing for null."""
+    value = column[row].as_py()
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,132 @@
+"""`sniffkit trace`: the hops of real packets through the labs, and of made ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+from captures.wire import ACK, MS, T0, Frame, eth, ip4, pcap, tcp, vxlan
+from sniffkit import cli
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def hops(capture: str, filter: str | None = None) -> dict[int, list[dict[str, Any]]]:
+    """The sightings of each packet."""
+    packets: dict[int, list[dict[str, Any]]] = {}
+    for row in sk.open(capture).trace(filter=filter).to_arrow().to_pylist():
+        packets.setdefault(row["packet"], []).append(row)
+    return packets
+
+
+def path(sightings: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['netns']}/{one['interface']}" for one in sightings]
+
+
+def test_every_frame_is_one_sighting() -> None:
+    for capture in ("nat", "vlan", "vxlan", "qinq", "policy", "bridge", "macvlan"):
+        table = sk.open(f"docs/labs/{capture}.pcapng").trace().to_arrow().to_pylist()
+        count = sk.open(f"docs/labs/{capture}.pcapng").packets(columns=["frame_number"]).to_arrow().num_rows
+        assert sorted(one["frame_number"] for one in table) == list(range(1, count + 1))
+        for one, following in itertools.pairwise(table):
+            same = one["packet"] == following["packet"]
+            assert following["hop"] == (one["hop"] + 1 if same else 1)
+            assert (following["delay"] is None) != same
+            assert not same or following["delay"] >= 0
+        for sightings in hops(f"docs/labs/{capture}.pcapng").values():
+            assert len(set(path(sightings))) == len(sightings), "no point sees a packet twice"
+
+
+def test_through_the_nat_lab() -> None:
+    """A SYN from the client to the internet, and one that the router turns round to the server: hairpin."""
+    packets = hops("docs/labs/nat.pcapng", "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn and not port 22")
+    paths = {(rows[0]["ip_src"], rows[0]["ip_dst"]): (path(rows), rows) for rows in packets.values()}
+    out, rows = paths["10.0.0.1", "203.0.113.2"]
+    assert (out[0], out[-2:]) == ("client/eth0", ["router/wan", "internet/eth0"])
+    changed = next(row["changes"] for row in rows if row["interface"] == "wan")
+    assert changed[:2] == ["ip_src:10.0.0.1>203.0.113.1", "ip_ttl:64>63"]
+    inward, rows = paths["203.0.113.2", "203.0.113.1"]
+    assert (inward[0], inward[-1]) == ("internet/eth0", "server/eth0")
+    changed = next(row["changes"] for row in rows if row["interface"] == "lan")
+    assert changed[:3] == ["ip_dst:203.0.113.1>10.0.0.2", "dst_port:80>8080", "ip_ttl:64>63"]
+
+
+def test_through_vlans() -> None:
+    """An echo request between switches: untagged at the hosts, tagged on the trunk."""
+    sighted = [rows for rows in hops("docs/labs/vlan.pcapng").values() if rows[0]["ip_dst"] == "10.0.20.2"]
+    trunk = next(rows for rows in sighted if "sw1/trunk" in path(rows))
+    said = [change for row in trunk for change in row["changes"] or [] if change.startswith("vlan_id")]
+    assert {"vlan_id:>20", "vlan_id:20>"} == set(said)
+    assert trunk[0]["vlan_id"] is None
+    assert trunk[-1]["vlan_id"] is None
+
+
+def test_through_vxlan() -> None:
+    """An echo request enters the tunnel at one host and leaves it at the other."""
+    packets = hops("docs/labs/vxlan.pcapng")
+    request = next(rows for rows in packets.values() if path(rows)[0] == "h1/vx0" and rows[0]["ip_src"] == "10.0.0.1")
+    assert path(request) == ["h1/vx0", "h1/eth0", "r/eth0", "r/eth1", "h2/eth0", "h2/vx0"]
+    assert request[1]["changes"][0] == "vxlan_vni:>42"
+    assert request[-1]["changes"][0] == "vxlan_vni:42>"
+    assert request[-1]["elapsed"] == sum(row["delay"] for row in request[1:])
+
+
+def test_files_are_points_where_they_name_no_interface(tmp_path: Path) -> None:
+    sent = [
+        Frame(T0 + n * MS, eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, n))))
+        for n in range(9)
+    ]
+    for hop in range(3):
+        seen = [replace(one, ts=one.ts + hop * 1000) for one in sent if one is not sent[4] or hop != 1]
+        inside = [replace(one, data=vxlan(7, one.data)) for one in seen] if hop == 1 else seen
+        (tmp_path / f"{hop}.pcap").write_bytes(pcap(inside))
+    table = sk.open(str(tmp_path / "*.pcap")).trace(columns=["packet", "hops", "delay"]).to_arrow().to_pylist()
+    assert [one["hops"] for one in table if one["delay"] is None] == [3, 3, 3, 3, 2, 3, 3, 3, 3]
+    assert [one["delay"] for one in table if one["packet"] == 5] == [None, 2000]
+
+
+@pytest.fixture
+def sniffkit(capfd: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["trace", *arguments])
+        captured = capfd.readouterr()
+        assert isinstance(stop.value.code, int)
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_the_command(sniffkit: Run, golden: Any, tmp_path: Path) -> None:
+    columns = "packet,hop,ts,netns,interface,delay,ip_src,ip_dst,changes"
+    code, out, err = sniffkit("docs/labs/nat.pcapng", "-f", "icmp", "--columns", columns)
+    assert (code, err) == (0, "")
+    golden("trace/nat.tsv", out)
+    assert sniffkit("docs/labs/nat.pcapng", "--seen", "7", "-o", str(tmp_path / "t.parquet")) == (0, "", "")
+    code, out, _ = sniffkit("docs/labs/nat.pcapng", "--where", "delay > 80000", "--json", "--limit", "1")
+    assert json.loads(out)["delay"] > 80_000
+    assert sniffkit("docs/labs/nat.pcapng", "--seen", "99")[0] == 1, "nothing found"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nosuch.pcap"], "nosuch.pcap: No such file"),
+        (["docs/labs/nat.pcapng", "--where", "pakcet = 1"], '--where \'pakcet = 1\': at column 1: Referenced column'),
+        (["docs/labs/nat.pcapng", "--where", ""], "--where is empty"),
+        (["docs/labs/nat.pcapng", "--columns", "hopp"], "no column 'hopp'; did you mean 'hop'?"),
+        (["docs/labs/nat.pcapng", "--window", "-1"], "window -1: it must be above 0 s"),
+        (["-"], "standard input cannot"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_one_line(sniffkit: Run, arguments: list[str], says: str) -> None:
+    code, out, err = sniffkit(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert says in err
