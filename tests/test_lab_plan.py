@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import html
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,11 @@ def test_drawings_of_each_example(path: Path, golden: Callable[[str, str], None]
     for name in spec.nodes:
         assert f">{name}<" in drawing
         assert f'"{name}" [label=' in dot(spec)
+    for rectangle, rows in re.findall(r'(<rect x="[^>]*>)\n((?:<(?:text|circle).*\n)+)', drawing):
+        left, width = (float(re.search(rf' {key}="(\d+)"', rectangle)[1]) for key in ("x", "width"))  # type: ignore[index]
+        for start, words in re.findall(r'x="(\d+)" y="\d+"[^>]*>(.*)</text>', rows):
+            words = html.unescape(re.sub(r"<[^>]*>", "", words))
+            assert float(start) + 0.602 * 11 * len(words) < left + width - 5, f"{words!r} touches the edge of its box"
     if path.stem == "nat":
         golden("labs/nat.svg", drawing)
 

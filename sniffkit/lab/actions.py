@@ -59,10 +59,10 @@ def make_link(engine: Engine, op: Op) -> Request | None:
     if "parent" in op.args:
         node, name = op.args["parent"]
         index = struct.pack("=I", engine.index(node, name))
+        asked = node
         if found.name == "vxlan":
             data += wire.attribute(3, index)
         else:
-            asked = node
             body += wire.attribute(LINK, index)
     if asked != op.node:
         body += wire.attribute(NET_NS_FD, struct.pack("=i", engine.descriptor(op.node)))

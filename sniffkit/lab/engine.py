@@ -324,7 +324,11 @@ def tear_down(journal: Journal) -> list[str]:
                 engine.drop(node)
         journal.remove()  # here, so that no second ^C comes between
 
-    run(work)
+    try:
+        run(work)
+    except BaseException:
+        journal.close()  # the record stays, and can be worked on again
+        raise
     return left
 
 

@@ -12,7 +12,9 @@ from sniffkit.errors import LabError, MissingToolError
 from sniffkit.lab.model import Interface, LabSpec, Point
 from sniffkit.lab.report import details, leads_to
 
-ROW, HEAD, PAD, GAP_X, GAP_Y, CHAR = 18, 26, 10, 130, 34, 6.7
+ROW, HEAD, PAD, GAP_X, GAP_Y = 18, 26, 10, 130, 34
+CHAR = 6.9  # a character of DejaVu Sans Mono, 0.602 em of 11, with room for fonts that are a little wider
+STEP, DOT = 14, 8  # indentation of what stands on another; from the dot of a row to its text
 COLORS = {
     "veth": "#4a6fa5",
     "bridge": "#2e7d32",
@@ -177,12 +179,9 @@ def layout(spec: LabSpec) -> dict[str, Box]:
     boxes: dict[str, Box] = {}
     for node in dict.fromkeys([*spec.nodes, *(one.node for one in spec.interfaces.values())]):
         rows = order(spec, node)
-        widest = max(
-            [len(node) + len(services(spec, node)) + 1, *(len(label(one)) + 2 * depth(spec, one) for one in rows)]
-        )
-        boxes[node] = Box(
-            node, services(spec, node), rows, max(90, widest * CHAR + 2 * PAD), HEAD + ROW * len(rows) + 6
-        )
+        title = services(spec, node)
+        wide = [(len(node) + len(title)) * CHAR, *(_indent(spec, one) + len(label(one)) * CHAR for one in rows)]
+        boxes[node] = Box(node, title, rows, max(90, max(wide) + 2 * PAD), HEAD + ROW * len(rows) + 6)
     for a, b, how in edges(spec):
         if a[0] != b[0] and how != "tunnel":
             boxes[a[0]].near.add(b[0])
@@ -217,6 +216,11 @@ def layout(spec: LabSpec) -> dict[str, Box]:
             box.y += (tallest - used) / 2 + 30
         x += max((box.width for box in column), default=0) + GAP_X
     return boxes
+
+
+def _indent(spec: LabSpec, one: Interface) -> float:
+    """Where a row's text begins, from the padding of its box on."""
+    return STEP * depth(spec, one) + DOT
 
 
 def _far_end(boxes: dict[str, Box], start: str) -> str:
@@ -294,8 +298,8 @@ def _box(spec: LabSpec, box: Box) -> list[str]:
     ]
     for one in box.rows:
         y = box.row_y(one.name)
-        x = box.x + PAD + 14 * depth(spec, one)
+        x = box.x + PAD + STEP * depth(spec, one)
         color = COLORS.get(one.kind, OTHER)
         out.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{color}"/>')
-        out.append(f'<text {KEEP} x="{x + 8:.0f}" y="{y + 4:.0f}" fill="#263238">{html.escape(label(one))}</text>')
+        out.append(f'<text {KEEP} x="{x + DOT:.0f}" y="{y + 4:.0f}" fill="#263238">{html.escape(label(one))}</text>')
     return out

@@ -243,7 +243,7 @@ def try_link(socket: Socket, name: str, data: dict[str, Any]) -> str | None:
     try:
         make_link(socket, "try0", name, data)
         socket.send([message(DELLINK, 0, link_header() + attribute(3, text("try0")))])
-    except Refused as error:
+    except (Refused, OSError) as error:  # OSError: there is no base0 to stand on
         return str(error)
     return None
 

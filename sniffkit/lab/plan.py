@@ -73,7 +73,7 @@ def _link(spec: LabSpec, one: Interface) -> Op:
         needs.append(link_id(node, name))
         at = "" if node == one.node else f" netns {one.node}"
         if one.kind == "vxlan":
-            line += f" dev {name}"
+            line = f"{_ip(node)} link add {one.name}{at}{options} type vxlan {words} dev {name}"
         else:
             line = f"{_ip(node)} link add link {name} {one.name}{at}{options} type {one.kind} {words}".rstrip()
     if found.how == "tun":

@@ -117,9 +117,9 @@ class Lab(Mapping[str, Node]):
         except FileExistsError:
             self._again(wanted, keep)
             return self
-        journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
-        self._guard = guard.watch(self.name)
         try:
+            journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
+            self._guard = guard.watch(self.name)
             run(lambda stop: _do(journal, stop, wanted))
             self._record(journal, wanted)
         except BaseException:

@@ -166,6 +166,13 @@ def _mac(text: str) -> str:
     return text.lower()
 
 
+def _own_mac(text: str) -> str:
+    found = _mac(text)
+    if int(found[:2], 16) & 1 or found == "00:00:00:00:00:00":
+        raise ValueError(text)
+    return found
+
+
 def _cidr(text: str) -> str:
     if "/" not in text:
         raise ValueError(text)
@@ -178,6 +185,7 @@ Network = Checked(
     "a network such as 10.0.0.0/24", lambda text: text if text == "default" else str(ipaddress.ip_network(text))
 )
 Mac = Checked("a MAC address such as 02:00:00:00:00:01", _mac)
+OwnMac = Checked("a MAC address that an interface can have: not zero, and no group's (an odd first byte)", _own_mac)
 # Names stand in commands and scripts, so they hold nothing that means something there.
 Name = Text("an interface's name: up to 15 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}")
 NodeName = Text("a namespace's name: up to 60 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,59}")

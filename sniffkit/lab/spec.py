@@ -10,7 +10,7 @@ from typing import Any
 from sniffkit.lab import yamlfile
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec, Point
-from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Mac, Name, NodeName, nearest
+from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Name, NodeName, OwnMac, nearest
 from sniffkit.lab.yamlfile import Path, Source
 
 MAX_INTERFACE_NAME = 15  # the kernel's IFNAMSIZ less the closing NUL
@@ -19,7 +19,7 @@ MAX_INTERFACE_NAME = 15  # the kernel's IFNAMSIZ less the closing NUL
 INTERFACE: dict[str, Key] = {
     "address": Key(ListOf(Cidr), "addresses such as 10.0.0.1/24"),
     "mtu": Key(Int(68, 65535), "largest packet in bytes"),
-    "mac": Key(Mac, "MAC address"),
+    "mac": Key(OwnMac, "MAC address"),
     "up": Key(Flag(), "set up (true)"),
 }
 

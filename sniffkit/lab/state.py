@@ -6,6 +6,7 @@ a namespace by its inode, a process by a token in its environment, an interface 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -34,11 +35,16 @@ class Journal:
             self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError:
             raise not_permitted(self.name) from None
+        except FileNotFoundError:
+            raise LabError(f"lab {self.name} is not up any more") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._fd)
             raise LabError(f"lab {self.name} is being changed by another process") from None
+        if not os.fstat(self._fd).st_nlink:  # whoever had the lock has taken the lab away
+            os.close(self._fd)
+            raise LabError(f"lab {self.name} is not up any more")
         self.entries = read_entries(path)
 
     def add(self, **entry: Any) -> None:
@@ -91,6 +97,7 @@ def create(name: str) -> Journal:
         ROOT.mkdir(parents=True, exist_ok=True)
         # Made and locked under another name: whoever sees a lab's directory sees it locked.
         hidden = ROOT / f".{name}.{os.getpid()}.new"
+        shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed and had our number
         hidden.mkdir(mode=0o711)
     except PermissionError as error:
         needed = "CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo"
@@ -98,9 +105,11 @@ def create(name: str) -> Journal:
     journal = Journal(hidden)
     try:
         os.rename(hidden, ROOT / name)
-    except OSError:
+    except OSError as error:
         shutil.rmtree(hidden)
         journal.close()
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise LabError(f"{ROOT / name}: {error.strerror}") from None
         raise FileExistsError(name) from None
     journal.directory, journal.name = ROOT / name, name
     return journal
