@@ -51,6 +51,11 @@ WRONG: dict[str, tuple[str, int, str]] = {
         3,
         "10.0.0.128/25 overlaps 10.0.0.0/24 of a/e",
     ),
+    "a group's MAC address": (
+        "links:\n  - {a/e: {mac: '01:00:5e:00:00:01'}, b/e}\n",
+        2,
+        "is not a MAC address that an",
+    ),
     "VLAN id 4095": (
         "links:\n  - {a/e, b/e}\n  - a/v: {kind: vlan, link: e, id: 4095}\n",
         3,

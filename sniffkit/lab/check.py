@@ -200,12 +200,20 @@ def _last(text: str) -> str:
 
 
 def _ping(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
+    """Again while nothing at all answers: neighbours that cannot be found are given up after 3 s (RFC 4861, 7.2.2).
+
+    A network that was made a moment ago may need longer to settle.
+    """
     target, count = target_of(lab.spec, one["ping"]), one.get("count", 1)
     argv = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1" if one.get("fails") else "5"]
     if "size" in one:
         argv += ["-s", str(one["size"])]
-    code, text = _run(lab, one, [*argv, "--", target], 30 + count)
-    found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+    until = time.monotonic() + (0 if one.get("fails") else TRIES_SECONDS)
+    while True:
+        code, text = _run(lab, one, [*argv, "--", target], 30 + count)
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+        if found is None or found[2] != "0" or time.monotonic() > until:
+            break
     ok = code == 0 and found is not None and found[1] == found[2]
     errors = [line for line in text.splitlines() if re.match(r"From .* icmp_seq|ping: ", line)]
     rtt = re.search(r"= [\d.]+/([\d.]+)/", text)

@@ -363,3 +363,58 @@ def test_vxlan_over_ipv6(file: Path) -> None:
     assert Lab(parse(path)).drift() == []
     done = sniffkit("lab", "check", path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_ping_is_tried_again_while_the_network_settles(file: Path) -> None:
+    """The far end appears 4 s after the first try, when its neighbour has given it up once."""
+    links = [{f"{P}a/eth0": "10.0.0.1/24", f"{P}b/eth0": None}]
+    late = {"run": {"command": "sleep 4; ip address add 10.0.0.2/24 dev eth0; sleep 60"}}
+    path = write(file, links=links, nodes={f"{P}b": {"services": late}}, expect=[f"{P}a -> 10.0.0.2"])
+    done = sniffkit("lab", "check", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 1 answered" in done.stdout
+
+
+def test_a_tunnel_by_way_of_another_namespace(file: Path) -> None:
+    """A vxlan whose packets leave by another node's interface: it stands in one namespace, its socket in the other."""
+    links = [
+        {f"{P}x/pad": None, f"{P}y/pad": None},  # so that the indexes of the two are not the same
+        {f"{P}a/eth0": "192.0.2.1/24", f"{P}b/eth0": "192.0.2.2/24"},
+        {
+            f"{P}x/vx0": {
+                "kind": "vxlan",
+                "id": 7,
+                "link": f"{P}a/eth0",
+                "remote": "192.0.2.2",
+                "address": "10.0.0.1/24",
+            }
+        },
+        {
+            f"{P}y/vx0": {
+                "kind": "vxlan",
+                "id": 7,
+                "link": f"{P}b/eth0",
+                "remote": "192.0.2.1",
+                "address": "10.0.0.2/24",
+            }
+        },
+    ]
+    expect = [{"from": f"{P}x", "ping": "10.0.0.2", "sees": {f"{P}b/eth0": "udp port 4789"}}]
+    path = write(file, links=links, expect=expect)
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert Lab(parse(path)).drift() == []
+    done = sniffkit("lab", "check", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = file.with_name("found.yaml")
+    names = [word for name in "abxy" for word in ("--netns", f"{P}{name}")]
+    assert sniffkit("lab", "from-host", *names, "-o", str(found)).returncode == 0
+    assert parse(found).interfaces[f"{P}x", "vx0"].parent == (f"{P}a", "eth0")
+
+
+def test_a_record_that_another_process_took_away(file: Path) -> None:
+    journal = state.create(f"{P}lab")
+    other = os.open(journal.directory / "journal", os.O_RDWR)
+    journal.remove()
+    os.close(other)
+    with pytest.raises(sk.LabError, match="is not up any more"):
+        state.Journal(state.ROOT / f"{P}lab")
