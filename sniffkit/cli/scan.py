@@ -78,6 +78,7 @@ def with_ports(words: list[str]) -> list[str]:
 @click.option("--sweep", is_flag=True, help="No nmap: our own ARP/ND, ICMP and TCP connect sweep.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds.")
 @click.option("--table", "name", type=click.Choice(TABLES), default="scan", help="Which table (scan: all in one).")
+@click.option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
 @click.option("--write", "-w", metavar="FILE", help="Capture the scan's packets; port rows name their flow's uid.")
 @click.option("--xml", metavar="FILE", help="Keep nmap's XML.")
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
@@ -102,10 +103,14 @@ def scan(ctx: click.Context, /, target: tuple[str, ...], **options: Any) -> None
 
 def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) -> int:
     """Scan, show the table; the exit code."""
+    from sniffkit.cli.table import split
+    from sniffkit.scan import ScanResult
     from sniffkit.scan import scan as start
     from sniffkit.sinks import Output, write
 
-    out = Output(options["out"], options["json"], sys.stdout.isatty())
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
+    columns = split(options["columns"])
+    ScanResult([]).table(options["name"], columns)  # a column that is none is said before the scan, not after it
     if options["sweep"] and passed_on:
         raise SniffkitError("--sweep runs no nmap: there are no options to pass on")
     if not target and options["targets_from"] is None:
@@ -132,7 +137,7 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
             line.clear()
     for note in result.notes:
         print(f"sniffkit: {note}", file=sys.stderr)
-    write(result.table(options["name"]), out)
+    write(result.table(options["name"], columns), out)
     if result.interrupted:
         return 130
     return 0 if result.up and result.complete else 1

@@ -89,11 +89,11 @@ class ScanResult:
         """How many hosts are up."""
         return sum(host.state == "up" for host in self.found)
 
-    def table(self, name: str = "scan") -> Table:
-        """The table of this name: scan, hosts, ports, services, os, scripts, hops."""
+    def table(self, name: str = "scan", columns: Sequence[str] | None = None) -> Table:
+        """The table of this name: scan, hosts, ports, services, os, scripts, hops; only these columns of it."""
         if name not in COLUMNS:
             raise SniffkitError(f"no scan table {name!r}; there are: {' '.join(COLUMNS)}")
-        return RowTable(name, COLUMNS[name], getattr(self, f"_{name}_rows"))
+        return RowTable(name, COLUMNS[name], getattr(self, f"_{name}_rows"), columns)
 
     def hosts(self) -> Table:
         """A row per host."""

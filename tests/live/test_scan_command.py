@@ -195,6 +195,7 @@ BAD: list[tuple[list[str], str]] = [
     (["10.0.0.0/8", "--sweep"], "smaller"),
     ([V4, "--table", "nosuch"], "--table"),
     ([V4, "--timeout", "0"], "--timeout"),
+    ([V4, "--columns", "ip,nosuch"], "nosuch"),
     (["-iL", "nosuch"], "No such file"),
 ]  # fmt: skip
 
@@ -221,5 +222,8 @@ def test_nothing_but_the_targets_is_asked(there: Any, tmp_path: Path) -> None:
 
 
 def test_ports_with_a_dash_and_targets_by_standard_input(there: Any) -> None:
-    done = scan("-iL", "-", "--netns", HERE, "-p-82", "--table", "ports", "--json", input=f"{V4} # one\n")
-    assert [row["port"] for row in rows(done) if row["state"] == "open"] == [53, 80]
+    wanted = ("--table", "ports", "--columns", "port,state", "--json")
+    done = scan("-iL", "-", "--netns", HERE, "-p-82", *wanted, input=f"{V4} # one\n")
+    assert [row for row in rows(done) if row["state"] == "open"] == [
+        {"port": port, "state": "open"} for port in (53, 80)
+    ]
