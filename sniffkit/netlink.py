@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +18,9 @@ NETNS_DIR = Path("/run/netns")
 
 # link kind -> the attribute that holds its network identifier
 VNI_ATTRIBUTES = {"vxlan": "IFLA_VXLAN_ID", "geneve": "IFLA_GENEVE_ID"}
+
+RTM_NEWNSID, RTM_GETNSID, NLM_F_REQUEST = 88, 90, 1
+NETNSA_NSID, NETNSA_FD = 1, 3
 
 T = TypeVar("T")
 
@@ -130,7 +135,7 @@ def links(netns: str | None) -> list[Interface]:
 
         inode = os.stat("/proc/thread-self/ns/net").st_ino
         with IPRoute() as ip:
-            return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(ip), inode
+            return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(), inode
 
     raw, addresses, ids, inode = run_in(netns, read)
     names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in raw}
@@ -170,27 +175,43 @@ def links(netns: str | None) -> list[Interface]:
     return out
 
 
-def peer_namespaces(ip: Any) -> dict[int, int]:
-    """netnsid → inode, for the namespaces that this one has given an id (RTM_GETNSID)."""
-    from pyroute2.netlink.exceptions import NetlinkError
+def peer_namespaces() -> dict[int, int]:
+    """netnsid → inode, for the namespaces that the calling thread's has given an id (RTM_GETNSID).
 
+    Every namespace is asked about every other: too many questions for pyroute2's sockets.
+    """
     paths = [NETNS_DIR / name for name in namespaces()]
     paths += [Path(f"/proc/{pid}/ns/net") for pid in ("self", *unnamed_namespaces())]
     ids: dict[int, int] = {}
-    for path in paths:
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            number = ip.get_netnsid(fd=fd)["nsid"]
-            if number is not None and 0 <= number < 1 << 31:  # -1: this one has given it no id
-                ids[number] = os.fstat(fd).st_ino
-        except NetlinkError:
-            continue
-        finally:
-            os.close(fd)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as asked:
+        for path in paths:
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue
+            try:
+                number = _netnsid(asked, fd)
+                if number >= 0:  # -1: this one has given it no id
+                    ids[number] = os.fstat(fd).st_ino
+            finally:
+                os.close(fd)
     return ids
+
+
+def _netnsid(asked: socket.socket, fd: int) -> int:
+    """The id that a namespace has given another: linux/net_namespace.h. -1 if it has not."""
+    body = struct.pack("=BxxxHHI", 0, 8, NETNSA_FD, fd)
+    asked.send(struct.pack("=IHHII", 16 + len(body), RTM_GETNSID, NLM_F_REQUEST, 0, 0) + body)
+    answer = asked.recv(1 << 16)
+    if struct.unpack_from("=IH", answer)[1] != RTM_NEWNSID:
+        return -1
+    offset = 20
+    while offset + 8 <= len(answer):
+        length, number = struct.unpack_from("=HH", answer, offset)
+        if number == NETNSA_NSID:
+            return int(struct.unpack_from("=i", answer, offset + 4)[0])
+        offset += max(4, (length + 3) & ~3)
+    return -1
 
 
 def all_interfaces(netns: str | None) -> list[Interface]:

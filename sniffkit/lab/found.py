@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
+from sniffkit.errors import SniffkitError
 from sniffkit.lab import sysctls, wire
 from sniffkit.lab.namespaces import mount_sysfs
 from sniffkit.lab.observe import Seen, see
@@ -48,7 +49,11 @@ def look(netns: str | None) -> Found:
             asked.close()
         inode = os.stat("/proc/thread-self/ns/net").st_ino
         found = Found(seen, tc, sysctls.values(), set(), _nft(), inode)
-        mount_sysfs()
+        try:
+            mount_sysfs()
+        except SniffkitError as error:
+            found.notes.append(f"MAC addresses that somebody set: {error}")
+            return found
         for name in seen.links:
             try:
                 with open(f"/sys/class/net/{name}/addr_assign_type", encoding="ascii") as file:
@@ -89,7 +94,7 @@ def settings(found: Found, names: set[str], resolver: str) -> dict[str, Any]:
     return out
 
 
-@cache
+@lru_cache(4)
 def _fresh(on: tuple[str, ...]) -> dict[sysctls.Parts, str]:
     return sysctls.fresh(dict.fromkeys(on, "1"))
 

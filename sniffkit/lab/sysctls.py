@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Set
 
 from sniffkit.lab.actions import sysctl_path
+from sniffkit.lab.engine import run
 from sniffkit.lab.namespaces import unshare
 
 ROOT = "/proc/sys/net"
@@ -32,11 +33,15 @@ def values() -> dict[Parts, str]:
         above = tuple(directory.removeprefix(ROOT).split("/")[1:])
         for name in names:
             path = os.path.join(directory, name)
+            if name in SKIPPED:
+                continue
             try:
-                if name in SKIPPED or not os.stat(path).st_mode & 0o200:
-                    continue
-                with open(path, encoding="ascii", errors="replace") as file:
-                    out[*above, name] = " ".join(file.read().split())
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    if os.fstat(fd).st_mode & 0o200:
+                        out[*above, name] = " ".join(os.read(fd, 1 << 16).decode(errors="replace").split())
+                finally:
+                    os.close(fd)
             except OSError:
                 continue  # some can be written only, some are not there until they are written
     return out
@@ -44,19 +49,15 @@ def values() -> dict[Parts, str]:
 
 def fresh(applied: Mapping[str, str]) -> dict[Parts, str]:
     """The same of a new namespace in which `applied` was set."""
-    box: list[dict[Parts, str]] = []
 
-    def work() -> None:
+    def work(stop: threading.Event) -> dict[Parts, str]:
         unshare()
         for name, value in applied.items():
             with open(sysctl_path(name), "w", encoding="ascii") as file:
                 file.write(value)
-        box.append(values())
+        return values()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return box[0]
+    return run(work)
 
 
 def forwarding(there: Mapping[Parts, str]) -> dict[str, str]:
