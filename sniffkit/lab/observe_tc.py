@@ -210,9 +210,9 @@ def _netem(one: Object) -> dict[str, Any]:
     out: dict[str, Any] = {}
     # tc takes the jitter behind the delay only.
     if waits[0] or waits[1]:
-        out["delay"] = time(waits[0] / 1000)
+        out["delay"] = time(_whole(waits[0] / 1000))
     if waits[1]:
-        out["jitter"] = time(waits[1] / 1000)
+        out["jitter"] = time(_whole(waits[1] / 1000))
     out |= {
         name: percent(share)
         for name, share in (("loss", loss), ("duplicate", duplicate), ("corrupt", corrupt))
@@ -220,6 +220,13 @@ def _netem(one: Object) -> dict[str, Any]:
     }
     out |= {"rate": rate(slower)} if slower else {}
     return out | ({} if limit == 1000 else {"limit": limit})
+
+
+def _whole(microseconds: float) -> float:
+    """The whole number that tc made this time of, if there is one: it counts in ticks."""
+    in_microsecond, _ = _clock()
+    whole = round(microseconds)
+    return whole if int(whole * in_microsecond) == round(microseconds * in_microsecond) else microseconds
 
 
 def _sfq(one: Object) -> dict[str, Any]:

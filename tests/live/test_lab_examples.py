@@ -21,7 +21,7 @@ from sniffkit.lab import parse
 from sniffkit.lab.kernel import needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
+EXAMPLES = [*sorted((ROOT / "docs" / "labs").glob("*.yaml")), ROOT / "tests" / "live" / "every_key.yaml"]
 SECONDS = 240
 
 
