@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
@@ -19,12 +20,16 @@ KEYS = ("netns", "interface", "vlan", "vni", "ip", "stations", "current", "gatew
 def load(path: str) -> list[Any]:
     """The addresses in a state file, as `_core.open_table` takes them; none if there is no such file yet.
 
-    Raises SniffkitError for a file that is something else.
+    Raises SniffkitError for a file that is something else, and where none could be written.
     """
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
     except FileNotFoundError:
+        directory = os.path.dirname(os.path.realpath(path))
+        if not os.access(directory, os.W_OK):  # it could not be written in the end
+            code = errno.EACCES if os.path.isdir(directory) else errno.ENOENT
+            raise SniffkitError(f"{path}: {os.strerror(code)}") from None
         return []
     except OSError as error:
         raise SniffkitError(f"{path}: {error.strerror}") from None

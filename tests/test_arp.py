@@ -140,8 +140,9 @@ def test_a_state_file_with_wrong_addresses(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     path.write_text("[" * 100_000)
     assert run("arp", str(CAPTURE), "--state", str(path)).returncode == 2
-    refused = run("arp", str(CAPTURE), "--state", str(tmp_path))
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    for wrong in (tmp_path, tmp_path / "nosuch" / "state"):
+        refused = run("arp", str(CAPTURE), "--state", str(wrong))
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
 
 
 def test_a_state_file_keeps_its_place_and_mode(tmp_path: Path) -> None:

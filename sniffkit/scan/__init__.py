@@ -118,7 +118,9 @@ def add_runs(
             continue
         run = nmaprun.run(of_family, arguments, netns, left, progress)
         if xml is not None:
-            keep(run.xml, os.fspath(xml))
+            not_kept = keep(run.xml, os.fspath(xml))
+            result.notes += not_kept
+            result.left_out |= bool(not_kept)
         error = nmaprun.refused(run)
         if error is not None and not result.found:
             raise error
@@ -128,7 +130,7 @@ def add_runs(
         # Something was found before: it is worth more than the error, which is told all the same.
         result.left_out |= error is not None or bool(nmaprun.unresolved(run))
         result.notes += [str(error)] if error is not None else [f"nmap: {line}" for line in nmaprun.unresolved(run)]
-        result.notes += [f"target {text!r} was not scanned: nmap does not understand it" for text in run.report.skipped]
+        result.notes += [not_scanned(text, run) for text in run.report.skipped]
         if run.stopped is not None and error is None:
             said = f"stopped after {timeout:g} s" if run.timed_out else run.stopped
             result.notes.append(f"{said}; what was found by then is kept")
@@ -172,10 +174,17 @@ def may_write(path: str) -> None:
         raise SniffkitError(f"{path}: {os.strerror(errno.EACCES)}")
 
 
-def keep(xml: bytes, path: str) -> None:
-    """Write nmap's XML as it came."""
+def not_scanned(target: str, run: nmaprun.Run) -> str:
+    """What to say of a target that nmap left out: with nmap's own words if it had any (no route, say)."""
+    why = next((line for line in nmaprun.words(run) if target in line.split()), None)
+    return f"target {target!r} was not scanned" + (f": {why.removeprefix('setup_target: ')}" if why else "")
+
+
+def keep(xml: bytes, path: str) -> list[str]:
+    """Write nmap's XML as it came. What went wrong is said, not raised: the result is worth more than the file."""
     try:
         with open(path, "wb") as file:
             file.write(xml)
     except OSError as error:
-        raise SniffkitError(f"{path}: {error.strerror}") from None
+        return [f"{path}: {error.strerror}"]
+    return []

@@ -210,6 +210,16 @@ def test_bad_requests(there: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_goes_wrong_is_said_and_the_rest_is_kept(there: Any) -> None:
+    done = scan("203.0.113.9", V4, "--netns", HERE, "-p", "80", "--json")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("sniffkit: target '203.0.113.9' was not scanned: failed to determine route")
+    assert [json.loads(line)["ip"] for line in done.stdout.splitlines()] == [V4]
+    done = scan(V4, "--netns", HERE, "-p", "80", "--json", "--xml", "/dev/full")
+    assert (done.returncode, done.stderr) == (1, "sniffkit: /dev/full: No space left on device\n")
+    assert [json.loads(line)["state"] for line in done.stdout.splitlines()] == ["open"]
+
+
 def test_nothing_but_the_targets_is_asked(there: Any, tmp_path: Path) -> None:
     """Every packet of a scan and of a sweep goes to what was asked for, or comes from there."""
     for arguments in (["--ping"], ["--sweep"], ["-sV", "-p", "80"]):
