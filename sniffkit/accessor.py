@@ -66,6 +66,7 @@ class SniffkitAccessor:
         A flow counts whole at its start.
         """
         self._need(["ts"] if by is None else ["ts", by])
+        check_step(step, self._frame["ts"])
         weight = self.weight(measure)
         times = self._frame["ts"]
         if by is None:
@@ -131,6 +132,23 @@ class SniffkitAccessor:
         missing = [name for name in names if name not in self._frame.columns]
         if missing:
             raise SniffkitError(f"no column {missing[0]!r}; there are: {' '.join(map(str, self._frame.columns))}")
+
+
+def check_step(step: str, times: pd.Series[Any]) -> None:
+    """Raises SniffkitError for a step that pandas does not know, or that gives more rows than anybody plots."""
+    from sniffkit.stats.io import MAX_ROWS
+
+    try:
+        offset = pd.tseries.frequencies.to_offset(step)
+    except ValueError:
+        raise SniffkitError(f"step {step!r} is no time that pandas knows, as 100ms 1s 5min 1h 1D") from None
+    try:
+        length = getattr(offset, "nanos", None)
+    except ValueError:
+        length = None  # months are not all as long
+    span = times.max() - times.min()
+    if length is not None and not pd.isna(span) and (length <= 0 or span / pd.Timedelta(length, "ns") > MAX_ROWS):
+        raise SniffkitError(f"step {step} gives more than {MAX_ROWS} rows: the table spans {span}")
 
 
 def new_axes() -> Axes:

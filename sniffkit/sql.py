@@ -88,6 +88,8 @@ class Database:
             raise CaptureFileError(f"{path}: {getattr(error, 'strerror', None) or 'not a Parquet file'}") from None
         held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode()
         name = held or re.sub(r"\W", "_", os.path.basename(path).split(".")[0])
+        if not held and name in self._decoded:
+            raise CaptureFileError(f"{path}: named like the table {name} of captures, which it is none of: rename it")
         self._parquet.setdefault(name, []).append(path)
         if name not in self.tables:
             self.tables[name] = {}
@@ -102,10 +104,11 @@ class Database:
 
         with connection:
             for name, relation in relations.items():
-                connection.execute(f'DROP TABLE "{name}"').fetchall()
+                connection.execute(f"DROP TABLE {quoted(name)}").fetchall()
                 connection.register(f"{name}__source", relation)
                 body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
-                connection.execute(f'CREATE VIEW "{name}" AS SELECT {body} FROM "{name}__source"').fetchall()
+                source = quoted(f"{name}__source")
+                connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT {body} FROM {source}").fetchall()
             connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
             try:
                 answer = connection.sql(text).to_arrow_table()
@@ -127,18 +130,24 @@ class Database:
         connection.execute("SET TimeZone='UTC'; SET enable_external_access=false").fetchall()
         # Empty tables would be planned away.
         connection.execute("SET disabled_optimizers='statistics_propagation,empty_result_pullup'").fetchall()
+        script = []
         for name, columns in self.tables.items():
-            body = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
-            connection.execute(f'CREATE TABLE "{name}" ({body})').fetchall()
+            body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+            script.append(f"CREATE TABLE {quoted(name)} ({body});")
+        connection.execute("".join(script)).fetchall()
         try:
             statements = connection.extract_statements(text)
+        except duckdb.Error as error:
+            connection.close()
+            raise self._explained(text, error) from None
+        try:
             if len(statements) != 1:
                 raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
             if statements[0].type != duckdb.StatementType.SELECT:
                 raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
-        except duckdb.Error as error:
+        except SniffkitError:
             connection.close()
-            raise self._explained(text, error) from None
+            raise
         explain = f"EXPLAIN (FORMAT JSON)\n{text}"
         try:
             rows = connection.execute(explain).fetchall()
@@ -156,8 +165,14 @@ class Database:
             # Each scan has conditions of its own; rows for several are made once for all.
             judged = table in JUDGED and need.scans == 1
             need.tests = tests_of(info.get("Filters"), self.tables[table]) if judged else []
-            words = set(re.findall(r"\w+", json.dumps([info.get("Projections"), info.get("Filters")])))
-            need.columns = [c for c in self.tables[table] if c in words or c in need.columns]
+            named = [text for part in ("Projections", "Filters") for text in listed(info.get(part))]
+            words = {*named, *re.findall(r"\w+", " ".join(named))}
+            spoken = " ".join(named)  # a name that is no word may stand anywhere in a condition
+            need.columns = [
+                column
+                for column in self.tables[table]
+                if column in words or column in need.columns or (not column.isidentifier() and column in spoken)
+            ]
         connection.execute("RESET disabled_optimizers").fetchall()
         return connection, needs
 
@@ -165,8 +180,8 @@ class Database:
         """A column of the view over what was decoded. One that the answer does not depend on is there, but null."""
         kind = self.tables[table][column]
         if column not in need.columns:
-            return f'NULL::{kind} AS "{column}"'
-        return f'"{column}"::{kind} AS "{column}"' if kind == "TIMESTAMP_NS" else f'"{column}"'
+            return f"NULL::{kind} AS {quoted(column)}"
+        return f"{quoted(column)}::{kind} AS {quoted(column)}" if kind == "TIMESTAMP_NS" else quoted(column)
 
     def _relation(self, name: str, need: Needs) -> Any:
         """The rows of a table, as DuckDB reads them."""
@@ -184,7 +199,10 @@ class Database:
         if name in self._decoded:
             assert self._capture is not None
             parts.append(self._capture.named(name, columns).to_arrow())
-        return pa.concat_tables(parts, promote_options="default").select(columns)
+        try:
+            return pa.concat_tables(parts, promote_options="permissive").select(columns)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise SniffkitError(f"{', '.join(self._parquet[name])}: not one table: {error}") from None
 
     def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
         """DuckDB's error as one line: what is wrong, where, and what there is instead."""
@@ -235,6 +253,16 @@ def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_b
         known = "; ".join(f"{table} has: {' '.join(tables[table])}" for table in used or tables)
         return f"no column {name!r}{place}; {known}"
     return f"{what}{place}"
+
+
+def listed(part: Any) -> list[str]:
+    """What a plan says of a scan: nothing, one text or several."""
+    return [part] if isinstance(part, str) else [str(one) for one in part or []]
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def nodes(plan: Any) -> Iterator[dict[str, Any]]:

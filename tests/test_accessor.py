@@ -57,6 +57,11 @@ def test_what_is_missing_is_named(flows: pd.DataFrame) -> None:
         flows.sk.top("nosuch")
     with pytest.raises(SniffkitError, match="no measure 'apples'"):
         flows.sk.top("orig_h", measure="apples")
+    with pytest.raises(SniffkitError, match="step 'nonsense' is no time"):
+        flows.sk.timeline("nonsense")
+    with pytest.raises(SniffkitError, match="step 1us gives more than 1000000 rows"):
+        flows.sk.timeline("1us")
+    assert flows.sk.timeline("ME").tolist() == [640], "months"
     with pytest.raises(AttributeError, match="flows or packets"):
         _ = pd.DataFrame({"x": [1]}).sk
 

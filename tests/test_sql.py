@@ -148,3 +148,36 @@ def test_the_command_answers_and_prompts(capture_file: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "n\n6\nseven\n7\n")
     assert done.stderr.count("\n") == 1
     assert "no column 'x'" in done.stderr
+
+
+def parquet(path: Path, columns: dict[str, list[object]]) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def test_columns_with_any_name_are_read(tmp_path: Path) -> None:
+    database = Database(None, [parquet(tmp_path / "odd.parquet", {'a"b': [1, 2], "c d": ["x", "y"], "n": [3, 4]})])
+    rows = [{'a"b': 1, "c d": "x", "n": 3}, {'a"b': 2, "c d": "y", "n": 4}]
+    assert database.query("select * from odd").to_arrow().to_pylist() == rows
+    assert database.query("""select n from odd where "c d" = 'y'""").to_arrow().to_pylist() == [{"n": 4}]
+
+
+def test_parquet_files_that_do_not_fit_are_told(tmp_path: Path, capture_file: Path) -> None:
+    (tmp_path / "b").mkdir()
+    files = [parquet(tmp_path / "t.parquet", {"v": [1]}), parquet(tmp_path / "b" / "t.parquet", {"v": ["z"]})]
+    with pytest.raises(SniffkitError, match=r"t.parquet: not one table: .*incompatible types"):
+        Database(None, files).query("select v from t")
+    named = parquet(tmp_path / "flows.parquet", {"v": [1]})
+    with pytest.raises(SniffkitError, match=r"flows.parquet: named like the table flows of captures"):
+        Database(sk.open(capture_file), [named])
+    assert Database(None, [named]).query("select v from flows").to_arrow().to_pylist() == [{"v": 1}]
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0, float("nan"), float("inf"), 1e30, 1e-12])
+def test_an_interval_that_cannot_be(capture_file: Path, interval: float) -> None:
+    with pytest.raises(SniffkitError, match=r"^interval .*") as caught:
+        sk.open(capture_file).stats.io(interval)
+    assert "\n" not in str(caught.value)

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 # More rows than anybody plots: a capture with one frame of 1970 in it would ask for billions.
 MAX_ROWS = 1_000_000
+LONGEST = 1e9  # s; what int64 nanoseconds hold, and some more than 30 years
 
 
 def table(capture: Capture, interval: float = 1.0) -> Result:
-    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if that is not above 0."""
-    if interval <= 0:
-        raise SniffkitError(f"interval {interval}: it must be above 0 s")
+    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if it cannot be."""
+    if not 0 < interval <= LONGEST:
+        raise SniffkitError(f"interval {interval:g}: it must be above 0 s and at most {LONGEST:g} s")
     step = max(round(interval * 1e9), 1)
     span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
     first, last = span["a"][0].as_py(), span["b"][0].as_py()
