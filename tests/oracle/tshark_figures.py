@@ -1,0 +1,115 @@
+"""The figures of `sniffkit stats` and of tshark's taps and capinfos for one capture, in the same shape."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import warnings
+from collections.abc import Hashable
+from pathlib import Path
+
+import sniffkit as sk
+
+LAYERS = ("eth", "ip", "ipv6", "tcp", "udp")
+TAPS = ["io,phs", *(f"{tap},{layer}" for tap in ("conv", "endpoints") for layer in LAYERS)]
+PORTED = ("tcp", "udp")
+TITLES = {"Ethernet": "eth", "IPv4": "ip", "IPv6": "ipv6", "TCP": "tcp", "UDP": "udp"}
+CONVERSATION = re.compile(r"(\S+) +<-> (\S+) +(\d+) (\d+) (bytes|kB|MB) +(\d+) (\d+) (bytes|kB|MB) ")
+UNITS = {"bytes": 1, "kB": 1000, "MB": 1_000_000}
+
+Figures = dict[str, dict[Hashable, object]]
+
+
+def theirs(path: Path) -> Figures:
+    """What tshark and capinfos say."""
+    command = ["tshark", "-n", "-q", "-r", str(path), "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
+    taps = [part for tap in TAPS for part in ("-z", tap)]
+    text = subprocess.run([*command, *taps], check=True, capture_output=True, text=True, timeout=60).stdout
+    found: Figures = {tap: {} for tap in TAPS}
+    tap = ""
+    stack: list[str] = []
+    for line in text.splitlines():
+        title = re.match(r"(\w+) (Conversations|Endpoints)$", line)
+        if title:
+            tap = f"{'conv' if title[2] == 'Conversations' else 'endpoints'},{TITLES[title[1]]}"
+        elif line == "Protocol Hierarchy Statistics":
+            tap = "io,phs"
+        elif tap == "io,phs" and (level := re.match(r"( *)(\S+) +frames:(\d+) bytes:(\d+)", line)):
+            stack[len(level[1]) // 2 :] = [level[2]]
+            found[tap][":".join(stack)] = (int(level[3]), int(level[4]))
+        elif tap.startswith("conv") and (pair := CONVERSATION.match(line)):
+            # Above 10,000 bytes tshark says how many whole kB there are.
+            rough = UNITS[pair[5]] * UNITS[pair[8]] > 1
+            there = int(pair[6]), None if rough else int(pair[7])
+            add(found[tap], pair[1], pair[2], there, (int(pair[3]), None if rough else int(pair[4])))
+        elif tap.startswith("endpoints") and re.search(r"\d\s*$", line):
+            words = line.split()
+            found[tap][":".join(words[:-6])] = tuple(map(int, words[-6:]))
+    fields = ["capinfos", "-T", "-M", "-r", "-c", "-d", "-u", "-S", "-a", "-e", str(path)]
+    words = subprocess.run(fields, check=True, capture_output=True, text=True, timeout=60).stdout.strip().split("\t")
+    seconds = re.fullmatch(r"(\d+)\.?(\d*)", words[3])
+    duration = int(seconds[1] + seconds[2].ljust(9, "0")[:9]) if seconds else None
+    found["capinfos"] = {"packets": int(words[1]), "bytes": int(words[2]), "duration": duration}
+    return found
+
+
+def ours(path: Path) -> Figures:
+    """What `stats` says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stats = sk.open(path).stats
+        found: Figures = {"io,phs": {}}
+        for row in stats.hierarchy().to_arrow().to_pylist():
+            found["io,phs"][row["path"]] = (row["frames"], row["bytes"])
+        for layer in LAYERS:
+            pairs: dict[Hashable, object] = {}
+            for row in stats.conversations(layer).to_arrow().to_pylist():
+                a, b = (f"{row[end]}:{row[f'{end}_port']}" if layer in PORTED else row[end] for end in ("a", "b"))
+                there = (row["a_to_b_frames"], row["a_to_b_bytes"])
+                add(pairs, a, b, there, (row["b_to_a_frames"], row["b_to_a_bytes"]))
+            found[f"conv,{layer}"] = pairs
+            names = ("frames", "bytes", "tx_frames", "tx_bytes", "rx_frames", "rx_bytes")
+            found[f"endpoints,{layer}"] = {
+                (f"{row['address']}:{row['port']}" if layer in PORTED else row["address"]): tuple(
+                    row[name] for name in names
+                )
+                for row in stats.endpoints(layer).to_arrow().to_pylist()
+            }
+        one = stats.summary().to_arrow().to_pylist()[0]
+        found["capinfos"] = {"packets": one["packets"], "bytes": one["bytes"] or 0, "duration": one["duration"]}
+    return found
+
+
+Way = tuple[int, int | None]
+
+
+def add(pairs: dict[Hashable, object], a: str, b: str, there: Way, back: Way) -> None:
+    """A conversation under both ends, whichever is named first; tshark may have several of the same ends."""
+    if b < a:
+        a, b, there, back = b, a, back, there
+    known: tuple[Way, Way] = pairs.get((a, b), ((0, 0), (0, 0)))  # type: ignore[assignment]
+    there, back = both(there, known[0]), both(back, known[1])
+    # What is its own other end went no way that can be told.
+    pairs[a, b] = (both(there, back), (0, 0)) if a == b else (there, back)
+
+
+def both(one: Way, other: Way) -> Way:
+    """Frames and bytes together; bytes are None where they were rounded."""
+    return one[0] + other[0], None if one[1] is None or other[1] is None else one[1] + other[1]
+
+
+def differing(mine: Figures, tap: str, said: Figures) -> dict[Hashable, tuple[object, object]]:
+    """What is not the same: mine, tshark's. Of the hierarchy only what both name."""
+    a, b = mine[tap], said[tap]
+    if tap == "io,phs":
+        names: set[Hashable] = {*a} & {*b}
+    else:
+        names = {*a, *b}
+    return {name: (a.get(name), b.get(name)) for name in names if not same(a.get(name), b.get(name))}
+
+
+def same(mine: object, said: object) -> bool:
+    """Equal, but for what was rounded."""
+    if isinstance(mine, tuple) and isinstance(said, tuple) and isinstance(said[0], tuple):
+        return all(a[0] == b[0] and b[1] in (None, a[1]) for a, b in zip(mine, said, strict=True))
+    return mine == said
