@@ -67,7 +67,7 @@ def test_every_table_is_the_one_of_that_name(name: str, tmp_path: Path) -> None:
     rows = capture.sql(f"SELECT {listed} FROM {name}").to_arrow().to_pylist()
     assert rows == table.to_arrow().select(columns).to_pylist()
     if name == "hosts":
-        assert {row["ip"]: row["vendor"] for row in rows}["192.0.2.1"] == "3COM"
+        assert {row["ip"]: row["vendor"] for row in rows}["192.0.2.1"] == "3Com"
 
 
 def test_nanoseconds_survive(capture_file: Path) -> None:
