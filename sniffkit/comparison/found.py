@@ -113,11 +113,17 @@ def most_frequent(group: Array, value: Array) -> tuple[Array, Array]:
     """The groups, sorted, and the most frequent value of each."""
     import numpy as np
 
-    pairs, counts = np.unique(np.stack([group.astype(np.uint64), value.astype(np.uint64)]), axis=1, return_counts=True)
-    order = np.lexsort((-counts, pairs[0]))
-    groups, values = pairs[0][order], pairs[1][order]
-    starts, _ = runs(groups)
-    return groups[starts].astype(group.dtype), values[starts].astype(value.dtype)
+    if not len(group):
+        return group, value
+    order = np.lexsort((value, group))
+    group, value = group[order], value[order]
+    starts = np.flatnonzero(np.r_[True, (group[1:] != group[:-1]) | (value[1:] != value[:-1])])
+    counts = np.diff(np.r_[starts, len(group)])
+    group, value = group[starts], value[starts]
+    order = np.lexsort((-counts, group))
+    group, value = group[order], value[order]
+    starts, _ = runs(group)
+    return group[starts], value[starts]
 
 
 def headings(keys: Keys, flow: Array, a: Array, b: Array) -> tuple[Array, int | None]:
@@ -156,9 +162,10 @@ def one_way_stations(keys: Keys, heading: Array) -> tuple[Array, Array]:
     import numpy as np
 
     known = (heading != 0) & (keys.src >= 0)
-    told = np.unique(np.stack([keys.src[known], heading[known]]), axis=1)
-    starts, lengths = runs(told[0])
-    return told[0][starts[lengths == 1]], told[1][starts[lengths == 1]]
+    told = np.unique(keys.src[known] * 2 + (heading[known] > 0))
+    starts, lengths = runs(told // 2)
+    told = told[starts[lengths == 1]]
+    return told // 2, (told % 2) * 2 - 1
 
 
 def clock_offset(flow: Array, apart: Array, hops: Array) -> int | None:
