@@ -92,6 +92,14 @@ class Capture:
         self._begun = True
         return list(self.inputs)
 
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether every input has a beginning to go back to: files have, standard input has not."""
+        return all(
+            start is not None or (one != "-" and isinstance(one, (str, os.PathLike)))
+            for one, start in zip(self.inputs, self._starts, strict=True)
+        )
+
     def _table(
         self,
         name: str,

@@ -68,7 +68,7 @@ def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     from sniffkit.api import Capture as OneFile
 
     # A file is a point of its own where it names no interface.
-    files = [OneFile([one]) for one in capture.inputs]
+    files = [OneFile([one]) for one in (capture.fresh() if capture.can_be_read_again else capture.inputs)]
     seen = read([(one, None) for one in files], filter)
     keys = Keys(seen)
     time = seen.numbers("ts")

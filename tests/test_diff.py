@@ -235,6 +235,15 @@ def test_frames_without_a_time_are_known_by_their_numbers(tmp_path: Path) -> Non
     ]
 
 
+def test_files_that_are_open(tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes(pcap([message("tcp", n, T0 + n) for n in range(1, 4)]))
+    with open(tmp_path / "a.pcap", "rb") as one, open(tmp_path / "a.pcap", "rb") as other:
+        capture = sk.open(one)
+        assert len(rows(capture.diff(sk.open(other)).matches())) == 3
+        assert len(rows(capture.diff().matches())) == 3
+        assert len(rows(capture.trace())) == 3
+
+
 def test_nothing_against_something(tmp_path: Path) -> None:
     diff = compare(tmp_path, [], [message("tcp", 1, T0)])
     assert [one["only_in"] for one in rows(diff.packets())] == ["b"]

@@ -109,10 +109,13 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
     import pyarrow as pa
 
     for capture, _ in sources:
-        if any(one == "-" or hasattr(one, "read") for one in capture.inputs):
+        if not capture.can_be_read_again:
             raise SniffkitError("captures are compared by reading them twice, which standard input cannot be")
     # A capture that is compared with itself, at two points, is read once.
-    names = [[os.fspath(one) for one in capture.inputs] for capture, _ in sources]  # type: ignore[arg-type]
+    names = [
+        [os.fspath(one) if isinstance(one, (str, os.PathLike)) else id(one) for one in capture.inputs]
+        for capture, _ in sources
+    ]
     different = [at for at, name in enumerate(names) if names.index(name) == at]
     with ThreadPoolExecutor(len(different)) as pool, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)  # a thread's are told below, in the caller's
