@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -115,6 +116,21 @@ def test_the_command(tmp_path: Path) -> None:
     path.write_text("not xml")
     assert run("--scan", str(path)).returncode == 2
     assert run("--netns", "x").returncode == 2
+
+
+@pytest.mark.parametrize(("sender", "rows"), [("00005e000107", 1), ("00000c07ac01", 1), ("020000000009", 2)])
+def test_a_router_that_sends_from_a_shared_address_is_one_host(tmp_path: Path, sender: str, rows: int) -> None:
+    """VRRP's and HSRP's messages have the router's own IP address and the virtual hardware address."""
+    ip = f"01005e000012{sender}08004500001400010000017000000a000001e0000012"
+    arp = "ffffffffffff020000000011080600010800060400010200000000110a0000010000000000000a000002"
+    path = tmp_path / "router.pcap"
+    frames = [bytes.fromhex(one) for one in (ip, arp, ip)]
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    path.write_bytes(head + b"".join(struct.pack("<IIII", 1, 0, len(one), len(one)) + one for one in frames))
+    found = [row for row in sk.open(path).hosts().to_arrow().to_pylist() if row["ip"] == "10.0.0.1"]
+    assert len(found) == rows
+    assert sum(row["pkts"] for row in found) == 2
+    assert [row["mac"] for row in found if row["mac"]] == ["02:00:00:00:00:11"]
 
 
 def test_hosts_in_sql() -> None:

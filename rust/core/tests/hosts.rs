@@ -112,3 +112,23 @@ fn what_a_station_sent_is_not_given_to_whoever_claims_its_address_first() {
     let rows: Vec<_> = hosts.all().iter().filter(told).map(|host| (host.mac, host.pkts)).collect();
     assert_eq!(rows, [(Some(MAC), 2), (Some(LIAR), 0)]);
 }
+
+#[test]
+fn a_router_that_sends_from_its_virtual_address_is_one_host() {
+    const VIRTUAL: [u8; 6] = [0, 0, 0x5e, 0, 1, 7];
+    const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 9];
+    for (sender, rows) in [(VIRTUAL, vec![(Some(MAC), 2)]), (OTHER, vec![(None, 2), (Some(MAC), 0)])] {
+        let mut hosts = Hosts::new(Limits::default());
+        hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+        let mut packet = Packet::default();
+        let mut sent = syn_frame(64, 1000, &MSS_1460);
+        sent[6..12].copy_from_slice(&sender);
+        for frame in [&sent, &claim_of(MAC), &sent] {
+            decode(frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+            hosts.frame(&FrameMeta::default(), &packet, frame);
+        }
+        let told = |host: &&sniffkit_core::hosts::Host| host.ip == Ip::v4([10, 0, 0, 1]);
+        let found: Vec<_> = hosts.all().iter().filter(told).map(|host| (host.mac, host.pkts)).collect();
+        assert_eq!(found, rows);
+    }
+}

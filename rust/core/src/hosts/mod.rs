@@ -216,7 +216,7 @@ impl Hosts {
             self.see(slot, meta.ts, Source::Ip);
             if sender {
                 let host = &mut self.hosts[slot];
-                host.sent_by = host.sent_by.or(mac);
+                host.sent_by = host.sent_by.or(mac.filter(|mac| !is_virtual_router(mac)));
                 self.sent(slot, packet, frame, meta.ts);
             }
         }
@@ -345,4 +345,10 @@ impl Hosts {
         }
         self.names.get(&(host.netns, host.ip)).map(|name| (name.as_str(), Source::Dns))
     }
+}
+
+/// Whether a hardware address is one that routers share: VRRP's and CARP's (RFC 9568, 7.3), HSRP's of both versions. What
+/// a router sends from it is its own all the same, so it does not speak for another station.
+fn is_virtual_router(mac: &Mac) -> bool {
+    matches!(mac, [0, 0, 0x5e, 0, 1 | 2, _] | [0, 0, 0x0c, 0x07, 0xac, _] | [0, 0, 0x0c, 0x9f, 0xf0..=0xff, _])
 }
