@@ -176,9 +176,12 @@ class Capture:
         max_size: longest file, bytes; max_total and max_files: all of them together. What is over a limit is not
         written; its row of the index says so. Raises SniffkitError if the directory cannot be written.
         """
-        from sniffkit.extraction import extract
+        import pyarrow.parquet
 
-        return extract(self.fresh(), directory, http, filter, max_size, max_total, max_files)
+        from sniffkit.extraction import INDEX, extract
+
+        extract(self.fresh(), directory, http, filter, max_size, max_total, max_files)
+        return pyarrow.parquet.read_table(os.path.join(directory, INDEX))
 
     def streams(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per direction of each TCP connection: bytes, SHA-256, missing ranges."""

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from sniffkit.errors import SniffkitError
-from sniffkit.tables import Table, output_error
+from sniffkit.tables import Table, file_error, warn
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from sniffkit._core import TableStream
 
 Source = str | os.PathLike[str] | IO[bytes]
+
+INDEX = "index.parquet"
+
+
+class Extracted(NamedTuple):
+    """What came of it: rows of the index, files written, bodies or streams without a hole, why others have no file."""
+
+    rows: int
+    written: int
+    complete: int
+    reasons: set[str]
 
 
 def extract(
@@ -25,9 +34,9 @@ def extract(
     max_size: int,
     max_total: int | None,
     max_files: int | None,
-) -> pa.Table:
+) -> Extracted:
     """Write the files and the index; see `Capture.extract`."""
-    from sniffkit.sinks import Output, put
+    from sniffkit import _core
 
     path = os.fspath(directory)
     try:
@@ -37,8 +46,6 @@ def extract(
     name = "files" if http else "streams"
 
     def start() -> TableStream:
-        from sniffkit import _core
-
         return _core.open_table(
             *(name, list(inputs), None, filter),
             directory=path,
@@ -47,13 +54,11 @@ def extract(
             max_files=max_files,
         )
 
-    index = Table(name, start).to_arrow()
-    from sniffkit import _core
-
-    parquet = os.path.join(path, "index.parquet")
+    stream = Table(name, start).stream()
     try:
-        _core.write_parquet(index, parquet)
+        found = stream.finish()
+        made = _core.write_index(stream, os.path.join(path, INDEX), os.path.join(path, "index.jsonl"))
     except OSError as error:
-        raise output_error(parquet, error) from None
-    put(index, Output(os.path.join(path, "index.jsonl"), False, False))
-    return index
+        raise file_error(error) from None
+    warn(found)
+    return Extracted(*made)

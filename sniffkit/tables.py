@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import warnings
@@ -138,6 +137,8 @@ class Result(Table):
 
 def unknown_column(table: str, name: str, known: Iterable[str]) -> SniffkitError:
     """The error for a column that is not there: what was perhaps meant, and what there is."""
+    import difflib
+
     known = list(known)
     near = difflib.get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ";"

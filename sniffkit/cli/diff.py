@@ -97,7 +97,7 @@ def put_all(compared: Diff, target: Output) -> None:
     import contextlib
 
     from sniffkit.comparison import SECTIONS
-    from sniffkit.sinks import jsonl
+    from sniffkit.sinks import text
     from sniffkit.tables import output_error
 
     try:
@@ -106,7 +106,7 @@ def put_all(compared: Diff, target: Output) -> None:
             out = sys.stdout.buffer if path in (None, "-") else stack.enter_context(open(str(path), "wb"))
             for name in SECTIONS:
                 table = getattr(compared, name)().to_arrow()
-                jsonl.write(with_section(name, table).to_reader(), out)
+                text.write(with_section(name, table), out, ".jsonl")
             out.flush()
     except OSError as error:
         if target.path in (None, "-"):

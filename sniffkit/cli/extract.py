@@ -33,15 +33,13 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
     inputs = files(file)
     with damage_as_lines() as damage:
         from sniffkit.api import open as open_capture
+        from sniffkit.extraction import extract as write
 
-        capture = open_capture(inputs)
-        directory = options.pop("directory")
-        index = capture.extract(directory, **options)
-    written = index.num_rows - index["path"].null_count
-    incomplete = index.num_rows - sum(index["complete"].to_pylist())
-    noun = "file" if written == 1 else "files"
-    print(f"{written} {noun} in {directory}, {incomplete} not complete: see index.jsonl", file=sys.stderr)
-    if lost := index.num_rows - written:
-        reasons = sorted({reason for reason in index["write_error"].to_pylist() if reason})
-        print(f"sniffkit: {lost} not written: {', '.join(reasons)}", file=sys.stderr)
-    ctx.exit(1 if damage or written == 0 or written < index.num_rows else 0)
+        directory = options["directory"]
+        made = write(open_capture(inputs).fresh(), **options)
+    noun = "file" if made.written == 1 else "files"
+    incomplete = made.rows - made.complete
+    print(f"{made.written} {noun} in {directory}, {incomplete} not complete: see index.jsonl", file=sys.stderr)
+    if lost := made.rows - made.written:
+        print(f"sniffkit: {lost} not written: {', '.join(sorted(made.reasons))}", file=sys.stderr)
+    ctx.exit(1 if damage or made.written == 0 or made.written < made.rows else 0)

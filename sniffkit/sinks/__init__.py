@@ -14,12 +14,12 @@ from sniffkit.errors import SniffkitError
 if TYPE_CHECKING:
     from sniffkit.tables import Table
 
-# suffix -> module with `write(batches: pyarrow.RecordBatchReader, out: binary file) -> rows written`
+# suffix -> module with `write(data, out: binary file, suffix, limit) -> rows written`; data: has `__arrow_c_stream__`
 SINKS: dict[str, str] = {
     ".parquet": "sniffkit.sinks.parquet",
-    ".csv": "sniffkit.sinks.csv",
-    ".tsv": "sniffkit.sinks.tsv",
-    ".jsonl": "sniffkit.sinks.jsonl",
+    ".csv": "sniffkit.sinks.text",
+    ".tsv": "sniffkit.sinks.text",
+    ".jsonl": "sniffkit.sinks.text",
     ".arrow": "sniffkit.sinks.arrow",
 }
 
@@ -78,23 +78,26 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
         if query or columns or limit is not None:
             data = select(data, columns, limit=limit, **query)
         return put(data, out)
+    return put(table, out, limit)
+
+
+def batches(data: Any, limit: int | None = None) -> Any:
+    """`data`, anything with `__arrow_c_stream__`, as a pyarrow.RecordBatchReader; of no more rows than `limit`, and
+    nothing more is read then.
+    """
     import pyarrow as pa
 
-    batches = pa.RecordBatchReader.from_stream(table)
-    return put(batches if limit is None else first(batches, limit), out)
-
-
-def first(batches: Any, limit: int) -> Any:
-    """The first `limit` rows of a stream; nothing more is read of it."""
-    import pyarrow as pa
+    reader = pa.RecordBatchReader.from_stream(data)
+    if limit is None:
+        return reader
 
     def rows() -> Any:
         left = limit
-        while left > 0 and (batch := next(batches, None)) is not None:
+        while left > 0 and (batch := next(reader, None)) is not None:
             yield batch.slice(0, left)
             left -= batch.num_rows
 
-    return pa.RecordBatchReader.from_batches(batches.schema, rows())
+    return pa.RecordBatchReader.from_batches(reader.schema, rows())
 
 
 def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) -> None:
@@ -109,25 +112,22 @@ def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) 
     put(pa.table(arrays), out)
 
 
-def put(data: Any, out: Output) -> int:
+def put(data: Any, out: Output, limit: int | None = None) -> int:
     """Write `data`, anything with `__arrow_c_stream__`, to `out` in its format; returns how many rows."""
-    import pyarrow as pa
-
-    batches = pa.RecordBatchReader.from_stream(data)
     if out.is_screen:
         from sniffkit.sinks import screen
 
-        return screen.write(batches.read_all(), out.fit)
+        return screen.write(batches(data, limit).read_all(), out.fit)
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":
-        rows: int = module.write(batches, sys.stdout.buffer)
+        rows: int = module.write(data, sys.stdout.buffer, out.suffix, limit)
         sys.stdout.buffer.flush()
         return rows
     from sniffkit.tables import output_error
 
     try:
         with open(out.path, "wb") as file:
-            rows = module.write(batches, file)
+            rows = module.write(data, file, out.suffix, limit)
     except OSError as error:
         raise output_error(out.path, error) from None
     return rows

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod bpf;
+pub mod calendar;
 pub mod decode;
 pub mod frame;
 pub mod hosts;

@@ -3,7 +3,9 @@
 use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
 use crate::watch::{Rest, TURN, Watch};
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -17,12 +19,13 @@ use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::keep::{Keep, Test};
 use sniffkit_core::table::reader::{Request, TableReader};
+use sniffkit_core::table::text::{Format, Lines};
 use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet, rows};
 use sniffkit_core::track::Options;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Read};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,7 +34,7 @@ use std::time::Instant;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TableStream>()?;
     module.add_function(wrap_pyfunction!(open_table, module)?)?;
-    module.add_function(wrap_pyfunction!(write_parquet, module)?)?;
+    module.add_function(wrap_pyfunction!(write_index, module)?)?;
     module.add_function(wrap_pyfunction!(table_columns, module)?)?;
     Ok(())
 }
@@ -379,16 +382,41 @@ fn open_table(
     Ok(TableStream::new(reader))
 }
 
-/// Writes any Arrow stream to a Parquet file; returns how many rows.
+/// Writes the index of an extraction, any stream of its rows, as a Parquet file and as JSON lines. Returns how many rows
+/// there are, how many of their files were written, how many are complete, and why others were not written.
 #[pyfunction]
-fn write_parquet(py: Python<'_>, stream: PyRecordBatchReader, path: PathBuf) -> PyResult<u64> {
+fn write_index(
+    py: Python<'_>,
+    stream: PyRecordBatchReader,
+    parquet: PathBuf,
+    lines: PathBuf,
+) -> PyResult<(usize, usize, usize, BTreeSet<String>)> {
     let reader = stream.into_reader()?;
-    let output = Output::create(path)?;
+    let (table, text) = (Output::create(parquet)?, Output::create(lines)?);
     py.detach(|| {
-        let file = BufWriter::with_capacity(1 << 20, &output.file);
         let schema = reader.schema();
-        let rows = parquet::write(file, schema, reader).map_err(|error| write_error(&output.path, &error))?;
-        output.keep().map(|()| rows)
+        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| PyOSError::new_err(error.to_string()))?;
+        let file = BufWriter::with_capacity(1 << 20, &table.file);
+        parquet::write(file, schema.clone(), batches.iter().cloned().map(Ok))
+            .map_err(|error| write_error(&table.path, &error))?;
+        let layout = Lines::new(Format::Json, &schema);
+        let (mut rows, mut written, mut complete, mut reasons) = (0, 0, 0, BTreeSet::new());
+        for batch in &batches {
+            let mut out = String::new();
+            layout.rows(batch, &mut out).map_err(|error| PyOSError::new_err(error.to_string()))?;
+            (&text.file).write_all(out.as_bytes()).map_err(|error| io_error(&text.path, &error))?;
+            rows += batch.num_rows();
+            written += batch.column_by_name("path").map_or(0, |paths| paths.len() - paths.null_count());
+            let whole = batch.column_by_name("complete").and_then(|column| column.as_boolean_opt());
+            complete += whole.map_or(0, BooleanArray::true_count);
+            let errors = batch.column_by_name("write_error").and_then(|column| column.as_dictionary_opt::<Int32Type>());
+            if let Some(texts) = errors.and_then(|errors| errors.downcast_dict::<StringArray>()) {
+                reasons.extend(texts.into_iter().flatten().map(str::to_owned));
+            }
+        }
+        table.keep()?;
+        text.keep()?;
+        Ok((rows, written, complete, reasons))
     })
 }
 

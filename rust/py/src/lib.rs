@@ -4,6 +4,7 @@ mod dataset;
 mod discovery;
 mod files;
 mod follow;
+mod lines;
 mod live;
 mod show;
 mod watch;
@@ -18,6 +19,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;
+    lines::register(module)?;
     live::register(module)?;
     show::register(module)?;
     Ok(())

@@ -5,6 +5,7 @@
 use super::bytes::Bytes;
 use super::control;
 use super::sequence::{End, Sequences};
+use crate::calendar::date;
 use crate::decode::Proto;
 use crate::frame::FrameMeta;
 use crate::packet::Packet;
@@ -328,31 +329,5 @@ fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
         Proto::Ip => bytes.be16(2).filter(|&length| length != 0).map(usize::from),
         Proto::Ipv6 => bytes.be16(4).filter(|&length| length != 0).map(|length| 40 + usize::from(length)),
         _ => None,
-    }
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (proleptic Gregorian calendar).
-fn date(days: i64) -> (i64, i64, i64) {
-    // Years that begin in March make the leap day the last: eras of 400 years have 146,097 days.
-    let shifted = days + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn days_become_dates() {
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(-1), (1969, 12, 31));
-        assert_eq!(date(11_016), (2000, 2, 29));
-        assert_eq!(date(20_000), (2024, 10, 4));
     }
 }

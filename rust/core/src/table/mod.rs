@@ -19,5 +19,6 @@ pub mod rows;
 pub mod service;
 pub mod stage;
 mod streams;
+pub mod text;
 mod tls;
 pub mod write;

@@ -1,5 +1,6 @@
 //! File names with the time in them: the conversions of strftime(3) in the C locale.
 
+use crate::calendar::date;
 use std::fmt::Write as _;
 
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
@@ -38,16 +39,7 @@ impl Calendar {
     fn new(seconds: i64) -> Self {
         let days = seconds.div_euclid(86_400);
         let second = seconds.rem_euclid(86_400) as u32;
-        // Years are counted from 1 March, so that the leap day is the last; eras have 400 years or 146,097 days.
-        let shifted = days + 719_468;
-        let era = shifted.div_euclid(146_097);
-        let day_of_era = shifted.rem_euclid(146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
-        let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
-        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        let (year, month, day) = date(days);
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334][month as usize - 1];
         Self {

@@ -1,0 +1,336 @@
+//! Rows as lines of text: tab-separated, comma-separated (RFC 4180), or a JSON object a line (RFC 8259).
+//!
+//! Times are ISO 8601 in UTC with nanoseconds, lists are joined by blanks (in JSON they are arrays), null is nothing (in
+//! JSON it is `null`). The columns may be of any Arrow type: they may come out of a query.
+
+use crate::calendar::date;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{BooleanArray, ListArray, cast::AsArray};
+use arrow_buffer::NullBuffer;
+use arrow_cast::cast;
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{ArrowError, DataType, Schema, TimeUnit};
+use std::fmt::Write;
+
+/// How a line is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Tabs between values; `\t`, `\n`, `\r` and `\\` are escaped.
+    Tsv,
+    /// Commas between values, quotation marks where they are needed; an empty text is `""`, to differ from null.
+    Csv,
+    /// An object a line.
+    Json,
+}
+
+impl Format {
+    /// The format of a file name's suffix.
+    #[must_use]
+    pub fn of_suffix(suffix: &str) -> Option<Self> {
+        match suffix {
+            ".tsv" => Some(Self::Tsv),
+            ".csv" => Some(Self::Csv),
+            ".jsonl" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Turns record batches of one schema into lines.
+#[derive(Clone, Debug)]
+pub struct Lines {
+    format: Format,
+    /// As they stand in the header, or in JSON before each value.
+    names: Vec<String>,
+}
+
+impl Lines {
+    /// For rows of this schema.
+    #[must_use]
+    pub fn new(format: Format, schema: &Schema) -> Self {
+        let name = |name: &str| {
+            let mut out = String::new();
+            escape(name, format, &mut out);
+            out
+        };
+        Self { format, names: schema.fields().iter().map(|field| name(field.name())).collect() }
+    }
+
+    /// Appends the line of column names; nothing in JSON.
+    pub fn header(&self, out: &mut String) {
+        match self.format {
+            Format::Tsv => out.push_str(&self.names.join("\t")),
+            Format::Csv => out.push_str(&self.names.join(",")),
+            Format::Json => return,
+        }
+        out.push('\n');
+    }
+
+    /// Appends the rows of a batch.
+    ///
+    /// # Errors
+    /// A value that has no text, such as a date beyond the calendar.
+    pub fn rows(&self, batch: &RecordBatch, out: &mut String) -> Result<(), ArrowError> {
+        let columns = batch.columns().iter().map(Column::new).collect::<Result<Vec<_>, _>>()?;
+        let (between, first, last) = match self.format {
+            Format::Tsv => ("\t", "", "\n"),
+            Format::Csv => (",", "", "\n"),
+            Format::Json => (", ", "{", "}\n"),
+        };
+        let mut scratch = String::new();
+        for row in 0..batch.num_rows() {
+            out.push_str(first);
+            for (at, (column, name)) in columns.iter().zip(&self.names).enumerate() {
+                if at > 0 {
+                    out.push_str(between);
+                }
+                if self.format == Format::Json {
+                    out.push_str(name);
+                    out.push_str(": ");
+                }
+                column.put(row, self.format, &mut scratch, out)?;
+            }
+            out.push_str(last);
+        }
+        Ok(())
+    }
+}
+
+/// A column, ready to be read value by value.
+struct Column<'a> {
+    nulls: Option<NullBuffer>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Null,
+    Text(StringArray),
+    Bool(&'a BooleanArray),
+    Float(Float64Array),
+    Time(TimestampNanosecondArray),
+    Number(ArrayFormatter<'a>),
+    List(&'a ListArray, Box<Column<'a>>),
+    /// Whatever else a query gives: as Arrow shows it.
+    Other(ArrayFormatter<'a>),
+}
+
+static OPTIONS: FormatOptions<'static> = FormatOptions::new();
+
+impl<'a> Column<'a> {
+    fn new(array: &'a ArrayRef) -> Result<Self, ArrowError> {
+        let shown = || ArrayFormatter::try_new(array, &OPTIONS);
+        let values = match array.data_type() {
+            DataType::Null => Values::Null,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Values::text(array)?,
+            DataType::Dictionary(_, kind) if matches!(**kind, DataType::Utf8 | DataType::LargeUtf8) => {
+                Values::text(array)?
+            }
+            DataType::Boolean => Values::Bool(array.as_boolean()),
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+                Values::Float(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+            }
+            DataType::Timestamp(_, zone) => {
+                let nanoseconds = cast(array, &DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()))?;
+                Values::Time(nanoseconds.as_primitive().clone())
+            }
+            DataType::List(_) => {
+                let list: &ListArray = array.as_list();
+                Values::List(list, Box::new(Self::new(list.values())?))
+            }
+            kind if kind.is_integer() || kind.is_decimal() => Values::Number(shown()?),
+            _ => Values::Other(shown()?),
+        };
+        Ok(Self { nulls: array.logical_nulls(), values })
+    }
+
+    /// Appends the value of a row. `scratch`: for text that has to be escaped.
+    fn put(&self, row: usize, format: Format, scratch: &mut String, out: &mut String) -> Result<(), ArrowError> {
+        let json = format == Format::Json;
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) || matches!(self.values, Values::Null) {
+            out.push_str(if json { "null" } else { "" });
+            return Ok(());
+        }
+        match &self.values {
+            Values::Text(array) => escape(array.value(row), format, out),
+            Values::Float(array) if json && !array.value(row).is_finite() => out.push_str("null"),
+            Values::List(array, inner) if json => {
+                out.push('[');
+                for (at, item) in items(array, row).enumerate() {
+                    out.push_str(if at > 0 { ", " } else { "" });
+                    inner.put(item, format, scratch, out)?;
+                }
+                out.push(']');
+            }
+            Values::List(..) | Values::Other(_) | Values::Time(_) => {
+                scratch.clear();
+                self.plain(row, scratch)?;
+                escape(scratch, format, out);
+            }
+            _ => self.plain(row, out)?,
+        }
+        Ok(())
+    }
+
+    /// Appends a value as it is.
+    fn plain(&self, row: usize, out: &mut String) -> Result<(), ArrowError> {
+        // Writing to a String cannot fail.
+        let _ = match &self.values {
+            Values::Null => Ok(()),
+            Values::Text(array) => out.write_str(array.value(row)),
+            Values::Bool(array) => write!(out, "{}", array.value(row)),
+            Values::Float(array) => write!(out, "{:?}", array.value(row)),
+            Values::Time(array) => time(array.value(row), out),
+            Values::Number(shown) | Values::Other(shown) => return shown.value(row).write(out).map_err(Into::into),
+            Values::List(array, inner) => {
+                for (at, item) in items(array, row).enumerate() {
+                    out.push_str(if at > 0 { " " } else { "" });
+                    inner.plain(item, out)?;
+                }
+                Ok(())
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Values<'_> {
+    fn text(array: &ArrayRef) -> Result<Self, ArrowError> {
+        Ok(Self::Text(cast(array, &DataType::Utf8)?.as_string::<i32>().clone()))
+    }
+}
+
+/// Where the items of a list stand among those of all rows.
+fn items(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let offsets = list.value_offsets();
+    offsets[row] as usize..offsets[row + 1] as usize
+}
+
+/// Nanoseconds since 1970 as ISO 8601.
+fn time(nanoseconds: i64, out: &mut String) -> std::fmt::Result {
+    let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let clock = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}Z")
+}
+
+fn escape(text: &str, format: Format, out: &mut String) {
+    match format {
+        Format::Csv if !text.is_empty() && !text.contains(['"', ',', '\n', '\r']) => out.push_str(text),
+        Format::Csv => {
+            out.push('"');
+            out.push_str(&text.replace('"', "\"\""));
+            out.push('"');
+        }
+        Format::Tsv if !text.contains(['\t', '\n', '\r', '\\']) => out.push_str(text),
+        Format::Tsv => text.chars().for_each(|c| match c {
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\\' => out.push_str("\\\\"),
+            _ => out.push(c),
+        }),
+        Format::Json => {
+            out.push('"');
+            if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+                text.chars().for_each(|c| json_char(c, out));
+            } else {
+                out.push_str(text);
+            }
+            out.push('"');
+        }
+    }
+}
+
+/// A character of a JSON string (RFC 8259, 7).
+fn json_char(c: char, out: &mut String) {
+    match c {
+        '"' => out.push_str("\\\""),
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\0'..'\u{20}' => {
+            let _ = write!(out, "\\u{:04x}", c as u32); // writing to a String cannot fail
+        }
+        _ => out.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Decimal128Array, DictionaryArray, Int64Array, NullArray, TimestampSecondArray};
+    use arrow_array::{builder::ListBuilder, builder::StringBuilder, types::Int32Type};
+    use std::sync::Arc;
+
+    fn lines(format: Format, columns: Vec<(&str, ArrayRef)>) -> String {
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+        let lines = Lines::new(format, &batch.schema());
+        let mut out = String::new();
+        lines.header(&mut out);
+        lines.rows(&batch, &mut out).unwrap();
+        out
+    }
+
+    fn columns() -> Vec<(&'static str, ArrayRef)> {
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("a,b"), Some("c")]);
+        lists.append_null();
+        lists.append_value::<_, &str>([]);
+        let nothing: ArrayRef = Arc::new(NullArray::new(3));
+        vec![
+            ("t", Arc::new(StringArray::from(vec![Some("tab\there \"\\\u{1}"), Some(""), None])) as ArrayRef),
+            ("d", Arc::new(DictionaryArray::<Int32Type>::from_iter([Some("x\ny"), None, Some("é")]))),
+            ("n", Arc::new(Int64Array::from(vec![Some(-5), None, Some(7)]))),
+            ("f", Arc::new(Float64Array::from(vec![Some(69.0), Some(f64::NAN), None]))),
+            ("b", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))),
+            ("s", Arc::new(TimestampSecondArray::from(vec![Some(0i64), Some(-1), None]))),
+            ("l", Arc::new(lists.finish())),
+            ("h", Arc::new(Decimal128Array::from(vec![1i128 << 80, 2, 3]).with_precision_and_scale(38, 0).unwrap())),
+            ("0", nothing),
+        ]
+    }
+
+    #[test]
+    fn tab_separated() {
+        let rows = [
+            "t\td\tn\tf\tb\ts\tl\th\t0",
+            "tab\\there \"\\\\\u{1}\tx\\ny\t-5\t69.0\ttrue\t1970-01-01T00:00:00.000000000Z\ta,b c\t1208925819614629174706176\t",
+            "\t\t\tNaN\tfalse\t1969-12-31T23:59:59.000000000Z\t\t2\t",
+            "\té\t7\t\t\t\t\t3\t",
+        ];
+        assert_eq!(lines(Format::Tsv, columns()), rows.join("\n") + "\n");
+    }
+
+    #[test]
+    fn comma_separated() {
+        let rows = [
+            "t,d,n,f,b,s,l,h,0",
+            "\"tab\there \"\"\\\u{1}\",\"x\ny\",-5,69.0,true,1970-01-01T00:00:00.000000000Z,\"a,b c\",1208925819614629174706176,",
+            "\"\",,,NaN,false,1969-12-31T23:59:59.000000000Z,,2,",
+            ",é,7,,,,\"\",3,",
+        ];
+        assert_eq!(lines(Format::Csv, columns()), rows.join("\n") + "\n");
+    }
+
+    #[test]
+    fn json_lines() {
+        let rows = [
+            r#"{"t": "tab\there \"\\\u0001", "d": "x\ny", "n": -5, "f": 69.0, "b": true, "s": "1970-01-01T00:00:00.000000000Z", "l": ["a,b", "c"], "h": 1208925819614629174706176, "0": null}"#,
+            r#"{"t": "", "d": null, "n": null, "f": null, "b": false, "s": "1969-12-31T23:59:59.000000000Z", "l": null, "h": 2, "0": null}"#,
+            r#"{"t": null, "d": "é", "n": 7, "f": null, "b": null, "s": null, "l": [], "h": 3, "0": null}"#,
+        ];
+        assert_eq!(lines(Format::Json, columns()), rows.join("\n") + "\n");
+    }
+
+    #[test]
+    fn a_slice_has_its_own_rows() {
+        let batch = RecordBatch::try_from_iter_with_nullable(columns().into_iter().map(|(n, a)| (n, a, true))).unwrap();
+        let (whole, part) = (Lines::new(Format::Json, &batch.schema()), batch.slice(1, 2));
+        let mut out = String::new();
+        whole.rows(&part, &mut out).unwrap();
+        assert_eq!(out, lines(Format::Json, columns()).split_once('\n').unwrap().1);
+    }
+}
