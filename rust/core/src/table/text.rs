@@ -181,7 +181,7 @@ impl<'a> Column<'a> {
             Values::Bool(array) => write!(out, "{}", array.value(row)),
             Values::Float(array) => write!(out, "{:?}", array.value(row)),
             Values::Time(array) => time(array.value(row), out),
-            Values::Number(shown) | Values::Other(shown) => return shown.value(row).write(out).map_err(Into::into),
+            Values::Number(shown) | Values::Other(shown) => return shown.value(row).write(out),
             Values::List(array, inner) => {
                 for (at, item) in items(array, row).enumerate() {
                     out.push_str(if at > 0 { " " } else { "" });
