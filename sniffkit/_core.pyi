@@ -117,7 +117,7 @@ class LiveOptions:
     colour: bool
     count: int | None
     duration: float | None
-    utc_offset: int
+    zone: list[tuple[int, int]]
     own_output: str | None
     drop_to: tuple[int, int] | None
     def __new__(cls) -> LiveOptions: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -42,13 +41,14 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.capturing import point, start
     from sniffkit.cli.capture import attend
+    from sniffkit.cli.read import local_zone
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
         raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
     live = _core.LiveOptions()
     live.filter = " ".join(expression) or None
-    live.say, live.duration, live.utc_offset = what, options["duration"], time.localtime().tm_gmtoff
+    live.say, live.duration, live.zone = what, options["duration"], local_zone()
     for name, value in more.items():
         setattr(live, name, value)
     return attend(start(points, live), None, None, None)

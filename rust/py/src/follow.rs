@@ -5,7 +5,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sniffkit_core::pipeline::{Pipeline, Received};
-use sniffkit_core::show::conversation::{Conversations, Select, Style, Zone};
+use sniffkit_core::show::Zone;
+use sniffkit_core::show::conversation::{Conversations, Select, Style};
 use sniffkit_core::source::{CaptureFiles, Warning};
 use std::net::IpAddr;
 

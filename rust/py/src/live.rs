@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
-use sniffkit_core::show::conversation::{Conversations, Select, Zone};
-use sniffkit_core::show::{Dump, LineOptions};
+use sniffkit_core::show::conversation::{Conversations, Select};
+use sniffkit_core::show::{Dump, LineOptions, Zone};
 use sniffkit_core::table::rows;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
 use std::path::PathBuf;
@@ -59,7 +59,8 @@ pub struct LiveOptions {
     colour: bool,
     count: Option<u64>,
     duration: Option<f64>,
-    utc_offset: i32,
+    /// Local time: since when (seconds since 1970) how many seconds ahead of UTC.
+    zone: Vec<(i64, i32)>,
     /// A filter expression for what is left out in the process' own namespace: who reads the capture's output.
     own_output: Option<String>,
     /// User and group id to go on as, once every capture point is open.
@@ -88,7 +89,7 @@ pub fn dump(flag: Option<&str>) -> PyResult<Dump> {
 }
 
 fn write_options(options: &LiveOptions) -> WriteOptions {
-    let offset = options.utc_offset;
+    let zone = Zone::new(options.zone.clone());
     WriteOptions {
         format: if options.format.as_deref() == Some("pcap") {
             Format::Pcap(Resolution::Nanos)
@@ -99,7 +100,7 @@ fn write_options(options: &LiveOptions) -> WriteOptions {
             max_bytes: options.max_bytes,
             max_seconds: options.max_seconds,
             max_files: options.max_files,
-            utc_offset: Some(Box::new(move |_| offset)),
+            utc_offset: Some(Box::new(move |seconds| zone.at(seconds))),
         },
         section: SectionInfo { comments: options.comments.clone(), os: system(), ..SectionInfo::default() },
     }
@@ -112,7 +113,7 @@ fn system() -> Option<String> {
 }
 
 fn conversations(what: &str, options: &LiveOptions) -> PyResult<Conversations> {
-    let zone = Zone::new(vec![(i64::MIN, options.utc_offset)]);
+    let zone = Zone::new(options.zone.clone());
     if what == "follow" {
         let style = crate::follow::style(options.style.as_deref().unwrap_or("text"))?;
         return Ok(Conversations::follow(Select::All, style, options.colour, zone));
@@ -168,7 +169,7 @@ impl LiveSession {
             filter: options.filter.clone().filter(|text| !text.trim().is_empty()),
             own_output: options.own_output.clone(),
         };
-        let line = LineOptions { link: options.link, utc_offset: options.utc_offset, ..LineOptions::default() };
+        let line = LineOptions { link: options.link, zone: Zone::new(options.zone.clone()), ..LineOptions::default() };
         let dump = dump(options.dump.as_deref())?;
         let record = RecordOptions {
             write: options.write.clone().map(|name| (name, write_options(&options))),

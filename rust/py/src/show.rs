@@ -8,7 +8,8 @@ use sniffkit_core::frame::{FrameBatch, FrameMeta};
 use sniffkit_core::packet::Packet;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::show::{
-    FieldPrinter, LineOptions, LinePrinter, Time, ascii, canonical_line, hex, hex_and_ascii, json, network_offset, tree,
+    FieldPrinter, LineOptions, LinePrinter, Time, Zone, ascii, canonical_line, hex, hex_and_ascii, json,
+    network_offset, tree,
 };
 use sniffkit_core::source::{CaptureFiles, Source, SourceError};
 use std::sync::{Mutex, PoisonError};
@@ -48,8 +49,6 @@ pub struct FrameText {
     dump: Option<Dump>,
     filter: Option<FrameFilter>,
     left: u64,
-    /// From when (seconds since 1970) local time is so far (seconds) ahead of UTC, in order of time.
-    zone: Vec<(i64, i32)>,
 }
 
 impl FrameText {
@@ -60,7 +59,7 @@ impl FrameText {
             return Ok(None);
         }
         let mut out = String::with_capacity(self.batch.frames.len() * 128);
-        let Self { batch, packet, style, dump, filter, left, zone, .. } = self;
+        let Self { batch, packet, style, dump, filter, left, .. } = self;
         for meta in &batch.frames {
             if *left == 0 {
                 break;
@@ -72,10 +71,6 @@ impl FrameText {
             }
             *left -= 1;
             decode(frame, meta.frame_len, link_type, packet);
-            if let (Style::Line(printer), false) = (&mut *style, zone.is_empty()) {
-                let since = zone.partition_point(|(from, _)| *from <= meta.ts.div_euclid(1_000_000_000));
-                printer.set_utc_offset(zone[since.saturating_sub(1)].1);
-            }
             style.write(meta, frame, packet, &mut out);
             if let Some(dump) = dump {
                 let start = if dump.link { 0 } else { network_offset(packet) };
@@ -159,7 +154,7 @@ fn read_text(
         other => return Err(PyValueError::new_err(format!("no time format {other:?}"))),
     };
     let style = match style {
-        "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, utc_offset: 0, absolute }))),
+        "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, zone: Zone::new(zone), absolute }))),
         "tree" => Style::Tree,
         "json" => Style::Json,
         "canonical" => Style::Canonical,
@@ -183,16 +178,7 @@ fn read_text(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());
-    Ok(FrameText {
-        files: Mutex::new(files),
-        batch,
-        packet,
-        style,
-        dump,
-        filter,
-        left: count.unwrap_or(u64::MAX),
-        zone,
-    })
+    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, left: count.unwrap_or(u64::MAX) })
 }
 
 /// Every name that `style="fields"` takes, sorted.

@@ -1,5 +1,6 @@
 //! What the ends of flows say to each other as text, while it goes on: streams as they are, or a line a transaction.
 
+use super::zone::Zone;
 use crate::app::raw::Tap;
 use crate::app::{Found, Row, Wants, Who};
 use crate::frame::FrameBatch;
@@ -157,7 +158,7 @@ impl Conversations {
         rows.sort_by_key(|row| row.first.frame);
         for row in &rows {
             self.written += 1;
-            out.extend_from_slice(line(row, self.zone.at(row.first.ts)).as_bytes());
+            out.extend_from_slice(line(row, self.zone.at(row.first.ts.div_euclid(1_000_000_000))).as_bytes());
         }
     }
 
@@ -196,30 +197,12 @@ impl Conversations {
             out.extend_from_slice(if said.from_orig { ORIG } else { RESP }.as_bytes());
         }
         let mut text = String::new();
-        stamp(said.place.ts, self.zone.at(said.place.ts), &mut text);
+        stamp(said.place.ts, self.zone.at(said.place.ts.div_euclid(1_000_000_000)), &mut text);
         let ends = ends(&said.who);
         let (from, to) = if said.from_orig { (&ends.0, &ends.1) } else { (&ends.1, &ends.0) };
         let uid = said.who.uid.text();
         let uid = String::from_utf8_lossy(&uid);
         out.extend_from_slice(format!("-- {text}{from} > {to} {uid}\n").as_bytes());
-    }
-}
-
-/// Local time: since when (seconds since 1970) it is so many seconds ahead of UTC.
-#[derive(Clone, Debug, Default)]
-pub struct Zone(Vec<(i64, i32)>);
-
-impl Zone {
-    /// In order of time; before the first change that holds too. None: UTC.
-    #[must_use]
-    pub fn new(changes: Vec<(i64, i32)>) -> Self {
-        Self(changes)
-    }
-
-    /// How many seconds local time is ahead of UTC at `ts`, ns.
-    fn at(&self, ts: i64) -> i32 {
-        let since = self.0.partition_point(|(from, _)| *from <= ts.div_euclid(1_000_000_000));
-        self.0.get(since.saturating_sub(1)).map_or(0, |(_, ahead)| *ahead)
     }
 }
 

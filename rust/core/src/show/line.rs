@@ -5,6 +5,7 @@
 use super::bytes::Bytes;
 use super::control;
 use super::sequence::{End, Sequences};
+use super::zone::Zone;
 use crate::calendar::date;
 use crate::decode::Proto;
 use crate::frame::FrameMeta;
@@ -31,14 +32,14 @@ pub enum Time {
 }
 
 /// tcpdump's flags that change a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineOptions {
     /// `-e`: print the link header.
     pub link: bool,
     /// How to print the time.
     pub time: Time,
-    /// Seconds to add to UTC for local time.
-    pub utc_offset: i32,
+    /// Local time.
+    pub zone: Zone,
     /// `-S`: sequence numbers as they stand in the header.
     pub absolute: bool,
 }
@@ -78,11 +79,6 @@ impl LinePrinter {
     #[must_use]
     pub fn new(options: LineOptions) -> Self {
         Self { options, ..Self::default() }
-    }
-
-    /// Sets how far local time is ahead of UTC, seconds: it may change within a capture.
-    pub fn set_utc_offset(&mut self, seconds: i32) {
-        self.options.utc_offset = seconds;
     }
 
     /// How many TCP conversations were forgotten because there were too many to remember.
@@ -133,8 +129,10 @@ impl LinePrinter {
     }
 
     fn time(&mut self, meta: &FrameMeta, out: &mut String) {
-        let offset = i64::from(self.options.utc_offset) * i64::from(self.options.time != Time::Epoch);
-        let (seconds, nanos) = (meta.ts.div_euclid(1_000_000_000) + offset, meta.ts.rem_euclid(1_000_000_000));
+        let (mut seconds, nanos) = (meta.ts.div_euclid(1_000_000_000), meta.ts.rem_euclid(1_000_000_000));
+        if self.options.time != Time::Epoch {
+            seconds += i64::from(self.options.zone.at(seconds));
+        }
         let micros = nanos / 1000;
         let day = seconds.rem_euclid(86_400);
         let (hour, minute, second) = (day / 3600, day / 60 % 60, day % 60);

@@ -15,6 +15,7 @@ mod text;
 mod transaction;
 mod tree;
 mod view;
+mod zone;
 
 pub use canonical::canonical_line;
 pub use fields::{FieldPrinter, known_fields};
@@ -24,6 +25,7 @@ pub use line::{LineOptions, LinePrinter, Time};
 pub use text::{Dump, TextPrinter};
 pub use tree::tree;
 pub use view::{LayerView, layers};
+pub use zone::Zone;
 
 use crate::decode::Proto;
 use crate::packet::Packet;
