@@ -87,6 +87,8 @@ class Table:
             import polars as pl
         except ImportError:
             raise MissingToolError("polars is not installed: pip install 'sniffkit[polars]'") from None
+        import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
+
         frame = pl.from_arrow(self.to_arrow())
         assert isinstance(frame, pl.DataFrame)
         return frame

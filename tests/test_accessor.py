@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
-import sniffkit.accessor  # noqa: F401 - registers `.sk`
+import sniffkit as sk
+import sniffkit.accessor
 from sniffkit.errors import SniffkitError
 
 
@@ -114,3 +117,27 @@ def test_dtypes_do_not_depend_on_what_was_captured() -> None:
                     assert other == kinds[kind][1], (name, column)
                 else:
                     assert kind in ("string", "bool") or kind.endswith(("8", "16", "32", "64")), (name, column, kind)
+
+
+def test_polars_frames_give_the_same_answers() -> None:
+    capture = sk.open(Path(__file__).parent.parent / "captures" / "demo" / "demo.pcapng")
+    for table, by in ((capture.flows(), "proto"), (capture.packets(), "protocols")):
+        pandas, polars = table.to_pandas().sk, table.to_polars().sk
+        keys = [by, "resp_p"] if table.name == "flows" else by
+        top, same = pandas.top(keys, 3), polars.top(keys, 3)
+        assert [row[-3:] for row in same.rows()] == [tuple(row) for row in top.itertuples(index=False)]
+        assert same[by].to_list() == list(top.index.get_level_values(by))
+        assert polars.timeline("100ms")["bytes"].to_list() == pandas.timeline("100ms").tolist()
+        wide, names = pandas.timeline("100ms", by=by), polars.timeline("100ms", by=by)
+        assert names.columns == ["ts", *wide.columns]
+        assert names[names.columns[-1]].to_list() == wide[wide.columns[-1]].tolist()
+        matrix, other = pandas.matrix(), polars.matrix()
+        assert other["sender"].to_list() == list(matrix.index)
+        assert other.drop("sender").rows() == [tuple(row) for row in matrix.itertuples(index=False)]
+        assert polars.plot_top(by).get_xlabel() == "bytes"
+        assert polars.plot_timeline("100ms").get_xlabel() == "time (UTC)"
+        assert polars.plot_matrix().get_xlabel() == "receiver"
+    with pytest.raises(AttributeError):
+        _ = capture.arp(columns=["opcode"]).to_polars().sk
+    with pytest.raises(SniffkitError, match="measure"):
+        capture.flows().to_polars().sk.top("proto", measure="metres")
