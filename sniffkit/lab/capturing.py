@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sniffkit.lab.running import Lab
 
 # A lab has many points and little traffic: a ring of the default 32 MiB each would be too much.
-RING_KIB = 1024
+RING_KIB = 2048
 MAX_COMMENT = 60_000  # a pcapng option holds 65,535 bytes
 
 

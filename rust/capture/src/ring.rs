@@ -11,8 +11,15 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Size of one block, bytes: the kernel hands over whole blocks.
+/// Largest size of a block, bytes: the kernel hands over whole blocks.
 pub const BLOCK: usize = 1 << 20;
+
+/// Smallest: room for any frame of an interface whose segmentation offload has the usual limit of 64 KiB.
+const MIN_BLOCK: usize = 1 << 17;
+
+/// Blocks of a ring, if they are not too small then. One that holds a single frame is handed over after [`RETIRE_MS`] all
+/// the same, so that a ring of two would be full as soon as its reader does not get to run for 100 ms.
+const BLOCKS: usize = 16;
 
 /// The kernel counts a ring's bytes in 32 bits.
 pub const MAX_BLOCKS: usize = 4095;
@@ -46,6 +53,7 @@ pub struct KernelStats {
 pub struct Ring {
     socket: OwnedFd,
     map: *mut u8,
+    block: usize,
     blocks: usize,
     next: usize,
     /// What it listens on.
@@ -148,23 +156,24 @@ impl Ring {
             &libc::tpacket_versions::TPACKET_V3,
             "choosing TPACKET_V3",
         )?;
-        let blocks = options.buffer.div_ceil(BLOCK).clamp(2, MAX_BLOCKS);
+        let block = (options.buffer.next_power_of_two() / BLOCKS).clamp(MIN_BLOCK, BLOCK);
+        let blocks = options.buffer.div_ceil(block).clamp(2, MAX_BLOCKS);
         let request = libc::tpacket_req3 {
-            tp_block_size: BLOCK as u32,
+            tp_block_size: block as u32,
             tp_block_nr: blocks as u32,
             tp_frame_size: 2048,
-            tp_frame_nr: (BLOCK / 2048 * blocks) as u32,
+            tp_frame_nr: (block / 2048 * blocks) as u32,
             tp_retire_blk_tov: RETIRE_MS,
             tp_sizeof_priv: 0,
             tp_feature_req_word: 0,
         };
-        let what = format!("{}: a ring of {} KiB (-B)", interface.name, blocks * BLOCK / 1024);
+        let what = format!("{}: a ring of {} KiB (-B)", interface.name, blocks * block / 1024);
         set(&socket, libc::SOL_PACKET, libc::PACKET_RX_RING, &request, &what)?;
         // SAFETY: maps the ring of an open socket in the size that the kernel just agreed to; checked below.
         let map = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                BLOCK * blocks,
+                block * blocks,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 socket.as_raw_fd(),
@@ -175,7 +184,8 @@ impl Ring {
             return Err(CaptureError::system("mapping the ring", &io::Error::last_os_error()));
         }
         let stats = KernelStats::default();
-        let mut ring = Self { socket, map: map.cast(), blocks, next: 0, interface, snap_len: options.snap_len, stats };
+        let mut ring =
+            Self { socket, map: map.cast(), block, blocks, next: 0, interface, snap_len: options.snap_len, stats };
         ring.bind()?;
         if options.promiscuous && ring.interface.index != 0 {
             let member = libc::packet_mreq {
@@ -270,7 +280,7 @@ impl Ring {
         // SAFETY: `next` is below `blocks`, so the block lies inside the mapping, which lives as long as `self`, and is
         // aligned to pages. Both words, at offsets 8 and 12, are shared with the kernel and only accessed atomically.
         unsafe {
-            let block = self.map.add(self.next * BLOCK);
+            let block = self.map.add(self.next * self.block);
             (AtomicU32::from_ptr(block.add(8).cast()), AtomicU32::from_ptr(block.add(12).cast()))
         }
     }
@@ -290,7 +300,7 @@ impl Ring {
         }
         // SAFETY: `next` is below `blocks`, so the block lies inside the mapping. The kernel has given it to us and
         // does not write it until the status is set back below.
-        let bytes = unsafe { std::slice::from_raw_parts(self.map.add(self.next * BLOCK), BLOCK) };
+        let bytes = unsafe { std::slice::from_raw_parts(self.map.add(self.next * self.block), self.block) };
         parse_block(bytes, &self.interface, interface, self.snap_len as usize, batch);
         frames.store(0, Ordering::Relaxed); // until the kernel opens the block again: see `is_empty`
         status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
@@ -302,6 +312,6 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: unmaps what `open` mapped, once; nothing refers to it any more.
-        unsafe { libc::munmap(self.map.cast(), BLOCK * self.blocks) };
+        unsafe { libc::munmap(self.map.cast(), self.block * self.blocks) };
     }
 }
