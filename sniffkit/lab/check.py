@@ -83,8 +83,11 @@ def check(lab: Lab, write: str | None = None) -> list[Result]:
                 time.sleep(SETTLE_SECONDS)
                 live.stop()
         if live is not None:
+            lost = sum(point.dropped for point in live.stats)
             for one, result in zip(spec.expect, results, strict=True):
                 _look(spec, one, result, live.capture)
+                if lost and not result.ok:
+                    result.found += f"; {lost} frames of all were too many for the capture"
     finally:
         if write is None:
             os.unlink(path)
