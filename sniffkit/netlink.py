@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -205,13 +205,22 @@ def _netnsid(asked: socket.socket, fd: int) -> int:
     answer = asked.recv(1 << 16)
     if struct.unpack_from("=IH", answer)[1] != RTM_NEWNSID:
         return -1
-    offset = 20
-    while offset + 8 <= len(answer):
-        length, number = struct.unpack_from("=HH", answer, offset)
-        if number == NETNSA_NSID:
-            return int(struct.unpack_from("=i", answer, offset + 4)[0])
+    number = attributes(answer[20:]).get(NETNSA_NSID)
+    return -1 if number is None else int(struct.unpack("=i", number)[0])
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by number; the last of those that are there twice."""
+    return dict(pairs(data))
+
+
+def pairs(data: bytes) -> Iterable[tuple[int, bytes]]:
+    """Attributes in order, as (number, payload)."""
+    offset = 0
+    while offset + 4 <= len(data):
+        length, number = struct.unpack_from("=HH", data, offset)
+        yield number & 0x3FFF, data[offset + 4 : offset + length]
         offset += max(4, (length + 3) & ~3)
-    return -1
 
 
 def all_interfaces(netns: str | None) -> list[Interface]:

@@ -91,7 +91,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     """Start, wait, report; the exit code."""
     from sniffkit import _core
     from sniffkit.capturing import own_output, parquet_of, point, start
-    from sniffkit.cli.read import dump_flag, local_zone
+    from sniffkit.cli.read import dump_flag, zone_from_now
 
     comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
     interfaces: list[str] = list(options["interface"])
@@ -125,7 +125,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
         live.print = False
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
-    live.zone = local_zone()
+    live.zone = zone_from_now()
     live.comments = comments
     live.drop_to = account(options["user"])
     if write == "-" and (live.print or live.say):

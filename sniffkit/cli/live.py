@@ -41,14 +41,14 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.capturing import point, start
     from sniffkit.cli.capture import attend
-    from sniffkit.cli.read import local_zone
+    from sniffkit.cli.read import zone_from_now
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
         raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
     live = _core.LiveOptions()
     live.filter = " ".join(expression) or None
-    live.say, live.duration, live.zone = what, options["duration"], local_zone()
+    live.say, live.duration, live.zone = what, options["duration"], zone_from_now()
     for name, value in more.items():
         setattr(live, name, value)
     return attend(start(points, live), None, None, None)

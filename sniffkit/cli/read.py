@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from sniffkit._core import FrameText
 
 
-def local_zone() -> list[tuple[int, int]]:
-    """Since when (seconds since 1970) local time is so many seconds ahead of UTC: every change until 2100."""
-    month, end = 30 * 86400, 130 * 365 * 86400
+def local_zone(begin: int = 0, years: int = 130) -> list[tuple[int, int]]:
+    """Since when (seconds since 1970) local time is so many seconds ahead of UTC: every change from `begin` on for so
+    many years; without, until 2100. The first also holds before.
+    """
+    month, end = 30 * 86400, begin + years * 365 * 86400
 
     def ahead(seconds: int) -> int:
         return time.localtime(seconds).tm_gmtoff
 
-    changes = [(0, ahead(0))]
-    for low in range(0, end, month):
+    changes = [(begin, ahead(begin))]
+    for low in range(begin, end, month):
         high = low + month
         if ahead(low) == ahead(high):
             continue  # two changes within a month are not to be told apart, and have not been seen for decades
@@ -38,6 +40,11 @@ def local_zone() -> list[tuple[int, int]]:
             low, high = (middle, high) if ahead(middle) == changes[-1][1] else (low, middle)
         changes.append((high, ahead(high)))
     return changes
+
+
+def zone_from_now() -> list[tuple[int, int]]:
+    """The same for a capture that begins now: ten years, since all of them take some milliseconds."""
+    return local_zone(int(time.time()), 10)
 
 
 def dump_flag(x: int, upper_x: int, ascii: int) -> str | None:

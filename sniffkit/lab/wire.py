@@ -14,6 +14,9 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from sniffkit.netlink import attributes as attributes
+from sniffkit.netlink import pairs as pairs
+
 NETLINK_ROUTE = 0
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
@@ -158,20 +161,6 @@ class Socket:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-
-def attributes(data: bytes) -> dict[int, bytes]:
-    """Attributes by number; the last of those that are there twice."""
-    return dict(pairs(data))
-
-
-def pairs(data: bytes) -> Iterable[tuple[int, bytes]]:
-    """Attributes in order, as (number, payload)."""
-    offset = 0
-    while offset + 4 <= len(data):
-        length, number = struct.unpack_from("=HH", data, offset)
-        yield number & 0x3FFF, data[offset + 4 : offset + length]
-        offset += max(4, (length + 3) & ~3)
 
 
 def split(data: bytes) -> Iterable[tuple[int, int, int, bytes]]:
