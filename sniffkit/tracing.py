@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
-from sniffkit.matching import Array
+from sniffkit.matching import Array, window_ns
 from sniffkit.matching.keys import Keys
 from sniffkit.matching.pairs import match
 from sniffkit.matching.rewritten import link
@@ -56,9 +56,8 @@ MAX_POINTS = 62  # a bit each
 
 def trace(capture: Capture, columns: Sequence[str] | None, window: float, filter: str | None) -> Table:
     """The table; nothing is read before its rows are asked for."""
-    if not 0 < window < 1e6:
-        raise SniffkitError(f"window {window:g}: it must be above 0 s, and below 1e6")
-    return RowTable("trace", KINDS, lambda: rows(capture, round(window * 1e9), filter), columns)
+    apart = window_ns(window)
+    return RowTable("trace", KINDS, lambda: rows(capture, apart, filter), columns)
 
 
 def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
@@ -118,11 +117,10 @@ def packets(keys: Keys, point: Array, window: int) -> Array:
         known = known[np.argsort(time[known], kind="stable")]
     # What a NAT made of a packet is another one so far.
     first, last, at = spans(packet, time, point)
-    near = int(window)
 
     def fits(a: Array, b: Array) -> Array:
         apart = np.where(first[a] <= first[b], first[b] - last[a], first[a] - last[b])
-        return (packet[a] != packet[b]) & ((at[a] & at[b]) == 0) & (apart >= -near)
+        return (packet[a] != packet[b]) & ((at[a] & at[b]) == 0) & (apart >= -window)
 
     a, b = link(keys, known, known, window, 0, fits)
     return joined(packet, packet[a], packet[b])

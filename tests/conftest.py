@@ -132,6 +132,14 @@ def corpus() -> Path:
 
 
 @pytest.fixture
+def called(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs `sniffkit …` in this process; gives exit code, stdout and stderr."""
+    from commandline import run
+
+    return functools.partial(run, capfd)
+
+
+@pytest.fixture
 def golden() -> Callable[[str, str], None]:
     """Compare a text with `tests/golden/NAME`; `make golden` writes it anew instead (never in CI)."""
 

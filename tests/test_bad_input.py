@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from sniffkit import cli
+from commandline import run
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = (SEEDS / "pcap" / "micros-le").read_bytes()
@@ -56,15 +55,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (data, _, _) in FILES.items():
         (path / name).write_bytes(data)
     return path
-
-
-def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """The same in this process: exit code, stdout, stderr."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main([*arguments])
-    out, err = capfd.readouterr()
-    assert isinstance(stop.value.code, int)
-    return stop.value.code, out, err
 
 
 def check(name: str, out: str, err: str, code: int, header: int) -> None:

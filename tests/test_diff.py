@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 import sniffkit as sk
 from captures.wire import ACK, MS, PSH, SECOND, SYN, T0, Frame, arp, eth, icmp, ip4, ip6, pcap, pcapng, tcp, udp, vxlan
-from sniffkit import cli
 from sniffkit.comparison import SECTIONS, Diff
 
 CLIENT, SERVER, PUBLIC = "10.0.0.1", "203.0.113.2", "203.0.113.1"
@@ -251,15 +251,8 @@ def test_nothing_against_something(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["diff", *arguments])
-        captured = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, captured.out, captured.err
-
-    return call
+def command(called: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
+    return partial(called, "diff")
 
 
 NAT = ("docs/labs/nat.pcapng", "-i", "router/lan", "-i", "router/wan")

@@ -8,11 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from sniffkit import cli
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
@@ -24,21 +23,13 @@ needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(called: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `sniffkit read …` in UTC; returns exit code, stdout and stderr."""
     monkeypatch.setenv("TZ", "UTC")
     import time
 
     time.tzset()
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["read", *arguments])
-        captured = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, captured.out, captured.err
-
-    return call
+    return partial(called, "read")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 
 import sniffkit as sk
 from captures.wire import ACK, MS, T0, Frame, eth, ip4, pcap, tcp, vxlan
-from sniffkit import cli
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -93,15 +93,8 @@ def test_files_are_points_where_they_name_no_interface(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def sniffkit(capfd: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["trace", *arguments])
-        captured = capfd.readouterr()
-        assert isinstance(stop.value.code, int)
-        return stop.value.code, captured.out, captured.err
-
-    return call
+def sniffkit(called: Run) -> Run:
+    return partial(called, "trace")
 
 
 def test_the_command(sniffkit: Run, golden: Any, tmp_path: Path) -> None:

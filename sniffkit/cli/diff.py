@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 TOP = 10  # rows of a long section when all are shown
 
+window_option = click.option(
+    "--window",
+    type=float,
+    default=1.0,
+    metavar="S",
+    help="Packets that nothing but time tells apart are the same if no further apart than this (1).",
+)
+
 
 @click.command()
 @click.argument("file", nargs=-1, metavar="A [B]")
@@ -26,13 +34,7 @@ TOP = 10  # rows of a long section when all are shown
     help="Only frames captured there: given once for both, or first of A, then of B; both may be of one file.",
 )
 @click.option("--only", metavar="SECTION", help="Only this one, whole: summary flows packets changes matches.")
-@click.option(
-    "--window",
-    type=float,
-    default=1.0,
-    metavar="S",
-    help="Packets that nothing but time tells apart are the same if no further apart than this (1).",
-)
+@window_option
 @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
 @click.option("--json", is_flag=True, help="One JSON object a line; `section` tells them apart without --only.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli.diff import window_option
 from sniffkit.cli.table import row_options, split
 
 # Columns on a terminal when none are asked for; the last ones go where it is narrow.
@@ -19,13 +20,7 @@ SHORT = (
 @click.command()
 @click.argument("file", nargs=-1)
 @click.option("--seen", type=click.IntRange(min=1), default=2, metavar="N", help="Only packets seen at N points (2).")
-@click.option(
-    "--window",
-    type=float,
-    default=1.0,
-    metavar="S",
-    help="Packets that nothing but time tells apart are the same if no further apart than this (1).",
-)
+@window_option
 @row_options
 @click.pass_context
 def trace(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sniffkit.errors import SniffkitError
+from sniffkit.matching import window_ns
 from sniffkit.matching.pairs import WINDOW
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ class Diff:
         window: float = WINDOW / 1e9,
         filter: str | None = None,
     ) -> None:
-        if not 0 < window < 1e6:
-            raise SniffkitError(f"window {window:g}: it must be above 0 s, and below 1e6")
         self._sources = ((a, points[0]), (b, points[1]))
-        self._window = round(window * 1e9)
+        self._window = window_ns(window)
         self._filter = filter
 
     @cached_property

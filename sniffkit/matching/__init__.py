@@ -8,5 +8,14 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from sniffkit.errors import SniffkitError
+
 # A numpy array; numpy is imported where it is used.
 Array: TypeAlias = Any
+
+
+def window_ns(seconds: float) -> int:
+    """How far apart packets may be that nothing but time tells apart, in ns. Raises SniffkitError if it cannot be."""
+    if not 0 < seconds < 1e6:
+        raise SniffkitError(f"window {seconds:g}: it must be above 0 s, and below 1e6")
+    return round(seconds * 1e9)

@@ -224,13 +224,7 @@ fn escape(text: &str, format: Format, out: &mut String) {
             out.push('"');
         }
         Format::Tsv if !text.contains(['\t', '\n', '\r', '\\']) => out.push_str(text),
-        Format::Tsv => text.chars().for_each(|c| match c {
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\\' => out.push_str("\\\\"),
-            _ => out.push(c),
-        }),
+        Format::Tsv => text.chars().for_each(|c| backslashed(c, out)),
         Format::Json => {
             out.push('"');
             if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
@@ -243,18 +237,26 @@ fn escape(text: &str, format: Format, out: &mut String) {
     }
 }
 
+/// A character; those that would end a value or a line, and the backslash, with a backslash before their letter.
+fn backslashed(c: char, out: &mut String) {
+    match c {
+        '\t' => out.push_str("\\t"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\\' => out.push_str("\\\\"),
+        _ => out.push(c),
+    }
+}
+
 /// A character of a JSON string (RFC 8259, 7).
 fn json_char(c: char, out: &mut String) {
     match c {
         '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
+        '\n' | '\r' | '\t' => backslashed(c, out),
         '\0'..'\u{20}' => {
             let _ = write!(out, "\\u{:04x}", c as u32); // writing to a String cannot fail
         }
-        _ => out.push(c),
+        _ => backslashed(c, out),
     }
 }
 
