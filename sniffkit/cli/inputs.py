@@ -24,7 +24,7 @@ def files(given: tuple[str, ...]) -> list[str]:
 
 @contextmanager
 def damage_as_lines() -> Iterator[list[str]]:
-    """Prints each CaptureWarning as one line on stderr; the list tells whether there were any."""
+    """Prints each CaptureWarning as one line on stderr, once however often its file was read; the list holds them."""
     # pyarrow imports numpy, whose BLAS starts a thread a core that spins: a third of a short command's time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     seen: list[str] = []
@@ -32,6 +32,6 @@ def damage_as_lines() -> Iterator[list[str]]:
         warnings.simplefilter("always", CaptureWarning)
         yield seen
     for one in caught:
-        if issubclass(one.category, CaptureWarning):
+        if issubclass(one.category, CaptureWarning) and str(one.message) not in seen:
             seen.append(str(one.message))
             print(f"sniffkit: {one.message}", file=sys.stderr)
