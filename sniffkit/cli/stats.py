@@ -52,29 +52,38 @@ def run(file: tuple[str, ...], **options: object) -> int:
     from sniffkit.api import open as open_capture
     from sniffkit.cli.inputs import damage_as_lines, files
     from sniffkit.sinks import Output, put
-    from sniffkit.stats import SECTIONS
+    from sniffkit.stats import SECTIONS, check_layer
+    from sniffkit.stats.io import step_of
 
     only, out, json = options["only"], options["out"], bool(options["json"])
     if only is not None and only not in SECTIONS:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(SECTIONS)}")
     if only is None and (out is not None or json):
         raise SniffkitError("-o and --json write one table: --only SECTION says which")
+    # Before the first section is shown, not where its turn comes.
+    check_layer(str(options["layer"]))
+    step_of(float(str(options["interval"])))
     target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
     names = files(file)
     if "-" in names:
         raise SniffkitError("statistics read a capture several times, which standard input cannot be")
+    found = True
     with damage_as_lines() as damage:
         capture = open_capture(names)
         if only is not None:
-            put(section(capture, str(only), options).to_arrow(), target)
+            table = section(capture, str(only), options).to_arrow()
+            put(table, target)
+            found = table.num_rows > 0
         elif options["plot"] is None:
             for name, (_, title) in SECTIONS.items():
-                show(title, section(capture, name, options).to_arrow(), target)
+                table = section(capture, name, options).to_arrow()
+                show(title, table, target)
+                found = found and (name != "summary" or table["packets"][0].as_py() > 0)
         if options["plot"] is not None:
             from sniffkit.stats.plot import io_plot
 
             io_plot(capture, str(options["plot"]), float(str(options["interval"])))
-    return 1 if damage else 0
+    return 1 if damage or not found else 0
 
 
 def section(capture: Capture, name: str, options: dict[str, object]) -> Result:

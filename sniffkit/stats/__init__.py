@@ -23,8 +23,10 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "tcp": ("sniffkit.stats.tcp", "TCP health: the flows with something wrong, worst first"),
 }
 
-# The layers that conversations and endpoints are told apart by, as tshark names them.
-LAYERS = ("eth", "ip", "ipv6", "tcp", "udp", "sctp")
+# The layers that conversations and endpoints are told apart by, as tshark names them; of those with ports the number
+# of the protocol.
+PORTED = {"tcp": 6, "udp": 17, "sctp": 132}
+LAYERS = ("eth", "ip", "ipv6", *PORTED)
 
 
 class Stats:
@@ -37,15 +39,24 @@ class Stats:
         self._capture = capture
 
     def summary(self) -> Result:
-        """One row: packets, bytes, first and last time, duration, rates (packets and bytes a second)."""
+        """One row: packets, bytes, first and last time, duration (ns), rates (packets and bytes a second).
+
+        interfaces: how many the frames name; all those without a name count as one.
+        """
         return self._section("summary")
 
     def hierarchy(self) -> Result:
-        """One row a protocol in its place in the stack: depth, path, frames and bytes with everything inside it."""
+        """One row a protocol in its place in the stack: depth, path, frames and bytes with everything inside it.
+
+        Frames of a link type that is not decoded are in no row.
+        """
         return self._section("hierarchy")
 
     def conversations(self, layer: str = "ip") -> Result:
-        """One row a pair of ends: frames and bytes each way, start and duration. a sent the first frame."""
+        """One row a pair of ends: frames and bytes each way, start (s after the first frame of all), duration (ns).
+
+        a sent the first frame.
+        """
         return self._section("conversations", layer=layer)
 
     def endpoints(self, layer: str = "ip") -> Result:
@@ -57,18 +68,34 @@ class Stats:
         return self._section("lengths")
 
     def io(self, interval: float = 1.0) -> Result:
-        """One row an interval, also where nothing came: start (s after the first frame), frames, bytes."""
+        """One row an interval, also where nothing came: start (s after the first frame), frames, bytes.
+
+        Frames without a time are in no row.
+        """
         return self._section("io", interval=interval)
 
     def tcp(self) -> Result:
-        """TCP flows with retransmissions, zero windows, resets or a handshake that failed, worst first."""
+        """TCP flows with retransmitted or disordered segments, repeated ACKs, zero windows, a reset or a handshake that
+        failed, worst first. tcp_rtt in ns.
+        """
         return self._section("tcp")
 
     def _section(self, name: str, **options: object) -> Result:
         import importlib
 
         make: Callable[..., Result] = importlib.import_module(SECTIONS[name][0]).table
-        return make(self._capture, **options)
+        return in_utc(name, make(self._capture, **options))
+
+
+def in_utc(name: str, result: Result) -> Result:
+    """`result` under this name, its times in UTC as in every table: in SQL they have no zone."""
+    import pyarrow as pa
+
+    from sniffkit.tables import Result
+
+    data = result.to_arrow()
+    kinds = [pa.timestamp("ns", "UTC") if pa.types.is_timestamp(field.type) else field.type for field in data.schema]
+    return Result(name, data.cast(pa.schema(list(zip(data.column_names, kinds, strict=True)))))
 
 
 def check_layer(layer: str) -> str:

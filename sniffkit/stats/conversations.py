@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sniffkit.stats import check_layer
+from sniffkit.stats import PORTED, check_layer
 
 if TYPE_CHECKING:
     from sniffkit.api import Capture
@@ -15,25 +15,26 @@ def ends(layer: str) -> str:
     """A query for the two ends of every frame at a layer: n, t, len, a, ap, b, bp (ports null below transport).
 
     IP is counted at the outermost and the innermost header, as tshark counts every header; Ethernet at the innermost.
+    n grows in the order of the headers on the wire and is a row's own.
     """
     if layer == "eth":
         return """SELECT frame_number n, ts t, frame_len len, eth_src a, NULL ap, eth_dst b, NULL bp
             FROM packets WHERE eth_src IS NOT NULL"""
     if layer in ("ip", "ipv6"):
-        mark = "." if layer == "ip" else ":"
+        # An IPv6 address may end in a dotted one (RFC 4291, 2.2), but only it has colons.
+        family = "NOT contains" if layer == "ip" else "contains"
         return f"""SELECT * FROM (
-            SELECT frame_number n, ts t, frame_len len, unnest([outer_ip_src, ip_src]) a, NULL ap,
-                   unnest([outer_ip_dst, ip_dst]) b, NULL bp
+            SELECT unnest([2 * frame_number, 2 * frame_number + 1]) n, ts t, frame_len len,
+                   unnest([outer_ip_src, ip_src]) a, NULL ap, unnest([outer_ip_dst, ip_dst]) b, NULL bp
             FROM packets WHERE ip_src IS NOT NULL
-        ) WHERE contains(a, '{mark}')"""
-    number = {"tcp": 6, "udp": 17, "sctp": 132}[layer]
+        ) WHERE {family}(a, ':')"""
     return f"""SELECT frame_number n, ts t, frame_len len, ip_src a, src_port ap, ip_dst b, dst_port bp
-        FROM packets WHERE ip_proto = {number} AND src_port IS NOT NULL"""
+        FROM packets WHERE ip_proto = {PORTED[layer]} AND src_port IS NOT NULL"""
 
 
 def table(capture: Capture, layer: str = "ip") -> Result:
-    """A row a pair of ends, most frames first; `a` is the end that sent the first frame, start in s after the first."""
-    ported = check_layer(layer) in ("tcp", "udp", "sctp")
+    """A row a pair of ends, most frames first; `a` is the end that sent the first frame."""
+    ported = check_layer(layer) in PORTED
     ports = ("arg_min(ap, n) AS a_port,", "arg_min(bp, n) AS b_port,") if ported else ("", "")
     low = "(a, ap) <= (b, bp)" if ported else "a <= b"
     keys = "least(a, b), greatest(a, b)" + (f", CASE WHEN {low} THEN (ap, bp) ELSE (bp, ap) END" if ported else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sniffkit.stats import check_layer
+from sniffkit.stats import PORTED, check_layer
 from sniffkit.stats.conversations import ends
 
 if TYPE_CHECKING:
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
 
 def table(capture: Capture, layer: str = "ip") -> Result:
     """A row an end, most frames first."""
-    ported = check_layer(layer) in ("tcp", "udp", "sctp")
-    port = "port," if ported else ""
+    end = "address, port" if check_layer(layer) in PORTED else "address"
     return capture.sql(f"""
         WITH ends AS ({ends(layer)}), sides AS (
             SELECT n, len, unnest([a, b]) AS address, unnest([ap, bp]) AS port, unnest([true, false]) AS sent FROM ends
         )
-        SELECT address, {port} count(*)::UBIGINT AS frames, sum(len)::UBIGINT AS bytes,
+        SELECT {end}, count(*)::UBIGINT AS frames, sum(len)::UBIGINT AS bytes,
                (count(*) FILTER (WHERE sent))::UBIGINT AS tx_frames,
                coalesce(sum(len) FILTER (WHERE sent), 0)::UBIGINT AS tx_bytes,
                (count(*) FILTER (WHERE NOT sent))::UBIGINT AS rx_frames,
                coalesce(sum(len) FILTER (WHERE NOT sent), 0)::UBIGINT AS rx_bytes
-        FROM sides GROUP BY address{", port" if ported else ""} ORDER BY frames DESC, min(n), address
+        FROM sides GROUP BY {end} ORDER BY frames DESC, min(n), {end}
     """)

@@ -10,9 +10,26 @@ if TYPE_CHECKING:
     from sniffkit.api import Capture
 
 QUERY = """
-SELECT protocols, count(*) AS frames, sum(frame_len) AS bytes FROM packets
+SELECT protocols, count(*) AS frames, sum(frame_len)::UBIGINT AS bytes FROM packets
 WHERE protocols IS NOT NULL GROUP BY 1 ORDER BY min(frame_number)
 """
+
+
+def levels(protocols: str) -> tuple[str, ...]:
+    """The levels of a stack as tshark counts them, outermost first.
+
+    Extension headers, AH among them, are part of the IPv6 header (RFC 8200, 4): what they stand before is inside IPv6.
+    Headers quoted in an ICMP error were not sent.
+    """
+    found: list[str] = []
+    for name in protocols.split(":"):
+        last = found[-1] if found else ""
+        if last == "ipv6" and (name.startswith("ipv6.") or name == "ah"):
+            continue
+        if last in ("icmp", "icmpv6") and name != "data":
+            break
+        found.append(name)
+    return tuple(found)
 
 
 def table(capture: Capture) -> Result:
@@ -21,7 +38,7 @@ def table(capture: Capture) -> Result:
 
     counts: dict[tuple[str, ...], list[int]] = {}
     for row in capture.sql(QUERY).to_arrow().to_pylist():
-        stack = tuple(row["protocols"].split(":"))
+        stack = levels(row["protocols"])
         for depth in range(1, len(stack) + 1):
             count = counts.setdefault(stack[:depth], [0, 0])
             count[0] += row["frames"]

@@ -15,11 +15,16 @@ MAX_ROWS = 1_000_000
 LONGEST = 1e9  # s; what int64 nanoseconds hold, and some more than 30 years
 
 
-def table(capture: Capture, interval: float = 1.0) -> Result:
-    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if it cannot be."""
+def step_of(interval: float) -> int:
+    """`interval` seconds in ns. Raises SniffkitError if no capture can be cut by it."""
     if not 0 < interval <= LONGEST:
         raise SniffkitError(f"interval {interval:g}: it must be above 0 s and at most {LONGEST:g} s")
-    step = max(round(interval * 1e9), 1)
+    return max(round(interval * 1e9), 1)
+
+
+def table(capture: Capture, interval: float = 1.0) -> Result:
+    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if it cannot be."""
+    step = step_of(interval)
     span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
     first, last = span["a"][0].as_py(), span["b"][0].as_py()
     count = 0 if first is None else (last - first) // step + 1

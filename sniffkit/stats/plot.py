@@ -16,10 +16,10 @@ SUFFIXES = (".png", ".svg", ".pdf")
 def io_plot(capture: Capture, path: str, interval: float = 1.0) -> None:
     """Frames and bytes a second over time, one step an interval (s), to a PNG, SVG or PDF file.
 
-    Raises SniffkitError for another suffix, a missing directory or an empty capture; MissingToolError if there is no
-    matplotlib.
+    Raises SniffkitError for another suffix, a missing directory or a capture without a time; MissingToolError if there
+    is no matplotlib.
     """
-    if os.path.splitext(path)[1] not in SUFFIXES:
+    if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
     try:
         from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ def io_plot(capture: Capture, path: str, interval: float = 1.0) -> None:
         raise MissingToolError("matplotlib is not installed: pip install 'sniffkit[plot]'") from None
     rows = capture.stats.io(interval).to_arrow()
     if rows.num_rows == 0:
-        raise SniffkitError("nothing to draw: there are no frames")
+        raise SniffkitError("nothing to draw: there are no frames with a time")
     start = rows["start"].to_pylist()
     edges = [*start, start[-1] + interval]
     figure = Figure(figsize=(9, 5), layout="constrained")

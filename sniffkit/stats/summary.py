@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from sniffkit.tables import Result
 
 QUERY = """
-SELECT count(*)::UBIGINT AS packets, sum(frame_len)::UBIGINT AS bytes, sum(cap_len)::UBIGINT AS captured_bytes,
+SELECT count(*)::UBIGINT AS packets, coalesce(sum(frame_len), 0)::UBIGINT AS bytes,
+       coalesce(sum(cap_len), 0)::UBIGINT AS captured_bytes,
        min(ts) AS first, max(ts) AS last, epoch_ns(max(ts)) - epoch_ns(min(ts)) AS duration,
        count(*) / nullif(duration / 1e9, 0) AS packets_per_s, sum(frame_len) / nullif(duration / 1e9, 0) AS bytes_per_s,
        avg(frame_len) AS mean_len, count(DISTINCT (netns, interface))::UINTEGER AS interfaces,
@@ -19,5 +20,5 @@ FROM packets
 
 
 def table(capture: Capture) -> Result:
-    """One row. duration in ns, null rates for a single instant."""
+    """One row. duration in ns; no rates for a single instant."""
     return capture.sql(QUERY)

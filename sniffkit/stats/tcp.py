@@ -25,26 +25,10 @@ SELECT uid, ts, orig_h, orig_p, resp_h, resp_p, pkts::UBIGINT AS pkts, retrans_p
        ooo_pkts::UBIGINT AS ooo_pkts, dup_acks::UBIGINT AS dup_acks, zero_window::UBIGINT AS zero_window, reset,
        handshake_failed, conn_state, tcp_rtt
 FROM tcp WHERE retrans_pkts + ooo_pkts + dup_acks + zero_window > 0 OR reset OR handshake_failed
-ORDER BY retrans_pkts + ooo_pkts + zero_window DESC, handshake_failed DESC, reset DESC, ts
-"""
-
-FIGURES = f"""
-SELECT count(*)::UBIGINT AS flows, (count(*) FILTER (WHERE conn_state IN {FAILED}))::UBIGINT AS failed_handshakes,
-       (count(*) FILTER (WHERE end_reason = 'rst'))::UBIGINT AS resets,
-       sum(orig_retrans_pkts + resp_retrans_pkts)::UBIGINT AS retrans_pkts,
-       sum(orig_ooo_pkts + resp_ooo_pkts)::UBIGINT AS ooo_pkts,
-       sum(orig_zero_window + resp_zero_window)::UBIGINT AS zero_window,
-       quantile_cont(tcp_rtt, 0.5)::BIGINT AS rtt_p50, quantile_cont(tcp_rtt, 0.95)::BIGINT AS rtt_p95,
-       quantile_cont(tcp_rtt, 0.99)::BIGINT AS rtt_p99
-FROM flows WHERE proto = 'tcp'
+ORDER BY retrans_pkts + ooo_pkts + zero_window DESC, handshake_failed DESC, reset DESC, ts, uid
 """
 
 
 def table(capture: Capture) -> Result:
-    """A row a flow with something wrong. tcp_rtt in ns."""
+    """A row a flow with something wrong."""
     return capture.sql(QUERY)
-
-
-def figures(capture: Capture) -> Result:
-    """One row over all TCP flows: counts, and percentiles of the handshake's round-trip time in ns."""
-    return capture.sql(FIGURES)

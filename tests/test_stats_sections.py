@@ -1,0 +1,171 @@
+"""The figures of `stats` on made captures: what tshark's taps cannot show, and captures with little in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import sniffkit as sk
+from captures.wire import MS, SYN, T0, Frame, eth, icmp, ip4, ip6, ip6_fragment, pcap, pcapng, tcp, udp
+from sniffkit.errors import SniffkitError
+from sniffkit.stats import LAYERS, SECTIONS, Stats
+from sniffkit.stats.hierarchy import levels
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def stats_of(folder: Path, *packets: bytes, link_type: int = 101) -> Stats:
+    """Figures of raw IP packets (or other frames), 1 ms apart."""
+    path = folder / "made.pcap"
+    path.write_bytes(pcap([Frame(T0 + n * MS, one) for n, one in enumerate(packets)], link_type=link_type))
+    return sk.open(path).stats
+
+
+def ends(table: pa.Table) -> list[tuple[str, str, int, int]]:
+    return [(row["a"], row["b"], row["a_to_b_frames"], row["b_to_a_frames"]) for row in table.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "path"),
+    [
+        ("eth:ipv6:ipv6.hopopts:icmpv6", "eth:ipv6:icmpv6"),
+        ("raw:ipv6:ipv6.hopopts:ipv6.routing:ipv6.fraghdr:data", "raw:ipv6:data"),
+        ("eth:ipv6:ah:ipv6:udp", "eth:ipv6:ipv6:udp"),
+        ("eth:ip:ah:tcp", "eth:ip:ah:tcp"),
+        ("eth:ip:icmp:data", "eth:ip:icmp:data"),
+        ("eth:ip:icmp:ip:udp:dns", "eth:ip:icmp"),
+        ("eth:ipv6:ipv6.dstopts:icmpv6:ipv6:tcp", "eth:ipv6:icmpv6"),
+    ],
+)
+def test_levels_of_a_stack(protocols: str, path: str) -> None:
+    assert ":".join(levels(protocols)) == path
+
+
+def test_hierarchy_counts_a_protocol_in_one_place(tmp_path: Path) -> None:
+    """A datagram behind extension headers is as much UDP in IPv6 as one without; a quoted one was not sent."""
+    asked = udp("2001:db8::1", 1, "2001:db8::2", 9, b"abcd")
+    plain, whole = ip6("2001:db8::1", "2001:db8::2", 17, asked), ip6_fragment(17, asked, 7, 0, False)
+    atomic = ip6("2001:db8::1", "2001:db8::2", 44, whole)
+    error = ip4("192.0.2.9", "192.0.2.1", 1, icmp(3, 3, 0, ip4("192.0.2.1", "192.0.2.2", 17, asked)))
+    table = stats_of(tmp_path, plain, atomic, error).hierarchy().to_arrow().to_pylist()
+    sizes = len(plain) + len(atomic)
+    assert {row["path"]: (row["depth"], row["frames"], row["bytes"]) for row in table} == {
+        "raw": (0, 3, sizes + len(error)),
+        "raw:ipv6": (1, 2, sizes),
+        "raw:ipv6:udp": (2, 2, sizes),
+        "raw:ipv6:udp:data": (3, 2, sizes),
+        "raw:ip": (1, 1, len(error)),
+        "raw:ip:icmp": (2, 1, len(error)),
+    }
+
+
+def test_an_ipv6_address_with_dots_is_not_ipv4(tmp_path: Path) -> None:
+    """RFC 4291, 2.2: ::ffff:192.0.2.1 is how an IPv6 address may be written."""
+    mapped, plain = "::ffff:192.0.2.1", "2001:db8::2"
+    stats = stats_of(tmp_path, ip6(mapped, plain, 17, udp(mapped, 1, plain, 9, b"x")))
+    assert ends(stats.conversations("ip").to_arrow()) == []
+    assert stats.endpoints("ip").to_arrow().num_rows == 0
+    assert ends(stats.conversations("ipv6").to_arrow()) == [(mapped, plain, 1, 0)]
+
+
+def test_a_keepalive_in_gre_has_its_outer_header_first(tmp_path: Path) -> None:
+    """Outer and inner header are of the same two ends, turned round: `a` sent the outer one."""
+    near, far = "192.0.2.1", "192.0.2.2"
+    reply = ip4(far, near, 47, b"\0\0\0\0")
+    stats = stats_of(tmp_path, *[ip4(near, far, 47, b"\0\0\x08\0" + reply)] * 20)
+    assert ends(stats.conversations("ip").to_arrow()) == [(near, far, 20, 20)]
+    assert [row["address"] for row in stats.endpoints("ip").to_arrow().to_pylist()] == [near, far]
+
+
+def test_both_ports_of_one_address(tmp_path: Path) -> None:
+    one = "127.0.0.1"
+    stats = stats_of(
+        tmp_path, ip4(one, one, 17, udp(one, 9, one, 7, b"x")), ip4(one, one, 17, udp(one, 7, one, 9, b"y"))
+    )
+    (row,) = stats.conversations("udp").to_arrow().to_pylist()
+    assert (row["a_port"], row["b_port"], row["a_to_b_frames"], row["b_to_a_frames"]) == (9, 7, 1, 1)
+    assert (row["start"], row["duration"]) == (0.0, MS)
+    assert [row["port"] for row in stats.endpoints("udp").to_arrow().to_pylist()] == [7, 9]
+
+
+def test_times_are_utc(tmp_path: Path) -> None:
+    syn = ip4("192.0.2.1", "192.0.2.2", 6, tcp("192.0.2.1", 5000, "192.0.2.2", 80, SYN, 1))
+    stats = stats_of(tmp_path, syn, syn)
+    utc = pa.timestamp("ns", "UTC")
+    summary, health = stats.summary().to_arrow(), stats.tcp().to_arrow()
+    assert (summary.schema.field("first").type, summary.schema.field("last").type) == (utc, utc)
+    assert summary["last"].cast(pa.int64()).to_pylist() == [T0 + MS]
+    assert health.schema.field("ts").type == utc
+    assert [(row["handshake_failed"], row["retrans_pkts"]) for row in health.to_pylist()] == [(True, 1)]
+
+
+def test_an_empty_capture(tmp_path: Path, called: Run) -> None:
+    """What can be counted is 0, what cannot be known is null."""
+    stats = stats_of(tmp_path)
+    (summary,) = stats.summary().to_arrow().to_pylist()
+    zero = dict.fromkeys(("packets", "bytes", "captured_bytes", "interfaces", "malformed"), 0)
+    assert summary == dict.fromkeys(summary) | zero
+    for layer in LAYERS:
+        assert stats.conversations(layer).to_arrow().num_rows == stats.endpoints(layer).to_arrow().num_rows == 0
+    assert [(row["frames"], row["percent"]) for row in stats.lengths().to_arrow().to_pylist()] == [(0, None)] * 10
+    for name in ("hierarchy", "io", "tcp"):
+        assert getattr(stats, name)().to_arrow().num_rows == 0
+    code, out, error = called("stats", str(tmp_path / "made.pcap"))
+    assert (code, error) == (1, "")
+    assert all(f"{title}:\n" in out for _, title in SECTIONS.values())
+    assert called("stats", "--only", "io", str(tmp_path / "made.pcap"))[0] == 1
+
+
+def test_damage_is_told_once(tmp_path: Path, called: Run) -> None:
+    """Every section reads the capture anew."""
+    stats_of(tmp_path, *[ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x"))] * 2)
+    path = tmp_path / "made.pcap"
+    path.write_bytes(path.read_bytes()[:-1])
+    code, out, error = called("stats", str(path))
+    assert (code, error.count("\n")) == (1, 1)
+    assert "at byte 69: cut short" in error
+    assert out.startswith("What capinfos says")
+
+
+def test_frames_without_a_time(tmp_path: Path) -> None:
+    """Simple packet blocks have none: they are counted, and are at no time."""
+    pytest.importorskip("matplotlib")
+    frame = Frame(T0, eth(0x0800, ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x"))))
+    path = tmp_path / "timeless.pcapng"
+    path.write_bytes(pcapng(["eth0"], [(None, frame), (None, frame)]))
+    stats = sk.open(path).stats
+    (row,) = stats.conversations("ip").to_arrow().to_pylist()
+    assert (row["frames"], row["start"], row["duration"]) == (2, None, None)
+    (summary,) = stats.summary().to_arrow().to_pylist()
+    assert (summary["packets"], summary["duration"], summary["packets_per_s"]) == (2, None, None)
+    assert stats.io().to_arrow().num_rows == 0
+    from sniffkit.stats.plot import io_plot
+
+    with pytest.raises(SniffkitError, match="no frames with a time"):
+        io_plot(sk.open(path), str(tmp_path / "io.png"))
+
+
+def test_a_picture_by_its_suffix(tmp_path: Path, called: Run) -> None:
+    pytest.importorskip("matplotlib")
+    stats_of(tmp_path, ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x")))
+    made = str(tmp_path / "made.pcap")
+    assert called("stats", "--plot", str(tmp_path / "io.PNG"), made) == (0, "", "")
+    assert (tmp_path / "io.PNG").read_bytes().startswith(b"\x89PNG")
+    code, _, error = called("stats", "--plot", str(tmp_path / "io.gif"), made)
+    assert (code, error.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("wrong", [("--layer", "icmp"), ("--interval", "0"), ("--interval", "nan")])
+def test_a_bad_request_shows_no_section(tmp_path: Path, called: Run, wrong: tuple[str, str]) -> None:
+    stats_of(tmp_path)
+    code, out, error = called("stats", *wrong, str(tmp_path / "made.pcap"))
+    assert (code, out, error.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize("section", ["conversations", "endpoints"])
+def test_no_such_layer(tmp_path: Path, section: str) -> None:
+    with pytest.raises(SniffkitError, match="no layer 'icmp'; there are: eth ip ipv6 tcp udp sctp"):
+        getattr(stats_of(tmp_path), section)("icmp")
