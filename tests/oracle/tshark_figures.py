@@ -16,13 +16,21 @@ PORTED = ("tcp", "udp")
 TITLES = {"Ethernet": "eth", "IPv4": "ip", "IPv6": "ipv6", "TCP": "tcp", "UDP": "udp"}
 CONVERSATION = re.compile(r"(\S+) +<-> (\S+) +(\d+) (\d+) (bytes|kB|MB) +(\d+) (\d+) (bytes|kB|MB) ")
 UNITS = {"bytes": 1, "kB": 1000, "MB": 1_000_000}
+# Frames are single, as rows of `packets` are.
+UNASSEMBLED = ("-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE")
+
+# What a hierarchy must name wherever tshark does.
+LOWER = {"eth", "vlan", "ieee8021ad", "llc", "mpls", "pppoes", "ppp", "chdlc", "sll", "null", "raw"}
+LOWER |= {"arp", "ip", "ipv6", "ah", "icmp", "icmpv6", "tcp", "udp", "sctp", "gre", "erspan", "vxlan", "geneve"}
+# Made of several frames by tshark, or named by a dissector that sniffkit does not have; stacks here are of one frame.
+OF_MANY_FRAMES = {"tls", "http", "data"}
 
 Figures = dict[str, dict[Hashable, object]]
 
 
 def theirs(path: Path) -> Figures:
     """What tshark and capinfos say."""
-    command = ["tshark", "-n", "-q", "-r", str(path), "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE"]
+    command = ["tshark", "-n", "-q", "-r", str(path), *UNASSEMBLED]
     taps = [part for tap in TAPS for part in ("-z", tap)]
     text = subprocess.run([*command, *taps], check=True, capture_output=True, text=True, timeout=60).stdout
     found: Figures = {tap: {} for tap in TAPS}
@@ -36,7 +44,9 @@ def theirs(path: Path) -> Figures:
             tap = "io,phs"
         elif tap == "io,phs" and (level := re.match(r"( *)(\S+) +frames:(\d+) bytes:(\d+)", line)):
             stack[len(level[1]) // 2 :] = [level[2]]
-            found[tap][":".join(stack)] = (int(level[3]), int(level[4]))
+            # A stack of labels is one layer; tshark has a level for each.
+            place = re.sub(r"\bmpls(:mpls)+\b", "mpls", ":".join(stack))
+            found[tap].setdefault(place, (int(level[3]), int(level[4])))
         elif tap.startswith("conv") and (pair := CONVERSATION.match(line)):
             # Above 10,000 bytes tshark says how many whole kB there are.
             rough = UNITS[pair[5]] * UNITS[pair[8]] > 1
@@ -76,7 +86,7 @@ def ours(path: Path) -> Figures:
                 for row in stats.endpoints(layer).to_arrow().to_pylist()
             }
         one = stats.summary().to_arrow().to_pylist()[0]
-        found["capinfos"] = {"packets": one["packets"], "bytes": one["bytes"] or 0, "duration": one["duration"]}
+        found["capinfos"] = {"packets": one["packets"], "bytes": one["bytes"], "duration": one["duration"]}
     return found
 
 
@@ -99,12 +109,13 @@ def both(one: Way, other: Way) -> Way:
 
 
 def differing(mine: Figures, tap: str, said: Figures) -> dict[Hashable, tuple[object, object]]:
-    """What is not the same: mine, tshark's. Of the hierarchy only what both name."""
+    """What is not the same: mine, tshark's. Of the hierarchy what both name, and all that tshark names of LOWER."""
     a, b = mine[tap], said[tap]
+    names: set[Hashable] = {*a} | {*b}
     if tap == "io,phs":
-        names: set[Hashable] = {*a} & {*b}
-    else:
-        names = {*a, *b}
+        both = {*a} & {*b}
+        names = {path for path in both if str(path).rpartition(":")[2] not in OF_MANY_FRAMES}
+        names |= {path for path in b if {*str(path).split(":")} <= LOWER}
     return {name: (a.get(name), b.get(name)) for name in names if not same(a.get(name), b.get(name))}
 
 
