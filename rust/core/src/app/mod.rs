@@ -75,6 +75,9 @@ pub struct OverTcp {
     pub make: fn(usize) -> Box<dyn Analyzer>,
     /// Whether it serves what is wanted.
     pub wanted: fn(&Wants) -> bool,
+    /// The facts of a connection whose client's first bytes hold them whole: those that the parser would find, without
+    /// a stream and a parser. `None` leaves it to them.
+    pub glance: fn(&[u8]) -> Option<Facts>,
 }
 
 /// Bytes that every `looks` can decide by.
@@ -82,10 +85,20 @@ pub const ENOUGH_TO_TELL: usize = 24;
 
 /// The protocols over TCP, in the order they are tried.
 pub const OVER_TCP: &[OverTcp] = &[
-    OverTcp { looks: tls::looks, make: tls::make, wanted: |wants| wants.tls || wants.facts },
-    OverTcp { looks: web::looks, make: web::make, wanted: |wants| wants.http || wants.files || wants.facts },
-    OverTcp { looks: http2::looks, make: http2::make, wanted: |wants| wants.http || wants.files || wants.facts },
-    OverTcp { looks: dns::looks_tcp, make: dns::make_tcp, wanted: |wants| wants.dns || wants.facts },
+    OverTcp { looks: tls::looks, make: tls::make, wanted: |wants| wants.tls || wants.facts, glance: tls::glance },
+    OverTcp {
+        looks: web::looks,
+        make: web::make,
+        wanted: |wants| wants.http || wants.files || wants.facts,
+        glance: web::glance,
+    },
+    OverTcp {
+        looks: http2::looks,
+        make: http2::make,
+        wanted: |wants| wants.http || wants.files || wants.facts,
+        glance: |_| None,
+    },
+    OverTcp { looks: dns::looks_tcp, make: dns::make_tcp, wanted: |wants| wants.dns || wants.facts, glance: |_| None },
 ];
 
 /// A datagram of a UDP flow.

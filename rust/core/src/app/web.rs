@@ -1,8 +1,8 @@
 //! HTTP/1 connections of flows: rows of `http`, the host of a flow, and what a connection becomes.
 
-use super::http1::{Conversation, Exchange, Head, Next, Side, head};
+use super::http1::{Conversation, Exchange, Next, Side, head};
 use super::websocket::Frames;
-use super::{After, Analyzer, Found, Looks, Out};
+use super::{After, Analyzer, Facts, Found, Looks, Out};
 use crate::stream::{Piece, Place};
 
 /// Recognises HTTP/1.
@@ -18,6 +18,17 @@ pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
 /// A connection whose client is that side.
 pub fn make(client: usize) -> Box<dyn Analyzer> {
     Box::new(Web { client, conversation: Conversation::default(), named: false, socket: None, upgraded: None })
+}
+
+/// The facts of a connection that begins with a request whose head is whole.
+pub fn glance(bytes: &[u8]) -> Option<Facts> {
+    let head = &bytes[..head::end(bytes, 0)?];
+    Some(facts(head::host_of_request(head)?))
+}
+
+/// What the first request says of its flow: its Host field.
+fn facts(host: Option<String>) -> Facts {
+    Facts { service: Some("http"), http_host: host.filter(|host| !host.is_empty()), ..Facts::default() }
 }
 
 struct Web {
@@ -40,8 +51,7 @@ impl Web {
             && let Some(request) = self.conversation.first_request()
         {
             self.named = true;
-            out.facts.service = Some("http");
-            out.facts.http_host = host(request).map(str::to_owned);
+            *out.facts = facts(request.host.clone());
         }
         if !self.conversation.has_done() {
             return;
@@ -86,10 +96,6 @@ pub(super) fn report(mut exchange: Exchange, client: usize, out: &mut Out<'_>) {
         let first = [&exchange.request, &exchange.response].into_iter().flatten().next().map(|part| part.first);
         out.row(first.unwrap_or_default(), Found::Http(Box::new(exchange)));
     }
-}
-
-fn host(head: &Head) -> Option<&str> {
-    head.host.as_deref().filter(|host| !host.is_empty())
 }
 
 impl Analyzer for Web {

@@ -133,8 +133,15 @@ impl Streams {
         place: Place,
         who: impl FnOnce(&Flow) -> Who,
     ) {
+        // Facts are the flow's own: nothing is made of whose they are, and a uid takes a hash.
+        let rows = self.wants.rows();
+        let who = |flow: &Flow| if rows { who(flow) } else { Who::default() };
         if packet.has_tcp {
-            if flow.watch.is_open() || packet.payload_len > 0 && self.looks_wanted(flow, side, packet, frame) {
+            let undecided = !flow.watch.is_open();
+            if undecided && (packet.payload_len == 0 || glance(&self.wants, flow, side, packet, frame)) {
+                return;
+            }
+            if !undecided || self.looks_wanted(flow, side, packet, frame) {
                 self.segment(flow, side, packet, frame, place, who);
             }
         } else if packet.ip_proto == 17 && packet.has_ports {
@@ -206,10 +213,7 @@ impl Streams {
     fn begin(&mut self, flow: &mut Flow, side: usize, packet: &Packet, who: impl FnOnce(&Flow) -> Who) {
         let limits = self.limits;
         let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
-        let seq = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
-        let own = &flow.sides[side];
-        let is_first = own.payload_bytes == u64::from(packet.payload_len);
-        sides[side].start(if own.has_isn && is_first { own.isn.wrapping_add(1) } else { seq });
+        sides[side].start(beginning(flow, side, packet));
         let other = &flow.sides[side ^ 1];
         if packet.tcp_flags & ACK != 0 {
             sides[side ^ 1].guess(packet.tcp_ack);
@@ -385,6 +389,40 @@ impl Streams {
             self.open -= 1;
         }
     }
+}
+
+/// Sequence number of the first byte of `packet`.
+fn first_byte(packet: &Packet) -> u32 {
+    packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0))
+}
+
+/// Where a stream that is opened for `packet` begins: at the start of the connection if nothing else of it has come, else
+/// at this packet.
+fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
+    let own = &flow.sides[side];
+    let is_first = own.payload_bytes == u64::from(packet.payload_len);
+    if own.has_isn && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
+}
+
+/// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `true` if it
+/// has.
+fn glance(wants: &Wants, flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) -> bool {
+    let payload = packet.payload_of(frame);
+    let is_whole = payload.len() == packet.payload_len as usize;
+    if wants.rows() || !is_whole || first_byte(packet) != beginning(flow, side, packet) {
+        return false;
+    }
+    let ports = (packet.src_port, packet.dst_port);
+    let mut protocols = OVER_TCP.iter().filter(|one| (one.wanted)(wants));
+    let found = protocols.find_map(|one| match (one.looks)(payload, ports) {
+        Looks::Client => Some((one.glance)(payload)),
+        Looks::Server => Some(None),
+        Looks::Perhaps | Looks::No => None,
+    });
+    let Some(facts) = found.flatten() else { return false };
+    keep_facts(flow, facts);
+    flow.watch = Watch::IGNORED;
+    true
 }
 
 pub(super) fn index_of(number: u64) -> usize {

@@ -72,24 +72,20 @@ macro_rules! sided {
 
 fn uid(rows: &Rows<'_>) -> ArrayRef {
     text(rows.iter(), |flow, out| {
-        out.extend(rows.tracker.uid_of(flow).text().map(char::from));
+        rows.tracker.uid_of(flow).write(out);
         true
     })
 }
 
 fn parent(rows: &Rows<'_>) -> ArrayRef {
     text(rows.iter(), |flow, out| {
-        out.extend(flow.parent.iter().flat_map(|uid| uid.text()).map(char::from));
+        flow.parent.iter().for_each(|uid| uid.write(out));
         flow.parent.is_some()
     })
 }
 
 fn community_id(rows: &Rows<'_>) -> ArrayRef {
-    text(rows.iter(), |flow, out| {
-        let id = crate::track::uid::community_id(flow);
-        out.push_str(id.as_deref().unwrap_or(""));
-        id.is_some()
-    })
+    text(rows.iter(), crate::track::uid::write_community_id)
 }
 
 fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {

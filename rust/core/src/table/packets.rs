@@ -164,7 +164,7 @@ fn uid(rows: &Rows<'_>) -> ArrayRef {
 
 /// The `uid` column.
 pub fn uids(values: impl ExactSizeIterator<Item = Option<Uid>>) -> ArrayRef {
-    dictionary(values, |uid, out| out.extend(uid.text().map(char::from)))
+    dictionary(values, |uid, out| uid.write(out))
 }
 
 fn malformed(rows: &Rows<'_>) -> ArrayRef {

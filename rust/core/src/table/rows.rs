@@ -113,7 +113,7 @@ fn address(rows: &Rows<'_>, get: fn(&Who) -> [u8; 16]) -> ArrayRef {
 pub(super) fn whose() -> Vec<Column<Streams>> {
     vec![
         column!("uid", Text, "The flow.", |r| text(r.rows.iter(), |row, out| {
-            out.extend(row.who.uid.text().map(char::from));
+            row.who.uid.write(out);
             true
         })),
         column!("ts", Time, "Time of the first byte.", |r| times(r.rows.iter().map(|row| Some(row.first.ts)))),

@@ -19,10 +19,11 @@ impl Uid {
         const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         let mut wide = [0; 16];
         wide[4..].copy_from_slice(&self.0);
-        // Two halves of u64 arithmetic instead of 17 divisions of a u128.
+        // Two halves of u64 arithmetic instead of 17 divisions of a u128, and one of those instead of two.
         let value = u128::from_be_bytes(wide);
         const HALF: u128 = 62u128.pow(9);
-        let (mut high, mut low) = ((value / HALF) as u64, (value % HALF) as u64);
+        let quotient = value / HALF;
+        let (mut high, mut low) = (quotient as u64, (value - quotient * HALF) as u64);
         let mut out = [b'C'; Self::TEXT];
         for at in (9..18).rev() {
             out[at] = DIGITS[(low % 62) as usize];
@@ -34,6 +35,18 @@ impl Uid {
         }
         out
     }
+
+    /// Appends the text.
+    pub fn write(self, out: &mut String) {
+        push_ascii(&self.text(), out);
+    }
+}
+
+/// Appends digits and letters in one go; one character at a time takes several times as long.
+fn push_ascii(bytes: &[u8], out: &mut String) {
+    let text = std::str::from_utf8(bytes);
+    debug_assert!(text.is_ok(), "ASCII is UTF-8");
+    out.push_str(text.unwrap_or_default());
 }
 
 /// The uid of a flow at a capture point (`netns`, interface name).
@@ -46,9 +59,10 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
         hash.update(text.unwrap_or(""));
     }
     let k = &flow.key;
-    hash.update(k.low);
-    hash.update(k.high);
-    let mut rest = [0; 48];
+    let mut all = [0; 80];
+    all[..16].copy_from_slice(&k.low);
+    all[16..32].copy_from_slice(&k.high);
+    let rest = &mut all[32..];
     rest[..8].copy_from_slice(&k.vlans.to_be_bytes());
     rest[8..12].copy_from_slice(&k.vni.to_be_bytes());
     rest[12..16].copy_from_slice(&k.extra.to_be_bytes());
@@ -60,18 +74,21 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[24] = k.tunnel as u8;
     rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
-    hash.update(rest);
+    hash.update(all);
     let digest = hash.finalize();
     let mut out = [0; 12];
     out.copy_from_slice(&digest[..12]);
     Uid(out)
 }
 
-/// Community ID version 1 with seed 0; `None` for flows without IP.
+/// Length of a Community ID, bytes: `1:` and 20 bytes in base 64.
+pub const COMMUNITY_ID: usize = 30;
+
+/// Community ID version 1 with seed 0, as ASCII; `None` for flows without IP.
 ///
 /// Source: <https://github.com/corelight/community-id-spec>
 #[must_use]
-pub fn community_id(flow: &Flow) -> Option<String> {
+pub fn community_id(flow: &Flow) -> Option<[u8; COMMUNITY_ID]> {
     let k = &flow.key;
     let width = match k.family {
         4 => 4,
@@ -91,32 +108,33 @@ pub fn community_id(flow: &Flow) -> Option<String> {
     };
     let swap = !one_way && (dst, dport) < (src, sport);
     let (src, dst, sport, dport) = if swap { (dst, src, dport, sport) } else { (src, dst, sport, dport) };
-    let mut hash = Sha1::new();
-    hash.update([0, 0]);
-    hash.update(src);
-    hash.update(dst);
-    hash.update([k.proto, 0]);
-    if ported {
-        hash.update(sport.to_be_bytes());
-        hash.update(dport.to_be_bytes());
-    }
-    let mut text = String::with_capacity(30);
-    text.push_str("1:");
-    base64(&hash.finalize(), &mut text);
+    // Seed, addresses, protocol, a zero, ports.
+    let mut all = [0; 2 + 2 * 16 + 2 + 4];
+    let at = 2 + 2 * width;
+    all[2..2 + width].copy_from_slice(src);
+    all[2 + width..at].copy_from_slice(dst);
+    all[at] = k.proto;
+    all[at + 2..at + 4].copy_from_slice(&sport.to_be_bytes());
+    all[at + 4..at + 6].copy_from_slice(&dport.to_be_bytes());
+    let mut text = *b"1:                            ";
+    base64(&Sha1::digest(&all[..at + if ported { 6 } else { 2 }]), &mut text[2..]);
     Some(text)
 }
 
-/// RFC 4648 base 64 with padding, for the 20 bytes of a digest.
-fn base64(bytes: &[u8], out: &mut String) {
+/// Appends a flow's Community ID; `false` if it has none.
+pub fn write_community_id(flow: &Flow, out: &mut String) -> bool {
+    let id = community_id(flow);
+    push_ascii(id.as_ref().map_or(&[][..], |id| id), out);
+    id.is_some()
+}
+
+/// RFC 4648 base 64 with padding.
+fn base64(bytes: &[u8], out: &mut [u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
+    for (chunk, out) in bytes.chunks(3).zip(out.chunks_mut(4)) {
         let word = chunk.iter().enumerate().fold(0u32, |word, (i, byte)| word | u32::from(*byte) << (16 - 8 * i));
-        for i in 0..4 {
-            if i <= chunk.len() {
-                out.push(char::from(DIGITS[(word >> (18 - 6 * i) & 63) as usize]));
-            } else {
-                out.push('=');
-            }
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = if i <= chunk.len() { DIGITS[(word >> (18 - 6 * i) & 63) as usize] } else { b'=' };
         }
     }
 }

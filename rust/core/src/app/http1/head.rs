@@ -164,8 +164,29 @@ fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Reads a start line; `None` if it is none.
-fn start_line(line: &[u8]) -> Option<(Start, String)> {
+/// A start line, not copied yet.
+enum Line<'a> {
+    Request { method: &'a [u8], uri: &'a [u8] },
+    Response { status: u16, message: &'a [u8] },
+}
+
+/// Where a head ends: behind its empty line. `from` is where the search may begin.
+#[must_use]
+pub fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    while let Some(found) = memchr::memchr(b'\n', &bytes[at..]) {
+        let line_end = at + found + 1;
+        match &bytes[line_end..] {
+            [b'\n', ..] => return Some(line_end + 1),
+            [b'\r', b'\n', ..] => return Some(line_end + 2),
+            _ => at = line_end,
+        }
+    }
+    None
+}
+
+/// Reads a start line and its version; `None` if it is none.
+fn start_line(line: &[u8]) -> Option<(Line<'_>, &[u8])> {
     let line = trim(line);
     if let Some(rest) = line.strip_prefix(b"HTTP/") {
         let mut parts = rest.splitn(3, |byte| *byte == b' ');
@@ -176,7 +197,7 @@ fn start_line(line: &[u8]) -> Option<(Start, String)> {
             return None;
         }
         let status = code.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-        return Some((Start::Response { status, message: text(message) }, text(version)));
+        return Some((Line::Response { status, message }, version));
     }
     let space = line.iter().position(|byte| *byte == b' ')?;
     let last = line.iter().rposition(|byte| *byte == b' ')?;
@@ -190,7 +211,7 @@ fn start_line(line: &[u8]) -> Option<(Start, String)> {
         return None;
     }
     let uri = trim(&line[space + 1..last]);
-    Some((Start::Request { method: text(method), uri: text(uri) }, text(version)))
+    Some((Line::Request { method, uri }, version))
 }
 
 fn is_version(version: &[u8]) -> bool {
@@ -215,9 +236,13 @@ pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
 pub fn parse(bytes: &[u8]) -> Option<Head> {
     let mut lines = Lines { rest: bytes };
     let (start, version) = start_line(lines.next()?)?;
+    let start = match start {
+        Line::Request { method, uri } => Start::Request { method: text(method), uri: text(uri) },
+        Line::Response { status, message } => Start::Response { status, message: text(message) },
+    };
     let mut head = Head {
         start,
-        version,
+        version: text(version),
         host: None,
         user_agent: None,
         referrer: None,
@@ -229,26 +254,24 @@ pub fn parse(bytes: &[u8]) -> Option<Head> {
         transfer_encoding: None,
         length: Length::Absent,
     };
-    let mut folded = Vec::new();
-    while let Some(line) = lines.next() {
-        if trim(line).is_empty() {
-            break;
-        }
-        // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
-        if matches!(lines.rest.first(), Some(b' ' | b'\t')) {
-            folded.clear();
-            folded.extend_from_slice(trim(line));
-            while matches!(lines.rest.first(), Some(b' ' | b'\t')) {
-                let Some(more) = lines.next() else { break };
-                folded.push(b' ');
-                folded.extend_from_slice(trim(more));
-            }
-            field(&mut head, &folded);
-        } else {
-            field(&mut head, line);
-        }
-    }
+    lines.fields(|line| {
+        field(&mut head, line);
+        true
+    });
     Some(head)
+}
+
+/// The Host field of a whole head, if it is that of a request: what [`parse`] finds, and nothing else copied.
+#[must_use]
+pub fn host_of_request(bytes: &[u8]) -> Option<Option<String>> {
+    let mut lines = Lines { rest: bytes };
+    let (Line::Request { .. }, _) = start_line(lines.next()?)? else { return None };
+    let mut host = None;
+    lines.fields(|line| {
+        host = named(line).filter(|(name, _)| name.eq_ignore_ascii_case(b"host")).map(|(_, value)| text(value));
+        host.is_none()
+    });
+    Some(host)
 }
 
 struct Lines<'a> {
@@ -256,11 +279,37 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// Hands out the field lines up to the empty one, until `each` has seen enough.
+    fn fields(&mut self, mut each: impl FnMut(&[u8]) -> bool) {
+        let mut folded = Vec::new();
+        while let Some(line) = self.next().filter(|line| !trim(line).is_empty()) {
+            // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
+            let mut whole = line;
+            if self.goes_on() {
+                folded.clear();
+                folded.extend_from_slice(trim(line));
+                while self.goes_on() {
+                    let Some(more) = self.next() else { break };
+                    folded.push(b' ');
+                    folded.extend_from_slice(trim(more));
+                }
+                whole = &folded;
+            }
+            if !each(whole) {
+                return;
+            }
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        matches!(self.rest.first(), Some(b' ' | b'\t'))
+    }
+
     fn next(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
             return None;
         }
-        let end = self.rest.iter().position(|byte| *byte == b'\n');
+        let end = memchr::memchr(b'\n', self.rest);
         let (line, rest) = match end {
             Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
             None => (self.rest, &[][..]),
@@ -270,9 +319,14 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Name and value of a field line.
+fn named(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    Some((trim(&line[..colon]), trim(&line[colon + 1..])))
+}
+
 fn field(head: &mut Head, line: &[u8]) {
-    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return };
-    let (name, value) = (trim(&line[..colon]), trim(&line[colon + 1..]));
+    let Some((name, value)) = named(line) else { return };
     let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
     let first = |slot: &mut Option<String>| {
         if slot.is_none() {

@@ -1,6 +1,6 @@
 //! One direction of an HTTP/1 connection: messages one after another (RFC 9112, 6 and 7).
 
-use super::head::{self, Head, Length, Looks, Start};
+use super::head::{self, Head, Length, Looks, Start, end as head_end};
 use crate::stream::Place;
 
 /// Longest head that is read, bytes. Servers take 8 to 64 KiB.
@@ -69,20 +69,6 @@ impl Default for Message {
     fn default() -> Self {
         Self { state: State::Head, buffer: Vec::new(), first: Place::default(), last: Place::default() }
     }
-}
-
-/// Where a head ends: behind its empty line. `from` is where the search may begin.
-fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'\n') {
-        let line_end = at + found + 1;
-        match &bytes[line_end..] {
-            [b'\n', ..] => return Some(line_end + 1),
-            [b'\r', b'\n', ..] => return Some(line_end + 2),
-            _ => at = line_end,
-        }
-    }
-    None
 }
 
 impl Message {

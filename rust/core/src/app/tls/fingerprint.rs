@@ -40,31 +40,35 @@ pub fn ja3_text(hello: &ClientHello) -> String {
 /// JA3: 32 hexadecimal digits.
 #[must_use]
 pub fn ja3(hello: &ClientHello) -> String {
-    let digest = Md5::digest(ja3_text(hello).as_bytes());
-    digest.iter().fold(String::with_capacity(32), |mut out, byte| {
-        write!(out, "{byte:02x}").unwrap_or_default();
-        out
-    })
-}
-
-/// The first 12 hexadecimal digits of a list's SHA-256; zeros for an empty one.
-fn short_hash(text: &str) -> String {
-    if text.is_empty() {
-        return "000000000000".into();
-    }
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(6).fold(String::with_capacity(12), |mut out, byte| {
-        write!(out, "{byte:02x}").unwrap_or_default();
-        out
-    })
-}
-
-fn hex_list(values: &[u16]) -> String {
-    let mut out = String::new();
-    for (i, value) in values.iter().enumerate() {
-        write!(out, "{}{value:04x}", if i > 0 { "," } else { "" }).unwrap_or_default();
-    }
+    let mut out = String::with_capacity(32);
+    Md5::digest(ja3_text(hello).as_bytes()).iter().for_each(|byte| push_hex(&mut out, *byte));
     out
+}
+
+/// Adds two hexadecimal digits; this runs for every byte of every hello's fingerprints, where `write!` is slow.
+fn push_hex(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// Adds the first 12 hexadecimal digits of a list's SHA-256; zeros for an empty one.
+fn push_short_hash(out: &mut String, list: &str) {
+    if list.is_empty() {
+        out.push_str("000000000000");
+        return;
+    }
+    Sha256::digest(list.as_bytes()).iter().take(6).for_each(|byte| push_hex(out, *byte));
+}
+
+/// Adds a list of numbers, four hexadecimal digits each, with commas.
+fn push_hex_list(out: &mut String, values: &[u16]) {
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        value.to_be_bytes().iter().for_each(|byte| push_hex(out, *byte));
+    }
 }
 
 /// The first and last character of the first application protocol.
@@ -78,6 +82,9 @@ fn alpn_ends(hello: &ClientHello) -> [char; 2] {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
     [digit(first >> 4), digit(last & 15)]
 }
+
+/// Length of a JA4, bytes.
+const JA4_LEN: usize = 36;
 
 /// JA4; `quic` if the hello came in QUIC.
 #[must_use]
@@ -94,26 +101,30 @@ pub fn ja4(hello: &ClientHello, quic: bool) -> String {
     };
     let mut ciphers: Vec<u16> = kept(&hello.ciphers).collect();
     let mut extensions: Vec<u16> = kept(&hello.extensions).collect();
-    let [first, last] = alpn_ends(hello);
-    let mut out = format!(
-        "{}{version}{}{:02}{:02}{first}{last}_",
-        if quic { 'q' } else { 't' },
-        if hello.extensions.contains(&0) { 'd' } else { 'i' },
-        ciphers.len().min(99),
-        extensions.len().min(99),
-    );
+    let mut out = String::with_capacity(JA4_LEN);
+    out.push(if quic { 'q' } else { 't' });
+    out.push_str(version);
+    out.push(if hello.extensions.contains(&0) { 'd' } else { 'i' });
+    for count in [ciphers.len().min(99), extensions.len().min(99)] {
+        out.extend([count / 10, count % 10].map(|digit| char::from(b'0' + digit as u8)));
+    }
+    out.extend(alpn_ends(hello));
+    out.push('_');
     ciphers.sort_unstable();
-    out.push_str(&short_hash(&hex_list(&ciphers)));
+    let mut list = String::with_capacity(5 * ciphers.len().max(extensions.len() + hello.signatures.len()));
+    push_hex_list(&mut list, &ciphers);
+    push_short_hash(&mut out, &list);
     // Server name and application protocol are in the first part already.
     extensions.retain(|kind| !matches!(kind, 0 | 16));
     extensions.sort_unstable();
-    let mut list = hex_list(&extensions);
+    list.clear();
+    push_hex_list(&mut list, &extensions);
     let signatures: Vec<u16> = kept(&hello.signatures).collect();
     if !list.is_empty() && !signatures.is_empty() {
         list.push('_');
-        list.push_str(&hex_list(&signatures));
+        push_hex_list(&mut list, &signatures);
     }
     out.push('_');
-    out.push_str(&short_hash(&list));
+    push_short_hash(&mut out, &list);
     out
 }

@@ -67,6 +67,15 @@ pub fn make(client: usize) -> Box<dyn Analyzer> {
     Box::new(Tls { client, ..Tls::default() })
 }
 
+/// The facts of a client whose first record holds its whole hello.
+pub fn glance(bytes: &[u8]) -> Option<Facts> {
+    let [HANDSHAKE, 3, _, high, low, record @ ..] = bytes else { return None };
+    let record = record.get(..usize::from(be16(&[*high, *low], 0)))?;
+    let [1, a, b, c, rest @ ..] = record else { return None };
+    let body = rest.get(..usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c))?;
+    ClientHello::parse(body).map(|hello| facts(&hello, "tls", false))
+}
+
 #[derive(Default)]
 struct Half {
     /// A record header in the making.
