@@ -146,6 +146,8 @@ pub struct Out<'a> {
     pub facts: &'a mut Facts,
     /// Rows so far.
     pub rows: &'a mut Vec<Row>,
+    /// Queries to groups, whose answers come in other flows.
+    pub multicast: &'a mut super::dns::Multicast,
     /// Where bodies go, when somebody wants them as files.
     pub files: Option<&'a mut Directory>,
     /// Who listens to streams as they are.

@@ -24,6 +24,7 @@ pub use files::name_of;
 pub use found::{Facts, File, Found, Out, Row, Wants, Who};
 
 use crate::stream::{Piece, Place};
+use crate::track::key::FlowKey;
 
 /// What the first bytes of a side say about a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,9 @@ pub struct Datagram<'a> {
     pub payload: &'a [u8],
     /// Bytes that it carried on the wire.
     pub wire_len: u32,
-    /// Which side of the flow's key sent it.
+    /// The flow's key.
+    pub key: &'a FlowKey,
+    /// Which side of it sent the datagram.
     pub side: usize,
     /// Sender's and receiver's port.
     pub ports: (u16, u16),

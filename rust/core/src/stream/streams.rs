@@ -3,6 +3,7 @@
 use super::datagram::Datagrams;
 use super::one::{Parser, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
+use crate::app::dns::Multicast;
 use crate::app::raw::Tap;
 use crate::app::spool::Directory;
 use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
@@ -52,14 +53,16 @@ pub struct Streams {
 #[derive(Default)]
 pub(super) struct Into {
     rows: Vec<Row>,
+    multicast: Multicast,
     files: Option<Directory>,
     tap: Option<Box<dyn Tap>>,
 }
 
 impl Into {
     pub(super) fn out<'a>(&'a mut self, wants: Wants, who: Who, facts: &'a mut Facts) -> Out<'a> {
-        let Self { rows, files, tap } = self;
-        Out { wants, who, facts, rows, files: files.as_mut(), tap: tap.as_deref_mut().map(|tap| tap as _) }
+        let Self { rows, multicast, files, tap } = self;
+        let tap = tap.as_deref_mut().map(|tap| tap as _);
+        Out { wants, who, facts, rows, multicast, files: files.as_mut(), tap }
     }
 }
 
@@ -119,7 +122,18 @@ impl Streams {
             Parser::Udp(parser) => parser.oldest_open(),
             Parser::Unknown(_) | Parser::Raw(_) | Parser::None => None,
         };
-        self.slots.iter().flatten().filter_map(|stream| oldest(stream)).min()
+        let streams = self.slots.iter().flatten().filter_map(|stream| oldest(stream));
+        streams.chain(self.into.multicast.oldest_open()).min()
+    }
+
+    /// Time has passed, until `now` (ns): what waits for other flows may be over.
+    pub fn expire(&mut self, now: i64) {
+        self.into.multicast.expire(now, &mut self.into.rows);
+    }
+
+    /// The input is over, and every flow has ended.
+    pub fn close(&mut self) {
+        self.into.multicast.finish(&mut self.into.rows);
     }
 
     /// A packet of a flow that is not [`Watch::IGNORED`]. `who` works out whose it is, when that is asked for first.
@@ -295,7 +309,7 @@ impl Streams {
     ) {
         let payload = packet.payload_of(frame);
         let ports = (packet.src_port, packet.dst_port);
-        let datagram = Datagram { payload, wire_len: packet.payload_len, side, ports, place };
+        let datagram = Datagram { payload, wire_len: packet.payload_len, key: &flow.key, side, ports, place };
         if self.wants.raw {
             self.raw_datagram(flow, &datagram, who);
             return;

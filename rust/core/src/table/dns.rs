@@ -1,4 +1,4 @@
-//! The `dns` table: one row a question with its answer.
+//! The `dns` table: one row a query with its answer. A response to several mDNS queries is in the row of each.
 
 use super::column::{Column, booleans, dictionary, lists_u32, names, numbers, text, text_lists};
 use super::rows::{Rows, Streams, column, ends, point, whose};
@@ -136,7 +136,7 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!(
             "complete",
             Bool,
-            "Query and answer were seen and could be read to the end; multicast: the message.",
+            "Query and answer were seen and could be read to the end; mDNS, LLMNR: what was seen of them.",
             |r| { booleans(each(r).map(|one| one.map(|one| one.fault().is_none()))) }
         ),
         column!("reason", Dict, "Why it is not complete.", |r| names(each(r).map(|one| one.and_then(Exchange::fault)))),

@@ -7,6 +7,9 @@ impl Tracker {
     /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
     pub(super) fn sweep(&mut self) {
         const SLACK: i64 = 60 * options::SECOND;
+        if let Some(streams) = &mut self.streams {
+            streams.expire(self.now);
+        }
         // None is due within the slack, so a flow is looked at once a minute of its timeout. By frames and time alone, and
         // not by how many flows there are: part of the flows are swept when all of them would be.
         if self.now.saturating_sub(self.swept) <= SLACK {
@@ -19,6 +22,9 @@ impl Tracker {
     pub fn expire(&mut self, now: i64) {
         self.swept = self.now;
         self.give_up_old(now);
+        if let Some(streams) = &mut self.streams {
+            streams.expire(now);
+        }
         let mut ended = Vec::new();
         for Entry { slot, .. } in &self.table {
             let flow = &self.flows[*slot as usize];
@@ -70,6 +76,9 @@ impl Tracker {
                 flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
             }
             self.finished.push(slot);
+        }
+        if let Some(streams) = &mut self.streams {
+            streams.close();
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Message {
     pub questions: Vec<Question>,
     /// Answer section.
     pub answers: Vec<Answer>,
+    /// The authority section has records: in an mDNS query those that a host probes for (RFC 6762, 8.2).
+    pub proposes: bool,
     /// A and AAAA records of the additional section: multicast answers tell addresses there (RFC 6763, 12).
     pub addresses: Vec<Answer>,
     /// Why reading stopped before the end.
@@ -82,6 +84,7 @@ impl Message {
             rcode: flags & 0x0f,
             questions: Vec::new(),
             answers: Vec::new(),
+            proposes: be16(bytes, 8) > 0,
             addresses: Vec::new(),
             fault: None,
         };

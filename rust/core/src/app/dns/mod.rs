@@ -1,6 +1,7 @@
 //! DNS over UDP and TCP, mDNS and LLMNR (RFC 1035, 6762, 4795): messages, and queries paired with their answers.
 
 pub mod message;
+pub mod multicast;
 mod names;
 mod rdata;
 mod session;
@@ -8,5 +9,6 @@ mod session;
 mod tests;
 
 pub use message::{Answer, Message, Question};
+pub use multicast::Multicast;
 pub use names::{rcode_name, type_name};
 pub use session::{Exchange, looks, looks_tcp, make, make_tcp};

@@ -25,12 +25,22 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// A query that has no answer yet.
+    pub(super) fn asked(service: &'static str, query: Message, asked: Place) -> Self {
+        Self { service, query: Some(query), asked, response: None, answered: Place::default() }
+    }
+
+    /// An answer to no query that was seen.
+    pub(super) fn alone(service: &'static str, response: Message, answered: Place) -> Self {
+        Self { service, query: None, asked: answered, response: Some(response), answered }
+    }
+
     /// Why it is not whole.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         let of = |message: &Option<Message>| message.as_ref().and_then(|message| message.fault);
         of(&self.query).or_else(|| of(&self.response)).or(match (&self.query, &self.response) {
-            // Multicast answers come from another address than the question went to: never in its flow.
+            // Who asks a group is not answered by those who do not know, and announcements answer nobody.
             _ if self.service != "dns" => None,
             (_, None) => Some("no response"),
             (None, _) => Some("no query"),
@@ -53,17 +63,9 @@ struct Pairs {
 impl Pairs {
     /// A message of a side.
     fn message(&mut self, message: Message, service: &'static str, side: usize, place: Place, out: &mut Out<'_>) {
+        note(&message, service, out);
         if !message.is_response {
-            if out.facts.service.is_none() {
-                let query = message.questions.first().map(|question| question.name.clone());
-                *out.facts = Facts { service: Some(service), dns_query: query, ..std::mem::take(out.facts) };
-            }
-            let exchange =
-                Exchange { service, query: Some(message), asked: place, response: None, answered: Place::default() };
-            if service != "dns" {
-                return report(exchange, out);
-            }
-            self.open.push_back((side, exchange));
+            self.open.push_back((side, Exchange::asked(service, message, place)));
             if self.open.len() > MAX_OPEN
                 && let Some((_, oldest)) = self.open.pop_front()
             {
@@ -71,9 +73,9 @@ impl Pairs {
             }
             return;
         }
-        out.facts.service.get_or_insert(service);
         let asks = |(from, exchange): &(usize, Exchange)| {
-            *from != side && exchange.query.as_ref().is_some_and(|query| answers(query, &message))
+            *from != side
+                && exchange.query.as_ref().is_some_and(|query| query.id == message.id && same_question(query, &message))
         };
         if let Some(at) = self.open.iter().position(asks)
             && let Some((_, mut exchange)) = self.open.remove(at)
@@ -82,7 +84,7 @@ impl Pairs {
             exchange.answered = place;
             return report(exchange, out);
         }
-        report(Exchange { service, query: None, asked: place, response: Some(message), answered: place }, out);
+        report(Exchange::alone(service, message, place), out);
     }
 
     fn finish(&mut self, out: &mut Out<'_>) {
@@ -96,13 +98,22 @@ impl Pairs {
     }
 }
 
-/// Whether a response answers a query: the same number, and the same question if it repeats one.
-fn answers(query: &Message, response: &Message) -> bool {
-    let same = match (query.questions.first(), response.questions.first()) {
+/// Facts of a flow that a message shows.
+fn note(message: &Message, service: &'static str, out: &mut Out<'_>) {
+    if message.is_response {
+        out.facts.service.get_or_insert(service);
+    } else if out.facts.service.is_none() {
+        let query = message.questions.first().map(|question| question.name.clone());
+        *out.facts = Facts { service: Some(service), dns_query: query, ..std::mem::take(out.facts) };
+    }
+}
+
+/// Whether a response has the question of a query, if it repeats one.
+pub(super) fn same_question(query: &Message, response: &Message) -> bool {
+    match (query.questions.first(), response.questions.first()) {
         (Some(asked), Some(told)) => asked.qtype == told.qtype && asked.name.eq_ignore_ascii_case(&told.name),
         _ => true,
-    };
-    query.id == response.id && same
+    }
 }
 
 fn report(exchange: Exchange, out: &mut Out<'_>) {
@@ -143,7 +154,14 @@ impl DatagramAnalyzer for OverUdp {
             if datagram.payload.len() < datagram.wire_len as usize {
                 message.fault = Some("cut by the snap length");
             }
-            self.0.message(message, service, datagram.side, datagram.place, out);
+            if service == "dns" {
+                self.0.message(message, service, datagram.side, datagram.place, out);
+            } else {
+                note(&message, service, out);
+                if out.wants.dns {
+                    out.multicast.message(message, service, datagram, out.who, out.rows);
+                }
+            }
         }
         out.wants.dns
     }
@@ -157,9 +175,9 @@ impl DatagramAnalyzer for OverUdp {
     }
 }
 
-/// Recognises a TCP side by port, length and header (RFC 1035, 4.2.2).
+/// Recognises a TCP side by port, length and header (RFC 1035, 4.2.2; RFC 4795, 2.4).
 pub fn looks_tcp(bytes: &[u8], ports: (u16, u16)) -> Looks {
-    if service(ports) != Some("dns") {
+    if !matches!(service(ports), Some("dns" | "llmnr")) {
         return Looks::No;
     }
     match bytes {
@@ -200,7 +218,8 @@ impl Analyzer for OverTcp {
             let Some(message) = buffer.get(at + 2..at + 2 + len) else { break };
             at += 2 + len;
             let Some(message) = Message::parse(message) else { return After::Enough };
-            self.pairs.message(message, "dns", side, place, out);
+            let service = service((out.who.orig_p, out.who.resp_p)).unwrap_or("dns");
+            self.pairs.message(message, service, side, place, out);
         }
         buffer.drain(..at);
         if out.wants.dns || out.facts.dns_query.is_none() { After::More } else { After::Enough }

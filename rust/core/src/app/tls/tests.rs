@@ -1,6 +1,7 @@
 //! TLS hellos and fingerprints, each stream fed whole, byte by byte and in pieces.
 
 use super::*;
+use crate::app::dns::Multicast;
 use crate::app::{Row, Wants, Who};
 
 /// A vector with a length of `width` bytes before it.
@@ -72,20 +73,22 @@ fn record(kind: u8, content: &[u8]) -> Vec<u8> {
 /// What a connection shows: (side, bytes) steps, cut into pieces of `size`.
 fn run(steps: &[(usize, &[u8])], size: usize) -> (Option<Handshake>, Facts) {
     let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 443, ..Who::default() };
-    let (mut facts, mut rows) = (Facts::default(), Vec::<Row>::new());
+    let (mut facts, mut rows, mut multicast) = (Facts::default(), Vec::<Row>::new(), Multicast::default());
     let mut tls = make(0);
     let mut more = true;
     for (side, bytes) in steps {
         for piece in bytes.chunks(size) {
             let wants = Wants { tls: true, facts: true, ..Wants::default() };
-            let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
+            let (facts, rows, multicast) = (&mut facts, &mut rows, &mut multicast);
+            let mut out = Out { wants, who, facts, rows, multicast, files: None, tap: None };
             if more {
                 more = tls.piece(*side, Piece::Data(piece, Place::default()), &mut out) == After::More;
             }
         }
     }
     let wants = Wants { tls: true, ..Wants::default() };
-    tls.finish(&mut Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None });
+    let (facts_now, rows_now, multicast) = (&mut facts, &mut rows, &mut multicast);
+    tls.finish(&mut Out { wants, who, facts: facts_now, rows: rows_now, multicast, files: None, tap: None });
     assert!(rows.len() <= 1);
     let seen = rows.pop().and_then(|row| match row.found {
         Found::Tls(seen) => Some(*seen),
