@@ -18,7 +18,7 @@ from pathlib import Path
 from on_terminal import on_terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "docs" / "comparing.md", ROOT / "docs" / "frames.md"]
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("comparing.md", "frames.md", "leases.md"))]
 WIDTH = 120
 BLOCK = re.compile(r"^```(console|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {**os.environ, "TZ": "UTC", "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ.get('PATH', os.defpath)}"}

@@ -10,6 +10,7 @@ from typing import Any
 from streams_pcap import CLIENT, SERVER, End, connection, eth, ip, plain
 
 import sniffkit as sk
+from captures.dhcp import make as leases
 
 
 def udp(source: End, target: End, payload: bytes) -> bytes:
@@ -71,6 +72,11 @@ def test_a_lease(tmp_path: Path) -> None:
     (row,) = rows(one.dhcp())
     assert (row["msg_type"], row["assigned_addr"], row["host_name"]) == ("ACK", "10.0.0.9", "host")
     assert (row["client_mac"], row["lease_time"], row["server_addr"]) == ("02:00:00:00:00:01", 3600, "10.0.0.1")
+
+
+def test_the_script_gives_the_kept_leases() -> None:
+    """`docs/leases.md` shows them, and what SQL makes of them."""
+    assert leases.capture() == leases.FILE.read_bytes()
 
 
 def test_bytes_on_any_port_are_recognised(tmp_path: Path) -> None:
