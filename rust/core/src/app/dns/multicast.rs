@@ -224,7 +224,7 @@ impl Multicast {
     }
 
     /// Gives up everything: the input is over.
-    pub(crate) fn finish(&mut self, rows: &mut Vec<Row>) {
+    pub fn finish(&mut self, rows: &mut Vec<Row>) {
         while !self.open.is_empty() {
             self.give_up(rows);
         }
