@@ -1,6 +1,7 @@
 //! What a flow's facts are at a glance, without a stream and a parser, is what the parser makes of the same bytes.
 
 use proptest::prelude::*;
+use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::{Facts, Looks, OVER_TCP, Out, OverTcp, Wants, Who};
 use sniffkit_core::stream::{Piece, Place};
 
@@ -44,7 +45,8 @@ fn at_a_glance(bytes: &[u8]) -> Option<(&'static OverTcp, Facts)> {
 fn parsed(protocol: &OverTcp, bytes: &[u8]) -> Facts {
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
     let wants = Wants { facts: true, ..Wants::default() };
-    let mut out = Out { wants, who: Who::default(), facts: &mut facts, rows: &mut rows, files: None, tap: None };
+    let (facts_now, rows, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
+    let mut out = Out { wants, who: Who::default(), facts: facts_now, rows, multicast, files: None, tap: None };
     (protocol.make)(0).piece(0, Piece::Data(bytes, Place::default()), &mut out);
     facts
 }

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::{Facts, Out, Wants, Who, http2};
 use sniffkit_core::stream::{Piece, Place};
 
@@ -22,7 +23,8 @@ fn run(input: &[u8], size: usize, hole: bool) -> String {
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
     let wants = Wants { http: true, files: true, hash: true, ..Wants::default() };
     let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };
-    let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
+    let (facts, rows, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
+    let mut out = Out { wants, who, facts, rows, multicast, files: None, tap: None };
     let mut parser = http2::make(0);
     'all: for (side, bytes) in turns(input) {
         for piece in bytes.chunks(size) {

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::tls::{ClientHello, ServerHello, fingerprint};
 use sniffkit_core::app::{After, Facts, Out, Wants, Who, tls};
 use sniffkit_core::stream::{Piece, Place};
@@ -13,7 +14,8 @@ fn run(input: &[u8], size: usize) -> String {
     let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };
     let wants = Wants { tls: true, facts: true, ..Wants::default() };
     let mut parser = tls::make(0);
-    let mut out = Out { wants, who, facts: &mut facts, rows: &mut rows, files: None, tap: None };
+    let (facts, rows, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
+    let mut out = Out { wants, who, facts, rows, multicast, files: None, tap: None };
     for piece in input.chunks(size) {
         if parser.piece(0, Piece::Data(piece, Place::default()), &mut out) != After::More {
             break;
