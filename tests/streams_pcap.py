@@ -111,6 +111,23 @@ def split(frame: bytes, ident: int, size: int = 400) -> list[bytes]:
     ]
 
 
+def split6(proto: int, payload: bytes, ident: int, size: int = 400) -> list[bytes]:
+    """What an IPv6 tunnel carries as fragments, behind a hop-by-hop header (RFC 8200, 4.5)."""
+    parts = range(0, len(payload), size)
+    options = struct.pack(">BBBB4x", 44, 0, 1, 4)  # one PadN option
+    return [
+        eth(
+            ip(
+                "2001:db8::1",
+                "2001:db8::2",
+                0,
+                options + struct.pack(">BxHI", proto, at | (at < parts[-1]), ident) + payload[at : at + size],
+            )
+        )
+        for at in parts
+    ]
+
+
 def swapped(segments: list[Segment]) -> list[Segment]:
     """Every second pair of data segments the other way round, the first one too."""
     out = list(segments)
@@ -160,6 +177,10 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
     "ipip": lambda: [eth(ip("192.0.2.1", "192.0.2.2", 4, packet(one))) for one in DATA],
     "vxlan": lambda: [vxlan(eth(packet(one))) for one in DATA],
     "vxlan-fragments": lambda: [part for i, one in enumerate(DATA) for part in split(vxlan(eth(packet(one))), i)],
+    "vxlan6-fragments": lambda: [
+        part for i, one in enumerate(DATA) for part in split6(17, vxlan(eth(packet(one)))[34:], i)
+    ],
+    "4in6-fragments": lambda: [part for i, one in enumerate(DATA) for part in split6(4, packet(one), i)[::-1]],
     "ipip-fragments": lambda: [
         part for i, one in enumerate(DATA) for part in split(eth(ip("192.0.2.1", "192.0.2.2", 4, packet(one))), i)[::-1]
     ],

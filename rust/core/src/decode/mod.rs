@@ -13,6 +13,7 @@ mod link;
 mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
+pub(crate) use ipv6ext::FRAGMENT_HEADER;
 
 use crate::frame::LinkType;
 use crate::packet::{Layer, Malformed, Packet, Why};

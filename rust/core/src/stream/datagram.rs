@@ -1,8 +1,9 @@
 //! IP datagrams put together from their fragments (RFC 791, 3.2; RFC 8200, 4.5), within bounds.
 
-use crate::decode::Proto;
+use crate::decode::FRAGMENT_HEADER;
 use crate::decode::cursor::be16;
 use crate::packet::{NONE, Packet};
+use crate::track::fragments::fragment_offset;
 use crate::track::key::FlowKey;
 use ahash::RandomState;
 use hashbrown::HashMap;
@@ -46,7 +47,7 @@ fn carried<'a>(packet: &Packet, frame: &'a [u8]) -> Option<&'a [u8]> {
     let start = if packet.ip_version == 4 {
         ip + usize::from(frame.get(ip)? & 0x0f) * 4
     } else {
-        packet.layers().iter().rev().find(|layer| layer.proto() == Proto::Ipv6Frag)?.offset() + 8
+        fragment_offset(packet, packet.ip)? + FRAGMENT_HEADER
     };
     let end = (ip + packet.ip_len as usize).min(frame.len());
     frame.get(start..end)

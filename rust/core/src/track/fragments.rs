@@ -2,8 +2,8 @@
 
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::{Share, Tracker, count};
-use crate::decode::cursor::be16;
-use crate::decode::decode;
+use crate::decode::cursor::{be16, be32};
+use crate::decode::{FRAGMENT_HEADER, Proto, decode};
 use crate::frame::LinkType;
 use crate::packet::{NONE, Packet, Tunnel};
 use crate::stream::{Place, Watch};
@@ -102,14 +102,57 @@ impl Fragments {
     }
 }
 
-/// Whether the outermost IPv4 header of a tunnelled packet says that more fragments follow.
+/// Whether the outermost IP header of a tunnelled packet says that more fragments follow.
 #[inline]
 pub(super) fn is_cut_tunnel(packet: &Packet, frame: &[u8]) -> bool {
     packet.depth > 0
         && packet.outer_ip != NONE
-        && frame
-            .get(packet.outer_ip as usize..)
-            .is_some_and(|ip| ip.len() >= 20 && ip[0] >> 4 == 4 && ip[6] & 0x20 != 0)
+        && frame.get(packet.outer_ip as usize..).is_some_and(|ip| match ip {
+            [0x40..=0x4f, ..] => ip.len() >= 20 && ip[6] & 0x20 != 0,
+            [0x60..=0x6f, ..] => {
+                fragment_header(packet, packet.outer_ip, frame).is_some_and(|header| header[3] & 1 != 0)
+            }
+            _ => false,
+        })
+}
+
+/// The fragment header among the extension headers of the IPv6 header at byte `ip`.
+pub(crate) fn fragment_header<'a>(packet: &Packet, ip: u32, frame: &'a [u8]) -> Option<&'a [u8; FRAGMENT_HEADER]> {
+    let at = fragment_offset(packet, ip)?;
+    frame.get(at..)?.first_chunk()
+}
+
+/// Where it begins, bytes from the start of the frame.
+pub(crate) fn fragment_offset(packet: &Packet, ip: u32) -> Option<usize> {
+    let behind = packet.layers().iter().skip_while(|layer| layer.offset() <= ip as usize);
+    let is_extension = |proto| {
+        matches!(proto, Proto::Ipv6HopOpts | Proto::Ipv6Routing | Proto::Ipv6DstOpts | Proto::Ipv6Frag | Proto::Ah)
+    };
+    let mut extensions = behind.take_while(|layer| is_extension(layer.proto()));
+    extensions.find(|layer| layer.proto() == Proto::Ipv6Frag).map(|layer| layer.offset())
+}
+
+/// A tunnelled packet as one that ends with its outermost IP header, the first fragment of a datagram.
+fn outermost(packet: &Packet, frame: &[u8]) -> Option<Packet> {
+    let mut outer = packet.clone();
+    let ip = frame.get(packet.outer_ip as usize..)?;
+    outer.ip = packet.outer_ip;
+    (outer.ip_frag_offset, outer.ip_more_fragments) = (0, true);
+    (outer.ip_src, outer.ip_dst) = ([0; 16], [0; 16]);
+    if let Some(fragment) = fragment_header(packet, packet.outer_ip, frame) {
+        let header = ip.first_chunk::<40>()?;
+        (outer.ip_version, outer.ip_ttl, outer.ip_proto) = (6, header[7], fragment[0]);
+        (outer.ip_len, outer.ip_id) = (40 + u32::from(be16(header, 4)), be32(fragment, 4));
+        outer.ip_src.copy_from_slice(&header[8..24]);
+        outer.ip_dst.copy_from_slice(&header[24..]);
+    } else {
+        let header = ip.first_chunk::<20>()?;
+        (outer.ip_version, outer.ip_ttl, outer.ip_proto) = (4, header[8], header[9]);
+        (outer.ip_len, outer.ip_id) = (u32::from(be16(header, 2)), u32::from(be16(header, 4)));
+        outer.ip_src[..4].copy_from_slice(&header[12..16]);
+        outer.ip_dst[..4].copy_from_slice(&header[16..]);
+    }
+    Some(outer)
 }
 
 impl Tracker {
@@ -146,15 +189,7 @@ impl Tracker {
         let mut part = packet.clone();
         part.is_fragment = true; // no stream gets it as it is
         let slot = self.account(keyed, hash, share, &part, frame);
-        let at = packet.outer_ip as usize;
-        let Some(header) = frame.get(at..at + 20) else { return slot };
-        let mut outer = part;
-        (outer.ip, outer.ip_version, outer.ip_ttl, outer.ip_proto) = (packet.outer_ip, 4, header[8], header[9]);
-        (outer.ip_len, outer.ip_id) = (u32::from(be16(header, 2)), u32::from(be16(header, 4)));
-        (outer.ip_frag_offset, outer.ip_more_fragments) = (0, true);
-        (outer.ip_src, outer.ip_dst) = ([0; 16], [0; 16]);
-        outer.ip_src[..4].copy_from_slice(&header[12..16]);
-        outer.ip_dst[..4].copy_from_slice(&header[16..20]);
+        let Some(outer) = outermost(&part, frame) else { return slot };
         let tags = &packet.vlans()[..usize::from(packet.outer_vlans)];
         let datagram = FlowKey {
             low: outer.ip_src,
@@ -165,8 +200,9 @@ impl Tracker {
             ports: [0; 2],
             ethertype: 0,
             point: keyed.key.point,
-            proto: outer.ip_proto,
-            family: 4,
+            // As in `fragment`: those of IPv6 are told apart without it.
+            proto: if outer.ip_version == 4 { outer.ip_proto } else { 0 },
+            family: outer.ip_version,
             tunnel: Tunnel::None,
         };
         if let Some(streams) = &mut self.streams

@@ -5,7 +5,7 @@
 mod count;
 mod expiry;
 pub mod flow;
-mod fragments;
+pub(crate) mod fragments;
 pub mod key;
 mod lookup;
 pub mod options;
