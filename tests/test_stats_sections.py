@@ -102,6 +102,23 @@ def test_times_are_utc(tmp_path: Path) -> None:
     assert [(row["handshake_failed"], row["retrans_pkts"]) for row in health.to_pylist()] == [(True, 1)]
 
 
+def test_tcp_health_over_all_flows() -> None:
+    """The counters are those of the flows, the percentiles those of numpy."""
+    np = pytest.importorskip("numpy")
+    capture = sk.open(Path(__file__).parent.parent / "captures" / "web" / "mix.pcap")
+    flows = [row for row in capture.flows().to_arrow().to_pylist() if row["proto"] == "tcp"]
+    (health,) = capture.stats.health().to_arrow().to_pylist()
+    times = [row["tcp_rtt"] for row in flows if row["tcp_rtt"] is not None]
+    assert (health["flows"], health["rtts"]) == (len(flows), len(times))
+    assert len(set(times)) > 1, "percentiles of one value would prove nothing"
+    assert (health["rtt_min"], health["rtt_max"]) == (min(times), max(times))
+    for percent in (50, 90, 95, 99):
+        assert health[f"rtt_p{percent}"] == pytest.approx(np.percentile(times, percent), abs=1)
+    for counter in ("retrans_pkts", "ooo_pkts", "dup_acks", "zero_window"):
+        assert health[counter] == sum(row[f"orig_{counter}"] + row[f"resp_{counter}"] for row in flows)
+    assert health["resets"] == sum(row["end_reason"] == "rst" for row in flows)
+
+
 def test_an_empty_capture(tmp_path: Path, called: Run) -> None:
     """What can be counted is 0, what cannot be known is null."""
     stats = stats_of(tmp_path)
@@ -111,6 +128,9 @@ def test_an_empty_capture(tmp_path: Path, called: Run) -> None:
     for layer in LAYERS:
         assert stats.conversations(layer).to_arrow().num_rows == stats.endpoints(layer).to_arrow().num_rows == 0
     assert [(row["frames"], row["percent"]) for row in stats.lengths().to_arrow().to_pylist()] == [(0, None)] * 10
+    (health,) = stats.health().to_arrow().to_pylist()
+    assert {value for name, value in health.items() if not name.startswith("rtt_")} == {0}
+    assert {value for name, value in health.items() if name.startswith("rtt_")} == {None}
     for name in ("hierarchy", "io", "tcp"):
         assert getattr(stats, name)().to_arrow().num_rows == 0
     code, out, error = called("stats", str(tmp_path / "made.pcap"))

@@ -20,6 +20,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "endpoints": ("sniffkit.stats.endpoints", "Endpoints (tshark -z endpoints)"),
     "lengths": ("sniffkit.stats.lengths", "Packet lengths (tshark -z plen,tree)"),
     "io": ("sniffkit.stats.io", "Frames and bytes over time (tshark -z io,stat)"),
+    "health": ("sniffkit.stats.health", "TCP health over all flows, round-trip times in ns"),
     "tcp": ("sniffkit.stats.tcp", "TCP health: the flows with something wrong, worst first"),
 }
 
@@ -73,6 +74,12 @@ class Stats:
         Frames without a time are in no row.
         """
         return self._section("io", interval=interval)
+
+    def health(self) -> Result:
+        """One row: TCP flows, failed handshakes, resets, retransmitted and disordered segments, repeated ACKs, zero
+        windows; rtts: handshakes that were timed, with smallest, largest and percentiles of their time, ns.
+        """
+        return self._section("health")
 
     def tcp(self) -> Result:
         """TCP flows with retransmitted or disordered segments, repeated ACKs, zero windows, a reset or a handshake that
