@@ -154,6 +154,9 @@ fn has_identifier(version: u8, icmp_type: u8) -> bool {
 #[must_use]
 #[inline]
 pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
+    if packet.layers().is_empty() {
+        return None; // a link type that is not decoded, or a frame of another worker's share
+    }
     let mut key = FlowKey {
         low: [0; 16],
         high: [0; 16],
