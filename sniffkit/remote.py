@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from typing import IO, Any
 
-from sniffkit.errors import CaptureFileError, MissingToolError
+from sniffkit.errors import CaptureFileError, MissingToolError, SniffkitError
 
 
 def is_url(path: object) -> bool:
@@ -36,19 +37,46 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 def expand(url: str) -> list[str]:
     """The URLs that match; without `*` and the like, the one. Raises CaptureFileError if there is none."""
-    fs, path = filesystem(url)
-    protocol = url.partition("://")[0]
     try:
-        if any(mark in path for mark in "*?["):
-            found = sorted(f"{protocol}://{str(one).lstrip('/')}" for one in fs.glob(path))
-            if not found:
-                raise CaptureFileError(f"{url}: no file matches")
-            return found
-        if not fs.exists(path):
-            raise CaptureFileError(f"{url}: No such file or directory")
+        with as_os_errors():
+            return _matching(url)
     except OSError as error:
         raise CaptureFileError(f"{url}: {one_line(error)}") from None
+
+
+def _matching(url: str) -> list[str]:
+    fs, path = filesystem(url)
+    protocol = url.partition("://")[0]
+    if any(mark in path for mark in "*?["):
+        found = sorted(f"{protocol}://{str(one).lstrip('/')}" for one in fs.glob(path))
+        if not found:
+            raise CaptureFileError(f"{url}: no file matches")
+        return found
+    if not fs.exists(path):
+        raise CaptureFileError(f"{url}: No such file or directory")
     return [url]
+
+
+def edges(url: str, length: int) -> tuple[int, bytes, bytes]:
+    """Size of a file, and at most `length` bytes of its beginning and of its end. Raises OSError."""
+    fs, path = filesystem(url)
+    with as_os_errors():
+        size = int(fs.size(path))
+        # By name: what stands between them differs from file system to file system.
+        first: bytes = fs.cat_file(path, start=0, end=min(length, size))
+        last: bytes = fs.cat_file(path, start=max(size - length, 0), end=size)
+    return size, first, last
+
+
+@contextlib.contextmanager
+def as_os_errors() -> Iterator[None]:
+    """Gives the errors of a file system, of which each has its own, as OSError: no credentials, no server."""
+    try:
+        yield
+    except (OSError, SniffkitError):
+        raise
+    except Exception as error:
+        raise OSError(one_line(error)) from error
 
 
 def one_line(error: BaseException) -> str:
@@ -67,8 +95,10 @@ class RemoteFile:
         """The next bytes."""
         if self._file is None:
             fs, path = filesystem(self.name)
-            self._file = fs.open(path, "rb")
-        return self._file.read(size)
+            with as_os_errors():
+                self._file = fs.open(path, "rb")
+        with as_os_errors():
+            return self._file.read(size)
 
     def seekable(self) -> bool:
         """It can go back to its beginning."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from sniffkit import __version__
 from sniffkit.errors import CaptureFileError
-from sniffkit.remote import RemoteFile, filesystem, is_url, one_line
+from sniffkit.remote import RemoteFile, edges, is_url, one_line
 
 # Where everything that is not a table stands in the data set's directory; readers of data sets pass over the name.
 OWN = "_sniffkit"
@@ -102,9 +102,7 @@ def look(paths: Sequence[str]) -> tuple[list[File], list[str]]:
 
 def _key(path: str) -> str:
     if is_url(path):
-        fs, inner = filesystem(path)
-        size = int(fs.size(inner))
-        first, last = fs.cat_file(inner, 0, min(_EDGE, size)), fs.cat_file(inner, max(size - _EDGE, 0), size)
+        size, first, last = edges(path, _EDGE)
     else:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

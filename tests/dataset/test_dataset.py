@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.dataset
@@ -265,6 +265,38 @@ def test_urls(files: list[str], expected: list[dict[str, Any]]) -> None:
             sk.open("gopher://in/gone.pcap")
     finally:
         memory.rm("/", recursive=True)
+
+
+def test_a_file_system_with_versions_and_errors_of_its_own(files: list[str], expected: list[dict[str, Any]]) -> None:
+    """As s3fs: a version between the path and the range of `cat_file`, and botocore's errors, which are no OSError."""
+    fsspec = pytest.importorskip("fsspec")
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Versioned(MemoryFileSystem):  # type: ignore[misc]
+        protocol = "versioned"
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> Any:
+            return super()._strip_protocol(path.replace("versioned://", "memory://"))
+
+        def cat_file(self, path: str, version: str | None = None, start: Any = None, end: Any = None) -> Any:
+            assert version is None
+            if path.endswith("secret.pcap"):
+                raise LookupError("Unable to locate\ncredentials")
+            return super().cat_file(path, start, end)
+
+    fsspec.register_implementation("versioned", Versioned, clobber=True)
+    fs = fsspec.filesystem("versioned")
+    for path in files:
+        fs.pipe_file(f"/in/{Path(path).name}", Path(path).read_bytes())
+    fs.pipe_file("/in/secret.pcap", Path(files[0]).read_bytes())
+    one = [f"versioned://in/{Path(path).name}" for path in files]
+    assert sk.open(one).to_dataset("versioned://made", workers=1).rows == len(expected)
+    assert found("/made", fs) == expected
+    with pytest.raises(sk.SniffkitError, match="Unable to locate credentials"):
+        sk.open("versioned://in/secret.pcap").to_dataset("versioned://other", workers=1)
 
 
 def test_interrupted_workers_end_with_their_parent(
