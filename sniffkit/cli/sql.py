@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.errors import CaptureFileError, SniffkitError
+
+if TYPE_CHECKING:
+    from sniffkit.sinks import Output
+    from sniffkit.sql import Database
 
 PROMPT, MORE = "sniffkit> ", "     ...> "
 
@@ -43,7 +48,7 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
     ctx.exit(0 if ask(names, query, target) else 1)
 
 
-def database(names: list[str]) -> object:
+def database(names: list[str]) -> Database:
     """The captures and Parquet files as one database."""
     from sniffkit.api import open as open_capture
     from sniffkit.sql import Database
@@ -62,17 +67,16 @@ def parts_of(directory: str) -> list[str]:
     return found
 
 
-def ask(names: list[str], query: str, target: object) -> bool:
+def ask(names: list[str], query: str, target: Output) -> bool:
     """Answer one query; whether there were rows and no damage."""
     from sniffkit.sinks import put
 
-    with damage_as_lines() as damage:
-        answer = database(names).query(query).to_arrow()  # type: ignore[attr-defined]
-        put(answer, target)  # type: ignore[arg-type]
-    return bool(answer.num_rows) and not damage
+    with damage_as_lines() as damage, database(names).answer(query) as answer:
+        rows = put(answer, target)
+    return rows > 0 and not damage
 
 
-def prompt(names: list[str], target: object) -> int:
+def prompt(names: list[str], target: Output) -> int:
     """Read queries, each ended by a semicolon or an empty line, until the end of the input."""
     interactive = sys.stdin.isatty()
     if interactive:
@@ -100,7 +104,7 @@ def prompt(names: list[str], target: object) -> int:
     return 1 if failed and not interactive else 0
 
 
-def answered(names: list[str], text: str, target: object) -> bool:
+def answered(names: list[str], text: str, target: Output) -> bool:
     """Answer a query of the prompt; a wrong one is told and the prompt goes on."""
     try:
         return ask(names, text, target)
