@@ -4,6 +4,7 @@
 
 mod bounds;
 pub mod datagram;
+mod glance;
 pub(crate) mod heard;
 mod one;
 pub mod reassembly;

@@ -1,6 +1,7 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
+use super::glance::{beginning, glance, keep_facts};
 use super::one::{Parser, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
@@ -9,7 +10,7 @@ use crate::app::spool::Directory;
 use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
-use crate::track::tcp::{ACK, SYN};
+use crate::track::tcp::ACK;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -405,62 +406,10 @@ impl Streams {
     }
 }
 
-/// Sequence number of the first byte of `packet`.
-fn first_byte(packet: &Packet) -> u32 {
-    packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0))
-}
-
-/// Where a stream that is opened for `packet` begins: at the start of the connection if nothing else of it has come, else
-/// at this packet.
-fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
-    let own = &flow.sides[side];
-    let is_first = own.payload_bytes == u64::from(packet.payload_len);
-    if own.has_isn && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
-}
-
-/// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `true` if it
-/// has.
-fn glance(wants: &Wants, flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) -> bool {
-    let payload = packet.payload_of(frame);
-    let is_whole = payload.len() == packet.payload_len as usize;
-    if wants.rows() || !is_whole || first_byte(packet) != beginning(flow, side, packet) {
-        return false;
-    }
-    let ports = (packet.src_port, packet.dst_port);
-    let mut protocols = OVER_TCP.iter().filter(|one| (one.wanted)(wants));
-    let found = protocols.find_map(|one| match (one.looks)(payload, ports) {
-        Looks::Client => Some((one.glance)(payload)),
-        Looks::Server => Some(None),
-        Looks::Perhaps | Looks::No => None,
-    });
-    let Some(facts) = found.flatten() else { return false };
-    keep_facts(flow, facts);
-    flow.watch = Watch::IGNORED;
-    true
-}
-
 pub(super) fn index_of(number: u64) -> usize {
     (number & 0xffff_ffff) as usize
 }
 
 fn find(slots: &mut [Option<Box<Stream>>], watch: Watch) -> Option<&mut Stream> {
     slots.get_mut(index_of(watch.0))?.as_deref_mut().filter(|stream| stream.number == watch.0)
-}
-
-/// Adds facts to a flow; the first of each stays.
-fn keep_facts(flow: &mut Flow, facts: Facts) {
-    if facts == Facts::default() {
-        return;
-    }
-    let kept = flow.facts.get_or_insert_default();
-    kept.service = kept.service.or(facts.service);
-    let keep = |slot: &mut Option<String>, new: Option<String>| {
-        if slot.is_none() {
-            *slot = new;
-        }
-    };
-    keep(&mut kept.http_host, facts.http_host);
-    keep(&mut kept.tls_server_name, facts.tls_server_name);
-    keep(&mut kept.dns_query, facts.dns_query);
-    keep(&mut kept.ja4, facts.ja4);
 }
