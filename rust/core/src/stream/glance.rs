@@ -7,7 +7,7 @@ use crate::track::Flow;
 use crate::track::tcp::SYN;
 
 /// Sequence number of the first byte of `packet`.
-fn first_byte(packet: &Packet) -> u32 {
+pub(super) fn first_byte(packet: &Packet) -> u32 {
     packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0))
 }
 

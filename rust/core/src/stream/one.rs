@@ -1,11 +1,12 @@
 //! One stream: its two directions put in order, and the parser that reads them.
 
+use super::glance::first_byte;
 use super::heard::Heard;
 use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
 use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, Wants, Who};
 use crate::packet::Packet;
-use crate::track::tcp::{ACK, FIN, RST, SYN};
+use crate::track::tcp::{ACK, FIN, RST};
 
 /// Bytes that a side not recognised yet holds back.
 const UNKNOWN_HELD: usize = 1 << 16;
@@ -58,7 +59,7 @@ impl Stream {
         place: Place,
         out: &mut Out<'_>,
     ) -> bool {
-        let seq = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
+        let seq = first_byte(packet);
         self.last = place;
         let Self { sides, parser, ports, .. } = self;
         let mut wanted = true;

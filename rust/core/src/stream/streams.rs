@@ -152,11 +152,9 @@ impl Streams {
         let rows = self.wants.rows();
         let who = |flow: &Flow| if rows { who(flow) } else { Who::default() };
         if packet.has_tcp {
-            let undecided = !flow.watch.is_open();
-            if undecided && (packet.payload_len == 0 || glance(&self.wants, flow, side, packet, frame)) {
-                return;
-            }
-            if !undecided || self.looks_wanted(flow, side, packet, frame) {
+            let is_open = flow.watch.is_open();
+            let wanted = is_open || packet.payload_len > 0 && self.looks_wanted(flow, side, packet, frame);
+            if wanted && (is_open || !glance(&self.wants, flow, side, packet, frame)) {
                 self.segment(flow, side, packet, frame, place, who);
             }
         } else if packet.ip_proto == 17 && packet.has_ports {
