@@ -1,6 +1,18 @@
-"""`python -m sniffkit` is the `sniffkit` command."""
+"""The process: `sniffkit`, `python -m sniffkit`."""
 
-from sniffkit.cli import main
+import gc
+
+
+def main() -> None:
+    """Run the command line of this process; it does not return."""
+    # Imports make much and leave no garbage: looking for it meanwhile is a good part of a short command's time.
+    gc.disable()
+    from sniffkit.cli import main as run
+
+    gc.freeze()
+    gc.enable()
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -181,3 +181,22 @@ def test_an_interval_that_cannot_be(capture_file: Path, interval: float) -> None
     with pytest.raises(SniffkitError, match=r"^interval .*") as caught:
         sk.open(capture_file).stats.io(interval)
     assert "\n" not in str(caught.value)
+
+
+def test_an_answer_goes_into_a_parquet_file_without_pyarrow(capture_file: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    out = tmp_path / "answer.parquet"
+    query = "select ip_src, sum(frame_len) n, min(ts) t, list(distinct src_port) p, {'a': 1} s from packets group by 1"
+    code = "import sys; from sniffkit.cli import main\n"
+    code += "try: main(sys.argv[1:])\nfinally: assert 'pyarrow' not in sys.modules"
+    command = [sys.executable, "-c", code, "sql", query, str(capture_file), "-o", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = Database(sk.open(capture_file)).query(query).to_arrow()
+    key = [("ip_src", "ascending")]
+    assert pq.read_table(out).sort_by(key).to_pylist() == expected.sort_by(key).to_pylist()
+    command[4] = "select max(ts) - min(ts) from packets"
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("sniffkit: no Parquet file can hold this: "), refused.stderr

@@ -99,7 +99,7 @@ def put_all(compared: Diff, target: Output) -> None:
     import contextlib
 
     from sniffkit.comparison import SECTIONS
-    from sniffkit.sinks import text
+    from sniffkit.sinks import core
     from sniffkit.tables import output_error
 
     try:
@@ -108,7 +108,7 @@ def put_all(compared: Diff, target: Output) -> None:
             out = sys.stdout.buffer if path in (None, "-") else stack.enter_context(open(str(path), "wb"))
             for name in SECTIONS:
                 table = getattr(compared, name)().to_arrow()
-                text.write(with_section(name, table), out, ".jsonl")
+                core.write(with_section(name, table), out, ".jsonl")
             out.flush()
     except OSError as error:
         if target.path in (None, "-"):

@@ -111,7 +111,7 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
     """Print hosts with news, those that `where` is true of."""
     from sniffkit.hosts import with_vendors
     from sniffkit.query import select
-    from sniffkit.sinks import text
+    from sniffkit.sinks import core
     from sniffkit.sinks.flat import flatten
 
     table = with_vendors(table)
@@ -119,7 +119,7 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
         table = select(table, None, where=where)
     if json:
         wanted = table if columns is None else table.select([*columns, "news"])
-        text.write(wanted, sys.stdout.buffer, ".jsonl")
+        core.write(wanted, sys.stdout.buffer, ".jsonl")
         sys.stdout.flush()
         return
     clocks = flatten(table.select(["last_seen"])).column(0).to_pylist()

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 # suffix -> module with `write(data, out: binary file, suffix, limit) -> rows written`; data: has `__arrow_c_stream__`
 SINKS: dict[str, str] = {
-    ".parquet": "sniffkit.sinks.parquet",
-    ".csv": "sniffkit.sinks.text",
-    ".tsv": "sniffkit.sinks.text",
-    ".jsonl": "sniffkit.sinks.text",
+    ".parquet": "sniffkit.sinks.core",
+    ".csv": "sniffkit.sinks.core",
+    ".tsv": "sniffkit.sinks.core",
+    ".jsonl": "sniffkit.sinks.core",
     ".arrow": "sniffkit.sinks.arrow",
 }
 

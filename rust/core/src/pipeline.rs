@@ -1,12 +1,14 @@
 //! Source and decoder on a thread of their own, ahead of whoever consumes the packets.
 //!
-//! Two stages on two cores; batches go round between them, so a long capture allocates what a short one does.
+//! Two stages on two cores; batches go round between them, a few at a time, so a long capture allocates what a short one
+//! does.
 
 use crate::decode::decode;
 use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -78,19 +80,91 @@ pub type FrameFilter = Box<dyn FnMut(&[u8], u32, LinkType) -> bool + Send + Sync
 /// What the thread of a pipeline makes of each batch beside decoding it.
 pub type Make<R> = Box<dyn FnMut(&mut Decoded) -> R + Send>;
 
+/// A batch, and what was made of it.
+type Made<R> = (Decoded, R);
+
 /// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
 pub struct Pipeline<R> {
     /// A mutex only to be `Sync`; it is never locked, since reading takes `&mut self`.
-    ready: Option<Mutex<Receiver<(Decoded, R)>>>,
-    empty: SyncSender<Decoded>,
+    ready: Option<Mutex<Receiver<Vec<Made<R>>>>>,
+    /// What came together and was not taken yet.
+    received: VecDeque<Made<R>>,
+    empty: SyncSender<Vec<Decoded>>,
+    /// What goes back together.
+    used: Vec<Decoded>,
     thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
 }
 
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
 const IN_FLIGHT: usize = 6;
 
+/// Batches that change hands together where the input gives full ones: each time a thread is woken costs as much as
+/// decoding a hundred frames.
+const TOGETHER: usize = 3;
+
+/// Bytes of frames from which a batch is full: a pipe gives less, and what it gave must not wait for more.
+const FULL: usize = 128 << 10;
+
 /// How long a slow input is waited for before the consumer gets to look at signals.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What the thread does: it fills batches.
+struct Filler<R> {
+    source: Box<dyn Source>,
+    filter: Option<FrameFilter>,
+    share: Option<Share>,
+    make: Make<R>,
+}
+
+impl<R> Filler<R> {
+    /// Until the input ends, or nobody wants more.
+    fn run(
+        mut self,
+        from_empty: &Receiver<Vec<Decoded>>,
+        to_ready: &SyncSender<Vec<Made<R>>>,
+    ) -> Result<Vec<Warning>, SourceError> {
+        let mut together = Vec::new();
+        let mut end = Ok(());
+        'input: while let Ok(empty) = from_empty.recv() {
+            for mut decoded in empty {
+                match self.fill(&mut decoded) {
+                    Ok(Some((full, made))) => {
+                        together.push((decoded, made));
+                        let hand_over = !full || together.len() == TOGETHER;
+                        if hand_over && to_ready.send(std::mem::take(&mut together)).is_err() {
+                            break 'input; // the consumer has gone
+                        }
+                    }
+                    Ok(None) => break 'input,
+                    Err(error) => {
+                        end = Err(error);
+                        break 'input;
+                    }
+                }
+            }
+        }
+        if !together.is_empty() {
+            let _ = to_ready.send(together); // as above
+        }
+        end.map(|()| self.source.take_warnings())
+    }
+
+    /// Fills one batch: whether there may be more at once, and what was made of it. `None`: the input has ended.
+    fn fill(&mut self, decoded: &mut Decoded) -> Result<Option<(bool, R)>, SourceError> {
+        if !self.source.next_batch(&mut decoded.batch)? {
+            return Ok(None);
+        }
+        let full = decoded.batch.frames.last().is_some_and(|last| last.offset as usize >= FULL);
+        if let Some(keep) = &mut self.filter {
+            apply(keep, &mut decoded.batch);
+        }
+        match self.share {
+            Some(share) => decoded.decode_share(share),
+            None => decoded.decode(),
+        }
+        Ok(Some((full, (self.make)(decoded))))
+    }
+}
 
 /// What [`Pipeline::receive`] found.
 #[derive(Debug)]
@@ -113,53 +187,41 @@ impl<R: Send + 'static> Pipeline<R> {
     /// The same for a share of the flows.
     #[must_use]
     pub fn start_share(
-        mut source: Box<dyn Source>,
-        mut filter: Option<FrameFilter>,
+        source: Box<dyn Source>,
+        filter: Option<FrameFilter>,
         share: Option<Share>,
-        mut make: Make<R>,
+        make: Make<R>,
     ) -> Self {
         let (to_ready, ready) = sync_channel(IN_FLIGHT);
-        let (empty, from_empty) = sync_channel::<Decoded>(IN_FLIGHT + 2);
-        for _ in 0..IN_FLIGHT {
-            // The channel has room for all of them.
-            let _ = empty.try_send(Decoded::default());
-        }
-        let thread = std::thread::spawn(move || {
-            while let Ok(mut decoded) = from_empty.recv() {
-                if !source.next_batch(&mut decoded.batch)? {
-                    break;
-                }
-                if let Some(keep) = &mut filter {
-                    apply(keep, &mut decoded.batch);
-                }
-                match share {
-                    Some(share) => decoded.decode_share(share),
-                    None => decoded.decode(),
-                }
-                let made = make(&mut decoded);
-                if to_ready.send((decoded, made)).is_err() {
-                    break; // the consumer has gone
-                }
-            }
-            Ok(source.take_warnings())
-        });
-        Self { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+        let (empty, from_empty) = sync_channel(IN_FLIGHT);
+        // The channel has room for every batch on its own.
+        let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
+        let filler = Filler { source, filter, share, make };
+        let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
+        let (received, used) = (VecDeque::new(), Vec::new());
+        Self { ready: Some(Mutex::new(ready)), received, empty, used, thread: Some(thread) }
     }
 
     /// The next batch, waited for a moment.
     pub fn receive(&mut self) -> Received<R> {
-        let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
-        match ready.recv_timeout(PATIENCE) {
-            Ok((decoded, made)) => Received::Batch(decoded, made),
-            Err(RecvTimeoutError::Timeout) => Received::Waiting,
-            Err(RecvTimeoutError::Disconnected) => Received::End,
+        if self.received.is_empty() {
+            let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
+            match ready.recv_timeout(PATIENCE) {
+                Ok(batches) => self.received.extend(batches),
+                Err(RecvTimeoutError::Timeout) => return Received::Waiting,
+                Err(RecvTimeoutError::Disconnected) => return Received::End,
+            }
         }
+        self.received.pop_front().map_or(Received::Waiting, |(decoded, made)| Received::Batch(decoded, made))
     }
 
     /// Gives a batch back to be filled again.
     pub fn recycle(&mut self, decoded: Decoded) {
-        // Behind the end nobody takes it: then it is freed here.
-        let _ = self.empty.try_send(decoded);
+        self.used.push(decoded);
+        if self.received.is_empty() {
+            // Behind the end nobody takes them: then they are freed here.
+            let _ = self.empty.try_send(std::mem::take(&mut self.used));
+        }
     }
 
     /// Waits for the end: the warnings met, or why reading failed.

@@ -18,9 +18,10 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::keep::{Keep, Test};
+use sniffkit_core::table::parquet::BatchFile;
 use sniffkit_core::table::reader::{Request, TableReader};
 use sniffkit_core::table::text::{Format, Lines};
-use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, parquet, rows};
+use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, rows};
 use sniffkit_core::track::Options;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -397,7 +398,8 @@ fn write_index(
         let schema = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| PyOSError::new_err(error.to_string()))?;
         let file = BufWriter::with_capacity(1 << 20, &table.file);
-        parquet::write(file, schema.clone(), batches.iter().cloned().map(Ok))
+        BatchFile::new(file, schema.clone())
+            .and_then(|mut file| batches.iter().try_for_each(|batch| file.write(batch)).and_then(|()| file.finish()))
             .map_err(|error| write_error(&table.path, &error))?;
         let layout = Lines::new(Format::Json, &schema);
         let (mut rows, mut written, mut complete, mut reasons) = (0, 0, 0, BTreeSet::new());

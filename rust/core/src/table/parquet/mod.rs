@@ -6,7 +6,7 @@ pub mod chunk;
 mod dictionary;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{ArrowError, FieldRef, Schema, SchemaRef};
+use arrow_schema::{FieldRef, Schema, SchemaRef};
 use chunk::{Chunk, Encoder, Spare, physical};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{ColumnOrder, Compression};
@@ -156,31 +156,48 @@ pub fn encoders(schema: &Schema, spare: &mut Spare) -> Result<Vec<Encoder>> {
     Ok(encoders)
 }
 
-/// Writes any stream of record batches; returns how many rows.
-///
-/// # Errors
-/// The first error of the stream, the encoder or the output.
-pub fn write<W: Write + Send>(
-    out: W,
-    schema: SchemaRef,
-    batches: impl Iterator<Item = std::result::Result<RecordBatch, ArrowError>>,
-) -> Result<u64> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(ROW_GROUP))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .build();
-    let metadata = schema.metadata().clone();
-    let mut writer = ArrowWriter::try_new(out, schema, Some(properties))?;
-    let mut rows = 0;
-    for batch in batches {
-        let batch = batch.map_err(|error| ParquetError::External(Box::new(error)))?;
-        rows += batch.num_rows() as u64;
-        writer.write(&batch)?;
+/// A Parquet file of any record batches.
+pub struct BatchFile<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    metadata: HashMap<String, String>,
+}
+
+impl<W: Write + Send> BatchFile<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// A type that Parquet does not have.
+    pub fn new(out: W, schema: SchemaRef) -> Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .build();
+        let metadata = schema.metadata().clone();
+        Ok(Self { writer: ArrowWriter::try_new(out, schema, Some(properties))?, metadata })
     }
-    for entry in key_values(&metadata) {
-        writer.append_key_value_metadata(entry);
+
+    /// Adds rows.
+    ///
+    /// # Errors
+    /// What the encoder or the output refused.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch)
     }
-    writer.close()?;
-    Ok(rows)
+
+    /// Where the bytes go; what is there may be taken away.
+    pub fn out(&mut self) -> &mut W {
+        self.writer.inner_mut()
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// What the output refused.
+    pub fn finish(mut self) -> Result<W> {
+        for entry in key_values(&self.metadata) {
+            self.writer.append_key_value_metadata(entry);
+        }
+        self.writer.into_inner()
+    }
 }
