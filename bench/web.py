@@ -1,4 +1,4 @@
-"""A capture of real web traffic: a small site served by nginx and fetched by curl over a veth pair."""
+"""Captures of real web traffic over a veth pair, nginx to curl: a small site, and short answers to programs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from bench.inputs import DATA, ROOT, NoInput
 
-SIZE = 170_000_000  # bytes of files, about; text that goes out compressed makes it 150 MB
 CONNECTIONS = 8
 ADDRESS = "10.233.0.2"
+Parts = tuple[tuple[str, int, int, int], ...]
 WORDS = ("network", "packet", "capture", "flow", "stream", "segment", "frame", "table", "column", "window", "bridge")
-# What the pages of the site are made of: how many of each, their sizes in bytes.
-PARTS = (
+# What is served: how many files of each kind, their sizes in bytes.
+SITE = (
     ("html", 24, 8_000, 60_000),
     ("css", 12, 5_000, 80_000),
     ("js", 24, 20_000, 300_000),
@@ -26,6 +26,9 @@ PARTS = (
     ("jpg", 60, 10_000, 250_000),
     ("woff2", 12, 20_000, 60_000),
 )
+ANSWERS = (("json", 200, 200, 4_000),)
+# Capture -> what is served, bytes of files that are fetched: each makes about 150 MB of frames.
+CAPTURES = {"web": (SITE, 170_000_000), "answers": (ANSWERS, 160_000_000)}
 
 
 def lines(kind: str, chance: random.Random) -> Iterator[str]:
@@ -44,11 +47,11 @@ def lines(kind: str, chance: random.Random) -> Iterator[str]:
             yield f'  {{"id": {number}, "name": "{words[0]}", "tags": ["{words[1]}", "{words[2]}"]}},\n'
 
 
-def site(root: Path) -> dict[str, int]:
-    """Writes the files of the site, the same every time; bytes by name. Texts also as .gz, as nginx sends them."""
+def site(root: Path, parts: Parts) -> dict[str, int]:
+    """Writes the files that are served, the same every time; bytes by name. Texts also as .gz, as nginx sends them."""
     chance = random.Random(5)
     sizes: dict[str, int] = {}
-    for kind, count, least, most in PARTS:
+    for kind, count, least, most in parts:
         for number in range(count):
             size = chance.randint(least, most)
             name = f"{kind}/{number:03}.{kind}"
@@ -67,13 +70,13 @@ def site(root: Path) -> dict[str, int]:
     return sizes
 
 
-def urls(sizes: dict[str, int]) -> list[str]:
-    """What is fetched, so that the bodies come to about SIZE."""
+def urls(sizes: dict[str, int], wanted: int) -> list[str]:
+    """What is fetched, so that the bodies come to so many bytes."""
     chance = random.Random(6)
     names = sorted(sizes)
     out: list[str] = []
     total = 0
-    while total < SIZE:
+    while total < wanted:
         name = chance.choice(names)
         out.append(f"/{name}?v={len(out)}")
         total += sizes[name]
@@ -95,9 +98,10 @@ http {{
 """
 
 
-def web() -> Path:
-    """The capture, made once: frames of at most 1,514 bytes, as on a cable."""
-    path = DATA / "web.pcap"
+def web(name: str = "web") -> Path:
+    """A capture of `CAPTURES`, made once: frames of at most 1,514 bytes, as on a cable."""
+    parts, size = CAPTURES[name]
+    path = DATA / f"{name}.pcap"
     if path.exists():
         return path
     for tool, package in (("nginx", "nginx-light"), ("curl", "curl"), ("ethtool", "ethtool"), ("ip", "iproute2")):
@@ -109,7 +113,7 @@ def web() -> Path:
     work = DATA / "web"
     shutil.rmtree(work, ignore_errors=True)
     (work / "site").mkdir(parents=True)
-    wanted = urls(site(work / "site"))
+    wanted = urls(site(work / "site", parts), size)
     (work / "nginx.conf").write_text(settings(work))
     config = [f'url = "http://{ADDRESS}{url}"\noutput = "/dev/null"\n' for url in wanted]
     (work / "urls").write_text("compressed\nsilent\nfail-early\n" + "".join(config))
