@@ -21,7 +21,7 @@ pub(super) fn of(exchange: &Exchange, side: Side, orig_side: u8, client: usize) 
         url: exchange.request.as_ref().map(|request| url(&request.head)),
         path: part.path.clone(),
         mime_type: mime.filter(|mime| !mime.is_empty()).map(str::to_owned),
-        encoding: part.head.content_encoding.clone(),
+        encoding: part.head.content_encoding.as_ref().map(ToString::to_string),
         body: part.body.clone(),
         fault: part.fault.or(missing).or(part.body.fault),
     };
@@ -56,7 +56,7 @@ fn url(head: &Head) -> String {
     let Start::Request { uri, .. } = &head.start else { return String::new() };
     match &head.host {
         Some(host) if uri.starts_with('/') => format!("http://{host}{uri}"),
-        _ => uri.clone(),
+        _ => uri.to_string(),
     }
 }
 

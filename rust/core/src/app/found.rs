@@ -6,6 +6,7 @@ use super::raw::Tap;
 use super::spool::Directory;
 use crate::stream::Place;
 use crate::track::Uid;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// What is wanted of the streams.
@@ -53,13 +54,13 @@ pub struct Facts {
     #[serde(deserialize_with = "super::interned::name")]
     pub service: Option<Name>,
     /// Host of the first HTTP request.
-    pub http_host: Option<String>,
+    pub http_host: Option<CompactString>,
     /// Server name of the first ClientHello.
-    pub tls_server_name: Option<String>,
+    pub tls_server_name: Option<CompactString>,
     /// Name of the first DNS query.
-    pub dns_query: Option<String>,
+    pub dns_query: Option<CompactString>,
     /// JA4 of the first ClientHello.
-    pub ja4: Option<String>,
+    pub ja4: Option<CompactString>,
 }
 
 /// Whose row it is.

@@ -2,11 +2,12 @@
 //!
 //! Rows are those of `http`, version `2`. Bodies are counted and hashed as transferred in DATA frames.
 
-use super::http1::head::{Length, text};
+use super::http1::head::{Length, lower, short};
 use super::http1::{Bodies as _, Exchange, Head, Part, Start};
 use super::{After, Analyzer, Looks, Out};
 use crate::app::content::Body;
 use crate::stream::{Piece, Place};
+use compact_str::CompactString;
 use loona_hpack::Decoder;
 use std::collections::BTreeMap;
 
@@ -328,23 +329,23 @@ impl Http2 {
             response: part(stream.response),
             ..Exchange::default()
         };
-        super::web::report(exchange, self.client, out);
+        super::web::report(Box::new(exchange), self.client, out);
     }
 }
 
 /// Header fields on their way to a [`Head`].
 #[derive(Default)]
 struct Fields {
-    method: Option<String>,
-    path: Option<String>,
-    authority: Option<String>,
+    method: Option<CompactString>,
+    path: Option<CompactString>,
+    authority: Option<CompactString>,
     status: Option<u16>,
-    host: Option<String>,
-    user_agent: Option<String>,
-    referrer: Option<String>,
-    content_type: Option<String>,
-    content_encoding: Option<String>,
-    disposition: Option<String>,
+    host: Option<CompactString>,
+    user_agent: Option<CompactString>,
+    referrer: Option<CompactString>,
+    content_type: Option<CompactString>,
+    content_encoding: Option<CompactString>,
+    disposition: Option<CompactString>,
 }
 
 impl Fields {
@@ -366,7 +367,7 @@ impl Fields {
             _ => return,
         };
         if slot.is_none() {
-            *slot = Some(text(value));
+            *slot = Some(short(value));
         }
     }
 
@@ -374,7 +375,7 @@ impl Fields {
         let start = if is_request {
             Start::Request { method: self.method?, uri: self.path.unwrap_or_default() }
         } else {
-            Start::Response { status: self.status?, message: String::new() }
+            Start::Response { status: self.status?, message: CompactString::default() }
         };
         Some(Head {
             start,
@@ -383,7 +384,7 @@ impl Fields {
             user_agent: self.user_agent,
             referrer: self.referrer,
             content_type: self.content_type,
-            content_encoding: self.content_encoding.map(|coding| coding.to_ascii_lowercase()),
+            content_encoding: self.content_encoding.map(|coding| lower(coding.as_bytes())),
             disposition: self.disposition,
             upgrade: None,
             http2_settings: false,

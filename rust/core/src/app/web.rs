@@ -4,6 +4,7 @@ use super::http1::{Conversation, Exchange, Next, Side, head};
 use super::websocket::Frames;
 use super::{After, Analyzer, Facts, Found, Looks, Out};
 use crate::stream::{Piece, Place};
+use compact_str::CompactString;
 
 /// Recognises HTTP/1.
 pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
@@ -27,7 +28,7 @@ pub fn glance(bytes: &[u8]) -> Option<Facts> {
 }
 
 /// What the first request says of its flow: its Host field.
-fn facts(host: Option<String>) -> Facts {
+fn facts(host: Option<CompactString>) -> Facts {
     Facts { service: Some("http"), http_host: host.filter(|host| !host.is_empty()), ..Facts::default() }
 }
 
@@ -59,9 +60,9 @@ impl Web {
         let switched = self.conversation.switched();
         for exchange in self.conversation.take_done() {
             if exchange.switched && switched == Some(Next::WebSocket) {
-                self.socket = Some((Box::new(exchange), Default::default()));
+                self.socket = Some((exchange, Default::default()));
             } else if exchange.switched && switched == Some(Next::Http2) {
-                self.upgraded = Some(Box::new(exchange));
+                self.upgraded = Some(exchange);
             } else {
                 report(exchange, self.client, out);
             }
@@ -73,13 +74,13 @@ impl Web {
         if let Some((mut exchange, frames)) = self.socket.take() {
             let [low, high] = frames.map(|side| side.count);
             exchange.websocket = Some(if self.client == 0 { [low, high] } else { [high, low] });
-            report(*exchange, self.client, out);
+            report(exchange, self.client, out);
         }
     }
 }
 
 /// Adds the rows of an exchange that is over, and gives its files their names.
-pub(super) fn report(mut exchange: Exchange, client: usize, out: &mut Out<'_>) {
+pub(super) fn report(mut exchange: Box<Exchange>, client: usize, out: &mut Out<'_>) {
     if let Some(files) = &mut out.files {
         for part in [Side::Request, Side::Response] {
             super::files::keep(&mut exchange, part, files);
@@ -94,13 +95,18 @@ pub(super) fn report(mut exchange: Exchange, client: usize, out: &mut Out<'_>) {
     }
     if out.wants.http {
         let first = [&exchange.request, &exchange.response].into_iter().flatten().next().map(|part| part.first);
-        out.row(first.unwrap_or_default(), Found::Http(Box::new(exchange)));
+        out.row(first.unwrap_or_default(), Found::Http(exchange));
     }
 }
 
 impl Analyzer for Web {
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
         let part = self.side(side);
+        if let Piece::Data(bytes, place) = piece
+            && self.conversation.within_body(part, bytes, place)
+        {
+            return After::More;
+        }
         let rest = self.conversation.piece(part, piece, out);
         self.report(out);
         if let Some((_, frames)) = &mut self.socket {
@@ -139,7 +145,7 @@ impl Analyzer for Web {
         self.report(out);
         self.socket_over(out);
         if let Some(exchange) = self.upgraded.take() {
-            report(*exchange, self.client, out);
+            report(exchange, self.client, out);
         }
     }
 

@@ -226,7 +226,7 @@ impl Hosts {
     fn sent(&mut self, slot: usize, packet: &Packet, frame: &[u8], ts: i64) {
         const SYN: u16 = 2;
         const ACK: u16 = 16;
-        let content = packet.layers().last().map(|layer| layer.proto());
+        let content = packet.last_proto();
         let content = content.filter(|p| matches!(p, Proto::Http | Proto::Tls | Proto::Dns | Proto::Mdns));
         if packet.has_tcp {
             match packet.tcp_flags & (SYN | ACK) {

@@ -5,6 +5,7 @@ use crate::app::{Facts, Looks, OVER_TCP, Wants};
 use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::tcp::SYN;
+use compact_str::CompactString;
 
 /// Sequence number of the first byte of `packet`.
 pub(super) fn first_byte(packet: &Packet) -> u32 {
@@ -47,7 +48,7 @@ pub(super) fn keep_facts(flow: &mut Flow, facts: Facts) {
     }
     let kept = flow.facts.get_or_insert_default();
     kept.service = kept.service.or(facts.service);
-    let keep = |slot: &mut Option<String>, new: Option<String>| {
+    let keep = |slot: &mut Option<CompactString>, new: Option<CompactString>| {
         if slot.is_none() {
             *slot = new;
         }

@@ -300,22 +300,22 @@ fn columns() -> Vec<Column<Flows>> {
     let mut series = Vec::new();
     series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
         "Shortest frame, bytes."));
-    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len.mean().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len_mean().unwrap_or_default(),
         "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
-    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len.std().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len_std().unwrap_or_default(),
         "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
     series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
     series.extend(
-        sided!(Nanos, Int64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
+        sided!(Nanos, Int64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
         "Shortest time between packets of this side, ns; null below 2 packets."),
     );
-    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.mean().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat_mean().unwrap_or_default(),
         "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
-    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.iat.count > 1, |s| s.iat.std().unwrap_or_default(),
+    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.pkts > 2, |s| s.iat_std().unwrap_or_default(),
         "orig_iat_std" "resp_iat_std" "Sample standard deviation of times between packets, ns; null below 3 packets."));
     series.extend(
-        sided!(Nanos, Int64Type, |f, s| f.timed && s.iat.count > 0, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
+        sided!(Nanos, Int64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
         "Longest time between packets, ns."),
     );
     // All of one side's lengths, then its times: stable, so min, mean, std and max stay in order.

@@ -62,6 +62,10 @@ fn status(one: &Exchange) -> Option<u16> {
     }
 }
 
+fn version(one: &Exchange) -> Option<&str> {
+    request(one).or_else(|| response(one)).map(|part| part.head.version.as_str())
+}
+
 fn message(head: &Head) -> Option<&str> {
     match &head.start {
         Start::Response { message, .. } => Some(message),
@@ -92,9 +96,7 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("host", Dict, "Host field.", |r| shared(r, request, |h| h.host.as_deref())),
         column!("uri", Text, "Request target as sent.", |r| own(r, request, uri)),
         column!("version", Dict, "HTTP version, `1.1`; of the response if the request was not seen.", |r| {
-            let part =
-                |one: &'_ Exchange| one.request.as_ref().or(one.response.as_ref()).map(|p| p.head.version.clone());
-            dictionary(each(r).map(|one| one.and_then(part)), |value, out| out.push_str(value))
+            dictionary(each(r).map(|one| one.and_then(version)), |value, out| out.push_str(value))
         }),
         column!("user_agent", Dict, "User-Agent field.", |r| shared(r, request, |h| h.user_agent.as_deref())),
         column!("referrer", Dict, "Referer field.", |r| shared(r, request, |h| h.referrer.as_deref())),

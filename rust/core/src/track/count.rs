@@ -24,7 +24,7 @@ pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) {
         own.last_ts = own.last_ts.max(share.ts);
     } else {
         own.ttl_min = share.ttl;
-        own.last_ts = share.ts;
+        (own.first_ts, own.last_ts) = (share.ts, share.ts);
     }
     own.ttl_max = own.ttl_max.max(share.ttl);
     own.pkts += 1;

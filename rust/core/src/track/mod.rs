@@ -198,7 +198,7 @@ impl Tracker {
             streams.packet(flow, side, packet, frame, place, |flow| who(flow, &self.points));
         }
         if flow.service.is_none() {
-            flow.service = packet.layers().last().map(|layer| layer.proto()).filter(|proto| proto.is_application());
+            flow.service = packet.last_proto().filter(|proto| proto.is_application());
         }
         slot
     }

@@ -2,50 +2,48 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Smallest, largest, sum and sum of squares of a series of non-negative integers, exact.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Series {
-    /// How many values.
-    pub count: u64,
-    /// Smallest; meaningless while empty.
+/// Smallest, largest and sum of squares of a series of non-negative integers, exact. How many they are and their sum stand
+/// elsewhere in a [`Side`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Spread {
+    /// Smallest; the largest number there is while empty.
     pub min: u64,
     /// Largest.
     pub max: u64,
-    sum: u64,
     squares: u128,
 }
 
-impl Series {
+impl Default for Spread {
+    fn default() -> Self {
+        Self { min: u64::MAX, max: 0, squares: 0 }
+    }
+}
+
+impl Spread {
     /// Adds a value.
     #[inline]
     pub fn add(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(value);
         self.squares = self.squares.wrapping_add(u128::from(value) * u128::from(value));
     }
 
-    /// Arithmetic mean; `None` while empty.
-    #[must_use]
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
-    }
-
     /// Sample standard deviation (n - 1), as pandas computes it; `None` below two values.
-    #[must_use]
-    pub fn std(&self) -> Option<f64> {
-        if self.count < 2 {
+    fn deviation(&self, count: u64, sum: u64) -> Option<f64> {
+        if count < 2 {
             return None;
         }
-        let n = u128::from(self.count);
+        let wide = u128::from(sum) * u128::from(sum);
         // n * sum(x^2) - sum(x)^2 is exact in integers, so equal values give exactly 0.
-        let sum = u128::from(self.sum);
-        let scaled = match (n.checked_mul(self.squares), sum.checked_mul(sum)) {
-            (Some(a), Some(b)) => a.saturating_sub(b) as f64,
-            _ => (n as f64 * self.squares as f64 - sum as f64 * sum as f64).max(0.0),
+        let scaled = match u64::try_from(self.squares) {
+            Ok(squares) => Some(u128::from(count) * u128::from(squares)),
+            Err(_) => u128::from(count).checked_mul(self.squares),
         };
-        Some((scaled / (n as f64 * (n - 1) as f64)).sqrt())
+        let scaled = match scaled.map(|scaled| scaled.saturating_sub(wide)) {
+            Some(exact) => u64::try_from(exact).map_or(exact as f64, |exact| exact as f64),
+            None => (count as f64 * self.squares as f64 - sum as f64 * sum as f64).max(0.0),
+        };
+        Some((scaled / (count as f64 * (count - 1) as f64)).sqrt())
     }
 }
 
@@ -60,7 +58,9 @@ pub struct Side {
     pub ip_bytes: u64,
     /// Bytes carried by the transport header.
     pub payload_bytes: u64,
-    /// Last packet's time.
+    /// First packet's time.
+    pub first_ts: i64,
+    /// Latest packet's time.
     pub last_ts: i64,
     /// One more than the highest sequence number seen.
     pub next_seq: u32,
@@ -119,16 +119,56 @@ pub struct Side {
     /// Packets cut by the snap length.
     pub truncated_pkts: u32,
     /// Frame lengths.
-    pub len: Series,
+    pub len: Spread,
     /// Times between packets of this side, ns.
-    pub iat: Series,
+    pub iat: Spread,
     /// Sequence ranges missing below `next_seq`, newest last: (start, end).
     pub holes: Holes,
 }
 
-/// The few newest holes in a side's sequence space: what tells a late segment from a retransmission.
+impl Side {
+    /// How many times between packets there are.
+    #[must_use]
+    pub fn iat_count(&self) -> u64 {
+        self.pkts.saturating_sub(1)
+    }
+
+    /// Their sum, ns: times that run back count as no time passed, so that is what lies between first and latest.
+    fn iat_sum(&self) -> u64 {
+        self.last_ts.wrapping_sub(self.first_ts) as u64
+    }
+
+    /// Mean frame length, bytes; `None` without packets.
+    #[must_use]
+    pub fn len_mean(&self) -> Option<f64> {
+        (self.pkts > 0).then(|| self.bytes as f64 / self.pkts as f64)
+    }
+
+    /// Sample standard deviation of frame lengths, bytes; `None` below two packets.
+    #[must_use]
+    pub fn len_std(&self) -> Option<f64> {
+        self.len.deviation(self.pkts, self.bytes)
+    }
+
+    /// Mean time between packets, ns; `None` below two packets.
+    #[must_use]
+    pub fn iat_mean(&self) -> Option<f64> {
+        (self.pkts > 1).then(|| self.iat_sum() as f64 / self.iat_count() as f64)
+    }
+
+    /// Sample standard deviation of times between packets, ns; `None` below three packets.
+    #[must_use]
+    pub fn iat_std(&self) -> Option<f64> {
+        self.iat.deviation(self.iat_count(), self.iat_sum())
+    }
+}
+
+/// The few newest holes in a side's sequence space: what tells a late segment from a retransmission. Few sides have any.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Holes(Option<Box<Ranges>>);
+
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Holes {
+struct Ranges {
     ranges: [(u32, u32); 4],
     count: u8,
     /// Bit `i`: the other side acknowledged beyond `ranges[i]`, so that its bytes are missing from the capture.
@@ -138,6 +178,29 @@ pub struct Holes {
 impl Holes {
     /// Remembers a hole, forgetting the oldest if there are too many.
     pub fn open(&mut self, start: u32, end: u32) {
+        self.0.get_or_insert_default().open(start, end);
+    }
+
+    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
+    pub fn fill(&mut self, start: u32, end: u32) -> bool {
+        self.0.as_mut().is_some_and(|ranges| ranges.fill(start, end))
+    }
+
+    /// How many holes end at or below an acknowledgment and were not counted before.
+    pub fn acknowledged(&mut self, ack: u32) -> u32 {
+        self.0.as_mut().map_or(0, |ranges| ranges.acknowledged(ack))
+    }
+
+    /// There are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|ranges| ranges.count == 0)
+    }
+}
+
+impl Ranges {
+    fn open(&mut self, start: u32, end: u32) {
         if usize::from(self.count) == self.ranges.len() {
             self.remove(0);
         }
@@ -145,8 +208,7 @@ impl Holes {
         self.count += 1;
     }
 
-    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
-    pub fn fill(&mut self, start: u32, end: u32) -> bool {
+    fn fill(&mut self, start: u32, end: u32) -> bool {
         for i in 0..usize::from(self.count) {
             let (from, to) = self.ranges[i];
             if start.wrapping_sub(from) as i32 >= 0 && (to.wrapping_sub(start) as i32) > 0 {
@@ -174,8 +236,7 @@ impl Holes {
         self.count -= 1;
     }
 
-    /// How many holes end at or below an acknowledgment and were not counted before.
-    pub fn acknowledged(&mut self, ack: u32) -> u32 {
+    fn acknowledged(&mut self, ack: u32) -> u32 {
         let mut found = 0;
         for i in 0..usize::from(self.count) {
             if self.lost >> i & 1 == 0 && ack.wrapping_sub(self.ranges[i].1) as i32 >= 0 {
@@ -184,12 +245,5 @@ impl Holes {
             }
         }
         found
-    }
-
-    /// There are none.
-    #[must_use]
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
     }
 }

@@ -103,7 +103,7 @@ fn note(message: &Message, service: &'static str, out: &mut Out<'_>) {
     if message.is_response {
         out.facts.service.get_or_insert(service);
     } else if out.facts.service.is_none() {
-        let query = message.questions.first().map(|question| question.name.clone());
+        let query = message.questions.first().map(|question| question.name.as_str().into());
         *out.facts = Facts { service: Some(service), dns_query: query, ..std::mem::take(out.facts) };
     }
 }

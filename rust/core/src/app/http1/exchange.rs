@@ -143,17 +143,19 @@ pub enum Next {
 #[derive(Debug, Default)]
 pub struct Conversation {
     sides: [Message; 2],
-    open: VecDeque<Exchange>,
+    /// Boxed, since each moves from here through `done` to its row.
+    open: VecDeque<Box<Exchange>>,
     /// Index in `open` of the exchange that each side is in.
     current: [Option<usize>; 2],
     depth: u32,
     switched: Option<Next>,
-    done: Vec<Exchange>,
+    #[allow(clippy::vec_box)] // they come boxed and go boxed
+    done: Vec<Box<Exchange>>,
 }
 
 impl Conversation {
     /// The exchanges that are over, in order. Taken out.
-    pub fn take_done(&mut self) -> std::vec::Drain<'_, Exchange> {
+    pub fn take_done(&mut self) -> std::vec::Drain<'_, Box<Exchange>> {
         self.done.drain(..)
     }
 
@@ -192,6 +194,16 @@ impl Conversation {
     pub fn oldest_open(&self) -> Option<u64> {
         let first = |part: &Option<Part>| part.as_ref().map_or(u64::MAX, |part| part.first.frame);
         self.open.iter().map(|one| first(&one.request).min(first(&one.response))).min()
+    }
+
+    /// Takes bytes if they lie within a body of known length, as most do: nothing begins, ends or changes there.
+    #[inline]
+    pub fn within_body(&mut self, side: Side, bytes: &[u8], place: Place) -> bool {
+        let within = self.sides[side as usize].within_body(bytes.len(), place);
+        if within && let Some(body) = self.running(side) {
+            body.data(bytes);
+        }
+        within
     }
 
     /// The next piece of one side's stream; returns what of it belongs to the protocol that HTTP/1 was left for.
@@ -270,7 +282,7 @@ impl Conversation {
 
     /// Moves what is over from the front of the queue.
     fn settle(&mut self) {
-        while self.open.front().is_some_and(Exchange::is_over) || self.open.len() > MAX_OPEN {
+        while self.open.front().is_some_and(|exchange| exchange.is_over()) || self.open.len() > MAX_OPEN {
             self.done.extend(self.open.pop_front());
             for current in &mut self.current {
                 *current = current.and_then(|index| index.checked_sub(1));
@@ -368,7 +380,7 @@ impl Conversation {
         let found = self.open.iter_mut().position(|exchange| exchange.part(side).is_none());
         found.unwrap_or_else(|| {
             self.depth = self.depth.saturating_add(1);
-            self.open.push_back(Exchange { depth: self.depth, ..Exchange::default() });
+            self.open.push_back(Box::new(Exchange { depth: self.depth, ..Exchange::default() }));
             self.open.len() - 1
         })
     }

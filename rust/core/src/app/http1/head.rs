@@ -1,49 +1,51 @@
 //! The head of a message: start line and the header fields that tables need (RFC 9112, 2 to 5).
 
+use compact_str::CompactString;
+
 /// First line of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// `METHOD target HTTP/x.y`
     Request {
         /// Method.
-        method: String,
+        method: CompactString,
         /// Request target as sent.
-        uri: String,
+        uri: CompactString,
     },
     /// `HTTP/x.y code reason`
     Response {
         /// Status code.
         status: u16,
         /// Reason phrase.
-        message: String,
+        message: CompactString,
     },
 }
 
-/// A head, as far as it matters.
+/// A head, as far as it matters. Most values are short: they stand in it, and not each in memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// First line.
     pub start: Start,
     /// `1.0` or `1.1`.
-    pub version: String,
+    pub version: CompactString,
     /// Host field.
-    pub host: Option<String>,
+    pub host: Option<CompactString>,
     /// User-Agent field.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<CompactString>,
     /// Referer field.
-    pub referrer: Option<String>,
+    pub referrer: Option<CompactString>,
     /// Content-Type field.
-    pub content_type: Option<String>,
+    pub content_type: Option<CompactString>,
     /// Content-Encoding field.
-    pub content_encoding: Option<String>,
+    pub content_encoding: Option<CompactString>,
     /// Content-Disposition field.
-    pub disposition: Option<String>,
+    pub disposition: Option<CompactString>,
     /// Upgrade field, lower case.
-    pub upgrade: Option<String>,
+    pub upgrade: Option<CompactString>,
     /// HTTP2-Settings field (RFC 7540, 3.2.1).
     pub http2_settings: bool,
     /// Transfer-Encoding field, lower case.
-    pub transfer_encoding: Option<String>,
+    pub transfer_encoding: Option<CompactString>,
     /// What the Content-Length fields say.
     pub length: Length,
 }
@@ -154,6 +156,23 @@ pub fn text(bytes: &[u8]) -> String {
     }
 }
 
+/// The same, for what is short as a rule.
+#[must_use]
+pub fn short(bytes: &[u8]) -> CompactString {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// The same in lower case.
+#[must_use]
+pub fn lower(bytes: &[u8]) -> CompactString {
+    let mut text = short(bytes);
+    text.make_ascii_lowercase();
+    text
+}
+
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\r', rest @ ..] = bytes {
         bytes = rest;
@@ -227,7 +246,7 @@ pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
     let end = bytes.iter().rposition(|byte| *byte == b' ').filter(|last| bytes[..*last].contains(&b' '));
     let target = &bytes[..end.unwrap_or(bytes.len())];
     let mut head = parse(&[target, b" HTTP/1.1"].concat())?;
-    head.version = String::new();
+    head.version = CompactString::default();
     Some(head)
 }
 
@@ -237,12 +256,12 @@ pub fn parse(bytes: &[u8]) -> Option<Head> {
     let mut lines = Lines { rest: bytes };
     let (start, version) = start_line(lines.next()?)?;
     let start = match start {
-        Line::Request { method, uri } => Start::Request { method: text(method), uri: text(uri) },
-        Line::Response { status, message } => Start::Response { status, message: text(message) },
+        Line::Request { method, uri } => Start::Request { method: short(method), uri: short(uri) },
+        Line::Response { status, message } => Start::Response { status, message: short(message) },
     };
     let mut head = Head {
         start,
-        version: text(version),
+        version: short(version),
         host: None,
         user_agent: None,
         referrer: None,
@@ -263,12 +282,12 @@ pub fn parse(bytes: &[u8]) -> Option<Head> {
 
 /// The Host field of a whole head, if it is that of a request: what [`parse`] finds, and nothing else copied.
 #[must_use]
-pub fn host_of_request(bytes: &[u8]) -> Option<Option<String>> {
+pub fn host_of_request(bytes: &[u8]) -> Option<Option<CompactString>> {
     let mut lines = Lines { rest: bytes };
     let (Line::Request { .. }, _) = start_line(lines.next()?)? else { return None };
     let mut host = None;
     lines.fields(|line| {
-        host = named(line).filter(|(name, _)| name.eq_ignore_ascii_case(b"host")).map(|(_, value)| text(value));
+        host = named(line).filter(|(name, _)| name.eq_ignore_ascii_case(b"host")).map(|(_, value)| short(value));
         host.is_none()
     });
     Some(host)
@@ -282,7 +301,7 @@ impl<'a> Lines<'a> {
     /// Hands out the field lines up to the empty one, until `each` has seen enough.
     fn fields(&mut self, mut each: impl FnMut(&[u8]) -> bool) {
         let mut folded = Vec::new();
-        while let Some(line) = self.next().filter(|line| !trim(line).is_empty()) {
+        while let Some(line) = self.next().filter(|line| !matches!(line, [] | [b'\r']) && !trim(line).is_empty()) {
             // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
             let mut whole = line;
             if self.goes_on() {
@@ -326,18 +345,23 @@ fn named(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn field(head: &mut Head, line: &[u8]) {
+    // Most fields are none of those below: their first letter says so.
+    let first = line.first().map_or(0, u8::to_ascii_lowercase);
+    if !matches!(first, b'h' | b'u' | b'r' | b'c' | b't' | b' ' | b'\t' | b'\r') {
+        return;
+    }
     let Some((name, value)) = named(line) else { return };
     let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
-    let first = |slot: &mut Option<String>| {
+    let first = |slot: &mut Option<CompactString>| {
         if slot.is_none() {
-            *slot = Some(text(value));
+            *slot = Some(short(value));
         }
     };
     match name.len() {
         4 if is(b"host") => first(&mut head.host),
         10 if is(b"user-agent") => first(&mut head.user_agent),
         7 if is(b"referer") => first(&mut head.referrer),
-        7 if is(b"upgrade") => head.upgrade = Some(text(value).to_ascii_lowercase()),
+        7 if is(b"upgrade") => head.upgrade = Some(lower(value)),
         12 if is(b"content-type") => first(&mut head.content_type),
         16 if is(b"content-encoding") => list(&mut head.content_encoding, value),
         19 if is(b"content-disposition") => first(&mut head.disposition),
@@ -360,8 +384,8 @@ fn field(head: &mut Head, line: &[u8]) {
 }
 
 /// Several fields of one name are one list (RFC 9110, 5.3).
-fn list(slot: &mut Option<String>, value: &[u8]) {
-    let value = text(value).to_ascii_lowercase();
+fn list(slot: &mut Option<CompactString>, value: &[u8]) {
+    let value = lower(value);
     match slot {
         Some(before) => {
             before.push_str(", ");

@@ -183,6 +183,15 @@ impl Message {
         }
     }
 
+    /// Takes so many bytes if all of them, and more, belong to a body of known length: what [`Message::step`] would do.
+    pub fn within_body(&mut self, len: usize, place: Place) -> bool {
+        let State::Length(left) = self.state else { return false };
+        let Some(left) = left.checked_sub(len as u64).filter(|left| *left > 0 && len > 0) else { return false };
+        self.reach(place);
+        self.state = State::Length(left);
+        true
+    }
+
     fn head<'a>(&mut self, input: &mut &'a [u8], place: Place) -> Option<Event<'a>> {
         if self.buffer.is_empty() {
             // Empty lines before a message are passed over (RFC 9112, 2.2).

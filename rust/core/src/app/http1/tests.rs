@@ -19,7 +19,7 @@ fn lines(steps: &[(Side, &[u8])], size: usize) -> String {
     }
     conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64 }, &mut bodies);
     conversation.finish(&mut bodies);
-    let done: Vec<Exchange> = conversation.take_done().collect();
+    let done: Vec<Exchange> = conversation.take_done().map(|one| *one).collect();
     done.iter().map(line).collect()
 }
 
@@ -238,7 +238,7 @@ fn missing_bytes_are_listed_where_they_are() {
     conversation.piece(A, Piece::Gap(3, place), &mut bodies);
     conversation.piece(A, Piece::Data(b"f", place), &mut bodies);
     conversation.piece(A, Piece::Gap(3, place), &mut bodies);
-    let done: Vec<Exchange> = conversation.take_done().collect();
+    let done: Vec<Exchange> = conversation.take_done().map(|one| *one).collect();
     let response = done[0].response.as_ref().unwrap();
     assert_eq!((response.body.len, response.body.missing.as_slice()), (9, [(2, 5), (6, 9)].as_slice()));
     assert_eq!(done[0].fault(), Some("bytes are missing"));

@@ -236,8 +236,8 @@ impl Tls {
 pub fn facts(hello: &ClientHello, service: &'static str, quic: bool) -> Facts {
     Facts {
         service: Some(service),
-        tls_server_name: hello.server_name.clone(),
-        ja4: Some(fingerprint::ja4(hello, quic)),
+        tls_server_name: hello.server_name.as_deref().map(Into::into),
+        ja4: Some(fingerprint::ja4(hello, quic).into()),
         ..Facts::default()
     }
 }
