@@ -192,7 +192,7 @@ def sql(packets: int) -> list[Contender]:
 
 
 def many(packets: int) -> list[Contender]:
-    flows = [SNIFFKIT, "flows", copies(packets, 8)]
+    flows = [SNIFFKIT, "flows", copies(packets, 16)]
     return [
         Contender("one core", into("one", ["taskset", "-c", "0", *flows, "--workers", "1"])),
         Contender("one worker", into("two", [*flows, "--workers", "1"])),
@@ -205,7 +205,7 @@ def many_memory(packets: int) -> list[Contender]:
 
 
 def dask(packets: int) -> list[Contender]:
-    flows = [SNIFFKIT, "flows", copies(packets, 8)]
+    flows = [SNIFFKIT, "flows", copies(packets, 16)]
     return [
         Contender("one core", into("one", ["taskset", "-c", "0", *flows, "--workers", "1"])),
         Contender("Dask, two", into("dask", [*flows, "--engine", cluster()])),
@@ -280,7 +280,7 @@ CASES = (
     ),
     Case(
         "many",
-        "data set of 8 files (a worker reads on one thread and follows on another)",
+        "data set of 16 files, 5 GB",
         many,
         (Target("two workers", "wall", 1 / 1.7, "one core"),),
     ),
@@ -292,7 +292,7 @@ CASES = (
     ),
     Case(
         "dask",
-        "data set of 8 files by two Dask workers, their start not measured (CPU and MB: the client's)",
+        "data set of 16 files by two Dask workers, their start not measured (CPU and MB: the client's)",
         dask,
         (Target("Dask, two", "wall", 1 / 1.5, "one core"),),
     ),

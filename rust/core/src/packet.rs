@@ -309,6 +309,13 @@ impl Packet {
         self.forget_network();
     }
 
+    /// Makes it a packet of which nothing is known, not even its length: that [`Packet::layers`] is empty says so, and
+    /// nobody looks further.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.layer_count = 0;
+    }
+
     /// Forgets the network and transport values, as when a tunnel header turns out to hide further headers.
     pub fn forget_network(&mut self) {
         self.ip_version = 0;

@@ -9,8 +9,8 @@ use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Decoded {
                     return;
                 }
             }
-            packet.reset(meta.cap_len, meta.frame_len);
+            packet.forget();
         });
     }
 
@@ -85,14 +85,23 @@ type Made<R> = (Decoded, R);
 
 /// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
 pub struct Pipeline<R> {
-    /// A mutex only to be `Sync`; it is never locked, since reading takes `&mut self`.
-    ready: Option<Mutex<Receiver<Vec<Made<R>>>>>,
+    feed: Feed<R>,
     /// What came together and was not taken yet.
     received: VecDeque<Made<R>>,
-    empty: SyncSender<Vec<Decoded>>,
     /// What goes back together.
     used: Vec<Decoded>,
-    thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
+}
+
+/// Who fills the batches. The mutexes are there only for `Sync`; none is ever locked, since reading takes `&mut self`.
+enum Feed<R> {
+    /// A thread of its own, ahead.
+    Ahead {
+        ready: Option<Mutex<Receiver<Vec<Made<R>>>>>,
+        empty: SyncSender<Vec<Decoded>>,
+        thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
+    },
+    /// Whoever wants one, until the input ends or fails.
+    Here { filler: Mutex<Filler<R>>, end: Option<Result<(), SourceError>> },
 }
 
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
@@ -184,7 +193,8 @@ impl<R: Send + 'static> Pipeline<R> {
         Self::start_share(source, filter, None, make)
     }
 
-    /// The same for a share of the flows.
+    /// The same for a share of the flows. Where other shares need the processors, no thread works ahead: what one core
+    /// decodes and another follows goes through memory that both share, and that costs a tenth.
     #[must_use]
     pub fn start_share(
         source: Box<dyn Source>,
@@ -192,24 +202,53 @@ impl<R: Send + 'static> Pipeline<R> {
         share: Option<Share>,
         make: Make<R>,
     ) -> Self {
-        let (to_ready, ready) = sync_channel(IN_FLIGHT);
-        let (empty, from_empty) = sync_channel(IN_FLIGHT);
-        // The channel has room for every batch on its own.
-        let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
         let filler = Filler { source, filter, share, make };
-        let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
-        let (received, used) = (VecDeque::new(), Vec::new());
-        Self { ready: Some(Mutex::new(ready)), received, empty, used, thread: Some(thread) }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let feed = if share.is_some_and(|share| 2 * share.count() > processors) {
+            Feed::Here { filler: Mutex::new(filler), end: None }
+        } else {
+            let (to_ready, ready) = sync_channel(IN_FLIGHT);
+            let (empty, from_empty) = sync_channel(IN_FLIGHT);
+            // The channel has room for every batch on its own.
+            let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
+            let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
+            Feed::Ahead { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+        };
+        Self { feed, received: VecDeque::new(), used: Vec::new() }
+    }
+
+    /// Whether a thread of its own works ahead.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        matches!(self.feed, Feed::Ahead { .. })
     }
 
     /// The next batch, waited for a moment.
     pub fn receive(&mut self) -> Received<R> {
-        if self.received.is_empty() {
-            let Some(Ok(ready)) = self.ready.as_mut().map(Mutex::get_mut) else { return Received::End };
-            match ready.recv_timeout(PATIENCE) {
-                Ok(batches) => self.received.extend(batches),
-                Err(RecvTimeoutError::Timeout) => return Received::Waiting,
-                Err(RecvTimeoutError::Disconnected) => return Received::End,
+        if let Some((decoded, made)) = self.received.pop_front() {
+            return Received::Batch(decoded, made);
+        }
+        match &mut self.feed {
+            Feed::Ahead { ready, .. } => {
+                let Some(Ok(ready)) = ready.as_mut().map(Mutex::get_mut) else { return Received::End };
+                match ready.recv_timeout(PATIENCE) {
+                    Ok(batches) => self.received.extend(batches),
+                    Err(RecvTimeoutError::Timeout) => return Received::Waiting,
+                    Err(RecvTimeoutError::Disconnected) => return Received::End,
+                }
+            }
+            Feed::Here { filler, end } => {
+                if end.is_some() {
+                    return Received::End;
+                }
+                let mut decoded = self.used.pop().unwrap_or_default();
+                let filler = filler.get_mut().unwrap_or_else(PoisonError::into_inner);
+                match filler.fill(&mut decoded) {
+                    Ok(Some((_, made))) => return Received::Batch(decoded, made),
+                    Ok(None) => *end = Some(Ok(())),
+                    Err(error) => *end = Some(Err(error)),
+                }
+                return Received::End;
             }
         }
         self.received.pop_front().map_or(Received::Waiting, |(decoded, made)| Received::Batch(decoded, made))
@@ -218,9 +257,11 @@ impl<R: Send + 'static> Pipeline<R> {
     /// Gives a batch back to be filled again.
     pub fn recycle(&mut self, decoded: Decoded) {
         self.used.push(decoded);
-        if self.received.is_empty() {
+        if let Feed::Ahead { empty, .. } = &self.feed
+            && self.received.is_empty()
+        {
             // Behind the end nobody takes them: then they are freed here.
-            let _ = self.empty.try_send(std::mem::take(&mut self.used));
+            let _ = empty.try_send(std::mem::take(&mut self.used));
         }
     }
 
@@ -229,11 +270,19 @@ impl<R: Send + 'static> Pipeline<R> {
     /// # Errors
     /// What [`Source::next_batch`] returned.
     pub fn end(&mut self) -> Result<Vec<Warning>, SourceError> {
-        self.ready = None;
-        match self.thread.take().map(JoinHandle::join) {
-            None => Ok(Vec::new()),
-            Some(Ok(result)) => result,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        match &mut self.feed {
+            Feed::Ahead { ready, thread, .. } => {
+                *ready = None;
+                match thread.take().map(JoinHandle::join) {
+                    None => Ok(Vec::new()),
+                    Some(Ok(result)) => result,
+                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                }
+            }
+            Feed::Here { filler, end } => {
+                end.replace(Ok(())).unwrap_or(Ok(()))?;
+                Ok(filler.get_mut().unwrap_or_else(PoisonError::into_inner).source.take_warnings())
+            }
         }
     }
 }
@@ -246,4 +295,60 @@ fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
         let link = interfaces.get(meta.interface as usize).map(|info| info.link_type);
         link.is_some_and(|link| keep(bytes, meta.frame_len, link))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of one frame each, so many; then the end, or an error.
+    struct Frames {
+        left: u64,
+        fails: bool,
+    }
+
+    impl Source for Frames {
+        fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError> {
+            batch.frames.clear();
+            if self.left == 0 {
+                let error = || SourceError::Format { input: "-".to_owned(), what: "no more".to_owned() };
+                return if self.fails { Err(error()) } else { Ok(false) };
+            }
+            batch.frames.push(FrameMeta { number: self.left, ..FrameMeta::default() });
+            self.left -= 1;
+            Ok(true)
+        }
+
+        fn take_warnings(&mut self) -> Vec<Warning> {
+            vec![Warning { input: "-".to_owned(), offset: 0, what: "odd".to_owned() }]
+        }
+    }
+
+    #[test]
+    fn every_batch_comes_in_order_whoever_fills_it() {
+        // More shares than any machine has processors: the second is filled by whoever wants a batch.
+        for share in [None, Share::new(0, 1 << 20)] {
+            for fails in [false, true] {
+                let source = Box::new(Frames { left: 20, fails });
+                let made = Box::new(|decoded: &mut Decoded| decoded.batch.frames.len());
+                let mut pipeline = Pipeline::start_share(source, None, share, made);
+                assert_eq!(pipeline.is_ahead(), share.is_none());
+                let mut numbers = Vec::new();
+                loop {
+                    match pipeline.receive() {
+                        Received::Batch(decoded, made) => {
+                            assert_eq!(made, 1);
+                            numbers.push(decoded.batch.frames[0].number);
+                            pipeline.recycle(decoded);
+                        }
+                        Received::Waiting => {}
+                        Received::End => break,
+                    }
+                }
+                assert_eq!(numbers, (1..=20).rev().collect::<Vec<_>>());
+                assert!(matches!(pipeline.receive(), Received::End));
+                assert_eq!(pipeline.end().map(|warnings| warnings.len()).ok(), (!fails).then_some(1));
+            }
+        }
+    }
 }

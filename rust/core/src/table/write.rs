@@ -76,7 +76,7 @@ pub fn write_flows<W: Write>(
     columns: &[&'static Column<Flows>],
 ) -> Result<(), ParquetError> {
     let ordered = tracker.finished_order();
-    write_slots(file, &ordered, tracker, columns)?;
+    write_slots(file, &ordered, tracker, columns, processors())?;
     tracker.release();
     Ok(())
 }
@@ -86,15 +86,21 @@ fn write_slots<W: Write>(
     slots: &[u32],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
+    threads: usize,
 ) -> Result<(), ParquetError> {
     for run in slots.chunks(ROW_GROUP) {
         let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
-        file.group(flow_chunks(&flows, tracker, columns)?, run.len())?;
+        file.group(flow_chunks(&flows, tracker, columns, threads)?, run.len())?;
     }
     Ok(())
 }
 
-/// The same as a Parquet file for each hour that flows begin in.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The same as a Parquet file for each hour that flows begin in; `alone`: other threads would only be in the way of other
+/// workers.
 ///
 /// # Errors
 /// What cannot be encoded.
@@ -102,7 +108,9 @@ pub fn flows_by_hour(
     tracker: &mut Tracker,
     columns: &[&'static Column<Flows>],
     schema: &Schema,
+    alone: bool,
 ) -> Result<Vec<HourFile>, ParquetError> {
+    let threads = if alone { 1 } else { processors() };
     let mut hours: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
     for slot in tracker.finished_order() {
         let flow = tracker.flow(slot);
@@ -112,7 +120,7 @@ pub fn flows_by_hour(
     for (hour, slots) in hours {
         let mut bytes = Vec::new();
         let mut file = TableFile::new(&mut bytes, schema)?;
-        write_slots(&mut file, &slots, tracker, columns)?;
+        write_slots(&mut file, &slots, tracker, columns, threads)?;
         let rows = file.finish(schema)?;
         files.push((hour, rows, bytes));
     }
@@ -154,6 +162,7 @@ fn flow_chunks(
     flows: &[&Flow],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
+    threads: usize,
 ) -> Result<Vec<Chunk>, ParquetError> {
     let tasks = tasks(columns);
     let next = AtomicUsize::new(0);
@@ -164,11 +173,7 @@ fn flow_chunks(
         }
         Ok(done)
     };
-    let threads = if flows.len() < WORTH_THREADS {
-        1
-    } else {
-        std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len())
-    };
+    let threads = if flows.len() < WORTH_THREADS { 1 } else { threads.min(tasks.len()) };
     let mut chunks = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut chunks = work()?;

@@ -118,6 +118,9 @@ impl Tracker {
         for (metas, packets) in batch.frames.chunks(TOGETHER).zip(packets.chunks(TOGETHER)) {
             let mut keys = [None; TOGETHER];
             for ((meta, packet), key) in metas.iter().zip(packets).zip(&mut keys) {
+                if packet.layers().is_empty() {
+                    continue; // most frames of other workers' shares
+                }
                 *key = key::of_packet(packet, batch.bytes(meta), self.points.of(meta.interface))
                     .map(|keyed| (keyed, self.hash(&keyed.key)));
             }
@@ -148,11 +151,16 @@ impl Tracker {
         }
     }
 
+    #[inline]
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);
         self.give_up_waiting();
-        let (keyed, hash) = key?;
+        key.and_then(|(keyed, hash)| self.keyed(meta, packet, frame, keyed, *hash))
+    }
+
+    /// A frame that has a flow.
+    fn keyed(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], keyed: &Keyed, hash: u64) -> Option<u32> {
         let share = Share {
             ts: meta.ts,
             number: meta.number,
@@ -167,9 +175,9 @@ impl Tracker {
             return self.fragment(keyed, &share, packet, frame);
         }
         if fragments::is_cut_tunnel(packet, frame) && self.streams.is_some() {
-            return Some(self.begins_in_tunnel(keyed, *hash, &share, packet, frame));
+            return Some(self.begins_in_tunnel(keyed, hash, &share, packet, frame));
         }
-        Some(self.account(keyed, *hash, &share, packet, frame))
+        Some(self.account(keyed, hash, &share, packet, frame))
     }
 
     /// A decoded packet with its ports: finds or makes its flow and counts it.

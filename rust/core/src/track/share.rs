@@ -28,6 +28,12 @@ impl Share {
         self.of == 1
     }
 
+    /// How many shares there are.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.of as usize
+    }
+
     /// Whether two addresses, in either order, are in this share.
     #[inline]
     fn has(self, one: u128, other: u128) -> bool {

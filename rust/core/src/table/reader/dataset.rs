@@ -50,7 +50,9 @@ impl TableReader {
         counters(Counters::default()).for_each(|(key, _)| drop(metadata.remove(&key)));
         let schema = Schema::new_with_metadata(self.schema.fields().clone(), metadata);
         match &self.kind {
-            Making::Flows(columns, _) => Ok(flows_by_hour(&mut self.tracker, columns, &schema)?),
+            Making::Flows(columns, _) => {
+                Ok(flows_by_hour(&mut self.tracker, columns, &schema, !self.pipeline.is_ahead())?)
+            }
             _ => Ok(batches_by_hour(self.ready.drain(..), &schema)?),
         }
     }
