@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from setting import SHARED
-from tshark_figures import Figures, differing, ours, theirs
+from tshark_figures import Figures, differing, interval, ours, theirs
 from tshark_headers import counted_by_stats, counted_by_tshark, frames
 from tshark_headers import figures as by_header
 
@@ -33,6 +33,7 @@ SEGMENTS = "a segment that begins within a message: tshark puts the message toge
 HUGE = "a length or a fraction of a second beyond 32 bits: tshark's sums overflow"
 NO_BYTE = "a frame without a byte: tshark's tree of it has no layer, `protocols` names the one that was to come"
 ISL = "Cisco's trunks are not opened: ISL's header, which tshark calls isl, is taken for that of an Ethernet frame"
+NO_RANGE = "one frame of 65,598 bytes on the wire: tshark counts it in no range of lengths"
 NFLOG = "a link type that is not decoded; tshark's tree begins with what is inside"
 # What differs for a reason of its own: capture -> tap -> why, and which figures. See `tshark_headers` for the rules.
 PARDONS: dict[str, Pardons] = {
@@ -41,11 +42,13 @@ PARDONS: dict[str, Pardons] = {
         **of_pair(HUGE, "eth", "00:c0:5f:9d:95:25", "ff:00:00:24:00:23"),
         **of_pair(HUGE, "ip", "0.6.255.0", "102.110.128.32"),
         **of_pair(HUGE, "udp", "0.6.255.0:53975", "102.110.128.32:2152"),
+        "plen,tree": (HUGE, {"5120 and greater"}),
     },
     "tcpdump--DTP.pcap": {"io,phs": (ISL, {"eth", "eth:llc"})},
     "tcpdump--nflog.pcap": {"io,phs": (NFLOG, {"ip", "ip:udp"})},
     "tcpdump--rx_serviceid_oobr.pcap": {"io,phs": (NO_BYTE, {"eth"}), "capinfos": (HUGE, {"duration"})},
-    "tcpflow--bug8.pcap": {"capinfos": (HUGE, {"duration"})},
+    "tcpdump--extract_read2_asan.pcap": {"plen,tree": (NO_RANGE, {"5120 and greater"})},
+    "tcpflow--bug8.pcap": {"capinfos": (HUGE, {"duration"}), "io,stat": (HUGE, set(range(9)))},
     "pcapng-test-generator--test017.pcapng": {"capinfos": (SIMPLE, {"packets", "bytes"})},
     **{
         f"pcapng-test-generator--test{number:03}.pcapng": {"capinfos": (SIMPLE, {"packets", "bytes", "duration"})}
@@ -107,13 +110,13 @@ def figures(corpus: Path) -> dict[str, tuple[Figures, Figures]]:
     paths = [corpus / "captures" / name for name in CAPTURES]
     with ThreadPoolExecutor(2) as pool:
         said = pool.map(theirs, paths)
-        return {path.name: (ours(path), other) for path, other in zip(paths, said, strict=True)}
+        return {path.name: (ours(path, interval(other)), other) for path, other in zip(paths, said, strict=True)}
 
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_figures_are_those_of_tshark(name: str, figures: dict[str, tuple[Figures, Figures]], corpus: Path) -> None:
     mine, said = figures[name]
-    assert mine.keys() == said.keys()
+    assert mine.keys() - {"io,stat"} == said.keys() - {"io,stat"}
     # The same capture in the other byte order has a hash before its name.
     pardons = PARDONS.get(re.sub(r"^[0-9a-f]{6}-", "", name), {})
     found = {tap: differing(mine, tap, said) for tap in said}
@@ -132,4 +135,4 @@ def test_figures_are_those_of_tshark(name: str, figures: dict[str, tuple[Figures
 def test_the_figures_are_of_something(figures: dict[str, tuple[Figures, Figures]]) -> None:
     """A tap whose output could not be read would agree with everything."""
     for tap in next(iter(figures.values()))[1]:
-        assert sum(len(said[tap]) for _, said in figures.values()) >= 8, tap
+        assert sum(len(said.get(tap, ())) for _, said in figures.values()) >= 8, tap

@@ -11,7 +11,7 @@ from pathlib import Path
 import sniffkit as sk
 
 LAYERS = ("eth", "ip", "ipv6", "tcp", "udp")
-TAPS = ["io,phs", *(f"{tap},{layer}" for tap in ("conv", "endpoints") for layer in LAYERS)]
+TAPS = ["io,phs", *(f"{tap},{layer}" for tap in ("conv", "endpoints") for layer in LAYERS), "plen,tree", "io,stat"]
 PORTED = ("tcp", "udp")
 TITLES = {"Ethernet": "eth", "IPv4": "ip", "IPv6": "ipv6", "TCP": "tcp", "UDP": "udp"}
 CONVERSATION = re.compile(r"(\S+) +<-> (\S+) +(\d+) (\d+) (bytes|kB|MB) +(\d+) (\d+) (bytes|kB|MB) ")
@@ -30,10 +30,11 @@ Figures = dict[str, dict[Hashable, object]]
 
 def theirs(path: Path) -> Figures:
     """What tshark and capinfos say."""
+    about, ordered = capinfos(path)
+    found: Figures = {tap: {} for tap in TAPS} | {"capinfos": about}
     command = ["tshark", "-n", "-q", "-r", str(path), *UNASSEMBLED]
-    taps = [part for tap in TAPS for part in ("-z", tap)]
+    taps = [part for tap in (*TAPS[:-1], f"io,stat,{interval(found)}") for part in ("-z", tap)]
     text = subprocess.run([*command, *taps], check=True, capture_output=True, text=True, timeout=60).stdout
-    found: Figures = {tap: {} for tap in TAPS}
     tap = ""
     stack: list[str] = []
     for line in text.splitlines():
@@ -42,6 +43,17 @@ def theirs(path: Path) -> Figures:
             tap = f"{'conv' if title[2] == 'Conversations' else 'endpoints'},{TITLES[title[1]]}"
         elif line == "Protocol Hierarchy Statistics":
             tap = "io,phs"
+        elif line.startswith("| IO Statistics"):
+            tap = "io,stat"
+        elif line == "Packet Lengths:":
+            tap = "plen,tree"
+        elif tap == "io,stat" and (row := re.match(r"\|\s*(\d+)(?:\.\d+)? <>[^|]*\| +(\d+) \| +(\d+) \|", line)):
+            found[tap][int(row[1])] = (int(row[2]), int(row[3]))
+        elif tap == "plen,tree" and (
+            row := re.match(r" (\d+-\d+|5120 and greater) +(\d+) +(\S+) +(\S+) +(\S+) ", line)
+        ):
+            mean, least, most = (None if word == "-" else float(word) for word in row.group(3, 4, 5))
+            found[tap][row[1]] = (int(row[2]), mean, least, most)
         elif tap == "io,phs" and (level := re.match(r"( *)(\S+) +frames:(\d+) bytes:(\d+)", line)):
             stack[len(level[1]) // 2 :] = [level[2]]
             # A stack of labels is one layer; tshark has a level for each.
@@ -55,16 +67,44 @@ def theirs(path: Path) -> Figures:
         elif tap.startswith("endpoints") and re.search(r"\d\s*$", line):
             words = line.split()
             found[tap][":".join(words[:-6])] = tuple(map(int, words[-6:]))
-    fields = ["capinfos", "-T", "-M", "-r", "-c", "-d", "-u", "-S", "-a", "-e", str(path)]
-    words = subprocess.run(fields, check=True, capture_output=True, text=True, timeout=60).stdout.strip().split("\t")
-    seconds = re.fullmatch(r"(\d+)\.?(\d*)", words[3])
-    duration = int(seconds[1] + seconds[2].ljust(9, "0")[:9]) if seconds else None
-    found["capinfos"] = {"packets": int(words[1]), "bytes": int(words[2]), "duration": duration}
+    complete(found, ordered)
     return found
 
 
-def ours(path: Path) -> Figures:
-    """What `stats` says."""
+def complete(found: Figures, ordered: bool) -> None:
+    """Add the row of the I/O series that tshark leaves out: what comes at the very end, so all within one millisecond.
+
+    Its rows begin at the first frame. Where others are earlier, or have no time, there is nothing to compare.
+    """
+    about, series = found["capinfos"], found["io,stat"]
+    duration, every = about["duration"], interval(found)
+    if not ordered or not isinstance(duration, int):
+        del found["io,stat"]
+    elif not series or duration % (every * 10**9) == 0:
+        frames, size = (int(str(about[name])) for name in ("packets", "bytes"))
+        shown = [row for row in series.values() if isinstance(row, tuple)]
+        rest = frames - sum(row[0] for row in shown), size - sum(row[1] for row in shown)
+        series[duration // 10**9] = rest
+
+
+def capinfos(path: Path) -> tuple[dict[Hashable, object], bool]:
+    """Packets, bytes and duration (ns); whether no frame is earlier than the one before."""
+    fields = ["capinfos", "-T", "-M", "-r", "-c", "-d", "-u", "-S", "-a", "-e", "-o", str(path)]
+    words = subprocess.run(fields, check=True, capture_output=True, text=True, timeout=60).stdout.strip().split("\t")
+    seconds = re.fullmatch(r"(\d+)\.?(\d*)", words[3])
+    duration = int(seconds[1] + seconds[2].ljust(9, "0")[:9]) if seconds else None
+    return {"packets": int(words[1]), "bytes": int(words[2]), "duration": duration}, words[-1] == "True"
+
+
+def interval(figures: Figures) -> int:
+    """Seconds of a row of the I/O series, so that it has no more than some hundred."""
+    duration = figures["capinfos"]["duration"]
+    # capinfos gives no duration where a frame has no time: then decades may lie between the first and the last.
+    return max(1, duration // 10**9 // 100) if isinstance(duration, int) else 10**7
+
+
+def ours(path: Path, every: int) -> Figures:
+    """What `stats` says, the I/O series with rows of so many seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stats = sk.open(path).stats
@@ -87,6 +127,13 @@ def ours(path: Path) -> Figures:
             }
         one = stats.summary().to_arrow().to_pylist()[0]
         found["capinfos"] = {"packets": one["packets"], "bytes": one["bytes"], "duration": one["duration"]}
+        found["plen,tree"] = {
+            row["length"]: (row["frames"], row["mean"], row["least"], row["most"])
+            for row in stats.lengths().to_arrow().to_pylist()
+        }
+        found["io,stat"] = {
+            int(row["start"]): (row["frames"], row["bytes"]) for row in stats.io(every).to_arrow().to_pylist()
+        }
     return found
 
 
@@ -123,4 +170,6 @@ def same(mine: object, said: object) -> bool:
     """Equal, but for what was rounded."""
     if isinstance(mine, tuple) and isinstance(said, tuple) and isinstance(said[0], tuple):
         return all(a[0] == b[0] and b[1] in (None, a[1]) for a, b in zip(mine, said, strict=True))
+    if isinstance(mine, tuple) and isinstance(said, tuple) and len(mine) == len(said) == 4 and None not in mine + said:
+        return abs(mine[1] - said[1]) < 0.0051 and mine[2:] == said[2:] and mine[0] == said[0]  # means have two digits
     return mine == said

@@ -2,6 +2,7 @@
 // Measuring needs a clock; the library itself has none.
 #![allow(clippy::disallowed_methods)]
 
+use sniffkit_core::app::Wants;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
 use sniffkit_core::table::{column, flows, parquet::TableFile, reader, write::write_flows};
@@ -14,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: u32 = args.next().map_or(Ok(3), |text| text.parse())?;
     for _ in 0..rounds {
         let mut source = CaptureFiles::open([Input::from(path.as_str())])?;
-        let mut tracker = Tracker::new(Options::default());
+        let streams = Wants { facts: true, ..Wants::default() };
+        let mut tracker = Tracker::new(Options { streams, ..Options::default() });
         let mut decoded = Decoded::default();
         let (mut read, mut decode, mut track) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let mut frames = 0;

@@ -39,7 +39,7 @@ impl<'a> Rows<'a> {
 
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column::<Neighbors> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill }
+        Column::<Neighbors> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill, direct: None }
     };
 }
 

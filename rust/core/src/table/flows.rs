@@ -1,6 +1,6 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{Column, Kind, Table, dense, dictionary, names, numbers, text, times, write_ip, write_mac};
+use super::column::{Column, Kind, Table, dictionary, names, numbers, text, times, write_ip, write_mac};
 use crate::app::Facts;
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
 use crate::track::{Flow, Tracker, side::Side};
@@ -48,7 +48,33 @@ impl Table for Flows {
 /// Declares one column.
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column::<Flows> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill }
+        Column::<Flows> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill, direct: None }
+    };
+}
+
+/// Declares one column of numbers: its Arrow type, and what a flow has there.
+macro_rules! number {
+    ($name:literal, $kind:ident, $ty:ty, $doc:literal, $get:expr) => {
+        Column::<Flows> {
+            name: $name,
+            kind: Kind::$kind,
+            doc: $doc,
+            fill: |rows| numbers::<$ty, _>(rows.iter().map($get)),
+            direct: Some(|rows, encoder| encoder.numbers(rows.iter().map($get))),
+        }
+    };
+}
+
+/// Declares one column of instants.
+macro_rules! time {
+    ($name:literal, $doc:literal, $get:expr) => {
+        Column::<Flows> {
+            name: $name,
+            kind: Kind::Time,
+            doc: $doc,
+            fill: |rows| times(rows.iter().map($get)),
+            direct: Some(|rows, encoder| encoder.numbers(rows.iter().map($get))),
+        }
     };
 }
 
@@ -56,16 +82,16 @@ macro_rules! column {
 macro_rules! sided {
     ($kind:ident, $ty:ty, $when:expr, $get:expr, $orig:literal $resp:literal $doc:literal) => {
         [
-            column!($orig, $kind, $doc, |rows: &Rows<'_>| numbers::<$ty, _>(rows.iter().map(|f| {
+            number!($orig, $kind, $ty, $doc, |f| {
                 let when: fn(&Flow, &Side) -> bool = $when;
                 let get: fn(&Side) -> _ = $get;
                 when(f, f.originator()).then(|| get(f.originator()))
-            }))),
-            column!($resp, $kind, $doc, |rows: &Rows<'_>| numbers::<$ty, _>(rows.iter().map(|f| {
+            }),
+            number!($resp, $kind, $ty, $doc, |f| {
                 let when: fn(&Flow, &Side) -> bool = $when;
                 let get: fn(&Side) -> _ = $get;
                 when(f, f.responder()).then(|| get(f.responder()))
-            }))),
+            }),
         ]
     };
 }
@@ -162,15 +188,21 @@ fn columns() -> Vec<Column<Flows>> {
         column!("interface", Dict, "Interface name; null when the capture does not say.", |r| {
             names(r.iter().map(|f| r.tracker.points().get(f.key.point).and_then(|p| p.interface.as_deref())))
         }),
-        column!("vlan", U16, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |r| numbers::<UInt16Type, _>(
-            r.iter().map(|f| vlan_at(f.key.vlans, 0))
+        number!("vlan", U16, UInt16Type, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan_at(
+            f.key.vlans,
+            0
         )),
-        column!("inner_vlan", U16, "Second VLAN id; null with fewer than two tags.", |r| numbers::<UInt16Type, _>(
-            r.iter().map(|f| vlan_at(f.key.vlans, 1))
+        number!("inner_vlan", U16, UInt16Type, "Second VLAN id; null with fewer than two tags.", |f| vlan_at(
+            f.key.vlans,
+            1
         )),
-        column!("vni", U32, "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).", |r| {
-            numbers::<UInt32Type, _>(r.iter().map(|f| Some(f.key.vni).filter(|vni| *vni != NONE)))
-        }),
+        number!(
+            "vni",
+            U32,
+            UInt32Type,
+            "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).",
+            |f| Some(f.key.vni).filter(|vni| *vni != NONE)
+        ),
         column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r| names(
             r.iter().map(|f| f.key.tunnel.name())
         )),
@@ -179,12 +211,8 @@ fn columns() -> Vec<Column<Flows>> {
             Flow::originator
         )),
         column!("resp_l2_addr", Dict, "Hardware address of the responder's frames.", |r| hardware(r, Flow::responder)),
-        column!("ip_version", U8, "4 or 6; null without IP.", |r| numbers::<UInt8Type, _>(
-            r.iter().map(|f| is_ip(f).then_some(f.key.family))
-        )),
-        column!("ip_proto", U8, "IP protocol number; null without IP.", |r| numbers::<UInt8Type, _>(
-            r.iter().map(|f| is_ip(f).then_some(f.key.proto))
-        )),
+        number!("ip_version", U8, UInt8Type, "4 or 6; null without IP.", |f| is_ip(f).then_some(f.key.family)),
+        number!("ip_proto", U8, UInt8Type, "IP protocol number; null without IP.", |f| is_ip(f).then_some(f.key.proto)),
         column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r| dictionary(
             r.iter().map(|f| Some(super::service::proto_key(&f.key))),
             super::service::write_proto
@@ -195,32 +223,22 @@ fn columns() -> Vec<Column<Flows>> {
             "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.",
             |r| { address(r, Flow::orig_addr) }
         ),
-        column!("orig_p", U16, "Originator's port; null for protocols without ports.", |r| numbers::<UInt16Type, _>(
-            r.iter().map(|f| has_ports(f).then(|| f.orig_port()))
-        )),
+        number!("orig_p", U16, UInt16Type, "Originator's port; null for protocols without ports.", |f| has_ports(f)
+            .then(|| f.orig_port())),
         column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r| address(r, Flow::resp_addr)),
-        column!("resp_p", U16, "Responder's port; null for protocols without ports.", |r| numbers::<UInt16Type, _>(
-            r.iter().map(|f| has_ports(f).then(|| f.resp_port()))
-        )),
-        column!("icmp_type", U8, "Type of the first ICMP message; null otherwise.", |r| numbers::<UInt8Type, _>(
-            r.iter().map(|f| f.has_icmp.then_some(f.icmp_type))
-        )),
-        column!("icmp_code", U8, "Code of the first ICMP message; null otherwise.", |r| numbers::<UInt8Type, _>(
-            r.iter().map(|f| f.has_icmp.then_some(f.icmp_code))
-        )),
-        column!("ts", Time, "Time of the earliest packet; null if the capture recorded none.", |r| {
-            times(r.iter().map(|f| f.timed.then_some(f.ts)))
-        }),
-        column!("ts_end", Time, "Time of the latest packet.", |r| times(r.iter().map(|f| f.timed.then_some(f.ts_end)))),
-        column!("duration", Nanos, "ts_end - ts, ns.", |r| numbers::<Int64Type, _>(
-            r.iter().map(|f| f.timed.then(|| f.ts_end.saturating_sub(f.ts)))
-        )),
-        column!("first_frame", U64, "Number of the first frame.", |r| dense::<UInt64Type, _>(
-            r.iter().map(|f| f.first_frame)
-        )),
-        column!("last_frame", U64, "Number of the last frame.", |r| dense::<UInt64Type, _>(
-            r.iter().map(|f| f.last_frame)
-        )),
+        number!("resp_p", U16, UInt16Type, "Responder's port; null for protocols without ports.", |f| has_ports(f)
+            .then(|| f.resp_port())),
+        number!("icmp_type", U8, UInt8Type, "Type of the first ICMP message; null otherwise.", |f| f
+            .has_icmp
+            .then_some(f.icmp_type)),
+        number!("icmp_code", U8, UInt8Type, "Code of the first ICMP message; null otherwise.", |f| f
+            .has_icmp
+            .then_some(f.icmp_code)),
+        time!("ts", "Time of the earliest packet; null if the capture recorded none.", |f| f.timed.then_some(f.ts)),
+        time!("ts_end", "Time of the latest packet.", |f| f.timed.then_some(f.ts_end)),
+        number!("duration", Nanos, Int64Type, "ts_end - ts, ns.", |f| f.timed.then(|| f.ts_end.saturating_sub(f.ts))),
+        number!("first_frame", U64, UInt64Type, "Number of the first frame.", |f| Some(f.first_frame)),
+        number!("last_frame", U64, UInt64Type, "Number of the last frame.", |f| Some(f.last_frame)),
     ];
     all.extend(sided!(U64, UInt64Type, any, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
     all.extend(sided!(U64, UInt64Type, any, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
@@ -266,35 +284,38 @@ fn columns() -> Vec<Column<Flows>> {
         column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r| names(
             r.iter().map(|f| Some(f.end.name()))
         )),
-        column!(
+        number!(
             "tcp_rtt",
             Nanos,
+            Int64Type,
             "SYN to the acknowledgment that ends the handshake, ns; null if SYN or SYN-ACK was repeated.",
-            |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
+            |f| handshake(
                 f,
                 seen::SYN | seen::SYNACK | seen::ESTABLISHED,
                 seen::SYN_AGAIN | seen::SYNACK_AGAIN,
                 |f| f.syn_ts,
                 |f| f.established_ts
-            )))
-        ),
-        column!("synack_rtt", Nanos, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |r| {
-            numbers::<Int64Type, _>(
-                r.iter()
-                    .map(|f| handshake(f, seen::SYN | seen::SYNACK, seen::SYN_AGAIN, |f| f.syn_ts, |f| f.synack_ts)),
             )
-        }),
-        column!(
+        ),
+        number!("synack_rtt", Nanos, Int64Type, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |f| handshake(
+            f,
+            seen::SYN | seen::SYNACK,
+            seen::SYN_AGAIN,
+            |f| f.syn_ts,
+            |f| f.synack_ts
+        )),
+        number!(
             "ackdat_rtt",
             Nanos,
+            Int64Type,
             "SYN-ACK to the acknowledgment that ends the handshake, ns; null if the SYN-ACK was repeated.",
-            |r| numbers::<Int64Type, _>(r.iter().map(|f| handshake(
+            |f| handshake(
                 f,
                 seen::SYNACK | seen::ESTABLISHED,
                 seen::SYNACK_AGAIN,
                 |f| f.synack_ts,
                 |f| f.established_ts
-            )))
+            )
         ),
     ]);
     let mut series = Vec::new();

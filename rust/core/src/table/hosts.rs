@@ -41,7 +41,7 @@ impl<'a> Rows<'a> {
 
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column::<HostTable> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill }
+        Column::<HostTable> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill, direct: None }
     };
 }
 

@@ -45,7 +45,7 @@ impl<'a> Rows<'a> {
 
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill }
+        Column { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill, direct: None }
     };
 }
 

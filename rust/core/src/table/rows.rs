@@ -95,7 +95,7 @@ pub fn find(name: &str) -> Option<(&'static StreamTable, &'static [Column<Stream
 /// Declares one column.
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column::<Streams> { name: $name, kind: crate::table::column::Kind::$kind, doc: $doc, fill: $fill }
+        Column::<Streams> { name: $name, kind: crate::table::column::Kind::$kind, doc: $doc, fill: $fill, direct: None }
     };
 }
 pub(super) use column;

@@ -217,7 +217,10 @@ fn encode(
     for slice in flows.chunks(if whole { flows.len().max(1) } else { SLICE }) {
         let rows = flows::Rows { flows: slice, tracker };
         for (at, encoder) in &mut encoders {
-            encoder.append(&(columns[*at].fill)(&rows));
+            match columns[*at].direct {
+                Some(direct) => direct(&rows, encoder),
+                None => encoder.append(&(columns[*at].fill)(&rows)),
+            }
         }
     }
     encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(spare)?))).collect()

@@ -5,6 +5,9 @@
 
 use super::bits;
 use super::dictionary::Dictionary;
+use super::levels::{Levels, Validity};
+pub use super::numbers::Bits;
+use super::numbers::{Number, encode_numbers};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -26,57 +29,6 @@ enum Values {
         bytes: Vec<u8>,
     },
     Dict(Dictionary),
-}
-
-/// How the bits of a number are ordered, and how many Parquet gives it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Number {
-    Unsigned32,
-    Unsigned64,
-    Signed64,
-    Double,
-}
-
-/// Which values are there: runs of a level, kept short while nothing changes.
-#[derive(Default)]
-struct Levels {
-    /// How many levels there are, and the value of all of them while they are equal.
-    count: usize,
-    value: u8,
-    /// All of them, once they differ.
-    mixed: Option<Vec<u8>>,
-}
-
-impl Levels {
-    fn repeat(&mut self, value: u8, count: usize) {
-        if self.count == 0 {
-            self.value = value;
-        } else if value != self.value && self.mixed.is_none() && count > 0 {
-            self.mixed = Some(vec![self.value; self.count]);
-        }
-        if let Some(mixed) = &mut self.mixed {
-            mixed.resize(self.count + count, value);
-        }
-        self.count += count;
-    }
-
-    fn extend(&mut self, levels: impl Iterator<Item = u8>, count: usize) {
-        self.mixed.get_or_insert_with(|| vec![self.value; self.count]).extend(levels);
-        self.count += count;
-    }
-
-    /// Appends the levels with their length in front, as version 1 pages have them.
-    fn encode(&self, most: u8, out: &mut Vec<u8>) {
-        let width = bits::width(u64::from(most));
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        match &self.mixed {
-            None => bits::equal_run(self.count, u64::from(self.value), width, out),
-            Some(levels) => bits::packed_run(self.count, levels.iter().map(|level| u64::from(*level)), width, out),
-        }
-        let len = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
-    }
 }
 
 /// Buffers that one chunk has left for the next: fresh memory costs more than filling it.
@@ -103,10 +55,18 @@ impl Spare {
 pub struct Encoder {
     values: Values,
     number: Number,
-    definition: Levels,
-    /// For lists only: whether an item goes on with the row before.
-    repetition: Option<Levels>,
-    nulls: u64,
+    shape: Shape,
+}
+
+/// Which values are there.
+enum Shape {
+    Flat(Validity),
+    /// Definition levels, and whether an item goes on with the row before.
+    List {
+        definition: Levels,
+        repetition: Levels,
+        nulls: u64,
+    },
 }
 
 /// An encoded column chunk.
@@ -149,8 +109,12 @@ impl Encoder {
             DataType::Dictionary(_, _) => (Values::Dict(Dictionary::default()), Number::Unsigned32),
             other => return Err(ParquetError::NYI(format!("a column of type {other}"))),
         };
-        let repetition = list.then(Levels::default);
-        Ok(Self { values, number, definition: Levels::default(), repetition, nulls: 0 })
+        let shape = if list {
+            Shape::List { definition: Levels::default(), repetition: Levels::default(), nulls: 0 }
+        } else {
+            Shape::Flat(Validity::default())
+        };
+        Ok(Self { values, number, shape })
     }
 
     /// About how many bytes it holds.
@@ -163,12 +127,40 @@ impl Encoder {
         }
     }
 
+    /// Adds rows of a column of numbers, without an array between.
+    #[inline]
+    pub fn numbers<V: Bits>(&mut self, rows: impl ExactSizeIterator<Item = Option<V>>) {
+        let (Values::Numbers(out), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
+            unreachable!("only columns of numbers are asked for numbers");
+        };
+        // Writes every value and keeps those that are there: no branch to mispredict.
+        let mut at = out.len();
+        out.resize(at + rows.len(), 0);
+        let (mut word, mut count) = (0, 0);
+        for value in rows {
+            let there = value.is_some();
+            out[at] = value.map_or(0, Bits::bits);
+            at += usize::from(there);
+            word |= u64::from(there) << count;
+            count += 1;
+            if count == 64 {
+                valid.push(word, 64);
+                (word, count) = (0, 0);
+            }
+        }
+        valid.push(word, count);
+        out.truncate(at);
+    }
+
     /// Adds the rows of an array.
     pub fn append(&mut self, array: &ArrayRef) {
-        let Some(repetition) = &mut self.repetition else {
-            self.nulls += define(&mut self.definition, array.as_ref(), 0);
-            take(&mut self.values, array);
-            return;
+        let (definition, repetition, nulls) = match &mut self.shape {
+            Shape::Flat(valid) => {
+                valid.extend(array.as_ref());
+                take(&mut self.values, array);
+                return;
+            }
+            Shape::List { definition, repetition, nulls } => (definition, repetition, nulls),
         };
         // Definition levels of a list that may be null with items that may be: null, empty, null item, item.
         let lists = array.as_list::<i32>();
@@ -177,14 +169,14 @@ impl Encoder {
             let (start, end) = (bounds[0] as usize, bounds[1] as usize);
             if lists.is_null(row) || start == end {
                 repetition.repeat(0, 1);
-                self.definition.repeat(u8::from(!lists.is_null(row)), 1);
-                self.nulls += 1;
+                definition.repeat(u8::from(!lists.is_null(row)), 1);
+                *nulls += 1;
                 continue;
             }
             repetition.repeat(0, 1);
             repetition.repeat(1, end - start - 1);
             let items = lists.values().slice(start, end - start);
-            self.nulls += define(&mut self.definition, items.as_ref(), 2);
+            *nulls += define(definition, items.as_ref(), 2);
             if lists.null_count() > 0 {
                 take(&mut self.values, &items); // one by one: a list that is null may hide items
             }
@@ -203,12 +195,19 @@ impl Encoder {
     pub fn close(self, spare: &mut Spare) -> Result<Chunk> {
         let mut page = std::mem::take(&mut spare.page);
         let mut bytes = Vec::new();
-        if let Some(repetition) = &self.repetition {
-            repetition.encode(1, &mut page);
-        }
-        self.definition.encode(if self.repetition.is_some() { 3 } else { 1 }, &mut page);
+        let (count, nulls) = match &self.shape {
+            Shape::Flat(valid) => {
+                valid.encode(&mut page);
+                (valid.len(), valid.nulls() as u64)
+            }
+            Shape::List { definition, repetition, nulls } => {
+                repetition.encode(1, &mut page);
+                definition.encode(3, &mut page);
+                (definition.count, *nulls)
+            }
+        };
         let mut dictionary = 0;
-        let nulls = Some(self.nulls);
+        let nulls = Some(nulls);
         let (encoding, statistics) = match &self.values {
             Values::Numbers(numbers) => encode_numbers(numbers, self.number, nulls, &mut page),
             Values::Bools(bools) => {
@@ -238,7 +237,7 @@ impl Encoder {
             }
         };
         bytes.reserve_exact(page.len() + HEADER);
-        header(page.len(), Page::Data { count: self.definition.count, encoding }, &mut bytes)?;
+        header(page.len(), Page::Data { count, encoding }, &mut bytes)?;
         bytes.append(&mut page);
         spare.page = page;
         if let Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } = self.values {
@@ -248,7 +247,7 @@ impl Encoder {
         if dictionary > 0 {
             encodings.push(Encoding::PLAIN);
         }
-        Ok(Chunk { bytes, dictionary, values: self.definition.count, encodings, statistics })
+        Ok(Chunk { bytes, dictionary, values: count, encodings, statistics })
     }
 }
 
@@ -295,9 +294,12 @@ fn numbers<T: ArrowPrimitiveType>(array: &ArrayRef, out: &mut Vec<u64>, widen: f
             // Writes every value and keeps those that are there: no branch to mispredict.
             let mut at = out.len();
             out.resize(at + array.len(), 0);
-            for (value, there) in array.values().iter().zip(valid) {
-                out[at] = widen(*value);
-                at += usize::from(there);
+            let bits = valid.inner().bit_chunks();
+            for (values, word) in array.values().chunks(64).zip(bits.iter_padded()) {
+                for (bit, value) in values.iter().enumerate() {
+                    out[at] = widen(*value);
+                    at += (word >> bit & 1) as usize;
+                }
             }
             out.truncate(at);
         }
@@ -317,59 +319,6 @@ fn strings(array: &StringArray, lengths: &mut Vec<u64>, bytes: &mut Vec<u8>) {
             .filter(|(row, _)| array.is_valid(*row))
             .map(|(_, pair)| (pair[1] - pair[0]) as u64),
     );
-}
-
-/// Integers as deltas, unless they are spread so widely that it would not pay; doubles as they are.
-fn encode_numbers(numbers: &[u64], number: Number, nulls: Option<u64>, page: &mut Vec<u8>) -> (Encoding, Statistics) {
-    let none = numbers.is_empty();
-    let bounds = |flip: u64| {
-        let (least, most) = numbers.iter().fold((u64::MAX, 0), |(least, most), value| {
-            let value = value ^ flip;
-            (value.min(least), value.max(most))
-        });
-        (most.wrapping_sub(least), (!none).then_some(least ^ flip), (!none).then_some(most ^ flip))
-    };
-    let long = |value: Option<u64>| value.map(|value| value as i64);
-    let (spread, statistics) = match number {
-        Number::Unsigned32 => {
-            let (spread, least, most) = bounds(0);
-            let int = |value: Option<u64>| value.map(|value| value as u32 as i32);
-            (spread, Statistics::int32(int(least), int(most), None, nulls, false))
-        }
-        Number::Unsigned64 => {
-            let (spread, least, most) = bounds(0);
-            (spread, Statistics::int64(long(least), long(most), None, nulls, false))
-        }
-        Number::Signed64 => {
-            // With the sign bit turned over, signed numbers are ordered as unsigned ones.
-            let (spread, least, most) = bounds(1 << 63);
-            (spread, Statistics::int64(long(least), long(most), None, nulls, false))
-        }
-        Number::Double => {
-            let (least, most) = numbers
-                .iter()
-                .map(|bits| f64::from_bits(*bits))
-                .filter(|value| !value.is_nan())
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (value.min(least), value.max(most)));
-            let there = least <= most;
-            // Zero has two signs, and a reader may take either for the bound.
-            let (least, most) = (if least == 0.0 { -0.0 } else { least }, if most == 0.0 { 0.0 } else { most });
-            (u64::MAX, Statistics::double(there.then_some(least), there.then_some(most), None, nulls, false))
-        }
-    };
-    match number {
-        Number::Unsigned32 if spread < 1 << 28 || none => bits::deltas::<true>(numbers, page),
-        Number::Unsigned64 | Number::Signed64 if spread < 1 << 56 || none => bits::deltas::<false>(numbers, page),
-        Number::Unsigned32 => {
-            page.extend(numbers.iter().flat_map(|value| (*value as u32).to_le_bytes()));
-            return (Encoding::PLAIN, statistics);
-        }
-        _ => {
-            page.extend(numbers.iter().flat_map(|value| value.to_le_bytes()));
-            return (Encoding::PLAIN, statistics);
-        }
-    }
-    (Encoding::DELTA_BINARY_PACKED, statistics)
 }
 
 /// More bytes than any page header has.

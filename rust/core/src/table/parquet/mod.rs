@@ -4,6 +4,8 @@
 mod bits;
 pub mod chunk;
 mod dictionary;
+mod levels;
+mod numbers;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, Schema, SchemaRef};
