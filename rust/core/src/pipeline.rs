@@ -203,8 +203,7 @@ impl<R: Send + 'static> Pipeline<R> {
         make: Make<R>,
     ) -> Self {
         let filler = Filler { source, filter, share, make };
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let feed = if share.is_some_and(|share| 2 * share.count() > processors) {
+        let feed = if share.is_some_and(|share| 2 * share.count() > processors()) {
             Feed::Here { filler: Mutex::new(filler), end: None }
         } else {
             let (to_ready, ready) = sync_channel(IN_FLIGHT);
@@ -285,6 +284,11 @@ impl<R: Send + 'static> Pipeline<R> {
             }
         }
     }
+}
+
+/// How many threads run at a time.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {

@@ -6,6 +6,7 @@ use super::flows::{self, Flows};
 use super::parquet::chunk::{Chunk, Encoder, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
 use super::reader::HourFile;
+use crate::pipeline::processors;
 use crate::source::SourceError;
 use crate::track::{Flow, Tracker};
 use arrow_array::{Array, RecordBatch, TimestampNanosecondArray};
@@ -93,10 +94,6 @@ fn write_slots<W: Write>(
         file.group(flow_chunks(&flows, tracker, columns, threads)?, run.len())?;
     }
     Ok(())
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The same as a Parquet file for each hour that flows begin in; `alone`: other threads would only be in the way of other

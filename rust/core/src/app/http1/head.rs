@@ -150,15 +150,16 @@ pub fn looks(bytes: &[u8]) -> Looks {
 /// Bytes as text: UTF-8 where they are, else each byte as its Latin-1 character. Never loses a byte.
 #[must_use]
 pub fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
-    }
+    decoded(bytes)
 }
 
 /// The same, for what is short as a rule.
 #[must_use]
 pub fn short(bytes: &[u8]) -> CompactString {
+    decoded(bytes)
+}
+
+fn decoded<T: for<'a> From<&'a str> + FromIterator<char>>(bytes: &[u8]) -> T {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.into(),
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
@@ -346,8 +347,8 @@ fn named(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn field(head: &mut Head, line: &[u8]) {
     // Most fields are none of those below: their first letter says so.
-    let first = line.first().map_or(0, u8::to_ascii_lowercase);
-    if !matches!(first, b'h' | b'u' | b'r' | b'c' | b't' | b' ' | b'\t' | b'\r') {
+    let letter = line.first().map_or(0, u8::to_ascii_lowercase);
+    if !matches!(letter, b'h' | b'u' | b'r' | b'c' | b't' | b' ' | b'\t' | b'\r') {
         return;
     }
     let Some((name, value)) = named(line) else { return };

@@ -59,19 +59,17 @@ impl Validity {
 
     /// Appends the levels with their length in front, as version 1 pages have them.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        if self.there == 0 || self.there == self.len {
-            bits::equal_run(self.len, u64::from(self.there > 0), 1, out);
-        } else {
-            let bytes = self.len.div_ceil(8);
-            bits::varint((bytes as u64) << 1 | 1, out);
-            let end = out.len() + bytes;
-            out.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
-            out.truncate(end);
-        }
-        let len = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        behind_its_length(out, |out| {
+            if self.there == 0 || self.there == self.len {
+                bits::equal_run(self.len, u64::from(self.there > 0), 1, out);
+            } else {
+                let bytes = self.len.div_ceil(8);
+                bits::varint((bytes as u64) << 1 | 1, out);
+                let end = out.len() + bytes;
+                out.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
+                out.truncate(end);
+            }
+        });
     }
 }
 
@@ -108,13 +106,18 @@ impl Levels {
     /// Appends the levels with their length in front, as version 1 pages have them.
     pub fn encode(&self, most: u8, out: &mut Vec<u8>) {
         let width = bits::width(u64::from(most));
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        match &self.mixed {
+        behind_its_length(out, |out| match &self.mixed {
             None => bits::equal_run(self.count, u64::from(self.value), width, out),
             Some(levels) => bits::packed_run(self.count, levels.iter().map(|level| u64::from(*level)), width, out),
-        }
-        let len = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        });
     }
+}
+
+/// Appends what `encode` does, with its length in 32 bits before it.
+fn behind_its_length(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    encode(out);
+    let len = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
 }
