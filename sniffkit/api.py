@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob as globbing
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,6 +64,8 @@ def _expand(source: Source | bytes) -> Sequence[Source]:
         return [cast(Source, RemoteFile(one)) for one in expand(source)]
     if source == "-" or os.path.exists(source):
         return [source]
+    import glob as globbing
+
     if not globbing.has_magic(source):
         raise CaptureFileError(f"{source}: No such file or directory")
     found = sorted(globbing.glob(source, recursive=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -17,15 +16,13 @@ from sniffkit.cli.progress import counter
 from sniffkit.errors import SniffkitError
 
 
-@dataclass(frozen=True)
 class About:
     """What a table's command says of it. short: columns on a terminal when none are asked for, the most wanted
     first (the last ones go where it is narrow); all without.
     """
 
-    summary: str
-    examples: Sequence[str]
-    short: Sequence[str] | None = None
+    def __init__(self, summary: str, examples: Sequence[str], short: Sequence[str] | None = None) -> None:
+        self.summary, self.examples, self.short = summary, examples, short
 
 
 # A table without an entry here has a command all the same: its line in COMMANDS is enough. Files and --json always have

@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
@@ -24,19 +23,14 @@ SINKS: dict[str, str] = {
 }
 
 
-@dataclass
 class Output:
     """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal.
 
     fit: the last columns may be left out where a terminal has no room for them.
     """
 
-    path: str | None
-    json: bool
-    screen: bool
-    fit: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, path: str | None, json: bool, screen: bool, fit: bool = False) -> None:
+        self.path, self.json, self.screen, self.fit = path, json, screen, fit
         if self.path not in (None, "-") and self.suffix not in SINKS:
             raise SniffkitError(f"{self.path}: no format for this suffix; there are: {' '.join(SINKS)}")
         if self.json and self.path not in (None, "-") and self.suffix != ".jsonl":

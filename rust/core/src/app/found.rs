@@ -63,6 +63,17 @@ pub struct Facts {
     pub ja4: Option<CompactString>,
 }
 
+impl Facts {
+    /// Whether nothing is said.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { service, http_host, tls_server_name, dns_query, ja4 } = self;
+        let texts = [http_host, tls_server_name, dns_query, ja4];
+        service.is_none() && texts.into_iter().all(Option::is_none)
+    }
+}
+
 /// Whose row it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {

@@ -43,7 +43,7 @@ pub(super) fn glance(wants: &Wants, flow: &mut Flow, side: usize, packet: &Packe
 
 /// Adds facts to a flow; the first of each stays.
 pub(super) fn keep_facts(flow: &mut Flow, facts: Facts) {
-    if facts == Facts::default() {
+    if facts.is_empty() {
         return;
     }
     let kept = flow.facts.get_or_insert_default();

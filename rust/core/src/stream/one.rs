@@ -6,7 +6,7 @@ use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
 use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, Wants, Who};
 use crate::packet::Packet;
-use crate::track::tcp::{ACK, FIN, RST};
+use crate::track::tcp::{ACK, FIN, RST, SYN};
 
 /// Bytes that a side not recognised yet holds back.
 const UNKNOWN_HELD: usize = 1 << 16;
@@ -48,6 +48,32 @@ impl Stream {
     /// Bytes that wait behind holes, of both sides.
     pub(super) fn held(&self) -> usize {
         self.sides[0].held() + self.sides[1].held()
+    }
+
+    /// Takes a segment that neither begins nor ends anything and is the next in order, or has no bytes, while nothing
+    /// waits: most are such. `None` leaves it to [`Stream::segment`]; `false` when the stream is not wanted any more.
+    #[inline]
+    pub(super) fn in_order(
+        &mut self,
+        side: usize,
+        packet: &Packet,
+        frame: &[u8],
+        place: Place,
+        out: &mut Out<'_>,
+    ) -> Option<bool> {
+        let flows = self.sides[side].is_flowing() && self.sides[side ^ 1].held() == 0;
+        if !flows || packet.tcp_flags & (SYN | FIN | RST) != 0 {
+            return None;
+        }
+        let payload = packet.payload_of(frame);
+        if payload.len() != packet.payload_len as usize {
+            return None; // cut by the snap length
+        }
+        if !payload.is_empty() && !self.sides[side].next_in_order(packet.tcp_seq, packet.payload_len) {
+            return None;
+        }
+        self.last = place;
+        Some(payload.is_empty() || feed(&mut self.parser, self.ports, side, Piece::Data(payload, place), out))
     }
 
     /// Takes a segment; `false` when the stream is not wanted any more.

@@ -204,6 +204,27 @@ impl Reassembler {
         }
     }
 
+    /// Whether nothing waits, and the stream has no end yet: whatever comes next in order is just handed out.
+    #[inline]
+    #[must_use]
+    pub fn is_flowing(&self) -> bool {
+        self.held.is_empty() && self.end.is_none()
+    }
+
+    /// Takes a segment that [is next](Self::is_flowing), as most are: all that is left to do is to hand its `len` bytes
+    /// out. `false` leaves it to [`Reassembler::segment`].
+    #[inline]
+    #[must_use]
+    pub fn next_in_order(&mut self, seq: u32, len: u32) -> bool {
+        let next = self.base.map(|base| base.wrapping_add(self.next as u32));
+        if next != Some(seq) || self.guessed || !self.is_flowing() {
+            return false;
+        }
+        self.next += u64::from(len);
+        self.counts.delivered += u64::from(len);
+        true
+    }
+
     /// Takes a FIN; `seq` is its own sequence number, behind the last byte.
     pub fn fin(&mut self, seq: u32) {
         self.base.get_or_insert(seq);

@@ -73,6 +73,9 @@ pub struct Flow {
     pub end: EndReason,
     /// TCP: closed by FINs or RST; packets without SYN still count here for a while.
     pub closed: bool,
+    /// The row has ended: nothing more comes to it.
+    #[serde(skip)]
+    pub over: bool,
     /// ICMP type of the first packet.
     pub icmp_type: u8,
     /// ICMP code of the first packet.
@@ -133,6 +136,7 @@ impl Flow {
             orig: 0,
             end: EndReason::Eof,
             closed: false,
+            over: false,
             icmp_type: 0,
             icmp_code: 0,
             has_icmp: false,

@@ -1,6 +1,7 @@
 //! IP fragments: those without ports find their flow through the first fragment (RFC 791, 3.2; RFC 8200, 4.5).
 
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
+use super::lookup::Ahead;
 use super::{Share, Tracker, count};
 use crate::decode::cursor::{be16, be32};
 use crate::decode::{FRAGMENT_HEADER, Proto, decode};
@@ -178,17 +179,10 @@ impl Tracker {
 
     /// The first fragment of a tunnel's packet: it has the headers of the inner packet, which is counted, but only a
     /// part of what that carries.
-    pub(super) fn begins_in_tunnel(
-        &mut self,
-        keyed: &Keyed,
-        hash: u64,
-        share: &Share,
-        packet: &Packet,
-        frame: &[u8],
-    ) -> u32 {
+    pub(super) fn begins_in_tunnel(&mut self, ahead: &Ahead, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
         let mut part = packet.clone();
         part.is_fragment = true; // no stream gets it as it is
-        let slot = self.account(keyed, hash, share, &part, frame);
+        let slot = self.account(ahead, share, &part, frame);
         let Some(outer) = outermost(&part, frame) else { return slot };
         let tags = &packet.vlans()[..usize::from(packet.outer_vlans)];
         let datagram = FlowKey {
@@ -199,7 +193,7 @@ impl Tracker {
             extra: outer.ip_id,
             ports: [0; 2],
             ethertype: 0,
-            point: keyed.key.point,
+            point: ahead.keyed.key.point,
             // As in `fragment`: those of IPv6 are told apart without it.
             proto: if outer.ip_version == 4 { outer.ip_proto } else { 0 },
             family: outer.ip_version,
@@ -261,7 +255,7 @@ impl Tracker {
         }
         entry.flow = Some(*keyed);
         let waiting = std::mem::take(&mut entry.waiting);
-        let slot = self.account(keyed, self.hash(&keyed.key), share, packet, frame);
+        let slot = self.account(&self.not_ahead(keyed), share, packet, frame);
         if !waiting.is_empty() {
             self.fragments.trim();
         }
@@ -280,7 +274,7 @@ impl Tracker {
 
     /// Counts a fragment without ports in the flow of its datagram.
     fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
-        let slot = self.slot(keyed, self.hash(&keyed.key), share, None);
+        let slot = self.slot(&self.not_ahead(keyed), share, None);
         let flow = &mut self.flows[slot as usize];
         let new = flow.first_frame == 0;
         let side = usize::from(keyed.from_high);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[repr(C)] // in this order its words are read as they stand
 pub struct FlowKey {
     /// The end that sorts first.
     pub low: [u8; 16],
@@ -19,12 +20,12 @@ pub struct FlowKey {
     /// What tells flows of one protocol apart beside ports: echo identifier, a hash of the flow that an ICMP error
     /// quotes, or [`PORTLESS`].
     pub extra: u32,
+    /// Capture point: see [`super::Points`].
+    pub point: u32,
     /// Ports of `low` and `high`; for ICMP what stands for them.
     pub ports: [u16; 2],
     /// Ethernet type, for flows without IP.
     pub ethertype: u16,
-    /// Capture point: see [`super::Points`].
-    pub point: u32,
     /// IP protocol number.
     pub proto: u8,
     /// 4, 6, 0 for Ethernet addresses, 1 for ARP.
@@ -38,9 +39,9 @@ impl FlowKey {
     #[inline]
     fn words(&self) -> [u128; 4] {
         let Self { low, high, vlans, vni, extra, ports, ethertype, point, proto, family, tunnel } = *self;
-        let place = u64::from(vni) << 32 | u64::from(extra);
-        let ends = u64::from(ports[0]) << 48 | u64::from(ports[1]) << 32 | u64::from(point);
-        let kind = u64::from(ethertype) << 24 | u64::from(proto) << 16 | u64::from(family) << 8 | tunnel as u64;
+        let place = u64::from(extra) << 32 | u64::from(vni);
+        let ends = u64::from(ports[1]) << 48 | u64::from(ports[0]) << 32 | u64::from(point);
+        let kind = (tunnel as u64) << 32 | u64::from(family) << 24 | u64::from(proto) << 16 | u64::from(ethertype);
         [
             u128::from_ne_bytes(low),
             u128::from_ne_bytes(high),
@@ -114,6 +115,26 @@ pub struct Keyed {
     pub from_high: bool,
 }
 
+impl Keyed {
+    /// Of no packet.
+    pub(super) const NONE: Self = Self {
+        key: FlowKey {
+            low: [0; 16],
+            high: [0; 16],
+            vlans: 0,
+            vni: 0,
+            extra: 0,
+            point: 0,
+            ports: [0; 2],
+            ethertype: 0,
+            proto: 0,
+            family: 0,
+            tunnel: Tunnel::None,
+        },
+        from_high: false,
+    };
+}
+
 /// ICMP types that answer each other: (IP version, request, reply).
 /// Source: <https://github.com/corelight/community-id-spec>, as Zeek pairs them.
 const ICMP_PAIRS: [(u8, u8, u8); 11] = [
@@ -152,7 +173,7 @@ fn has_identifier(version: u8, icmp_type: u8) -> bool {
 
 /// The key of a decoded frame; `None` if it has neither IP, ARP nor Ethernet addresses.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
     if packet.layers().is_empty() {
         return None; // a link type that is not decoded, or a frame of another worker's share
@@ -187,6 +208,12 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
         }
         return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
     }
+    of_link(key, packet, frame)
+}
+
+/// The key of a frame without IP, as far as it is known.
+#[inline(never)]
+fn of_link(mut key: FlowKey, packet: &Packet, frame: &[u8]) -> Option<Keyed> {
     key.family = 0;
     if packet.arp != NONE {
         let at = packet.arp as usize;

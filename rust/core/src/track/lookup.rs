@@ -1,7 +1,9 @@
 //! Finding the flows of packets: the hash table, and fetching what it leads to ahead of time.
 
 use super::Tracker;
-use super::key::{FlowKey, Keyed};
+use super::key::{self, FlowKey, Keyed};
+use crate::frame::{FrameBatch, FrameMeta};
+use crate::packet::Packet;
 
 /// An open flow in the hash table. With its hash beside it, neither a look-up that finds another flow nor a growing
 /// table touches the flows themselves.
@@ -9,6 +11,24 @@ use super::key::{FlowKey, Keyed};
 pub(super) struct Entry {
     pub(super) hash: u64,
     pub(super) slot: u32,
+}
+
+/// A packet's key, and what was found for it ahead of time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ahead {
+    pub(super) keyed: Keyed,
+    pub(super) hash: u64,
+    /// The slot of an open flow with this hash, most likely its own; [`NO_SLOT`] if there was none.
+    pub(super) slot: u32,
+    /// The packet has a key.
+    pub(super) is_there: bool,
+}
+
+/// No slot.
+pub(super) const NO_SLOT: u32 = u32::MAX;
+
+impl Ahead {
+    pub(super) const NONE: Self = Self { keyed: Keyed::NONE, hash: 0, slot: NO_SLOT, is_there: false };
 }
 
 /// Packets whose flows are fetched into the cache together, before any of them is counted: memory answers all of them
@@ -20,25 +40,45 @@ impl Tracker {
         self.hasher.hash_one(key)
     }
 
-    /// Reads a word of each cache line that counting these packets will need; nothing depends on what they say.
-    pub(super) fn fetch(&self, keys: &[Option<(Keyed, u64)>; TOGETHER]) {
-        let mut slots = [usize::MAX; TOGETHER];
-        for (slot, key) in slots.iter_mut().zip(keys) {
-            if let Some((_, hash)) = key
-                && let Some(entry) = self.table.find(*hash, |entry| entry.hash == *hash)
-            {
-                *slot = entry.slot as usize;
+    /// Works out the keys of packets, and reads a word of each cache line that counting them will need; nothing depends
+    /// on what these say.
+    pub(super) fn look_ahead(&self, batch: &FrameBatch, metas: &[FrameMeta], packets: &[Packet], keys: &mut [Ahead]) {
+        for ((meta, packet), ahead) in metas.iter().zip(packets).zip(keys.iter_mut()) {
+            ahead.is_there = false;
+            if let Some(keyed) = key::of_packet(packet, batch.bytes(meta), self.points.of(meta.interface)) {
+                ahead.keyed = keyed;
+                ahead.hash = self.hash(&ahead.keyed.key);
+                ahead.is_there = true;
             }
         }
+        let keys = &mut keys[..metas.len()];
+        for ahead in keys.iter_mut().filter(|ahead| ahead.is_there) {
+            let found = self.table.find(ahead.hash, |entry| entry.hash == ahead.hash);
+            ahead.slot = found.map_or(NO_SLOT, |entry| entry.slot);
+        }
         let mut words = 0;
-        for (slot, key) in slots.iter().zip(keys) {
-            if let (Some(flow), Some((keyed, _))) = (self.flows.get(*slot), key) {
-                let side = &flow.sides[usize::from(keyed.from_high)];
+        for ahead in keys.iter().filter(|ahead| ahead.is_there) {
+            if let Some(flow) = self.flows.get(ahead.slot as usize) {
+                let side = &flow.sides[usize::from(ahead.keyed.from_high)];
                 words ^= u64::from(flow.key.vni) ^ flow.last_frame ^ u64::from(flow.seen) ^ side.pkts;
                 words ^= u64::from(side.next_seq) ^ side.len.max ^ side.iat.max ^ u64::from(side.letters);
             }
         }
         std::hint::black_box(words);
+    }
+
+    /// A key for which nothing was found ahead of time.
+    pub(super) fn not_ahead(&self, keyed: &Keyed) -> Ahead {
+        Ahead { keyed: *keyed, hash: self.hash(&keyed.key), slot: NO_SLOT, is_there: true }
+    }
+
+    /// The open flow of a key: that in the slot that was found ahead of time, if it is its own and has not ended since.
+    #[inline]
+    pub(super) fn find_ahead(&self, key: &FlowKey, hash: u64, slot: u32) -> Option<u32> {
+        match self.flows.get(slot as usize) {
+            Some(flow) if !flow.over && flow.key == *key => Some(slot),
+            _ => self.find_hashed(key, hash),
+        }
     }
 
     pub(super) fn find(&self, key: &FlowKey) -> Option<u32> {

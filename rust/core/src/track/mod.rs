@@ -30,8 +30,8 @@ use ahash::RandomState;
 use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
-use key::{FlowKey, Keyed};
-use lookup::{Entry, TOGETHER};
+use key::FlowKey;
+use lookup::{Ahead, Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 
 /// The flow table.
@@ -41,6 +41,8 @@ pub struct Tracker {
     hasher: RandomState,
     table: HashTable<Entry>,
     flows: Vec<Flow>,
+    /// What was found ahead of time for the packets to come: kept for its memory.
+    keys: Vec<Ahead>,
     free: Vec<u32>,
     finished: Vec<u32>,
     fragments: Fragments,
@@ -84,6 +86,7 @@ impl Tracker {
             hasher: RandomState::new(),
             table: HashTable::new(),
             flows: Vec::new(),
+            keys: Vec::new(),
             free: Vec::new(),
             finished: Vec::new(),
             fragments: Fragments::default(),
@@ -115,18 +118,12 @@ impl Tracker {
     /// Accounts a batch: `packets[i]` is the decoded `batch.frames[i]`. With `uids`, pushes each frame's flow uid.
     pub fn batch(&mut self, batch: &FrameBatch, packets: &[Packet], mut uids: Option<&mut Vec<Option<Uid>>>) {
         self.points.learn(&batch.interfaces);
+        let mut keys = std::mem::take(&mut self.keys);
+        keys.resize(TOGETHER, Ahead::NONE);
         for (metas, packets) in batch.frames.chunks(TOGETHER).zip(packets.chunks(TOGETHER)) {
-            let mut keys = [None; TOGETHER];
-            for ((meta, packet), key) in metas.iter().zip(packets).zip(&mut keys) {
-                if packet.layers().is_empty() {
-                    continue; // most frames of other workers' shares
-                }
-                *key = key::of_packet(packet, batch.bytes(meta), self.points.of(meta.interface))
-                    .map(|keyed| (keyed, self.hash(&keyed.key)));
-            }
-            self.fetch(&keys);
-            for ((meta, packet), key) in metas.iter().zip(packets).zip(&keys) {
-                let slot = self.frame(meta, packet, batch.bytes(meta), key.as_ref());
+            self.look_ahead(batch, metas, packets, &mut keys);
+            for ((meta, packet), ahead) in metas.iter().zip(packets).zip(&keys) {
+                let slot = self.frame(meta, packet, batch.bytes(meta), ahead);
                 if let Some(uids) = uids.as_deref_mut() {
                     uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
                 }
@@ -136,6 +133,7 @@ impl Tracker {
                 }
             }
         }
+        self.keys = keys;
     }
 
     /// Accounts those frames of a batch that `wanted` picks.
@@ -144,7 +142,8 @@ impl Tracker {
         for (meta, packet) in batch.frames.iter().zip(packets).filter(|(_, packet)| wanted(packet)) {
             let bytes = batch.bytes(meta);
             let key = key::of_packet(packet, bytes, self.points.of(meta.interface));
-            self.frame(meta, packet, bytes, key.map(|keyed| (keyed, self.hash(&keyed.key))).as_ref());
+            let ahead = key.map_or(Ahead::NONE, |keyed| self.not_ahead(&keyed));
+            self.frame(meta, packet, bytes, &ahead);
             if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
                 self.sweep();
             }
@@ -152,15 +151,15 @@ impl Tracker {
     }
 
     #[inline]
-    fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], key: Option<&(Keyed, u64)>) -> Option<u32> {
+    fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], ahead: &Ahead) -> Option<u32> {
         self.counters.frames += 1;
         self.now = self.now.max(meta.ts);
         self.give_up_waiting();
-        key.and_then(|(keyed, hash)| self.keyed(meta, packet, frame, keyed, *hash))
+        if ahead.is_there { self.keyed(meta, packet, frame, ahead) } else { None }
     }
 
     /// A frame that has a flow.
-    fn keyed(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], keyed: &Keyed, hash: u64) -> Option<u32> {
+    fn keyed(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], ahead: &Ahead) -> Option<u32> {
         let share = Share {
             ts: meta.ts,
             number: meta.number,
@@ -172,18 +171,18 @@ impl Tracker {
             timed: !meta.ts_missing,
         };
         if packet.is_fragment {
-            return self.fragment(keyed, &share, packet, frame);
+            return self.fragment(&ahead.keyed, &share, packet, frame);
         }
         if fragments::is_cut_tunnel(packet, frame) && self.streams.is_some() {
-            return Some(self.begins_in_tunnel(keyed, hash, &share, packet, frame));
+            return Some(self.begins_in_tunnel(ahead, &share, packet, frame));
         }
-        Some(self.account(keyed, hash, &share, packet, frame))
+        Some(self.account(ahead, &share, packet, frame))
     }
 
     /// A decoded packet with its ports: finds or makes its flow and counts it.
-    fn account(&mut self, keyed: &Keyed, hash: u64, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
-        let side = usize::from(keyed.from_high);
-        let slot = self.slot(keyed, hash, share, Some(packet));
+    fn account(&mut self, ahead: &Ahead, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
+        let side = usize::from(ahead.keyed.from_high);
+        let slot = self.slot(ahead, share, Some(packet));
         let flow = &mut self.flows[slot as usize];
         let new = flow.first_frame == 0;
         count(flow, side, share);
@@ -259,8 +258,10 @@ impl Tracker {
     }
 
     /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
-    fn slot(&mut self, keyed: &Keyed, hash: u64, share: &Share, packet: Option<&Packet>) -> u32 {
-        let found = self.find_hashed(&keyed.key, hash);
+    fn slot(&mut self, ahead: &Ahead, share: &Share, packet: Option<&Packet>) -> u32 {
+        let Ahead { keyed, hash, .. } = ahead;
+        let hash = *hash;
+        let found = self.find_ahead(&keyed.key, hash, ahead.slot);
         let mut continues = None;
         if let Some(slot) = found {
             let flow = &self.flows[slot as usize];
@@ -318,7 +319,7 @@ impl Tracker {
     /// Takes a flow out of the table; its row waits in `finished`.
     fn end(&mut self, slot: u32, reason: EndReason) {
         let flow = &mut self.flows[slot as usize];
-        flow.end = reason;
+        (flow.end, flow.over) = (reason, true);
         if let Some(streams) = &mut self.streams {
             streams.end(flow);
         }

@@ -336,9 +336,11 @@ impl Conversation {
             return;
         }
         let is_connect = self.open[index].method() == Some("CONNECT");
-        part.running = Some(Body::new(None, false, None, 0));
-        *self.open[index].part(side) = Some(part);
-        if !matches!(framing, Framing::None | Framing::Switch | Framing::Length(0)) {
+        if matches!(framing, Framing::None | Framing::Switch | Framing::Length(0)) {
+            part.running = Some(Body::new(None, false, None, 0));
+            *self.open[index].part(side) = Some(part);
+        } else {
+            *self.open[index].part(side) = Some(part);
             let file = bodies.open(&self.open[index], side);
             let body = Body::new(encoding.as_deref(), bodies.hash(), file, bodies.limit());
             if let Some(part) = self.open[index].part(side) {

@@ -1,5 +1,6 @@
 //! The head of a message: start line and the header fields that tables need (RFC 9112, 2 to 5).
 
+use super::fields::{Lines, field, named, trim};
 use compact_str::CompactString;
 
 /// First line of a message.
@@ -174,16 +175,6 @@ pub fn lower(bytes: &[u8]) -> CompactString {
     text
 }
 
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t' | b'\r', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    while let [rest @ .., b' ' | b'\t' | b'\r'] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
 /// A start line, not copied yet.
 enum Line<'a> {
     Request { method: &'a [u8], uri: &'a [u8] },
@@ -226,7 +217,11 @@ fn start_line(line: &[u8]) -> Option<(Line<'_>, &[u8])> {
         return None;
     }
     let method = &line[..space];
-    let token = |byte: &u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(byte);
+    // `tchar` (RFC 9110, 5.6.2).
+    let token = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    };
     if method.is_empty() || !method.iter().all(token) {
         return None;
     }
@@ -240,7 +235,7 @@ fn is_version(version: &[u8]) -> bool {
 
 /// Parses the beginning of a request line that was cut before its version.
 #[must_use]
-pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
+pub fn parse_cut(bytes: &[u8]) -> Option<Box<Head>> {
     if looks(bytes) != Looks::Request || bytes.contains(&b'\n') {
         return None;
     }
@@ -253,16 +248,33 @@ pub fn parse_cut(bytes: &[u8]) -> Option<Head> {
 
 /// Parses a whole head, its empty line included or not. `None` if the first line is neither request nor status line.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Option<Head> {
-    let mut lines = Lines { rest: bytes };
+pub fn parse(bytes: &[u8]) -> Option<Box<Head>> {
+    parse_lines(&mut Lines::of(bytes))
+}
+
+/// Parses the head at the start of `bytes`, no empty line before it, if they hold it whole, and says where it ends.
+/// Instead of a head `None` if the first line is neither request nor status line.
+#[must_use]
+pub fn parse_start(bytes: &[u8]) -> Option<(Option<Box<Head>>, usize)> {
+    let mut lines = Lines::of(bytes);
+    let head = parse_lines(&mut lines);
+    let end = if lines.at_empty { bytes.len() - lines.rest.len() } else { end(bytes, 0)? };
+    Some((head, end))
+}
+
+fn parse_lines(lines: &mut Lines<'_>) -> Option<Box<Head>> {
     let (start, version) = start_line(lines.next()?)?;
     let start = match start {
         Line::Request { method, uri } => Start::Request { method: short(method), uri: short(uri) },
         Line::Response { status, message } => Start::Response { status, message: short(message) },
     };
-    let mut head = Head {
+    let version = match version {
+        b"1.1" => CompactString::const_new("1.1"),
+        other => short(other),
+    };
+    let mut head = Box::new(Head {
         start,
-        version: short(version),
+        version,
         host: None,
         user_agent: None,
         referrer: None,
@@ -273,7 +285,7 @@ pub fn parse(bytes: &[u8]) -> Option<Head> {
         http2_settings: false,
         transfer_encoding: None,
         length: Length::Absent,
-    };
+    });
     lines.fields(|line| {
         field(&mut head, line);
         true
@@ -284,7 +296,7 @@ pub fn parse(bytes: &[u8]) -> Option<Head> {
 /// The Host field of a whole head, if it is that of a request: what [`parse`] finds, and nothing else copied.
 #[must_use]
 pub fn host_of_request(bytes: &[u8]) -> Option<Option<CompactString>> {
-    let mut lines = Lines { rest: bytes };
+    let mut lines = Lines::of(bytes);
     let (Line::Request { .. }, _) = start_line(lines.next()?)? else { return None };
     let mut host = None;
     lines.fields(|line| {
@@ -292,113 +304,4 @@ pub fn host_of_request(bytes: &[u8]) -> Option<Option<CompactString>> {
         host.is_none()
     });
     Some(host)
-}
-
-struct Lines<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Lines<'a> {
-    /// Hands out the field lines up to the empty one, until `each` has seen enough.
-    fn fields(&mut self, mut each: impl FnMut(&[u8]) -> bool) {
-        let mut folded = Vec::new();
-        while let Some(line) = self.next().filter(|line| !matches!(line, [] | [b'\r']) && !trim(line).is_empty()) {
-            // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
-            let mut whole = line;
-            if self.goes_on() {
-                folded.clear();
-                folded.extend_from_slice(trim(line));
-                while self.goes_on() {
-                    let Some(more) = self.next() else { break };
-                    folded.push(b' ');
-                    folded.extend_from_slice(trim(more));
-                }
-                whole = &folded;
-            }
-            if !each(whole) {
-                return;
-            }
-        }
-    }
-
-    fn goes_on(&self) -> bool {
-        matches!(self.rest.first(), Some(b' ' | b'\t'))
-    }
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', self.rest);
-        let (line, rest) = match end {
-            Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
-            None => (self.rest, &[][..]),
-        };
-        self.rest = rest;
-        Some(line)
-    }
-}
-
-/// Name and value of a field line.
-fn named(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    Some((trim(&line[..colon]), trim(&line[colon + 1..])))
-}
-
-fn field(head: &mut Head, line: &[u8]) {
-    // Most fields are none of those below: their first letter says so.
-    let letter = line.first().map_or(0, u8::to_ascii_lowercase);
-    if !matches!(letter, b'h' | b'u' | b'r' | b'c' | b't' | b' ' | b'\t' | b'\r') {
-        return;
-    }
-    let Some((name, value)) = named(line) else { return };
-    let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
-    let first = |slot: &mut Option<CompactString>| {
-        if slot.is_none() {
-            *slot = Some(short(value));
-        }
-    };
-    match name.len() {
-        4 if is(b"host") => first(&mut head.host),
-        10 if is(b"user-agent") => first(&mut head.user_agent),
-        7 if is(b"referer") => first(&mut head.referrer),
-        7 if is(b"upgrade") => head.upgrade = Some(lower(value)),
-        12 if is(b"content-type") => first(&mut head.content_type),
-        16 if is(b"content-encoding") => list(&mut head.content_encoding, value),
-        19 if is(b"content-disposition") => first(&mut head.disposition),
-        14 if is(b"http2-settings") => head.http2_settings = true,
-        17 if is(b"transfer-encoding") => list(&mut head.transfer_encoding, value),
-        14 if is(b"content-length") => {
-            for part in value.split(|byte| *byte == b',') {
-                head.length = match (number(trim(part)), head.length) {
-                    (None, _) | (_, Length::Bad) => Length::Bad,
-                    (Some(value), Length::Absent) => Length::Bytes(value),
-                    (Some(value), Length::Bytes(before) | Length::Several(before)) if value != before => {
-                        Length::Several(before)
-                    }
-                    (Some(_), same) => same,
-                };
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Several fields of one name are one list (RFC 9110, 5.3).
-fn list(slot: &mut Option<CompactString>, value: &[u8]) {
-    let value = lower(value);
-    match slot {
-        Some(before) => {
-            before.push_str(", ");
-            before.push_str(&value);
-        }
-        None => *slot = Some(value),
-    }
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    digits.iter().try_fold(0u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
 }

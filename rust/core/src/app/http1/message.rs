@@ -202,10 +202,9 @@ impl Message {
                 return None;
             }
             (self.first, self.last) = (place, place);
-            if let Some(end) = head_end(input, 0).filter(|end| *end <= MAX_HEAD) {
-                let (bytes, rest) = input.split_at(end);
-                *input = rest;
-                return self.parsed(bytes, None);
+            if let Some((head, end)) = head::parse_start(input).filter(|(_, end)| *end <= MAX_HEAD) {
+                *input = &input[end..];
+                return self.told(head, None);
             }
         }
         let before = self.buffer.len();
@@ -236,12 +235,12 @@ impl Message {
     }
 
     fn parsed(&mut self, bytes: &[u8], fault: Option<&'static str>) -> Option<Event<'static>> {
-        let Some(head) = head::parse(bytes) else {
-            self.state = State::Over;
-            return None;
-        };
-        self.state = State::Told;
-        Some(Event::Head(Box::new(head), self.first, fault))
+        self.told(head::parse(bytes), fault)
+    }
+
+    fn told(&mut self, head: Option<Box<Head>>, fault: Option<&'static str>) -> Option<Event<'static>> {
+        self.state = if head.is_some() { State::Told } else { State::Over };
+        Some(Event::Head(head?, self.first, fault))
     }
 
     /// Lines within a chunked body.
@@ -322,7 +321,7 @@ impl Message {
     fn cut(&mut self, bytes: &[u8], fault: &'static str) -> Option<Event<'static>> {
         self.state = State::Over;
         let head = head::parse(bytes).or_else(|| head::parse_cut(bytes))?;
-        Some(Event::Head(Box::new(head), self.first, Some(fault)))
+        Some(Event::Head(head, self.first, Some(fault)))
     }
 
     /// The stream is over. `whole`: with a FIN at that place, everything before it seen.

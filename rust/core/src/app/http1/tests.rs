@@ -279,3 +279,30 @@ fn folded_fields_are_one_line() {
     let head = head::parse(b"GET / HTTP/1.1\r\nUser-Agent: a\r\n  b\r\n\tc\r\nHost:x\r\n\r\n").unwrap();
     assert_eq!((head.user_agent.as_deref(), head.host.as_deref()), (Some("a b c"), Some("x")));
 }
+
+#[test]
+fn a_field_is_known_by_its_name_however_that_is_written() {
+    for name in ["Host", "host", "HOST", "Host ", " hOst\t"] {
+        let head =
+            head::parse(format!("GET / HTTP/1.1\r\n{name}:\tx \r\nHosts: y\r\nHos: z\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(head.host.as_deref(), Some("x"), "{name:?}");
+    }
+    let head = head::parse(b"GET / HTTP/1.1\nContent-length : 5\nContent-Types: a\nCONTENT-TYPE:b\nReferer\n").unwrap();
+    assert_eq!(head.length, head::Length::Bytes(5));
+    assert_eq!((head.content_type.as_deref(), head.referrer.as_deref()), (Some("b"), None));
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_head_at_the_start_of_more_is_that_head(
+        line in "(GET /a HTTP/1\\.[01]|HTTP/1\\.1 200 OK|no)",
+        lines in proptest::collection::vec("(|\r| | \r|Host: a|Host : b\r|Content-Length: 5\r|\tc\r|: )", 0..8),
+    ) {
+        let bytes = [line, lines.join("\n")].join("\n").into_bytes();
+        for end in 0..=bytes.len() {
+            let bytes = &bytes[..end];
+            let expected = head::end(bytes, 0).map(|end| (head::parse(&bytes[..end]), end));
+            proptest::prop_assert_eq!(head::parse_start(bytes), expected);
+        }
+    }
+}
