@@ -7,6 +7,7 @@ first to strip its help texts, knows a type for the second (no option here has i
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -48,7 +49,8 @@ def waiting(**modules: dict[str, Any]) -> Iterator[dict[str, Waiting]]:
 def import_click() -> None:
     """Import click without what its use here does without."""
     texts: dict[str, Callable[..., str]] = {"gettext": same, "ngettext": one_or_more}
-    with waiting(inspect={"cleandoc": cleandoc}, uuid={"UUID": object}, gettext=texts) as given:
+    threads = {"local": _thread._local}  # what it is in `threading` too
+    with waiting(inspect={"cleandoc": cleandoc}, uuid={"UUID": object}, gettext=texts, threading=threads) as given:
         importlib.import_module("click")
     if "uuid" in given:
         vars(given["uuid"]).pop("UUID", None)  # it was there for click's annotations
