@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import shutil
 import signal
 import subprocess
@@ -161,10 +162,17 @@ def test_standard_input_and_output(tmp_path: Path) -> None:
 
 
 def test_a_full_device_is_one_line_and_exit_1() -> None:
-    for command in (["packets", PCAP], ["read", PCAP]):
+    for command in (["packets", PCAP], ["read", PCAP], ["--help"], ["packets", "--help"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, check=False)
         assert (done.returncode, done.stderr) == (1, b"sniffkit: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_a_closed_standard_stream_is_no_error(tmp_path: Path, closed: str) -> None:
+    script = f'{shlex.join([*COMMAND, "packets", PCAP])} -o "{tmp_path}/p.csv" {closed}'
+    assert subprocess.run(["sh", "-c", script], check=False).returncode == 0
+    assert (tmp_path / "p.csv").read_text().count("\n") == 3  # a head, two rows; nothing else was written into it
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--sort", "ts"]])

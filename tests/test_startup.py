@@ -28,7 +28,9 @@ def python(code: str) -> list[str]:
 def test_a_command_does_without_what_it_does_not_use(arguments: tuple[str, ...]) -> None:
     shown = python(
         f"""
+        import os
         from sniffkit.__main__ import main
+        os._exit = sys.exit
         sys.argv[1:] = {arguments!r}
         try:
             main()

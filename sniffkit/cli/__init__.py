@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -67,13 +68,6 @@ class LazyGroup(click.Group):
             # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
             forget_stdout()
             return 0
-        except OSError as error:
-            if error.filename is not None or ctx.obj["debug"]:
-                raise
-            from sniffkit.tables import output_error
-
-            forget_stdout()
-            raise output_error("standard output", error) from None
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -120,9 +114,35 @@ def main(argv: list[str] | None = None) -> Any:
     except SniffkitError as error:
         if debug:
             raise
-        print(f"sniffkit: {error}", file=sys.stderr)
-        code = error.exit_code
-    if argv is None and "duckdb" not in sys.modules:  # DuckDB's binding would tell of every object left as a leak
-        # The process ends: what is left need not be searched for cycles, a tenth of a short command's time.
-        gc.freeze()
-    sys.exit(code if isinstance(code, int) else 0)
+        code = failed(error)
+    except OSError as error:
+        if debug or error.filename is not None:
+            raise
+        from sniffkit.tables import output_error
+
+        forget_stdout()
+        code = failed(output_error("standard output", error))
+    code = code if isinstance(code, int) else 0
+    if argv is None:
+        leave(code)
+    sys.exit(code)
+
+
+def failed(error: SniffkitError) -> int:
+    """Say what went wrong; the exit code."""
+    print(f"sniffkit: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def leave(code: int) -> None:
+    """End the process, quickly where nobody waits for its end: taking the interpreter apart is a twentieth of a short
+    command's time.
+    """
+    if "threading" not in sys.modules:  # then there are no threads, and no module that has to do something at the end
+        with suppress(OSError):
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            os._exit(code)
+    if "duckdb" not in sys.modules:  # its binding would tell of every object left as a leak
+        gc.freeze()  # what is left need not be searched for cycles
