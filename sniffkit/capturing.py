@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import stat
-import tempfile
 import time
 import warnings
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
@@ -21,8 +17,7 @@ from sniffkit.errors import CaptureError, CaptureWarning, FilterError, Privilege
 from sniffkit.tables import Table
 
 
-@dataclass(frozen=True)
-class PointStats:
+class PointStats(NamedTuple):
     """Counters of one capture point; `captured + dropped + rejected == received` once it has ended.
 
     received: frames that the kernel's filter let through, those it then dropped included; dropped: frames that found
@@ -70,8 +65,10 @@ def own_output(stdout: int) -> str | None:
     process = "self"
     for _ in range(64):
         try:
-            environment = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-            process = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]
+            with open(f"/proc/{process}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+            with open(f"/proc/{process}/stat") as file:
+                process = file.read().rpartition(")")[2].split()[1]
         except OSError:
             return None
         for entry in environment:
@@ -84,6 +81,8 @@ def own_output(stdout: int) -> str | None:
 
 def connection_filter(connection: str) -> str | None:
     """A filter for $SSH_CONNECTION: client address and port, server address and port. None if it is not that."""
+    import ipaddress
+
     try:
         client, client_port, server, server_port = connection.split()
         hosts = [ipaddress.ip_address(host.partition("%")[0]) for host in (client, server)]
@@ -236,6 +235,8 @@ def capture(
     options = _core.LiveOptions()
     temporary = write is None
     if write is None:
+        import tempfile
+
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
         os.close(handle)
     else:

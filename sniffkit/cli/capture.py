@@ -9,7 +9,6 @@ import shlex
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -169,13 +168,12 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     if write is None and not options["no_save"]:
         directory = captures_dir(options["directory"])
         make_directory(directory, options["user"])
-        path = new_capture_path(directory, points)
-        write = str(path)
-        flows = flows or str(path.with_suffix("")) + ".flows.parquet"
-    for path_text in (write, flows):
-        parent = Path(path_text).parent if path_text and path_text != "-" else None
-        if parent is not None and not parent.is_dir():
-            raise SniffkitError(f"{path_text}: there is no directory {parent}")
+        write = new_capture_path(directory, points)
+        flows = flows or write.removesuffix(".pcapng") + ".flows.parquet"
+    for path in (write, flows):
+        parent = os.path.dirname(path) if path else ""
+        if parent and not os.path.isdir(parent):
+            raise SniffkitError(f"{path}: there is no directory {parent}")
     if flows is not None:
         if flows == "-":
             raise SniffkitError("--flows needs a file")
@@ -183,13 +181,13 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     return write, flows
 
 
-def make_directory(directory: Path, user: str | None) -> None:
+def make_directory(directory: str, user: str | None) -> None:
     """The directory where captures are saved; one that is new belongs to the user who will write there."""
-    if directory.is_dir():
+    if os.path.isdir(directory):
         return
     owner = account(user)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
         if owner is not None:
             os.chown(directory, *owner)
     except OSError as error:

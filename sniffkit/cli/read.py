@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import itertools
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -104,6 +102,8 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
     if options["count"] is not None:
         command += ["-c", str(options["count"])]
     printed = False
+    import subprocess
+
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tshark:
         assert isinstance(tshark.stdout, io.BufferedReader)
         assert tshark.stderr is not None
@@ -219,6 +219,8 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
 
 def unknown_field(name: str, known: list[str]) -> SniffkitError:
     """The error for a field name that is not known: what was perhaps meant, and who knows the rest."""
+    import difflib
+
     near = difflib.get_close_matches(name, known, 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
     return SniffkitError(f"no field {name!r}{hint} tshark's other fields: add --deep")
