@@ -154,8 +154,9 @@ impl LiveSession {
             Some("out") => Some(Direction::Out),
             Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
         };
-        // 32 MiB a ring, 256 MiB in all: the kernel takes it at once and does not swap it.
-        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, 32) << 20);
+        // 16 MiB a ring, 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
+        // the ring thread has a queue of its own.
+        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, 16) << 20);
         if buffer > MAX_BLOCKS * BLOCK {
             return Err(PyOSError::new_err(format!("a ring has at most {} KiB", MAX_BLOCKS * BLOCK / 1024)));
         }
