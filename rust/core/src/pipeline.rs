@@ -114,6 +114,9 @@ const TOGETHER: usize = 3;
 /// Bytes of frames from which a batch is full: a pipe gives less, and what it gave must not wait for more.
 const FULL: usize = 128 << 10;
 
+/// An input of so many bytes is read and decoded in a twentieth of a second.
+const SHORT: u64 = 256 << 20;
+
 /// How long a slow input is waited for before the consumer gets to look at signals.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -190,20 +193,25 @@ impl<R: Send + 'static> Pipeline<R> {
     /// Starts reading and decoding.
     #[must_use]
     pub fn start(source: Box<dyn Source>, filter: Option<FrameFilter>, make: Make<R>) -> Self {
-        Self::start_share(source, filter, None, make)
+        Self::start_share(source, filter, None, make, false)
     }
 
-    /// The same for a share of the flows. Where other shares need the processors, no thread works ahead: what one core
-    /// decodes and another follows goes through memory that both share, and that costs a tenth.
+    /// The same for a share of the flows; `little`: what follows is less work than decoding.
+    ///
+    /// What one core decodes and another follows goes through memory that both share, and that costs a tenth. So no
+    /// thread works ahead where other shares need the processors, nor where it would save hundredths of a second.
     #[must_use]
     pub fn start_share(
         source: Box<dyn Source>,
         filter: Option<FrameFilter>,
         share: Option<Share>,
         make: Make<R>,
+        little: bool,
     ) -> Self {
+        let crowded = share.is_some_and(|share| 2 * share.count() > processors());
+        let short = little && source.at_hand().is_some_and(|bytes| bytes <= SHORT);
         let filler = Filler { source, filter, share, make };
-        let feed = if share.is_some_and(|share| 2 * share.count() > processors()) {
+        let feed = if crowded || short {
             Feed::Here { filler: Mutex::new(filler), end: None }
         } else {
             let (to_ready, ready) = sync_channel(IN_FLIGHT);
@@ -309,6 +317,7 @@ mod tests {
     struct Frames {
         left: u64,
         fails: bool,
+        bytes: Option<u64>,
     }
 
     impl Source for Frames {
@@ -326,6 +335,24 @@ mod tests {
         fn take_warnings(&mut self) -> Vec<Warning> {
             vec![Warning { input: "-".to_owned(), offset: 0, what: "odd".to_owned() }]
         }
+
+        fn at_hand(&self) -> Option<u64> {
+            self.bytes
+        }
+    }
+
+    #[test]
+    fn a_thread_works_ahead_unless_little_is_at_hand() {
+        for (bytes, little, ahead) in [
+            (Some(SHORT), true, false),
+            (Some(SHORT), false, true),
+            (Some(SHORT + 1), true, true),
+            (None, true, true), // a pipe, which has to be waited for, or packed
+        ] {
+            let source = Box::new(Frames { left: 1, fails: false, bytes });
+            let pipeline = Pipeline::start_share(source, None, None, Box::new(|_| ()), little);
+            assert_eq!(pipeline.is_ahead(), ahead, "{bytes:?} {little}");
+        }
     }
 
     #[test]
@@ -333,9 +360,9 @@ mod tests {
         // More shares than any machine has processors: the second is filled by whoever wants a batch.
         for share in [None, Share::new(0, 1 << 20)] {
             for fails in [false, true] {
-                let source = Box::new(Frames { left: 20, fails });
+                let source = Box::new(Frames { left: 20, fails, bytes: Some(1) });
                 let made = Box::new(|decoded: &mut Decoded| decoded.batch.frames.len());
-                let mut pipeline = Pipeline::start_share(source, None, share, made);
+                let mut pipeline = Pipeline::start_share(source, None, share, made, false);
                 assert_eq!(pipeline.is_ahead(), share.is_none());
                 let mut numbers = Vec::new();
                 loop {

@@ -42,6 +42,12 @@ impl Wants {
     pub fn rows(&self) -> bool {
         self.raw || self.http || self.files || self.dns || self.tls || self.dhcp
     }
+
+    /// Whether only rows of messages are, whose bodies are counted at most: less work than decoding is.
+    #[must_use]
+    pub fn little(&self) -> bool {
+        self.rows() && !(self.raw || self.files || self.hash || self.facts)
+    }
 }
 
 /// The name of a service.

@@ -36,6 +36,7 @@ impl Default for ReadOptions {
 /// A damaged file gives the frames before the damage and one [`Warning`]; the next file goes on.
 pub struct CaptureFiles {
     waiting: VecDeque<Input>,
+    at_hand: Option<u64>,
     current: Option<Reader>,
     options: ReadOptions,
     number: u64,
@@ -59,9 +60,14 @@ impl CaptureFiles {
     /// As [`CaptureFiles::open`].
     pub fn with_options(inputs: impl IntoIterator<Item = Input>, options: ReadOptions) -> Result<Self, SourceError> {
         let waiting: VecDeque<Input> = inputs.into_iter().collect();
-        waiting.iter().try_for_each(Input::probe)?;
+        let mut at_hand = Some(0u64);
+        for input in &waiting {
+            let len = input.probe()?;
+            at_hand = at_hand.and_then(|sum| sum.checked_add(len?));
+        }
         Ok(Self {
             waiting,
+            at_hand,
             current: None,
             options,
             number: 0,
@@ -105,6 +111,10 @@ impl Source for CaptureFiles {
 
     fn take_warnings(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.warnings)
+    }
+
+    fn at_hand(&self) -> Option<u64> {
+        self.at_hand
     }
 }
 

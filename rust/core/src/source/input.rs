@@ -31,14 +31,19 @@ impl Input {
         }
     }
 
-    /// Reads enough of a regular file to know that it is a capture. Pipes and readers are left for their turn.
-    pub(super) fn probe(&self) -> Result<(), SourceError> {
+    /// Reads enough of a regular file to know that it is a capture; how long it is, unless it is packed. Pipes and
+    /// readers are left for their turn.
+    pub(super) fn probe(&self) -> Result<Option<u64>, SourceError> {
         let Self::Path(path) = self else {
-            return Ok(());
+            return Ok(None);
         };
-        let is_file = std::fs::metadata(path).map_err(|error| io_error(&self.name(), error))?.is_file();
+        let found = std::fs::metadata(path).map_err(|error| io_error(&self.name(), error))?;
         // Not a pipe, whose bytes would be lost; a directory fails here as it would later.
-        if is_file || path.is_dir() { open_path(path).map(drop) } else { Ok(()) }
+        if found.is_file() || found.is_dir() {
+            let opened = open_path(path)?;
+            return Ok(opened.stream.compression.is_none().then(|| found.len()));
+        }
+        Ok(None)
     }
 }
 

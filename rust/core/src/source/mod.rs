@@ -101,4 +101,10 @@ pub trait Source: Send {
 
     /// Takes the warnings met so far.
     fn take_warnings(&mut self) -> Vec<Warning>;
+
+    /// How many bytes there are to read, where they are at hand: in files, so that nobody waits for them, and as they
+    /// are, so that nothing has to be unpacked.
+    fn at_hand(&self) -> Option<u64> {
+        None
+    }
 }

@@ -183,8 +183,9 @@ impl TableReader {
                 })
             }
         };
+        let little = matches!(kind, Making::Streams { .. }) && tracker.options().streams.little();
         Self {
-            pipeline: Pipeline::start_share(source, filter, share, make),
+            pipeline: Pipeline::start_share(source, filter, share, make, little),
             tracker,
             kind,
             schema,
