@@ -7,7 +7,7 @@ use crate::table::rows;
 use crate::track::Options;
 
 /// Rows of a stream table in a batch.
-const STREAM_ROWS: usize = 8192;
+const STREAM_ROWS: usize = 1024;
 
 /// Rows that are kept for the sake of their order.
 const MAX_STREAM_ROWS: usize = 1 << 16;
