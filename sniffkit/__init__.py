@@ -5,11 +5,14 @@ Heavy modules (pyarrow, pandas, scapy, pyroute2) are imported when they are firs
 
 from __future__ import annotations
 
-import importlib
 import sys
-from types import ModuleType
-from typing import Any
 
+TYPE_CHECKING = False  # as typing's, whose import takes longer than all that is imported here
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+else:
+    ModuleType = type(sys)
 __version__ = "0.1.0"
 
 # public name -> module that defines it; looked up on first use so that `import sniffkit` stays quick
@@ -52,6 +55,8 @@ def __getattr__(name: str) -> Any:
         module = _LAZY[name]
     except KeyError:
         raise AttributeError(f"module 'sniffkit' has no attribute {name!r}") from None
+    import importlib
+
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

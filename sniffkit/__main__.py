@@ -12,13 +12,8 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (for as long as the process)
     # Imports make much and leave no garbage: looking for it meanwhile is a good part of a short command's time.
     gc.disable()
-    from sniffkit.startup import import_click
-
-    import_click()
     from sniffkit.cli import main as run
 
-    gc.freeze()
-    gc.enable()
     run()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
 
 from sniffkit.errors import CaptureFileError
 from sniffkit.tables import Table
 
+TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import IO, Any, cast
+
     import pyarrow as pa
 
     from sniffkit._core import TableStream
@@ -19,13 +21,18 @@ if TYPE_CHECKING:
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
 
+    Source = str | os.PathLike[str] | IO[bytes]
+else:
+
+    def cast(kind, value):
+        return value
+
+
 # The tables that a capture becomes, by name: methods of `Capture` and commands.
 TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams", "arp", "neighbors", "hosts")
 # Those of which data sets are made: their rows are between the addresses of one flow, and wait for nothing outside the
 # capture's order.
 DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
-
-Source = str | os.PathLike[str] | IO[bytes]
 
 
 def open(source: Source | Iterable[Source]) -> Capture:
@@ -35,11 +42,14 @@ def open(source: Source | Iterable[Source]) -> Capture:
     Raises CaptureFileError if a file is missing or is no capture.
     """
     if isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read"):
-        many = [cast(Source, source)]  # a binary file is an iterable too, but of lines
-    elif isinstance(source, Iterable):
-        many = list(source)
+        many = [cast("Source", source)]  # a binary file is an iterable too, but of lines
     else:
-        raise CaptureFileError(f"a capture is a path, a glob, '-', a binary file or a list of these, not {source!r}")
+        from collections.abc import Iterable
+
+        if not isinstance(source, Iterable):
+            what = "a path, a glob, '-', a binary file or a list of these"
+            raise CaptureFileError(f"a capture is {what}, not {source!r}")
+        many = list(source)
     if not many:
         raise CaptureFileError("no capture files given")
     inputs: list[Source] = []
@@ -61,7 +71,7 @@ def _expand(source: Source | bytes) -> Sequence[Source]:
     if "://" in source:
         from sniffkit.remote import RemoteFile, expand
 
-        return [cast(Source, RemoteFile(one)) for one in expand(source)]
+        return [cast("Source", RemoteFile(one)) for one in expand(source)]
     if source == "-" or os.path.exists(source):
         return [source]
     import glob as globbing
@@ -86,7 +96,7 @@ class Capture:
         """The inputs at their beginning. Raises CaptureFileError if one can be read only once, and has been."""
         for one, start in zip(self.inputs, self._starts, strict=True):
             if start is not None:
-                cast(IO[bytes], one).seek(start)
+                cast("IO[bytes]", one).seek(start)
             elif self._begun and (one == "-" or not isinstance(one, (str, os.PathLike))):
                 name = "standard input" if one == "-" else getattr(one, "name", "<file object>")
                 raise CaptureFileError(f"{name} can be read once, and has been: keep a table, or save it to a file")

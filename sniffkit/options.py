@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 
 from sniffkit.errors import CaptureFileError
 
@@ -17,6 +16,8 @@ def captures_dir(given: str | None = None) -> str:
 
 def new_capture_path(directory: str, points: list[tuple[str | None, str]]) -> str:
     """`<UTC time>-ns1-veth1.pcapng` in `directory`; a name that is taken gets a number."""
+    from datetime import UTC, datetime
+
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     names = "+".join("-".join(part.replace("/", "_").strip("_") for part in one if part) for one in points[:3])
     more = f"+{len(points) - 3}" if len(points) > 3 else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, MissingToolError, OutputError, SniffkitError
 
+TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
     import pandas as pd
     import polars as pl
     import pyarrow as pa

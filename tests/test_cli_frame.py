@@ -12,6 +12,7 @@ import pytest
 
 import sniffkit
 from sniffkit import cli
+from sniffkit.cli import group
 from sniffkit.errors import CaptureError, SniffkitError
 
 HEAVY = ("pyarrow", "pandas", "polars", "duckdb", "scapy", "pyroute2", "pyshark", "nmap", "numpy")
@@ -125,7 +126,7 @@ def test_a_closed_pipe_is_quiet(lines: int, printer: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_each_command_loads_and_its_help_has_examples(name: str) -> None:
-    command = cli.cli.get_command(click.Context(cli.cli), name)
+    command = group.cli.get_command(click.Context(group.cli), name)
     assert isinstance(command, click.Command)
     with click.Context(command, info_name=f"sniffkit {name}") as context:
         text = command.get_help(context)

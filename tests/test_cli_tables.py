@@ -20,6 +20,7 @@ import click
 import pytest
 
 from sniffkit import cli
+from sniffkit.cli import group
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
@@ -243,7 +244,7 @@ def on_terminal(arguments: list[str], environment: dict[str, str]) -> str:
 def test_a_table_needs_one_line_to_have_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sniffkit.api.TABLES", ("flows", "packets", "new"))
     monkeypatch.setitem(cli.COMMANDS, "new", ("sniffkit.cli.table", "new", "Table of news."))
-    command = cli.cli.get_command(click.Context(cli.cli), "new")
+    command = group.cli.get_command(click.Context(group.cli), "new")
     assert command is not None
     text = command.get_help(click.Context(command))
     assert "Table of news. Without FILE: the newest capture." in text

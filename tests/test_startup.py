@@ -6,13 +6,18 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
+import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sniffkit import startup
+from sniffkit.cli import group, plain
 
+PCAP = str(Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus" / "pcap" / "micros-le")
+HEAVY = ("click", "typing", "re", "contextlib", "datetime", "threading")
 WAIT = ("inspect", "uuid", "gettext", "dataclasses", "locale")
 
 
@@ -39,6 +44,55 @@ def test_a_command_does_without_what_it_does_not_use(arguments: tuple[str, ...])
         """
     )
     assert shown[-1] == ""
+
+
+def test_a_plain_table_needs_no_click(tmp_path: Path) -> None:
+    shown = python(
+        f"""
+        import os
+        from sniffkit.__main__ import main
+        os._exit = sys.exit
+        sys.argv[1:] = ["flows", {PCAP!r}, "-o", {str(tmp_path / "f.parquet")!r}]
+        try:
+            main()
+        except SystemExit as end:
+            print(end.code, *[name for name in {HEAVY!r} if name in sys.modules])
+        """
+    )
+    assert shown == ["0"]
+
+
+WORDS = (
+    *("a.pcap", "-", "", "b c", "/tmp", "new/", "3", "ts,uid", "o.parquet"),
+    *("-o", "--out", "--out=p.csv", "-oq.csv", "--columns", "--columns=ts", "--json"),
+    *("--limit", "--live", "-x", "--", "--where", "-f", "--help"),
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=6))
+def test_the_plain_form_is_what_click_would_make_of_it(words: list[str]) -> None:
+    request = plain.parse(["http", *words])
+    if request is None:
+        return
+    command = group.cli.get_command(click.Context(group.cli), "http")
+    assert command is not None
+    given = command.make_context("http", [*words]).params
+    name, files, options = request
+    assert (name, files) == ("http", given.pop("file"))
+    assert options == {option: given.pop(option) for option in options}
+    assert not any(given.values())  # --live and its company, data sets
+
+
+def test_the_plain_form_is_taken_and_only_by_tables() -> None:
+    assert plain.parse(["flows", "a.pcap", "-o", "f.csv", "--json"]) is not None
+    assert plain.parse(["dns"]) == ("dns", (), dict.fromkeys(plain.OPTIONS) | {"json": False})
+    for other in ([], ["hosts"], ["arp"], ["--debug", "flows"], ["flows", "--help"], ["flows", "-o"], ["nosuch"]):
+        assert plain.parse(other) is None
+
+
+def test_a_shell_that_asks_what_could_follow_asks_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_SNIFFKIT_COMPLETE", "bash_complete")
+    assert plain.parse(["flows", "a.pcap"]) is None
 
 
 def test_what_waits_is_there_when_it_is_asked_for() -> None:

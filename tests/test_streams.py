@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from streams_pcap import BODY, CASES, DATA, connection, eth, is_data, packet, plain, response, write
 
 import sniffkit as sk
-from sniffkit.cli import cli
+from sniffkit.cli.group import cli
 
 WHOLE = [case for case in CASES if case != "missing"]
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
-from contextlib import suppress
-from typing import Any
 
-import click
-
-from sniffkit import __version__
 from sniffkit.errors import SniffkitError
+
+TYPE_CHECKING = False  # as typing's, whose import takes longer than that of the modules of a plain command together
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # command -> (module, attribute, one-line help). The help stands here so that `sniffkit --help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -42,79 +40,22 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-def forget_stdout() -> None:
-    """Nothing more can be written: not an error again when the interpreter flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command runs or shows its own help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
-            forget_stdout()
-            return 0
-        return result
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if not COMMANDS:
-            return
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="sniffkit")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """Capture, decode and tabulate traffic of virtual networks.
-
-    \b
-    First of all:
-      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
-      sniffkit flows                           the flow table of the newest capture
-    """
-    ctx.obj = {"debug": debug}
-
-
-def main(argv: list[str] | None = None) -> Any:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: 0 fine, 1 nothing found or incomplete, 2 bad request, 130 after ^C."""
-    debug = "--debug" in (sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
     try:
-        code = cli.main(args=argv, prog_name="sniffkit", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
+        code = run(arguments)
     except KeyboardInterrupt:
         code = 130
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        code = 2
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "sniffkit"
-        print(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)", file=sys.stderr)
-        code = 2
-    except click.ClickException as error:
-        print(f"sniffkit: {error.format_message()}", file=sys.stderr)
-        code = 2
     except SniffkitError as error:
         if debug:
             raise
         code = failed(error)
+    except BrokenPipeError:
+        # The reader went away: quiet, also when the interpreter flushes at exit, and no failure.
+        forget_stdout()
+        code = 0
     except OSError as error:
         if debug or error.filename is not None:
             raise
@@ -122,10 +63,40 @@ def main(argv: list[str] | None = None) -> Any:
 
         forget_stdout()
         code = failed(output_error("standard output", error))
-    code = code if isinstance(code, int) else 0
     if argv is None:
         leave(code)
     sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command, quickly if it is of the plain form; the exit code."""
+    from sniffkit.cli import plain
+
+    request = plain.parse(arguments)
+    if request is None:
+        from sniffkit.cli.group import run as run_any
+
+        imported()
+        return run_any(arguments)
+    from sniffkit.cli.rows import run as run_table
+
+    imported()
+    name, files, options = request
+    code = run_table(name, files, **options)
+    sys.stdout.flush()
+    return code
+
+
+def imported() -> None:
+    """What has been imported stays, and need never be searched for garbage."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
+def forget_stdout() -> None:
+    """Nothing more can be written: not an error again when the interpreter flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def failed(error: SniffkitError) -> int:
@@ -139,10 +110,12 @@ def leave(code: int) -> None:
     command's time.
     """
     if "threading" not in sys.modules:  # then there are no threads, and no module that has to do something at the end
-        with suppress(OSError):
+        try:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
-            os._exit(code)
+        except OSError:
+            return
+        os._exit(code)
     if "duckdb" not in sys.modules:  # its binding would tell of every object left as a leak
         gc.freeze()  # what is left need not be searched for cycles

@@ -10,7 +10,8 @@ import click
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped, watch
 from sniffkit.cli.progress import counter
-from sniffkit.cli.table import row_options, split
+from sniffkit.cli.rows import split
+from sniffkit.cli.table import row_options
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from sniffkit.errors import CaptureWarning
+
+TYPE_CHECKING = False  # as in sniffkit.cli
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def files(given: tuple[str, ...]) -> list[str]:
@@ -22,16 +24,25 @@ def files(given: tuple[str, ...]) -> list[str]:
     return [path]
 
 
-@contextmanager
-def damage_as_lines() -> Iterator[list[str]]:
+class damage_as_lines:
     """Prints each CaptureWarning as one line on stderr, once however often its file was read; the list holds them."""
-    # pyarrow imports numpy, whose BLAS starts a thread a core that spins: a third of a short command's time.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    seen: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
+
+    def __enter__(self) -> list[str]:
+        # pyarrow imports numpy, whose BLAS starts a thread a core that spins: a third of a short command's time.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        self.seen: list[str] = []
+        self.catching = warnings.catch_warnings(record=True)
+        self.caught = self.catching.__enter__()
         warnings.simplefilter("always", CaptureWarning)
-        yield seen
-    for one in caught:
-        if issubclass(one.category, CaptureWarning) and str(one.message) not in seen:
-            seen.append(str(one.message))
-            print(f"sniffkit: {one.message}", file=sys.stderr)
+        return self.seen
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.catching.__exit__(kind, error, trace)
+        if kind is not None:
+            return
+        for one in self.caught or ():
+            if issubclass(one.category, CaptureWarning) and str(one.message) not in self.seen:
+                self.seen.append(str(one.message))
+                print(f"sniffkit: {one.message}", file=sys.stderr)

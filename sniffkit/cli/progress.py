@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TextIO
+
+TYPE_CHECKING = False  # as in sniffkit.cli
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
 
 QUIET = 1.0  # seconds before anything shows
 EVERY = 0.2  # seconds between two counts
 
 
-@contextmanager
-def counter(what: str, out: TextIO) -> Iterator[Callable[[int], None] | None]:
+class counter:
     """A function to be called with a count now and then, or None where nobody would see it. Leaves no trace behind."""
-    if not out.isatty():
-        yield None
-        return
-    start = time.monotonic()
-    shown = 0.0
 
-    def count(number: int) -> None:
-        nonlocal shown
+    def __init__(self, what: str, out: TextIO) -> None:
+        self.what, self.out = what, out
+        self.start = time.monotonic()
+        self.shown = 0.0
+
+    def __enter__(self) -> Callable[[int], None] | None:
+        return self.count if self.out.isatty() else None
+
+    def count(self, number: int) -> None:
+        """Show a count, if it is time to."""
         now = time.monotonic()
-        if now - start >= QUIET and now - shown >= EVERY:
-            shown = now
-            out.write(f"\r\033[K{number:,} {what}, {now - start:.0f} s")
-            out.flush()
+        if now - self.start >= QUIET and now - self.shown >= EVERY:
+            self.shown = now
+            self.out.write(f"\r\033[K{number:,} {self.what}, {now - self.start:.0f} s")
+            self.out.flush()
 
-    try:
-        yield count
-    finally:
-        if shown:
-            out.write("\r\033[K")
-            out.flush()
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.out.write("\r\033[K")
+            self.out.flush()

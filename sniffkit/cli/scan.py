@@ -103,7 +103,7 @@ def scan(ctx: click.Context, /, target: tuple[str, ...], **options: Any) -> None
 
 def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) -> int:
     """Scan, show the table; the exit code."""
-    from sniffkit.cli.table import split
+    from sniffkit.cli.rows import split
     from sniffkit.scan import ScanResult
     from sniffkit.scan import scan as start
     from sniffkit.sinks import Output, write

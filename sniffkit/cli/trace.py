@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from sniffkit.cli.diff import window_option
-from sniffkit.cli.table import row_options, split
+from sniffkit.cli.rows import split
+from sniffkit.cli.table import row_options
 
 # Columns on a terminal when none are asked for; the last ones go where it is narrow.
 SHORT = (

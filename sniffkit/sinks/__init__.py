@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
 
+TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from sniffkit.tables import Table
 
 # suffix -> module with `write(data, out: binary file, suffix, limit) -> rows written`; data: has `__arrow_c_stream__`
@@ -112,6 +113,8 @@ def put(data: Any, out: Output, limit: int | None = None) -> int:
         from sniffkit.sinks import screen
 
         return screen.write(batches(data, limit).read_all(), out.fit)
+    import importlib
+
     module = importlib.import_module(SINKS[out.suffix])
     if out.path is None or out.path == "-":
         rows: int = module.write(data, sys.stdout.buffer, out.suffix, limit)

@@ -6,8 +6,10 @@ lists are joined by blanks (JSON: arrays), null is nothing (JSON: null).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import IO, Any
+TYPE_CHECKING = False  # as in sniffkit
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO, Any
 
 
 def write(data: Any, out: IO[bytes], suffix: str, limit: int | None = None) -> int:

@@ -1,0 +1,80 @@
+"""All commands as click knows them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from sniffkit.startup import import_click
+
+import_click()
+
+import click  # noqa: E402 - what waits with it is told before
+
+from sniffkit import __version__  # noqa: E402
+from sniffkit.cli import COMMANDS, forget_stdout  # noqa: E402
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command runs or shows its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
+            forget_stdout()
+            return 0
+        return result
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if not COMMANDS:
+            return
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sniffkit")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Capture, decode and tabulate traffic of virtual networks.
+
+    \b
+    First of all:
+      sniffkit capture --netns ns1 -i veth1    a line a packet; saves pcapng and flow table under captures/
+      sniffkit flows                           the flow table of the newest capture
+    """
+    ctx.obj = {"debug": debug}
+
+
+def run(arguments: list[str]) -> int:
+    """Run any command; the exit code."""
+    try:
+        code = cli.main(args=arguments, prog_name="sniffkit", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "sniffkit"
+        print(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)", file=sys.stderr)
+        return 2
+    except click.ClickException as error:
+        print(f"sniffkit: {error.format_message()}", file=sys.stderr)
+        return 2
+    return code if isinstance(code, int) else 0
