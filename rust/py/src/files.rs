@@ -31,6 +31,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Rows of a table behind which a lot may be left to free.
+const MANY_ROWS: u64 = 10_000;
+
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TableStream>()?;
@@ -212,7 +215,13 @@ impl TableStream {
             return Err(stopped);
         }
         let warnings = reader.take_warnings();
-        Ok((rows?, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
+        let rows = rows?;
+        if rows >= MANY_ROWS {
+            // The flows of a long capture take a while to be freed, and nobody has to wait for that. Without a thread
+            // they are freed here.
+            drop(std::thread::Builder::new().spawn(move || drop(reader)));
+        }
+        Ok((rows, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
     }
 
     /// Column names and Arrow types, as text.

@@ -41,7 +41,7 @@ impl Input {
         // Not a pipe, whose bytes would be lost; a directory fails here as it would later.
         if found.is_file() || found.is_dir() {
             let opened = open_path(path)?;
-            return Ok(opened.stream.compression.is_none().then(|| found.len()));
+            return Ok(opened.stream.compression.is_none().then_some(found.len()));
         }
         Ok(None)
     }

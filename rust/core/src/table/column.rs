@@ -199,28 +199,96 @@ pub fn dictionary<K: Hash + Eq>(
 
 /// A dictionary-encoded column over texts that exist already.
 pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
-    /// Texts whose place in memory is remembered; a constant is found without hashing it.
-    const KNOWN: usize = 12;
-    let mut known: Vec<(&str, i32)> = Vec::with_capacity(KNOWN);
-    let mut codes: HashMap<&str, i32, RandomState> = HashMap::default();
+    let mut known = Known::default();
+    let mut codes: HashMap<&str, u32, RandomState> = HashMap::default();
     let mut texts = StringBuilder::new();
     let mut code = |text: &'a str| {
+        known.code(text, |text| {
+            let next = codes.len() as u32;
+            *codes.entry(text).or_insert_with(|| {
+                texts.append_value(text);
+                next
+            })
+        })
+    };
+    let keys: Int32Array = values.map(|value| value.map(|text| code(text) as i32)).collect();
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish())))
+}
+
+/// Codes of texts whose place in memory is remembered: a constant is found without hashing it.
+#[derive(Default)]
+pub struct Known<'a>(Vec<(&'a str, u32)>);
+
+impl<'a> Known<'a> {
+    /// How many are remembered.
+    const ROOM: usize = 12;
+
+    /// The code of a text; `find` works it out.
+    #[inline]
+    pub fn code(&mut self, text: &'a str, find: impl FnOnce(&'a str) -> u32) -> u32 {
         let here = |other: &str| std::ptr::eq(other.as_ptr(), text.as_ptr()) && other.len() == text.len();
-        if let Some((_, code)) = known.iter().find(|(other, _)| here(other)) {
+        if let Some((_, code)) = self.0.iter().find(|(other, _)| here(other)) {
             return *code;
         }
-        let next = codes.len() as i32;
-        let code = *codes.entry(text).or_insert_with(|| {
-            texts.append_value(text);
-            next
-        });
-        if known.len() < KNOWN {
-            known.push((text, code));
+        let code = find(text);
+        if self.0.len() < Self::ROOM {
+            self.0.push((text, code));
         }
         code
-    };
-    let keys: Int32Array = values.map(|value| value.map(&mut code)).collect();
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(texts.finish())))
+    }
+}
+
+/// Where the rows of a column go: into an array, or straight into an encoder.
+pub trait Sink {
+    /// What becomes of them.
+    type Out;
+    /// As [`text`].
+    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> Self::Out;
+    /// As [`dictionary`].
+    fn dictionary<K: Hash + Eq + Send + 'static>(
+        self,
+        rows: impl ExactSizeIterator<Item = Option<K>>,
+        write: impl Fn(&K, &mut String),
+    ) -> Self::Out;
+    /// As [`names`].
+    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> Self::Out;
+}
+
+/// An Arrow array.
+pub struct Arrow;
+
+impl Sink for Arrow {
+    type Out = ArrayRef;
+    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> ArrayRef {
+        text(rows, write)
+    }
+    fn dictionary<K: Hash + Eq + Send + 'static>(
+        self,
+        rows: impl ExactSizeIterator<Item = Option<K>>,
+        write: impl Fn(&K, &mut String),
+    ) -> ArrayRef {
+        dictionary(rows, write)
+    }
+    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
+        names(rows)
+    }
+}
+
+impl Sink for &mut Encoder {
+    type Out = ();
+    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) {
+        Encoder::texts(self, rows, write);
+    }
+    fn dictionary<K: Hash + Eq + Send + 'static>(
+        self,
+        rows: impl ExactSizeIterator<Item = Option<K>>,
+        write: impl Fn(&K, &mut String),
+    ) {
+        Encoder::dictionary(self, rows, write);
+    }
+    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) {
+        Encoder::names(self, rows);
+    }
 }
 
 /// A column of lists of 16-bit numbers; an empty one is null.

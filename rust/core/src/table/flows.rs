@@ -1,11 +1,10 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{Column, Kind, Table, dictionary, names, numbers, text, times, write_ip, write_mac};
+use super::column::{Arrow, Column, Kind, Sink, Table, numbers, times, write_ip, write_mac};
 use crate::app::Facts;
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
-use crate::track::{Flow, Tracker, side::Side};
+use crate::track::{Flow, Point, Tracker, side::Side};
 use crate::{packet::NONE, track::flow::seen};
-use arrow_array::ArrayRef;
 use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 
 /// A run of ended flows and the tracker that knows their capture points.
@@ -45,11 +44,22 @@ impl Table for Flows {
     type Rows<'a> = Rows<'a>;
 }
 
-/// Declares one column.
+/// Declares one column of text: what puts it into a [`Sink`].
 macro_rules! column {
-    ($name:literal, $kind:ident, $doc:literal, $fill:expr) => {
-        Column::<Flows> { name: $name, kind: Kind::$kind, doc: $doc, fill: $fill, direct: None }
+    ($name:literal, $kind:ident, $doc:literal, $put:expr) => {
+        Column::<Flows> {
+            name: $name,
+            kind: Kind::$kind,
+            doc: $doc,
+            fill: |rows| put(rows, Arrow, $put),
+            direct: Some(|rows, encoder| put(rows, encoder, $put)),
+        }
     };
+}
+
+/// Calls what puts a column into a sink: so its type is known.
+fn put<'a, S: Sink>(rows: &Rows<'a>, sink: S, column: impl FnOnce(&Rows<'a>, S) -> S::Out) -> S::Out {
+    column(rows, sink)
 }
 
 /// Declares one column of numbers: its Arrow type, and what a flow has there.
@@ -96,26 +106,26 @@ macro_rules! sided {
     };
 }
 
-fn uid(rows: &Rows<'_>) -> ArrayRef {
-    text(rows.iter(), |flow, out| {
+fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
+    sink.texts(rows.iter(), |flow, out| {
         rows.tracker.uid_of(flow).write(out);
         true
     })
 }
 
-fn parent(rows: &Rows<'_>) -> ArrayRef {
-    text(rows.iter(), |flow, out| {
+fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
+    sink.texts(rows.iter(), |flow, out| {
         flow.parent.iter().for_each(|uid| uid.write(out));
         flow.parent.is_some()
     })
 }
 
-fn community_id(rows: &Rows<'_>) -> ArrayRef {
-    text(rows.iter(), crate::track::uid::write_community_id)
+fn community_id<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
+    sink.texts(rows.iter(), crate::track::uid::write_community_id)
 }
 
-fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
-    dictionary(
+fn address<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16], sink: S) -> S::Out {
+    sink.dictionary(
         // ARP's addresses are IPv4 addresses: one text, one dictionary entry.
         rows.iter().map(|f| {
             let family = if f.key.family == 6 { 6 } else { 4 };
@@ -125,19 +135,23 @@ fn address(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16]) -> ArrayRef {
     )
 }
 
-fn hardware(rows: &Rows<'_>, get: fn(&Flow) -> &Side) -> ArrayRef {
+fn hardware<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &Side, sink: S) -> S::Out {
     let known = |side: &Side| side.has_l2 || side.l2 != [0; 6];
-    dictionary(rows.iter().map(|f| Some(get(f)).filter(|s| known(s)).map(|s| s.l2)), write_mac)
+    sink.dictionary(rows.iter().map(|f| Some(get(f)).filter(|s| known(s)).map(|s| s.l2)), write_mac)
 }
 
-fn history(rows: &Rows<'_>) -> ArrayRef {
-    dictionary(rows.iter().map(|f| Some(f.history()).filter(|letters| !letters.is_empty())), |letters, out| {
-        out.extend(letters.iter().map(|letter| char::from(*letter)));
-    })
+/// The letters are ASCII.
+fn history<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
+    let letters = |f| std::str::from_utf8(Flow::history(f)).ok().filter(|letters| !letters.is_empty());
+    sink.names(rows.iter().map(letters))
 }
 
-fn service(rows: &Rows<'_>) -> ArrayRef {
-    names(rows.iter().map(super::service::of))
+fn service<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
+    sink.names(rows.iter().map(super::service::of))
+}
+
+fn point<S: Sink>(rows: &Rows<'_>, get: fn(&Point) -> Option<&str>, sink: S) -> S::Out {
+    sink.names(rows.iter().map(|f| rows.tracker.points().get(f.key.point).and_then(get)))
 }
 
 /// Time between two instants of a handshake that both were seen once, ns; null if it runs backwards.
@@ -150,8 +164,8 @@ fn handshake(flow: &Flow, bits: u8, not: u8, from: fn(&Flow) -> i64, to: fn(&Flo
 /// The columns that need the bytes of the flows.
 pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
 
-fn fact(rows: &Rows<'_>, get: fn(&Facts) -> Option<&str>) -> ArrayRef {
-    names(rows.iter().map(|flow| flow.facts.as_deref().and_then(get)))
+fn fact<S: Sink>(rows: &Rows<'_>, get: fn(&Facts) -> Option<&str>, sink: S) -> S::Out {
+    sink.names(rows.iter().map(|flow| flow.facts.as_deref().and_then(get)))
 }
 
 fn any(_: &Flow, _: &Side) -> bool {
@@ -182,11 +196,14 @@ fn columns() -> Vec<Column<Flows>> {
         column!("uid", Text, "Name of the flow: the same bytes give the same uid on every run.", uid),
         column!("community_id", Text, "Community ID version 1, seed 0; null without IP.", community_id),
         column!("parent_uid", Text, "The flow that an ICMP error speaks of; null otherwise.", parent),
-        column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| {
-            names(r.iter().map(|f| r.tracker.points().get(f.key.point).and_then(|p| p.netns.as_deref())))
-        }),
-        column!("interface", Dict, "Interface name; null when the capture does not say.", |r| {
-            names(r.iter().map(|f| r.tracker.points().get(f.key.point).and_then(|p| p.interface.as_deref())))
+        column!(
+            "netns",
+            Dict,
+            "Network namespace of the capture point; null when the capture does not say.",
+            |r, to| { point(r, |p| p.netns.as_deref(), to) }
+        ),
+        column!("interface", Dict, "Interface name; null when the capture does not say.", |r, to| {
+            point(r, |p| p.interface.as_deref(), to)
         }),
         number!("vlan", U16, UInt16Type, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan_at(
             f.key.vlans,
@@ -203,29 +220,31 @@ fn columns() -> Vec<Column<Flows>> {
             "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).",
             |f| Some(f.key.vni).filter(|vni| *vni != NONE)
         ),
-        column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r| names(
-            r.iter().map(|f| f.key.tunnel.name())
-        )),
-        column!("orig_l2_addr", Dict, "Hardware address that the originator's frames come from.", |r| hardware(
+        column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r, to| to
+            .names(r.iter().map(|f| f.key.tunnel.name()))),
+        column!("orig_l2_addr", Dict, "Hardware address that the originator's frames come from.", |r, to| hardware(
             r,
-            Flow::originator
+            Flow::originator,
+            to
         )),
-        column!("resp_l2_addr", Dict, "Hardware address of the responder's frames.", |r| hardware(r, Flow::responder)),
+        column!("resp_l2_addr", Dict, "Hardware address of the responder's frames.", |r, to| hardware(
+            r,
+            Flow::responder,
+            to
+        )),
         number!("ip_version", U8, UInt8Type, "4 or 6; null without IP.", |f| is_ip(f).then_some(f.key.family)),
         number!("ip_proto", U8, UInt8Type, "IP protocol number; null without IP.", |f| is_ip(f).then_some(f.key.proto)),
-        column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r| dictionary(
-            r.iter().map(|f| Some(super::service::proto_key(&f.key))),
-            super::service::write_proto
-        )),
+        column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r, to| to
+            .dictionary(r.iter().map(|f| Some(super::service::proto_key(&f.key))), super::service::write_proto)),
         column!(
             "orig_h",
             Dict,
             "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.",
-            |r| { address(r, Flow::orig_addr) }
+            |r, to| { address(r, Flow::orig_addr, to) }
         ),
         number!("orig_p", U16, UInt16Type, "Originator's port; null for protocols without ports.", |f| has_ports(f)
             .then(|| f.orig_port())),
-        column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r| address(r, Flow::resp_addr)),
+        column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r, to| address(r, Flow::resp_addr, to)),
         number!("resp_p", U16, UInt16Type, "Responder's port; null for protocols without ports.", |f| has_ports(f)
             .then(|| f.resp_port())),
         number!("icmp_type", U8, UInt8Type, "Type of the first ICMP message; null otherwise.", |f| f
@@ -273,7 +292,7 @@ fn columns() -> Vec<Column<Flows>> {
             "conn_state",
             Dict,
             "Zeek's connection state (S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR OTH).",
-            |r| { names(r.iter().map(Flow::conn_state)) }
+            |r, to| { to.names(r.iter().map(Flow::conn_state)) }
         ),
         column!(
             "history",
@@ -281,9 +300,8 @@ fn columns() -> Vec<Column<Flows>> {
             "Zeek's history letters, upper case for the originator; the first 32; null but for TCP and UDP.",
             history
         ),
-        column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r| names(
-            r.iter().map(|f| Some(f.end.name()))
-        )),
+        column!("end_reason", Dict, "fin rst reuse idle active evicted eof.", |r, to| to
+            .names(r.iter().map(|f| Some(f.end.name())))),
         number!(
             "tcp_rtt",
             Nanos,
@@ -346,12 +364,16 @@ fn columns() -> Vec<Column<Flows>> {
     all.append(&mut series);
     all.extend([
         column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
-        column!("http_host", Dict, "Host of the first HTTP request.", |r| fact(r, |f| f.http_host.as_deref())),
-        column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", |r| {
-            fact(r, |f| f.tls_server_name.as_deref())
+        column!("http_host", Dict, "Host of the first HTTP request.", |r, to| fact(r, |f| f.http_host.as_deref(), to)),
+        column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", |r, to| {
+            fact(r, |f| f.tls_server_name.as_deref(), to)
         }),
-        column!("dns_query", Dict, "Name of the first DNS query.", |r| fact(r, |f| f.dns_query.as_deref())),
-        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r| fact(r, |f| f.ja4.as_deref())),
+        column!("dns_query", Dict, "Name of the first DNS query.", |r, to| fact(r, |f| f.dns_query.as_deref(), to)),
+        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r, to| fact(
+            r,
+            |f| f.ja4.as_deref(),
+            to
+        )),
     ]);
     all
 }

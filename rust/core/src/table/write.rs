@@ -14,13 +14,9 @@ use arrow_schema::Schema;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Flows whose columns are made at a time: they fit the second-level cache.
 const SLICE: usize = 1024;
-
-/// Columns of numbers that are made in one pass over the flows.
-const BUNDLE: usize = 10;
 
 /// Nanoseconds in an hour.
 const HOUR: i64 = 3600 * crate::track::options::SECOND;
@@ -161,19 +157,12 @@ fn flow_chunks(
     columns: &[&'static Column<Flows>],
     threads: usize,
 ) -> Result<Vec<Chunk>, ParquetError> {
-    let tasks = tasks(columns);
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Chunk)>, ParquetError> {
-        let (mut done, mut spare) = (Vec::new(), Spare::default());
-        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.extend(encode(task, flows, tracker, columns, &mut spare)?);
-        }
-        Ok(done)
-    };
-    let threads = if flows.len() < WORTH_THREADS { 1 } else { threads.min(tasks.len()) };
+    let tasks = tasks(columns, if flows.len() < WORTH_THREADS { 1 } else { threads });
+    let work = |task: &[usize]| encode(task, flows, tracker, columns, &mut Spare::default());
     let mut chunks = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut chunks = work()?;
+        let Some((own, others)) = tasks.split_first() else { return Ok(Vec::new()) };
+        let others: Vec<_> = others.iter().map(|task| scope.spawn(move || work(task))).collect();
+        let mut chunks = work(own)?;
         for other in others {
             match other.join() {
                 Ok(more) => chunks.extend(more?),
@@ -186,18 +175,27 @@ fn flow_chunks(
     Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
 }
 
-/// Columns by number, those that are made together: each text and each dictionary alone, the dear ones first.
-fn tasks(columns: &[&'static Column<Flows>]) -> Vec<Vec<usize>> {
-    let alone = |kind: Kind| matches!(kind, Kind::Text | Kind::Dict | Kind::ListText);
-    let mut tasks = Vec::new();
-    for kind in [Kind::Text, Kind::Dict, Kind::ListText] {
-        tasks.extend((0..columns.len()).filter(|at| columns[*at].kind == kind).map(|at| vec![at]));
+/// Columns by number, those that are made together: a task a thread, each about as much work, since each is a pass over
+/// all flows, and to bring these from memory takes longer than most columns.
+fn tasks(columns: &[&'static Column<Flows>], threads: usize) -> Vec<Vec<usize>> {
+    let work = |at: usize| match columns[at].kind {
+        Kind::Text | Kind::ListText => 12, // uids are hashes
+        Kind::Dict => 4,
+        _ => 1,
+    };
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(work(*at)));
+    let mut tasks = vec![(0, Vec::new()); columns.len().min(threads)];
+    for at in order {
+        if let Some((sum, task)) = tasks.iter_mut().min_by_key(|(sum, _)| *sum) {
+            *sum += work(at);
+            task.push(at);
+        }
     }
-    let numbers: Vec<usize> = (0..columns.len()).filter(|at| !alone(columns[*at].kind)).collect();
-    tasks.extend(numbers.chunks(BUNDLE).map(<[usize]>::to_vec));
-    tasks
+    tasks.into_iter().map(|(_, task)| task).collect()
 }
 
+/// Makes columns a slice of the flows at a time, which comes from memory once for all of them.
 fn encode(
     task: &[usize],
     flows: &[&Flow],
@@ -209,9 +207,7 @@ fn encode(
     for at in task {
         encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), spare)?));
     }
-    // A dictionary is made once for the whole run.
-    let whole = task.iter().any(|at| columns[*at].kind == Kind::Dict);
-    for slice in flows.chunks(if whole { flows.len().max(1) } else { SLICE }) {
+    for slice in flows.chunks(SLICE) {
         let rows = flows::Rows { flows: slice, tracker };
         for (at, encoder) in &mut encoders {
             match columns[*at].direct {

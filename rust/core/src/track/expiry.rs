@@ -1,6 +1,6 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Entry, Tracker, options};
+use super::{EndReason, Flow, Tracker, options};
 
 impl Tracker {
     /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
@@ -26,13 +26,12 @@ impl Tracker {
             streams.expire(now);
         }
         let mut ended = Vec::new();
-        for Entry { slot, .. } in &self.table {
-            let flow = &self.flows[*slot as usize];
+        for (slot, flow) in self.in_memory() {
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
-                ended.push((*slot, flow.end));
+                ended.push((slot, flow.end));
             } else if quiet > self.idle(&flow.key) {
-                ended.push((*slot, if flow.closed { flow.end } else { EndReason::Idle }));
+                ended.push((slot, if flow.closed { flow.end } else { EndReason::Idle }));
             }
         }
         for (slot, reason) in ended {
@@ -62,8 +61,7 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let mut open: Vec<u32> = self.table.iter().map(|entry| entry.slot).collect();
-        open.sort_unstable(); // memory in its order
+        let open: Vec<u32> = self.in_memory().map(|(slot, _)| slot).collect();
         self.table.clear();
         for slot in open {
             let idle = self.idle(&self.flows[slot as usize].key);
@@ -75,10 +73,16 @@ impl Tracker {
                 let quiet = self.now.saturating_sub(flow.ts_end);
                 flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
             }
+            flow.over = true;
             self.finished.push(slot);
         }
         if let Some(streams) = &mut self.streams {
             streams.close();
         }
+    }
+
+    /// The open flows and their slots, as they stand in memory: in the table's order each would have to be waited for.
+    fn in_memory(&self) -> impl Iterator<Item = (u32, &Flow)> {
+        (0..).zip(&self.flows).filter(|(_, flow)| !flow.over)
     }
 }

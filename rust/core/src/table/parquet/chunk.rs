@@ -6,7 +6,6 @@
 use super::bits;
 use super::dictionary::Dictionary;
 use super::levels::{Levels, Validity};
-pub use super::numbers::Bits;
 use super::numbers::{Number, encode_numbers};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,9 +17,10 @@ use parquet::basic::{Encoding, Type};
 use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::Statistics;
+use std::any::Any;
 
 /// Values of a column so far, nulls left out.
-enum Values {
+pub(super) enum Values {
     /// Integers, and doubles by their bits.
     Numbers(Vec<u64>),
     Bools(Vec<bool>),
@@ -53,13 +53,15 @@ impl Spare {
 
 /// A column chunk in the making.
 pub struct Encoder {
-    values: Values,
+    pub(super) values: Values,
     number: Number,
-    shape: Shape,
+    pub(super) shape: Shape,
+    /// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
+    pub(super) codes: Option<Box<dyn Any + Send>>,
 }
 
 /// Which values are there.
-enum Shape {
+pub(super) enum Shape {
     Flat(Validity),
     /// Definition levels, and whether an item goes on with the row before.
     List {
@@ -114,7 +116,7 @@ impl Encoder {
         } else {
             Shape::Flat(Validity::default())
         };
-        Ok(Self { values, number, shape })
+        Ok(Self { values, number, shape, codes: None })
     }
 
     /// About how many bytes it holds.
@@ -125,31 +127,6 @@ impl Encoder {
             Values::Text { lengths, bytes } => lengths.len() * 8 + bytes.len(),
             Values::Dict(dictionary) => dictionary.size(),
         }
-    }
-
-    /// Adds rows of a column of numbers, without an array between.
-    #[inline]
-    pub fn numbers<V: Bits>(&mut self, rows: impl ExactSizeIterator<Item = Option<V>>) {
-        let (Values::Numbers(out), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
-            unreachable!("only columns of numbers are asked for numbers");
-        };
-        // Writes every value and keeps those that are there: no branch to mispredict.
-        let mut at = out.len();
-        out.resize(at + rows.len(), 0);
-        let (mut word, mut count) = (0, 0);
-        for value in rows {
-            let there = value.is_some();
-            out[at] = value.map_or(0, Bits::bits);
-            at += usize::from(there);
-            word |= u64::from(there) << count;
-            count += 1;
-            if count == 64 {
-                valid.push(word, 64);
-                (word, count) = (0, 0);
-            }
-        }
-        valid.push(word, count);
-        out.truncate(at);
     }
 
     /// Adds the rows of an array.

@@ -61,10 +61,12 @@ impl Dictionary {
         let Some(values) = array.values().as_any().downcast_ref::<StringArray>() else {
             unreachable!("every dictionary column is one of text");
         };
-        let first = self.codes.is_empty();
+        let first = self.texts.is_empty();
         self.renumbered.clear();
         for text in values {
-            let code = self.code(text.unwrap_or_default().as_bytes(), first);
+            let text = text.unwrap_or_default().as_bytes();
+            // The dictionary of one batch has no text twice.
+            let code = if first { self.push(text) } else { self.code(text) };
             self.renumbered.push(code);
         }
         let renumbered = &self.renumbered;
@@ -77,10 +79,14 @@ impl Dictionary {
         }
     }
 
-    fn code(&mut self, text: &[u8], distinct: bool) -> u32 {
-        if distinct {
-            return self.push(text); // the dictionary of one batch has no text twice
-        }
+    /// Adds a row.
+    #[inline]
+    pub fn row(&mut self, code: u32) {
+        self.codes.push(code);
+    }
+
+    /// The code of a text.
+    pub fn code(&mut self, text: &[u8]) -> u32 {
         let Self { known, hasher, page, texts, .. } = self;
         let at = |code: u32| {
             let (start, end) = texts[code as usize];

@@ -4,6 +4,7 @@
 mod bits;
 pub mod chunk;
 mod dictionary;
+pub mod direct;
 mod levels;
 mod numbers;
 
