@@ -109,7 +109,7 @@ def leave(code: int) -> None:
     """End the process, quickly where nobody waits for its end: taking the interpreter apart is a twentieth of a short
     command's time.
     """
-    if "threading" not in sys.modules:  # then there are no threads, and no module that has to do something at the end
+    if "threading" not in sys.modules and "atexit" not in sys.modules:  # then nothing is left to be done at the end
         try:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:

@@ -217,8 +217,7 @@ impl TableStream {
         let warnings = reader.take_warnings();
         let rows = rows?;
         if rows >= MANY_ROWS {
-            // The flows of a long capture take a while to be freed, and nobody has to wait for that. Without a thread
-            // they are freed here.
+            // To free many flows takes a while that nobody has to wait for. Without a thread they are freed here.
             drop(std::thread::Builder::new().spawn(move || drop(reader)));
         }
         Ok((rows, warnings.into_iter().map(|w| (w.input, w.offset, w.what)).collect()))
