@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 else:
     ModuleType = type(sys)
+
 __version__ = "0.1.0"
 
 # public name -> module that defines it; looked up on first use so that `import sniffkit` stays quick

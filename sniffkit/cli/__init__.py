@@ -74,6 +74,9 @@ def run(arguments: list[str]) -> int:
 
     request = plain.parse(arguments)
     if request is None:
+        from sniffkit.startup import import_click
+
+        import_click()
         from sniffkit.cli.group import run as run_any
 
         imported()

@@ -6,14 +6,10 @@ import importlib
 import sys
 from typing import Any
 
-from sniffkit.startup import import_click
+import click
 
-import_click()
-
-import click  # noqa: E402 - what waits with it is told before
-
-from sniffkit import __version__  # noqa: E402
-from sniffkit.cli import COMMANDS, forget_stdout  # noqa: E402
+from sniffkit import __version__
+from sniffkit.cli import COMMANDS, forget_stdout
 
 
 class LazyGroup(click.Group):

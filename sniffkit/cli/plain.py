@@ -45,7 +45,6 @@ def parse(arguments: list[str]) -> tuple[str, tuple[str, ...], dict[str, Any]] |
         else:
             files.append(word)
     options = dict.fromkeys(OPTIONS) | {"json": False} | given
-    out = options["out"]
-    if out is not None and (out.endswith("/") or os.path.isdir(out)):
-        return None  # a data set
-    return arguments[0], tuple(files), options
+    from sniffkit.cli.rows import is_directory
+
+    return None if is_directory(options["out"]) else (arguments[0], tuple(files), options)

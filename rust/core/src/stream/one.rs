@@ -50,32 +50,6 @@ impl Stream {
         self.sides[0].held() + self.sides[1].held()
     }
 
-    /// Takes a segment that neither begins nor ends anything and is the next in order, or has no bytes, while nothing
-    /// waits: most are such. `None` leaves it to [`Stream::segment`]; `false` when the stream is not wanted any more.
-    #[inline]
-    pub(super) fn in_order(
-        &mut self,
-        side: usize,
-        packet: &Packet,
-        frame: &[u8],
-        place: Place,
-        out: &mut Out<'_>,
-    ) -> Option<bool> {
-        let flows = self.sides[side].is_flowing() && self.sides[side ^ 1].held() == 0;
-        if !flows || packet.tcp_flags & (SYN | FIN | RST) != 0 {
-            return None;
-        }
-        let payload = packet.payload_of(frame);
-        if payload.len() != packet.payload_len as usize {
-            return None; // cut by the snap length
-        }
-        if !payload.is_empty() && !self.sides[side].next_in_order(packet.tcp_seq, packet.payload_len) {
-            return None;
-        }
-        self.last = place;
-        Some(payload.is_empty() || feed(&mut self.parser, self.ports, side, Piece::Data(payload, place), out))
-    }
-
     /// Takes a segment; `false` when the stream is not wanted any more.
     pub(super) fn segment(
         &mut self,
@@ -85,12 +59,24 @@ impl Stream {
         place: Place,
         out: &mut Out<'_>,
     ) -> bool {
-        let seq = first_byte(packet);
         self.last = place;
+        let payload = packet.payload_of(frame);
+        // Most segments neither begin nor end anything, and are the next in order or have no bytes, while nothing waits.
+        let is_plain = packet.tcp_flags & (SYN | FIN | RST) == 0
+            && payload.len() == packet.payload_len as usize
+            && self.sides[side].is_flowing()
+            && self.sides[side ^ 1].held() == 0;
+        if is_plain && payload.is_empty() {
+            return true;
+        }
+        if is_plain && self.sides[side].next_in_order(packet.tcp_seq, packet.payload_len) {
+            return feed(&mut self.parser, self.ports, side, Piece::Data(payload, place), out);
+        }
+        let seq = first_byte(packet);
         let Self { sides, parser, ports, .. } = self;
         let mut wanted = true;
         let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
-        sides[side].segment(seq, packet.payload_of(frame), packet.payload_len, place, &mut emit);
+        sides[side].segment(seq, payload, packet.payload_len, place, &mut emit);
         // What has not been recognised may wait for its beginning, but not for long: it is nobody's yet.
         while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(_)) {
             let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);

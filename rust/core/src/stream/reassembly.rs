@@ -220,8 +220,7 @@ impl Reassembler {
         if next != Some(seq) || self.guessed || !self.is_flowing() {
             return false;
         }
-        self.next += u64::from(len);
-        self.counts.delivered += u64::from(len);
+        self.advance(u64::from(len));
         true
     }
 
@@ -273,10 +272,15 @@ impl Reassembler {
 
     fn hand_out(&mut self, bytes: &[u8], place: Place, emit: &mut dyn FnMut(Piece<'_>)) {
         if !bytes.is_empty() {
-            self.next += bytes.len() as u64;
-            self.counts.delivered += bytes.len() as u64;
+            self.advance(bytes.len() as u64);
             emit(Piece::Data(bytes, place));
         }
+    }
+
+    #[inline]
+    fn advance(&mut self, len: u64) {
+        self.next += len;
+        self.counts.delivered += len;
     }
 
     fn drain(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {

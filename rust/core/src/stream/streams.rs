@@ -205,16 +205,10 @@ impl Streams {
         }
         let mut facts = Facts::default();
         let mut out = self.into.out(self.wants, stream.who, &mut facts);
-        let keep = match stream.in_order(side, packet, frame, place, &mut out) {
-            Some(keep) => keep,
-            None => {
-                let before = stream.held();
-                let keep = stream.segment(side, packet, frame, place, &mut out);
-                self.held = self.held + stream.held() - before;
-                keep
-            }
-        };
+        let before = stream.held();
+        let keep = stream.segment(side, packet, frame, place, &mut out);
         let too_much = only_facts && stream.heard.is_enough();
+        self.held = self.held + stream.held() - before;
         keep_facts(flow, facts);
         if !keep || too_much {
             let again = if self.wants.rows() || flow.facts.is_none() { Watch::UNDECIDED } else { Watch::IGNORED };

@@ -158,7 +158,7 @@ fn flow_chunks(
     threads: usize,
 ) -> Result<Vec<Chunk>, ParquetError> {
     let tasks = tasks(columns, if flows.len() < WORTH_THREADS { 1 } else { threads });
-    let work = |task: &[usize]| encode(task, flows, tracker, columns, &mut Spare::default());
+    let work = |task: &[usize]| encode(task, flows, tracker, columns);
     let mut chunks = std::thread::scope(|scope| {
         let Some((own, others)) = tasks.split_first() else { return Ok(Vec::new()) };
         let others: Vec<_> = others.iter().map(|task| scope.spawn(move || work(task))).collect();
@@ -201,11 +201,11 @@ fn encode(
     flows: &[&Flow],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
-    spare: &mut Spare,
 ) -> Result<Vec<(usize, Chunk)>, ParquetError> {
+    let mut spare = Spare::default();
     let mut encoders = Vec::with_capacity(task.len());
     for at in task {
-        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), spare)?));
+        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), &mut spare)?));
     }
     for slice in flows.chunks(SLICE) {
         let rows = flows::Rows { flows: slice, tracker };
@@ -216,7 +216,7 @@ fn encode(
             }
         }
     }
-    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(spare)?))).collect()
+    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(&mut spare)?))).collect()
 }
 
 /// Writes record batches of one schema as they come, a row group at a time.

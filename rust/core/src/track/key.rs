@@ -6,7 +6,7 @@ use crate::packet::{NONE, Packet, Tunnel};
 use serde::{Deserialize, Serialize};
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[repr(C)] // in this order its words are read as they stand
 pub struct FlowKey {
     /// The end that sorts first.
@@ -107,32 +107,12 @@ pub fn vlan_at(packed: u64, index: u32) -> Option<u16> {
 }
 
 /// A packet's key, and whether its source is the key's `high` end.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Keyed {
     /// The flow's key.
     pub key: FlowKey,
     /// The packet went from `high` to `low`.
     pub from_high: bool,
-}
-
-impl Keyed {
-    /// Of no packet.
-    pub(super) const NONE: Self = Self {
-        key: FlowKey {
-            low: [0; 16],
-            high: [0; 16],
-            vlans: 0,
-            vni: 0,
-            extra: 0,
-            point: 0,
-            ports: [0; 2],
-            ethertype: 0,
-            proto: 0,
-            family: 0,
-            tunnel: Tunnel::None,
-        },
-        from_high: false,
-    };
 }
 
 /// ICMP types that answer each other: (IP version, request, reply).

@@ -14,7 +14,7 @@ pub(super) struct Entry {
 }
 
 /// A packet's key, and what was found for it ahead of time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ahead {
     pub(super) keyed: Keyed,
     pub(super) hash: u64,
@@ -26,10 +26,6 @@ pub(super) struct Ahead {
 
 /// No slot.
 pub(super) const NO_SLOT: u32 = u32::MAX;
-
-impl Ahead {
-    pub(super) const NONE: Self = Self { keyed: Keyed::NONE, hash: 0, slot: NO_SLOT, is_there: false };
-}
 
 /// Packets whose flows are fetched into the cache together, before any of them is counted: memory answers all of them
 /// in about the time of one.

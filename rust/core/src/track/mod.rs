@@ -119,7 +119,7 @@ impl Tracker {
     pub fn batch(&mut self, batch: &FrameBatch, packets: &[Packet], mut uids: Option<&mut Vec<Option<Uid>>>) {
         self.points.learn(&batch.interfaces);
         let mut keys = std::mem::take(&mut self.keys);
-        keys.resize(TOGETHER, Ahead::NONE);
+        keys.resize(TOGETHER, Ahead::default());
         for (metas, packets) in batch.frames.chunks(TOGETHER).zip(packets.chunks(TOGETHER)) {
             self.look_ahead(batch, metas, packets, &mut keys);
             for ((meta, packet), ahead) in metas.iter().zip(packets).zip(&keys) {
@@ -142,7 +142,7 @@ impl Tracker {
         for (meta, packet) in batch.frames.iter().zip(packets).filter(|(_, packet)| wanted(packet)) {
             let bytes = batch.bytes(meta);
             let key = key::of_packet(packet, bytes, self.points.of(meta.interface));
-            let ahead = key.map_or(Ahead::NONE, |keyed| self.not_ahead(&keyed));
+            let ahead = key.map_or(Ahead::default(), |keyed| self.not_ahead(&keyed));
             self.frame(meta, packet, bytes, &ahead);
             if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
                 self.sweep();

@@ -319,7 +319,7 @@ impl Conversation {
         let (framing, odd) = head.framing(self.open[index].method());
         let encoding = head.content_encoding.clone();
         let upgrade = head.upgrade.clone();
-        let mut part = Part {
+        let part = Part {
             head,
             first,
             last: self.sides[at].last(),
@@ -336,16 +336,15 @@ impl Conversation {
             return;
         }
         let is_connect = self.open[index].method() == Some("CONNECT");
-        if matches!(framing, Framing::None | Framing::Switch | Framing::Length(0)) {
-            part.running = Some(Body::new(None, false, None, 0));
-            *self.open[index].part(side) = Some(part);
+        *self.open[index].part(side) = Some(part);
+        let body = if matches!(framing, Framing::None | Framing::Switch | Framing::Length(0)) {
+            Body::new(None, false, None, 0)
         } else {
-            *self.open[index].part(side) = Some(part);
-            let file = bodies.open(&self.open[index], side);
-            let body = Body::new(encoding.as_deref(), bodies.hash(), file, bodies.limit());
-            if let Some(part) = self.open[index].part(side) {
-                part.running = Some(body);
-            }
+            let file = bodies.open(&self.open[index], side); // which looks at the part
+            Body::new(encoding.as_deref(), bodies.hash(), file, bodies.limit())
+        };
+        if let Some(part) = self.open[index].part(side) {
+            part.running = Some(body);
         }
         self.current[at] = Some(index);
         if framing == Framing::Switch && side == Side::Response {
