@@ -83,7 +83,8 @@ pub type Make<R> = Box<dyn FnMut(&mut Decoded) -> R + Send>;
 /// A batch, and what was made of it.
 type Made<R> = (Decoded, R);
 
-/// A running source and decoder. With each batch comes an `R` that was made from it on the same thread.
+/// A source and decoder that run from the first batch on. With each batch comes an `R` that was made from it on the same
+/// thread.
 pub struct Pipeline<R> {
     feed: Feed<R>,
     /// What came together and was not taken yet.
@@ -94,6 +95,8 @@ pub struct Pipeline<R> {
 
 /// Who fills the batches. The mutexes are there only for `Sync`; none is ever locked, since reading takes `&mut self`.
 enum Feed<R> {
+    /// Nobody yet: a thread of its own, once somebody wants a batch.
+    Idle(Option<Mutex<Filler<R>>>),
     /// A thread of its own, ahead.
     Ahead {
         ready: Option<Mutex<Receiver<Vec<Made<R>>>>>,
@@ -102,6 +105,18 @@ enum Feed<R> {
     },
     /// Whoever wants one, until the input ends or fails.
     Here { filler: Mutex<Filler<R>>, end: Option<Result<(), SourceError>> },
+}
+
+impl<R: Send + 'static> Feed<R> {
+    /// Starts the thread.
+    fn ahead(filler: Filler<R>) -> Self {
+        let (to_ready, ready) = sync_channel(IN_FLIGHT);
+        let (empty, from_empty) = sync_channel(IN_FLIGHT);
+        // The channel has room for every batch on its own.
+        let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
+        let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
+        Self::Ahead { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+    }
 }
 
 /// Batches in flight: enough that neither stage waits for the other's hiccups.
@@ -190,7 +205,7 @@ pub enum Received<R> {
 }
 
 impl<R: Send + 'static> Pipeline<R> {
-    /// Starts reading and decoding.
+    /// Reads and decodes from the first [`Pipeline::receive`] on.
     #[must_use]
     pub fn start(source: Box<dyn Source>, filter: Option<FrameFilter>, make: Make<R>) -> Self {
         Self::start_share(source, filter, None, make, false)
@@ -214,20 +229,22 @@ impl<R: Send + 'static> Pipeline<R> {
         let feed = if crowded || short {
             Feed::Here { filler: Mutex::new(filler), end: None }
         } else {
-            let (to_ready, ready) = sync_channel(IN_FLIGHT);
-            let (empty, from_empty) = sync_channel(IN_FLIGHT);
-            // The channel has room for every batch on its own.
-            let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
-            let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
-            Feed::Ahead { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+            Feed::Idle(Some(Mutex::new(filler)))
         };
         Self { feed, received: VecDeque::new(), used: Vec::new() }
     }
 
-    /// Whether a thread of its own works ahead.
+    /// Makes something else of the batches; too late once the first was received, which `false` says.
+    pub fn make_instead(&mut self, make: Make<R>) -> bool {
+        let Feed::Idle(Some(filler)) = &mut self.feed else { return false };
+        filler.get_mut().unwrap_or_else(PoisonError::into_inner).make = make;
+        true
+    }
+
+    /// Whether a thread of its own works ahead, or will.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
-        matches!(self.feed, Feed::Ahead { .. })
+        !matches!(self.feed, Feed::Here { .. })
     }
 
     /// The next batch, waited for a moment.
@@ -235,7 +252,13 @@ impl<R: Send + 'static> Pipeline<R> {
         if let Some((decoded, made)) = self.received.pop_front() {
             return Received::Batch(decoded, made);
         }
+        if let Feed::Idle(filler) = &mut self.feed
+            && let Some(filler) = filler.take()
+        {
+            self.feed = Feed::ahead(filler.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
         match &mut self.feed {
+            Feed::Idle(_) => return Received::End,
             Feed::Ahead { ready, .. } => {
                 let Some(Ok(ready)) = ready.as_mut().map(Mutex::get_mut) else { return Received::End };
                 match ready.recv_timeout(PATIENCE) {
@@ -286,6 +309,7 @@ impl<R: Send + 'static> Pipeline<R> {
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
                 }
             }
+            Feed::Idle(_) => Ok(Vec::new()),
             Feed::Here { filler, end } => {
                 end.replace(Ok(())).unwrap_or(Ok(()))?;
                 Ok(filler.get_mut().unwrap_or_else(PoisonError::into_inner).source.take_warnings())

@@ -238,59 +238,6 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Where the rows of a column go: into an array, or straight into an encoder.
-pub trait Sink {
-    /// What becomes of them.
-    type Out;
-    /// As [`text`].
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> Self::Out;
-    /// As [`dictionary`].
-    fn dictionary<K: Hash + Eq + Send + 'static>(
-        self,
-        rows: impl ExactSizeIterator<Item = Option<K>>,
-        write: impl Fn(&K, &mut String),
-    ) -> Self::Out;
-    /// As [`names`].
-    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> Self::Out;
-}
-
-/// An Arrow array.
-pub struct Arrow;
-
-impl Sink for Arrow {
-    type Out = ArrayRef;
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> ArrayRef {
-        text(rows, write)
-    }
-    fn dictionary<K: Hash + Eq + Send + 'static>(
-        self,
-        rows: impl ExactSizeIterator<Item = Option<K>>,
-        write: impl Fn(&K, &mut String),
-    ) -> ArrayRef {
-        dictionary(rows, write)
-    }
-    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
-        names(rows)
-    }
-}
-
-impl Sink for &mut Encoder {
-    type Out = ();
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) {
-        Encoder::texts(self, rows, write);
-    }
-    fn dictionary<K: Hash + Eq + Send + 'static>(
-        self,
-        rows: impl ExactSizeIterator<Item = Option<K>>,
-        write: impl Fn(&K, &mut String),
-    ) {
-        Encoder::dictionary(self, rows, write);
-    }
-    fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) {
-        Encoder::names(self, rows);
-    }
-}
-
 /// A column of lists of 16-bit numbers; an empty one is null.
 pub fn lists<'a>(values: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
     let mut builder = ListBuilder::new(UInt16Builder::new());
@@ -370,10 +317,23 @@ pub fn write_mac(mac: &[u8; 6], out: &mut String) {
 /// Appends an IP address of family 4 or 6 (RFC 5952 text for IPv6).
 pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut String) {
     use std::fmt::Write as _;
-    let written = if family == 6 {
-        write!(out, "{}", std::net::Ipv6Addr::from(*bytes))
-    } else {
-        write!(out, "{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3])
-    };
-    debug_assert!(written.is_ok(), "writing to a String does not fail");
+    if family == 6 {
+        let written = write!(out, "{}", std::net::Ipv6Addr::from(*bytes));
+        debug_assert!(written.is_ok(), "writing to a String does not fail");
+        return;
+    }
+    // By hand, which takes a fifth of the time: tables have a million of them.
+    for (at, byte) in bytes[..4].iter().enumerate() {
+        if at > 0 {
+            out.push('.');
+        }
+        let digit = |number: u8| char::from(b'0' + number % 10);
+        if *byte >= 100 {
+            out.push(digit(byte / 100));
+        }
+        if *byte >= 10 {
+            out.push(digit(byte / 10));
+        }
+        out.push(digit(*byte));
+    }
 }

@@ -1,11 +1,11 @@
 //! The `flows` table: every column declared once, with its meaning.
 
-use super::column::{Arrow, Column, Kind, Sink, Table, numbers, times, write_ip, write_mac};
+use super::column::{Column, Table};
+use super::sink::{Sink, every};
 use crate::app::Facts;
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
 use crate::track::{Flow, Point, Tracker, side::Side};
 use crate::{packet::NONE, track::flow::seen};
-use arrow_array::types::{Float64Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 
 /// A run of ended flows and the tracker that knows their capture points.
 pub struct Rows<'a> {
@@ -44,60 +44,37 @@ impl Table for Flows {
     type Rows<'a> = Rows<'a>;
 }
 
-/// Declares one column of text: what puts it into a [`Sink`].
+/// Declares one column: what puts it into a [`Sink`].
 macro_rules! column {
     ($name:literal, $kind:ident, $doc:literal, $put:expr) => {
-        Column::<Flows> {
-            name: $name,
-            kind: Kind::$kind,
-            doc: $doc,
-            fill: |rows| put(rows, Arrow, $put),
-            direct: Some(|rows, encoder| put(rows, encoder, $put)),
-        }
+        super::sink::declare!(Flows, $name, $kind, $doc, $put)
     };
-}
-
-/// Calls what puts a column into a sink: so its type is known.
-fn put<'a, S: Sink>(rows: &Rows<'a>, sink: S, column: impl FnOnce(&Rows<'a>, S) -> S::Out) -> S::Out {
-    column(rows, sink)
 }
 
 /// Declares one column of numbers: its Arrow type, and what a flow has there.
 macro_rules! number {
-    ($name:literal, $kind:ident, $ty:ty, $doc:literal, $get:expr) => {
-        Column::<Flows> {
-            name: $name,
-            kind: Kind::$kind,
-            doc: $doc,
-            fill: |rows| numbers::<$ty, _>(rows.iter().map($get)),
-            direct: Some(|rows, encoder| encoder.numbers(rows.iter().map($get))),
-        }
+    ($name:literal, $kind:ident, $doc:literal, $get:expr) => {
+        column!($name, $kind, $doc, |r, to| to.numbers(r.iter().map($get)))
     };
 }
 
 /// Declares one column of instants.
 macro_rules! time {
     ($name:literal, $doc:literal, $get:expr) => {
-        Column::<Flows> {
-            name: $name,
-            kind: Kind::Time,
-            doc: $doc,
-            fill: |rows| times(rows.iter().map($get)),
-            direct: Some(|rows, encoder| encoder.numbers(rows.iter().map($get))),
-        }
+        column!($name, Time, $doc, |r, to| to.times(r.iter().map($get)))
     };
 }
 
 /// A number of each side, null where `when` says that it cannot be known.
 macro_rules! sided {
-    ($kind:ident, $ty:ty, $when:expr, $get:expr, $orig:literal $resp:literal $doc:literal) => {
+    ($kind:ident, $when:expr, $get:expr, $orig:literal $resp:literal $doc:literal) => {
         [
-            number!($orig, $kind, $ty, $doc, |f| {
+            number!($orig, $kind, $doc, |f| {
                 let when: fn(&Flow, &Side) -> bool = $when;
                 let get: fn(&Side) -> _ = $get;
                 when(f, f.originator()).then(|| get(f.originator()))
             }),
-            number!($resp, $kind, $ty, $doc, |f| {
+            number!($resp, $kind, $doc, |f| {
                 let when: fn(&Flow, &Side) -> bool = $when;
                 let get: fn(&Side) -> _ = $get;
                 when(f, f.responder()).then(|| get(f.responder()))
@@ -125,19 +102,19 @@ fn community_id<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 }
 
 fn address<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16], sink: S) -> S::Out {
-    sink.dictionary(
+    sink.addresses(rows.flows.len(), every(rows.flows.len()), |at| {
+        let flow = rows.flows[at];
         // ARP's addresses are IPv4 addresses: one text, one dictionary entry.
-        rows.iter().map(|f| {
-            let family = if f.key.family == 6 { 6 } else { 4 };
-            has_address(f).then(|| (family, u128::from_be_bytes(*get(f))))
-        }),
-        |(family, address), out| write_ip(*family, &address.to_be_bytes(), out),
-    )
+        let family = if flow.key.family == 6 { 6 } else { 4 };
+        has_address(flow).then(|| (family, u128::from_be_bytes(*get(flow))))
+    })
 }
 
 fn hardware<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &Side, sink: S) -> S::Out {
-    let known = |side: &Side| side.has_l2 || side.l2 != [0; 6];
-    sink.dictionary(rows.iter().map(|f| Some(get(f)).filter(|s| known(s)).map(|s| s.l2)), write_mac)
+    sink.macs(rows.flows.len(), every(rows.flows.len()), |at| {
+        let side = get(rows.flows[at]);
+        (side.has_l2 || side.l2 != [0; 6]).then_some(side.l2)
+    })
 }
 
 /// The letters are ASCII.
@@ -205,21 +182,11 @@ fn columns() -> Vec<Column<Flows>> {
         column!("interface", Dict, "Interface name; null when the capture does not say.", |r, to| {
             point(r, |p| p.interface.as_deref(), to)
         }),
-        number!("vlan", U16, UInt16Type, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan_at(
-            f.key.vlans,
-            0
-        )),
-        number!("inner_vlan", U16, UInt16Type, "Second VLAN id; null with fewer than two tags.", |f| vlan_at(
-            f.key.vlans,
-            1
-        )),
-        number!(
-            "vni",
-            U32,
-            UInt32Type,
-            "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).",
-            |f| Some(f.key.vni).filter(|vni| *vni != NONE)
-        ),
+        number!("vlan", U16, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan_at(f.key.vlans, 0)),
+        number!("inner_vlan", U16, "Second VLAN id; null with fewer than two tags.", |f| vlan_at(f.key.vlans, 1)),
+        number!("vni", U32, "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).", |f| {
+            Some(f.key.vni).filter(|vni| *vni != NONE)
+        }),
         column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r, to| to
             .names(r.iter().map(|f| f.key.tunnel.name()))),
         column!("orig_l2_addr", Dict, "Hardware address that the originator's frames come from.", |r, to| hardware(
@@ -232,8 +199,8 @@ fn columns() -> Vec<Column<Flows>> {
             Flow::responder,
             to
         )),
-        number!("ip_version", U8, UInt8Type, "4 or 6; null without IP.", |f| is_ip(f).then_some(f.key.family)),
-        number!("ip_proto", U8, UInt8Type, "IP protocol number; null without IP.", |f| is_ip(f).then_some(f.key.proto)),
+        number!("ip_version", U8, "4 or 6; null without IP.", |f| is_ip(f).then_some(f.key.family)),
+        number!("ip_proto", U8, "IP protocol number; null without IP.", |f| is_ip(f).then_some(f.key.proto)),
         column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r, to| to
             .dictionary(r.iter().map(|f| Some(super::service::proto_key(&f.key))), super::service::write_proto)),
         column!(
@@ -242,50 +209,46 @@ fn columns() -> Vec<Column<Flows>> {
             "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.",
             |r, to| { address(r, Flow::orig_addr, to) }
         ),
-        number!("orig_p", U16, UInt16Type, "Originator's port; null for protocols without ports.", |f| has_ports(f)
+        number!("orig_p", U16, "Originator's port; null for protocols without ports.", |f| has_ports(f)
             .then(|| f.orig_port())),
         column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r, to| address(r, Flow::resp_addr, to)),
-        number!("resp_p", U16, UInt16Type, "Responder's port; null for protocols without ports.", |f| has_ports(f)
+        number!("resp_p", U16, "Responder's port; null for protocols without ports.", |f| has_ports(f)
             .then(|| f.resp_port())),
-        number!("icmp_type", U8, UInt8Type, "Type of the first ICMP message; null otherwise.", |f| f
+        number!("icmp_type", U8, "Type of the first ICMP message; null otherwise.", |f| f
             .has_icmp
             .then_some(f.icmp_type)),
-        number!("icmp_code", U8, UInt8Type, "Code of the first ICMP message; null otherwise.", |f| f
+        number!("icmp_code", U8, "Code of the first ICMP message; null otherwise.", |f| f
             .has_icmp
             .then_some(f.icmp_code)),
         time!("ts", "Time of the earliest packet; null if the capture recorded none.", |f| f.timed.then_some(f.ts)),
         time!("ts_end", "Time of the latest packet.", |f| f.timed.then_some(f.ts_end)),
-        number!("duration", Nanos, Int64Type, "ts_end - ts, ns.", |f| f.timed.then(|| f.ts_end.saturating_sub(f.ts))),
-        number!("first_frame", U64, UInt64Type, "Number of the first frame.", |f| Some(f.first_frame)),
-        number!("last_frame", U64, UInt64Type, "Number of the last frame.", |f| Some(f.last_frame)),
+        number!("duration", Nanos, "ts_end - ts, ns.", |f| f.timed.then(|| f.ts_end.saturating_sub(f.ts))),
+        number!("first_frame", U64, "Number of the first frame.", |f| Some(f.first_frame)),
+        number!("last_frame", U64, "Number of the last frame.", |f| Some(f.last_frame)),
     ];
-    all.extend(sided!(U64, UInt64Type, any, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
-    all.extend(sided!(U64, UInt64Type, any, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
-    all.extend(sided!(U64, UInt64Type, with_ip, |s| s.ip_bytes, "orig_ip_bytes" "resp_ip_bytes"
+    all.extend(sided!(U64, any, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
+    all.extend(sided!(U64, any, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
+    all.extend(sided!(U64, with_ip, |s| s.ip_bytes, "orig_ip_bytes" "resp_ip_bytes"
         "IP bytes on the wire, headers included; null without IP."));
-    all.extend(sided!(U64, UInt64Type, with_ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
+    all.extend(sided!(U64, with_ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
         "Bytes that the transport header carries, retransmissions included; null without IP."));
-    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
+    all.extend(sided!(U32, with_tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
         "Segments that repeat bytes, SYN or FIN sent before, keep-alives excepted; null but for TCP."));
-    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
+    all.extend(sided!(U32, with_tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
         "Segments that fill a hole in sequence space; null but for TCP."));
-    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
+    all.extend(sided!(U32, with_tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
         "Acknowledgments that repeat the last one without data or window change (RFC 5681, 2); null but for TCP."));
-    all.extend(sided!(U32, UInt32Type, with_tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
+    all.extend(sided!(U32, with_tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
         "Segments that announce a zero window, SYN, FIN and RST excepted; null but for TCP."));
-    all.extend(sided!(U32, UInt32Type, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
+    all.extend(sided!(U32, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
         "Packets that the snap length cut."));
-    all.extend(
-        sided!(U8, UInt8Type, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."),
-    );
-    all.extend(
-        sided!(U8, UInt8Type, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."),
-    );
-    all.extend(sided!(U8, UInt8Type, sent_tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
+    all.extend(sided!(U8, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
+    all.extend(sided!(U8, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
+    all.extend(sided!(U8, sent_tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
         "OR of the TCP flags (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128)."));
-    all.extend(sided!(U16, UInt16Type, sent_tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
+    all.extend(sided!(U16, sent_tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
         "Window of the first segment, unscaled."));
-    all.extend(sided!(U16, UInt16Type, |f, s| is_tcp(f) && s.mss > 0, |s| s.mss, "orig_mss" "resp_mss"
+    all.extend(sided!(U16, |f, s| is_tcp(f) && s.mss > 0, |s| s.mss, "orig_mss" "resp_mss"
         "Maximum segment size option of the SYN; null without."));
     all.extend([
         column!(
@@ -305,7 +268,6 @@ fn columns() -> Vec<Column<Flows>> {
         number!(
             "tcp_rtt",
             Nanos,
-            Int64Type,
             "SYN to the acknowledgment that ends the handshake, ns; null if SYN or SYN-ACK was repeated.",
             |f| handshake(
                 f,
@@ -315,7 +277,7 @@ fn columns() -> Vec<Column<Flows>> {
                 |f| f.established_ts
             )
         ),
-        number!("synack_rtt", Nanos, Int64Type, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |f| handshake(
+        number!("synack_rtt", Nanos, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |f| handshake(
             f,
             seen::SYN | seen::SYNACK,
             seen::SYN_AGAIN,
@@ -325,7 +287,6 @@ fn columns() -> Vec<Column<Flows>> {
         number!(
             "ackdat_rtt",
             Nanos,
-            Int64Type,
             "SYN-ACK to the acknowledgment that ends the handshake, ns; null if the SYN-ACK was repeated.",
             |f| handshake(
                 f,
@@ -337,26 +298,22 @@ fn columns() -> Vec<Column<Flows>> {
         ),
     ]);
     let mut series = Vec::new();
-    series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
+    series.extend(sided!(U32, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
         "Shortest frame, bytes."));
-    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 0, |s| s.len_mean().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.pkts > 0, |s| s.len_mean().unwrap_or_default(),
         "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
-    series.extend(sided!(F64, Float64Type, |_, s| s.pkts > 1, |s| s.len_std().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.pkts > 1, |s| s.len_std().unwrap_or_default(),
         "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
-    series.extend(sided!(U32, UInt32Type, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
+    series.extend(sided!(U32, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
-    series.extend(
-        sided!(Nanos, Int64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
-        "Shortest time between packets of this side, ns; null below 2 packets."),
-    );
-    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat_mean().unwrap_or_default(),
+    series.extend(sided!(Nanos, |f, s| f.timed && s.pkts > 1, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
+        "Shortest time between packets of this side, ns; null below 2 packets."));
+    series.extend(sided!(F64, |f, s| f.timed && s.pkts > 1, |s| s.iat_mean().unwrap_or_default(),
         "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
-    series.extend(sided!(F64, Float64Type, |f, s| f.timed && s.pkts > 2, |s| s.iat_std().unwrap_or_default(),
+    series.extend(sided!(F64, |f, s| f.timed && s.pkts > 2, |s| s.iat_std().unwrap_or_default(),
         "orig_iat_std" "resp_iat_std" "Sample standard deviation of times between packets, ns; null below 3 packets."));
-    series.extend(
-        sided!(Nanos, Int64Type, |f, s| f.timed && s.pkts > 1, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
-        "Longest time between packets, ns."),
-    );
+    series.extend(sided!(Nanos, |f, s| f.timed && s.pkts > 1, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
+        "Longest time between packets, ns."));
     // All of one side's lengths, then its times: stable, so min, mean, std and max stay in order.
     series.sort_by_key(|column| {
         ["orig_len", "orig_iat", "resp_len", "resp_iat"].iter().position(|start| column.name.starts_with(start))

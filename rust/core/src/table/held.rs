@@ -1,6 +1,7 @@
 //! Rows of packets that wait for the flow they belong to.
 
 use super::packets;
+use super::sink::Arrow;
 use crate::track::Uid;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use std::collections::VecDeque;
@@ -32,8 +33,8 @@ pub(super) fn name_held(
         let Some(one) = held.pop_front() else { return };
         let (schema, mut columns, _) = one.batch.into_parts();
         for (field, column) in schema.fields().iter().zip(&mut columns) {
-            if field.name() == "uid" {
-                *column = packets::uids(one.uids.iter().copied());
+            if field.name() == packets::UID {
+                *column = packets::uids(one.uids.iter().copied(), Arrow);
             }
         }
         let options = RecordBatchOptions::new().with_row_count(Some(one.uids.len()));

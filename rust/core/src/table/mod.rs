@@ -17,6 +17,7 @@ pub mod parquet;
 pub mod reader;
 pub mod rows;
 pub mod service;
+mod sink;
 pub mod stage;
 mod streams;
 pub mod text;

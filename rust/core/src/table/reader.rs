@@ -1,24 +1,25 @@
 //! Tables as streams of record batches, made while the capture is read.
 
 mod dataset;
+mod packets;
 mod streams;
 
 use super::column::{Column, schema, select};
-use super::held::{Held, name_held};
 use super::keep::{Keep, Test, tests};
 pub use super::metadata::metadata;
 use super::parquet::{ParquetError, TableFile};
 use super::stage::{Stage, hand_over};
 use super::write::{BatchWriter, WriteError, write_flows};
-use super::{flows, packets, rows};
+use super::{flows, rows};
 use crate::app::Wants;
 use crate::frame::Reached;
 use crate::pipeline::{FrameFilter, Make, Pipeline, Received};
 use crate::source::{Source, SourceError, Warning};
-use crate::track::{Options, Tracker, Uid, share::Share};
+use crate::track::{Options, Tracker, share::Share};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, SchemaRef};
 pub use dataset::HourFile;
+use packets::{Made, Packets};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use std::sync::mpsc::sync_channel;
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
 const FLOW_ROWS: usize = 1024;
 
-/// Batches of packets that wait for the thread that writes them.
+/// Batches of rows that wait for the thread that writes them.
 const AHEAD: usize = 8;
 
 /// Ended flows that are kept for the sake of their order; beyond, they go out in order among themselves.
@@ -55,7 +56,7 @@ pub(super) fn record_batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, count: usi
 
 /// A table that is being made.
 pub struct TableReader {
-    pipeline: Pipeline<Vec<ArrayRef>>,
+    pipeline: Pipeline<Made>,
     tracker: Tracker,
     kind: Making,
     schema: SchemaRef,
@@ -71,19 +72,8 @@ pub type FlowTest = (&'static Column<flows::Flows>, Test);
 
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>, Vec<FlowTest>),
-    Streams {
-        table: &'static str,
-        columns: Vec<&'static Column<rows::Streams>>,
-        wait: usize,
-    },
-    Packets {
-        columns: Vec<&'static Column<packets::Packets>>,
-        tests: Vec<(&'static Column<packets::Packets>, Test)>,
-        /// Where the flow's uid stands among them; flows are followed only for its sake.
-        uid_at: Vec<usize>,
-        uids: Vec<Option<Uid>>,
-        held: VecDeque<Held>,
-    },
+    Streams { table: &'static str, columns: Vec<&'static Column<rows::Streams>>, wait: usize },
+    Packets(Packets),
     Stage(Box<dyn Stage>),
 }
 
@@ -103,25 +93,6 @@ impl TableReader {
         let options = flow_options(&columns, request.options);
         let tests = tests(&flows::COLUMNS, &request.keep)?;
         Ok(Self::new(request.source, request.filter, options, Making::Flows(columns, tests)))
-    }
-
-    /// The packet table of a capture.
-    ///
-    /// # Errors
-    /// A column name that is not there.
-    pub fn packets(request: Request) -> Result<Self, String> {
-        let columns = select(packets::COLUMNS, request.columns.as_deref())?;
-        let uid_at: Vec<usize> = (0..columns.len()).filter(|at| columns[*at].name == "uid").collect();
-        let uid_per_packet = !uid_at.is_empty();
-        // Flows are made of all frames.
-        let tests = if uid_per_packet { Vec::new() } else { tests(packets::COLUMNS, &request.keep)? };
-        let options = Options { uid_per_packet, streams: Wants::default(), ..request.options };
-        Ok(Self::new(
-            request.source,
-            request.filter,
-            options,
-            Making::Packets { columns, tests, uid_at, uids: Vec::new(), held: VecDeque::new() },
-        ))
     }
 
     /// A table of another kind.
@@ -162,26 +133,13 @@ impl TableReader {
     ) -> Self {
         let schema = match &kind {
             Making::Flows(columns, _) => Arc::new(schema(columns, metadata("flows", &tracker))),
-            Making::Packets { columns, .. } => Arc::new(schema(columns, metadata("packets", &tracker))),
+            Making::Packets(making) => Arc::new(schema(&making.columns, metadata("packets", &tracker))),
             Making::Streams { table, columns, .. } => Arc::new(schema(columns, metadata(table, &tracker))),
             Making::Stage(stage) => stage.schema(),
         };
-        // Columns of packets need no state but the flow: the thread that decodes makes them.
-        let make: Make<Vec<ArrayRef>> = match &kind {
-            Making::Flows(..) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Vec::new()),
-            Making::Packets { columns, tests, .. } => {
-                let (columns, tests) = (columns.clone(), tests.clone());
-                Box::new(move |decoded| {
-                    if !tests.is_empty() {
-                        let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
-                        let mut keep = vec![true; decoded.packets().len()];
-                        tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
-                        decoded.retain(&keep);
-                    }
-                    let rows = packets::Rows { batch: &decoded.batch, packets: decoded.packets(), uids: &[] };
-                    columns.iter().map(|column| (column.fill)(&rows)).collect()
-                })
-            }
+        let make: Make<Made> = match &kind {
+            Making::Flows(..) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Made::Nothing),
+            Making::Packets(making) => making.arrays(),
         };
         let little = matches!(kind, Making::Streams { .. }) && tracker.options().streams.little();
         Self {
@@ -231,7 +189,7 @@ impl TableReader {
             Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata(table, &self.tracker)))
         };
         match &mut self.kind {
-            Making::Packets { held, .. } => name_held(held, self.tracker.take_named(), None, &mut self.ready),
+            Making::Packets(making) => making.end(&mut self.tracker, &mut self.ready),
             Making::Flows(..) => self.schema = complete("flows"),
             Making::Streams { table, .. } => self.schema = complete(table),
             Making::Stage(stage) => {
@@ -258,7 +216,7 @@ impl TableReader {
         if matches!(received, Received::Waiting) {
             return Ok(true);
         }
-        let Received::Batch(mut decoded, mut made) = received else {
+        let Received::Batch(mut decoded, made) = received else {
             self.end();
             self.warnings.extend(self.pipeline.end()?);
             return Ok(false);
@@ -277,29 +235,8 @@ impl TableReader {
                     hand_over(&mut self.tracker, stage.as_mut());
                 }
             }
-            Making::Packets { uid_at, uids, held, .. } => {
-                uids.clear();
-                let first = self.tracker.counters().frames + 1;
-                if !uid_at.is_empty() {
-                    self.tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
-                    self.tracker.release();
-                    for column in uid_at {
-                        made[*column] = packets::uids(uids.iter().copied());
-                    }
-                }
-                let count = decoded.batch.frames.len();
-                if count > 0 {
-                    let batch = record_batch(&self.schema, made, count);
-                    // Fragments ahead of their datagram's first keep their rows back until their flow is known.
-                    let waits = self.tracker.earliest_unnamed().is_some();
-                    let named = self.tracker.take_named();
-                    if waits || !named.is_empty() || !held.is_empty() {
-                        held.push_back(Held { batch, first, uids: std::mem::take(uids) });
-                        name_held(held, named, self.tracker.earliest_unnamed(), &mut self.ready);
-                    } else {
-                        self.ready.push_back(batch);
-                    }
-                }
+            Making::Packets(making) => {
+                making.frames(&decoded, made, &mut self.tracker, &self.schema, &mut self.ready);
             }
         }
         self.pipeline.recycle(decoded);
@@ -316,7 +253,17 @@ impl TableReader {
     /// # Errors
     /// When the input cannot be read or the output cannot be written.
     pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
-        let Making::Flows(columns, _) = &self.kind else { return self.write_batches(out, go_on) };
+        let columns = match &mut self.kind {
+            Making::Flows(columns, _) => columns,
+            Making::Packets(making) => {
+                return if making.fill_encoders(&mut self.pipeline)? {
+                    self.write_groups(out, go_on)
+                } else {
+                    self.write_batches(out, go_on)
+                };
+            }
+            _ => return self.write_batches(out, go_on),
+        };
         let columns = columns.clone();
         let mut file = TableFile::new(out, &self.schema)?;
         loop {
@@ -338,7 +285,8 @@ impl TableReader {
         Ok(false)
     }
 
-    /// Packets: a thread of its own encodes them, behind the one that decodes and this one that follows flows.
+    /// Rows of streams and others: a thread of its own encodes them, behind the one that decodes and this one that follows
+    /// flows.
     fn write_batches<W: Write + Send>(
         &mut self,
         out: W,

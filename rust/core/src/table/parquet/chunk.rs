@@ -45,6 +45,11 @@ impl Spare {
         numbers
     }
 
+    /// Takes the buffers of another, but for that of pages.
+    pub fn take_from(&mut self, other: &mut Self) {
+        self.numbers.append(&mut other.numbers);
+    }
+
     fn keep(&mut self, mut numbers: Vec<u64>) {
         numbers.clear();
         self.numbers.push(numbers);
@@ -57,7 +62,7 @@ pub struct Encoder {
     number: Number,
     pub(super) shape: Shape,
     /// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
-    pub(super) codes: Option<Box<dyn Any + Send>>,
+    pub(super) codes: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Which values are there.
@@ -70,6 +75,9 @@ pub(super) enum Shape {
         nulls: u64,
     },
 }
+
+/// Definition level of an item of a list: null, empty, null item, item.
+pub(super) const ITEM: u8 = 3;
 
 /// An encoded column chunk.
 pub struct Chunk {
@@ -139,7 +147,6 @@ impl Encoder {
             }
             Shape::List { definition, repetition, nulls } => (definition, repetition, nulls),
         };
-        // Definition levels of a list that may be null with items that may be: null, empty, null item, item.
         let lists = array.as_list::<i32>();
         let offsets = lists.value_offsets();
         for (row, bounds) in offsets.windows(2).enumerate() {
@@ -153,7 +160,7 @@ impl Encoder {
             repetition.repeat(0, 1);
             repetition.repeat(1, end - start - 1);
             let items = lists.values().slice(start, end - start);
-            *nulls += define(definition, items.as_ref(), 2);
+            *nulls += define(definition, items.as_ref(), ITEM - 1);
             if lists.null_count() > 0 {
                 take(&mut self.values, &items); // one by one: a list that is null may hide items
             }
@@ -179,7 +186,7 @@ impl Encoder {
             }
             Shape::List { definition, repetition, nulls } => {
                 repetition.encode(1, &mut page);
-                definition.encode(3, &mut page);
+                definition.encode(ITEM, &mut page);
                 (definition.count, *nulls)
             }
         };

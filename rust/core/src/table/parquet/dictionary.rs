@@ -85,6 +85,13 @@ impl Dictionary {
         self.codes.push(code);
     }
 
+    /// Leaves only the first `rows` rows, and their texts, which are those that came first; nothing is added then.
+    pub fn truncate(&mut self, rows: usize) {
+        self.codes.truncate(rows);
+        self.texts.truncate(self.codes.iter().max().map_or(0, |code| *code as usize + 1));
+        self.page.truncate(self.texts.last().map_or(0, |(_, end)| *end as usize));
+    }
+
     /// The code of a text.
     pub fn code(&mut self, text: &[u8]) -> u32 {
         let Self { known, hasher, page, texts, .. } = self;
@@ -110,7 +117,8 @@ impl Dictionary {
         code
     }
 
-    fn push(&mut self, text: &[u8]) -> u32 {
+    /// The code of a text that is not there yet.
+    pub fn push(&mut self, text: &[u8]) -> u32 {
         self.page.extend_from_slice(&(text.len() as u32).to_le_bytes());
         let start = self.page.len() as u32;
         self.page.extend_from_slice(text);

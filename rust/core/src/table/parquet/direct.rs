@@ -1,12 +1,16 @@
 //! Rows straight into an encoder, without an Arrow array between.
 
-use super::chunk::{Encoder, Shape, Values};
+use super::chunk::{Encoder, ITEM, Shape, Values};
+use super::dictionary::Dictionary;
 use super::levels::Validity;
 pub use super::numbers::Bits;
-use crate::table::column::Known;
+use crate::table::column::{Known, write_ip, write_mac};
 use ahash::RandomState;
 use hashbrown::HashMap;
 use std::hash::Hash;
+
+/// Codes of a dictionary by what its texts stand for.
+type Codes<K> = HashMap<K, u32, RandomState>;
 
 impl Encoder {
     /// Adds rows of a column of numbers.
@@ -26,6 +30,56 @@ impl Encoder {
         out.truncate(at);
     }
 
+    /// Adds the numbers of the rows that `there` has a bit for: 64 rows a word, the first in its lowest bit.
+    #[inline]
+    pub fn present<R, V: Bits>(&mut self, rows: &[R], there: impl Iterator<Item = u64>, get: impl Fn(&R) -> V) {
+        let (Values::Numbers(out), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
+            unreachable!("only columns of numbers are asked for numbers");
+        };
+        for (rows, there) in rows.chunks(64).zip(there) {
+            valid.push(there, rows.len());
+            if there.count_ones() as usize == rows.len() {
+                out.extend(rows.iter().map(|row| get(row).bits()));
+                continue;
+            }
+            let mut left = there;
+            while let Some(row) = rows.get(left.trailing_zeros() as usize) {
+                out.push(get(row).bits());
+                left &= left - 1;
+            }
+        }
+    }
+
+    /// Adds rows of a column of yes and no.
+    pub fn booleans(&mut self, rows: impl ExactSizeIterator<Item = Option<bool>>) {
+        let (Values::Bools(out), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
+            unreachable!("only columns of yes and no are asked for them");
+        };
+        note(valid, rows, |value| out.extend(value));
+    }
+
+    /// Adds rows of a column of lists of 16-bit numbers; an empty one is null.
+    pub fn lists<'a>(&mut self, rows: impl ExactSizeIterator<Item = &'a [u16]>) {
+        let (Values::Numbers(out), Shape::List { definition, repetition, nulls }) = (&mut self.values, &mut self.shape)
+        else {
+            unreachable!("only columns of lists of numbers are asked for them");
+        };
+        for items in rows {
+            repetition.repeat(0, 1);
+            match items.len() {
+                0 => {
+                    definition.repeat(0, 1);
+                    *nulls += 1;
+                }
+                many => {
+                    repetition.repeat(1, many - 1);
+                    definition.repeat(ITEM, many);
+                    out.extend(items.iter().copied().map(u64::from));
+                }
+            }
+        }
+    }
+
     /// Adds rows of a column of text, each written by `write` into a buffer that is reused; `false` makes it null.
     pub fn texts<I>(&mut self, rows: impl ExactSizeIterator<Item = I>, mut write: impl FnMut(I, &mut String) -> bool) {
         let (Values::Text { lengths, bytes }, Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
@@ -43,18 +97,12 @@ impl Encoder {
     }
 
     /// Adds rows of a dictionary column: `write` is called once for each distinct value of a chunk.
-    pub fn dictionary<K: Hash + Eq + Send + 'static>(
+    pub fn dictionary<K: Hash + Eq + Send + Sync + 'static>(
         &mut self,
         rows: impl ExactSizeIterator<Item = Option<K>>,
         write: impl Fn(&K, &mut String),
     ) {
-        let (Values::Dict(dictionary), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
-            unreachable!("only dictionary columns are asked for values of a dictionary");
-        };
-        let codes = self.codes.get_or_insert_with(|| Box::new(HashMap::<K, u32, RandomState>::default()));
-        let Some(codes) = codes.downcast_mut::<HashMap<K, u32, RandomState>>() else {
-            unreachable!("a column has values of one type");
-        };
+        let (codes, dictionary, valid) = self.codes::<Codes<K>>();
         let mut buffer = String::new();
         note(valid, rows, |key| {
             if let Some(key) = key {
@@ -66,6 +114,58 @@ impl Encoder {
                 dictionary.row(code);
             }
         });
+    }
+
+    /// Adds rows of a dictionary column of IP addresses: see [`Sink::addresses`](crate::table::sink::Sink::addresses).
+    pub fn addresses(
+        &mut self,
+        rows: usize,
+        there: impl Iterator<Item = u64>,
+        get: impl Fn(usize) -> Option<(u8, u128)>,
+    ) {
+        // Those of IPv4 apart, since what is looked up for each row should be small.
+        let (codes, dictionary, valid) = self.codes::<(Codes<u32>, Codes<u128>)>();
+        let mut buffer = String::new();
+        some(valid, rows, there, get, |(family, address)| {
+            let write = || {
+                buffer.clear();
+                write_ip(family, &address.to_be_bytes(), &mut buffer);
+                dictionary.push(buffer.as_bytes())
+            };
+            let code = match family {
+                4 => *codes.0.entry((address >> 96) as u32).or_insert_with(write),
+                _ => *codes.1.entry(address).or_insert_with(write),
+            };
+            dictionary.row(code);
+        });
+    }
+
+    /// Adds rows of a dictionary column of hardware addresses.
+    pub fn macs(&mut self, rows: usize, there: impl Iterator<Item = u64>, get: impl Fn(usize) -> Option<[u8; 6]>) {
+        // As numbers, which hash faster than bytes.
+        let (codes, dictionary, valid) = self.codes::<Codes<u64>>();
+        let mut buffer = String::new();
+        some(valid, rows, there, get, |mac| {
+            let [a, b, c, d, e, f] = mac;
+            let code = *codes.entry(u64::from_be_bytes([0, 0, a, b, c, d, e, f])).or_insert_with(|| {
+                buffer.clear();
+                write_mac(&mac, &mut buffer);
+                dictionary.push(buffer.as_bytes())
+            });
+            dictionary.row(code);
+        });
+    }
+
+    /// What a dictionary column remembers, its texts, and which rows are there.
+    fn codes<C: Default + Send + Sync + 'static>(&mut self) -> (&mut C, &mut Dictionary, &mut Validity) {
+        let (Values::Dict(dictionary), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
+            unreachable!("only dictionary columns are asked for values of a dictionary");
+        };
+        let codes = self.codes.get_or_insert_with(|| Box::new(C::default()));
+        let Some(codes) = codes.downcast_mut() else {
+            unreachable!("a column has values of one type");
+        };
+        (codes, dictionary, valid)
     }
 
     /// The same for texts that exist already.
@@ -80,6 +180,29 @@ impl Encoder {
                 dictionary.row(code);
             }
         });
+    }
+    /// Leaves only the first `rows` rows.
+    pub fn truncate(&mut self, rows: usize) {
+        let there = match &mut self.shape {
+            Shape::Flat(valid) => valid.truncate(rows),
+            Shape::List { definition, repetition, nulls } => {
+                let levels = repetition.begin_of(rows, 0);
+                repetition.truncate(levels);
+                definition.truncate(levels);
+                let items = definition.count_of(ITEM);
+                *nulls = (levels - items) as u64;
+                items
+            }
+        };
+        match &mut self.values {
+            Values::Numbers(numbers) => numbers.truncate(there),
+            Values::Bools(bools) => bools.truncate(there),
+            Values::Text { lengths, bytes } => {
+                lengths.truncate(there);
+                bytes.truncate(lengths.iter().sum::<u64>() as usize);
+            }
+            Values::Dict(dictionary) => dictionary.truncate(there),
+        }
     }
 }
 
@@ -97,4 +220,27 @@ fn note<V>(valid: &mut Validity, rows: impl ExactSizeIterator<Item = Option<V>>,
         }
     }
     valid.push(word, count);
+}
+
+/// Does something with each of `rows` rows that `there` has a bit for, and notes those that have a value.
+#[inline]
+fn some<V>(
+    valid: &mut Validity,
+    rows: usize,
+    there: impl Iterator<Item = u64>,
+    get: impl Fn(usize) -> Option<V>,
+    mut each: impl FnMut(V),
+) {
+    for (from, mut there) in (0..rows).step_by(64).zip(there) {
+        let mut left = there;
+        while left != 0 {
+            let at = left.trailing_zeros();
+            match get(from + at as usize) {
+                Some(value) => each(value),
+                None => there &= !(1 << at),
+            }
+            left &= left - 1;
+        }
+        valid.push(there, (rows - from).min(64));
+    }
 }

@@ -40,6 +40,19 @@ impl Validity {
         self.there += word.count_ones() as usize;
     }
 
+    /// Leaves only the first `rows` rows; returns how many of them have a value.
+    pub fn truncate(&mut self, rows: usize) -> usize {
+        if rows < self.len {
+            self.words.truncate(rows.div_ceil(64));
+            if let (Some(last), beyond @ 1..) = (self.words.last_mut(), rows % 64) {
+                *last &= (1 << beyond) - 1;
+            }
+            self.len = rows;
+            self.there = self.words.iter().map(|word| word.count_ones() as usize).sum();
+        }
+        self.there
+    }
+
     /// Adds the rows of an array.
     pub fn extend(&mut self, array: &dyn Array) {
         let nulls = array.logical_nulls();
@@ -101,6 +114,40 @@ impl Levels {
     pub fn extend(&mut self, levels: impl Iterator<Item = u8>, count: usize) {
         self.mixed.get_or_insert_with(|| vec![self.value; self.count]).extend(levels);
         self.count += count;
+    }
+
+    /// Where the level `value` stands for the time number `nth`, from 0; behind the last if it does not.
+    pub fn begin_of(&self, nth: usize, value: u8) -> usize {
+        match &self.mixed {
+            None if value == self.value => nth.min(self.count),
+            None => self.count,
+            Some(levels) => {
+                let mut places = levels.iter().enumerate().filter(|(_, level)| **level == value);
+                places.nth(nth).map_or(self.count, |(at, _)| at)
+            }
+        }
+    }
+
+    /// How often a level stands there.
+    pub fn count_of(&self, value: u8) -> usize {
+        match &self.mixed {
+            None => {
+                if value == self.value {
+                    self.count
+                } else {
+                    0
+                }
+            }
+            Some(levels) => levels.iter().filter(|level| **level == value).count(),
+        }
+    }
+
+    /// Leaves only so many levels.
+    pub fn truncate(&mut self, count: usize) {
+        self.count = self.count.min(count);
+        if let Some(levels) = &mut self.mixed {
+            levels.truncate(count);
+        }
     }
 
     /// Appends the levels with their length in front, as version 1 pages have them.

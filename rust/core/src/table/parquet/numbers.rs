@@ -1,6 +1,7 @@
 //! Columns of numbers: how they are kept, and how they are encoded.
 
 use super::bits;
+use arrow_array::types::{ArrowPrimitiveType, Float64Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type};
 use parquet::basic::Encoding;
 use parquet::file::statistics::Statistics;
 
@@ -14,28 +15,33 @@ pub enum Number {
 }
 
 /// A number as its column keeps it.
-pub trait Bits {
+pub trait Bits: Sized {
+    /// Its type in Arrow.
+    type Arrow: ArrowPrimitiveType<Native = Self>;
     /// Integers widened, doubles by their bits.
     fn bits(self) -> u64;
 }
 
-macro_rules! widened {
-    ($($ty:ty)*) => {
-        $(impl Bits for $ty {
+macro_rules! bits {
+    ($($native:ty, $arrow:ty, $bits:expr;)*) => {
+        $(impl Bits for $native {
+            type Arrow = $arrow;
             #[inline]
             fn bits(self) -> u64 {
-                self as u64
+                let bits: fn(Self) -> u64 = $bits;
+                bits(self)
             }
         })*
     };
 }
-widened!(u8 u16 u32 u64 i64);
 
-impl Bits for f64 {
-    #[inline]
-    fn bits(self) -> u64 {
-        self.to_bits()
-    }
+bits! {
+    u8, UInt8Type, u64::from;
+    u16, UInt16Type, u64::from;
+    u32, UInt32Type, u64::from;
+    u64, UInt64Type, |value| value;
+    i64, Int64Type, |value| value as u64;
+    f64, Float64Type, f64::to_bits;
 }
 
 /// Integers as deltas, unless they are spread so widely that it would not pay; doubles as they are.
