@@ -2,16 +2,49 @@
 
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
-use sniffkit_core::table::flows::{COLUMNS, Rows};
-use sniffkit_core::table::parquet::chunk::{Encoder, Spare};
+use sniffkit_core::table::column::{Column, Table};
+use sniffkit_core::table::flows;
+use sniffkit_core::table::packets::{self, There};
+use sniffkit_core::table::parquet::chunk::{Chunk, Encoder, Spare};
 use sniffkit_core::track::{Flow, Options, Tracker};
 
-#[test]
-fn both_ways_give_the_same_bytes() {
+fn captures() -> CaptureFiles {
     let captures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../captures/");
     let inputs =
         ["demo/demo.pcapng", "web/mix.pcap", "dhcp/leases.pcap"].map(|name| Input::from(&*format!("{captures}{name}")));
-    let mut source = CaptureFiles::open(inputs).expect("captures of this repository");
+    CaptureFiles::open(inputs).expect("captures of this repository")
+}
+
+fn encoder<T: Table>(column: &Column<T>) -> Encoder {
+    Encoder::new(&column.kind.data_type(), 0, &mut Spare::default()).expect("a type that tables have")
+}
+
+fn close(encoder: Encoder) -> Chunk {
+    encoder.close(&mut Spare::default()).expect("a small page")
+}
+
+/// Both ways over runs of rows; how many columns were compared.
+fn compare<'a, T: Table>(columns: &[Column<T>], runs: &[T::Rows<'a>], rows: usize) -> usize {
+    let mut compared = 0;
+    for column in columns {
+        let Some(direct) = column.direct else { continue };
+        let (mut straight, mut round) = (encoder(column), encoder(column));
+        for run in runs {
+            direct(run, &mut straight);
+            round.append(&(column.fill)(run));
+        }
+        let (straight, round) = (close(straight), close(round));
+        assert_eq!(straight.bytes, round.bytes, "{}", column.name);
+        assert_eq!((straight.values, straight.statistics), (round.values, round.statistics), "{}", column.name);
+        assert!(straight.values >= rows, "{}", column.name); // a list has more values than rows
+        compared += 1;
+    }
+    compared
+}
+
+#[test]
+fn flows_both_ways() {
+    let mut source = captures();
     let mut tracker = Tracker::new(Options::default());
     let mut decoded = Decoded::default();
     while source.next_batch(&mut decoded.batch).expect("whole captures") {
@@ -23,22 +56,33 @@ fn both_ways_give_the_same_bytes() {
     // More rows than a word of bits has, and not a multiple of it.
     let flows: Vec<&Flow> = slots.iter().map(|slot| tracker.flow(*slot)).cycle().take(201).collect();
     assert!(slots.len() > 5);
-    let mut compared = 0;
-    for column in COLUMNS.iter() {
-        let Some(direct) = column.direct else { continue };
-        let mut spare = Spare::default();
-        let mut encoder = || Encoder::new(&column.kind.data_type(), 0, &mut spare).expect("a type that tables have");
-        let (mut straight, mut round) = (encoder(), encoder());
-        for run in flows.chunks(67) {
-            let rows = Rows { flows: run, tracker: &tracker };
-            direct(&rows, &mut straight);
-            round.append(&(column.fill)(&rows));
+    let runs: Vec<_> = flows.chunks(67).map(|flows| flows::Rows { flows, tracker: &tracker }).collect();
+    assert!(compare(&flows::COLUMNS, &runs, flows.len()) > 50);
+}
+
+#[test]
+fn packets_both_ways_and_only_the_first_of_them() {
+    let mut source = captures();
+    let mut decoded = Decoded::default();
+    while source.next_batch(&mut decoded.batch).expect("whole captures") {
+        decoded.decode();
+        let there = There::of(&decoded);
+        let all = packets::Rows::new(&decoded, &there);
+        assert_eq!(
+            compare(packets::COLUMNS, &[packets::Rows::new(&decoded, &there)], all.len()),
+            packets::COLUMNS.len()
+        );
+        let pieces: Vec<_> = all.pieces().collect();
+        assert_eq!(compare(packets::COLUMNS, &pieces, all.len()), packets::COLUMNS.len());
+        for column in packets::COLUMNS {
+            let direct = column.direct.expect("checked above");
+            let (mut whole, mut short) = (encoder(column), encoder(column));
+            pieces.iter().for_each(|piece| direct(piece, &mut whole));
+            pieces.iter().take(1).for_each(|piece| direct(piece, &mut short));
+            whole.truncate(pieces[0].len());
+            let (whole, short) = (close(whole), close(short));
+            assert_eq!(whole.bytes, short.bytes, "{}", column.name);
+            assert_eq!((whole.values, whole.statistics), (short.values, short.statistics), "{}", column.name);
         }
-        let [straight, round] = [straight, round].map(|encoder| encoder.close(&mut spare).expect("a small page"));
-        assert_eq!(straight.bytes, round.bytes, "{}", column.name);
-        assert_eq!((straight.values, straight.statistics), (round.values, round.statistics), "{}", column.name);
-        assert_eq!(straight.values, flows.len());
-        compared += 1;
     }
-    assert!(compared > 50);
 }

@@ -1,6 +1,7 @@
 //! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
 
 use super::parquet::chunk::Encoder;
+use crate::track::uid::push_ascii;
 use ahash::RandomState;
 use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder, UInt32Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
@@ -305,13 +306,12 @@ pub fn ranges<'a>(values: impl ExactSizeIterator<Item = &'a [(u64, u64)]>) -> Ar
 /// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.
 pub fn write_mac(mac: &[u8; 6], out: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (i, byte) in mac.iter().enumerate() {
-        if i > 0 {
-            out.push(':');
-        }
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = [b':'; 17];
+    for (byte, digits) in mac.iter().zip(text.chunks_mut(3)) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
     }
+    push_ascii(&text, out);
 }
 
 /// Appends an IP address of family 4 or 6 (RFC 5952 text for IPv6).
@@ -323,17 +323,17 @@ pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut String) {
         return;
     }
     // By hand, which takes a fifth of the time: tables have a million of them.
-    for (at, byte) in bytes[..4].iter().enumerate() {
-        if at > 0 {
-            out.push('.');
-        }
-        let digit = |number: u8| char::from(b'0' + number % 10);
-        if *byte >= 100 {
-            out.push(digit(byte / 100));
-        }
-        if *byte >= 10 {
-            out.push(digit(byte / 10));
-        }
-        out.push(digit(*byte));
+    let mut text = [b'.'; 16];
+    let mut len = 0;
+    for byte in &bytes[..4] {
+        let [hundreds, tens, ones] = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
+        text[len] = hundreds;
+        len += usize::from(*byte >= 100);
+        text[len] = tens;
+        len += usize::from(*byte >= 10);
+        text[len] = ones;
+        text[len + 1] = b'.';
+        len += 2;
     }
+    push_ascii(&text[..len - 1], out);
 }

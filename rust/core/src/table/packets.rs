@@ -69,6 +69,9 @@ impl There {
 /// The column that needs flows: empty until it is known which they are.
 pub const UID: &str = "uid";
 
+/// The columns whose values are looked up for each row, since there are many different ones.
+pub const ADDRESSES: [&str; 4] = ["eth_src", "eth_dst", "ip_src", "ip_dst"];
+
 /// The table of packets.
 pub struct Packets;
 

@@ -1,6 +1,7 @@
 //! Tables as streams of record batches, made while the capture is read.
 
 mod dataset;
+mod groups;
 mod packets;
 mod streams;
 
@@ -73,7 +74,7 @@ pub type FlowTest = (&'static Column<flows::Flows>, Test);
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>, Vec<FlowTest>),
     Streams { table: &'static str, columns: Vec<&'static Column<rows::Streams>>, wait: usize },
-    Packets(Packets),
+    Packets(Box<Packets>),
     Stage(Box<dyn Stage>),
 }
 
@@ -285,27 +286,36 @@ impl TableReader {
         Ok(false)
     }
 
-    /// Rows of streams and others: a thread of its own encodes them, behind the one that decodes and this one that follows
-    /// flows.
-    fn write_batches<W: Write + Send>(
+    /// Rows of streams and others.
+    fn write_batches<W: Write + Send>(&mut self, out: W, go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
+        let writer = BatchWriter::new(out, &self.schema)?;
+        let writer = self.write_behind(writer, AHEAD, go_on, Self::take, |writer, batch| writer.write(&batch))?;
+        Ok(writer.finish(&self.schema)?)
+    }
+
+    /// Reads on, and hands whatever is ready to a thread of its own that encodes and writes it, behind the one that
+    /// decodes and this one that follows flows; at most `ahead` of it waits. The writer comes back.
+    fn write_behind<T: Send, W: Send>(
         &mut self,
-        out: W,
+        mut writer: W,
+        ahead: usize,
         mut go_on: impl FnMut(u64) -> bool,
-    ) -> Result<u64, WriteError> {
-        let mut writer = BatchWriter::new(out, &self.schema)?;
+        take: impl Fn(&mut Self) -> Option<T>,
+        write: impl Fn(&mut W, T) -> Result<(), ParquetError> + Send,
+    ) -> Result<W, WriteError> {
         std::thread::scope(|scope| {
-            let (to_writer, batches) = sync_channel::<RecordBatch>(AHEAD);
+            let (to_writer, ready) = sync_channel(ahead);
             let thread = scope.spawn(move || {
-                for batch in batches {
-                    writer.write(&batch)?;
+                for part in ready {
+                    write(&mut writer, part)?;
                 }
                 Ok::<_, ParquetError>(writer)
             });
             let mut more = Ok(true);
             'reading: while matches!(more, Ok(true)) {
                 more = self.read_while(&mut go_on);
-                while let Some(batch) = self.ready.pop_front() {
-                    if to_writer.send(batch).is_err() {
+                while let Some(part) = take(self) {
+                    if to_writer.send(part).is_err() {
                         break 'reading; // the output refused; it says why below
                     }
                 }
@@ -313,7 +323,7 @@ impl TableReader {
             drop(to_writer);
             let writer = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             more?;
-            Ok(writer.finish(&self.schema)?)
+            Ok(writer)
         })
     }
 

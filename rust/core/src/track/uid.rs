@@ -43,7 +43,7 @@ impl Uid {
 }
 
 /// Appends digits and letters in one go; one character at a time takes several times as long.
-fn push_ascii(bytes: &[u8], out: &mut String) {
+pub(crate) fn push_ascii(bytes: &[u8], out: &mut String) {
     let text = std::str::from_utf8(bytes);
     debug_assert!(text.is_ok(), "ASCII is UTF-8");
     out.push_str(text.unwrap_or_default());

@@ -65,18 +65,15 @@ impl Encoder {
             unreachable!("only columns of lists of numbers are asked for them");
         };
         for items in rows {
-            repetition.repeat(0, 1);
-            match items.len() {
-                0 => {
-                    definition.repeat(0, 1);
-                    *nulls += 1;
-                }
-                many => {
-                    repetition.repeat(1, many - 1);
-                    definition.repeat(ITEM, many);
-                    out.extend(items.iter().copied().map(u64::from));
-                }
+            repetition.push(0);
+            if items.is_empty() {
+                definition.push(0);
+                *nulls += 1;
+                continue;
             }
+            repetition.repeat(1, items.len() - 1);
+            definition.repeat(ITEM, items.len());
+            out.extend(items.iter().copied().map(u64::from));
         }
     }
 

@@ -97,6 +97,18 @@ pub struct Levels {
 }
 
 impl Levels {
+    /// Adds a level.
+    #[inline]
+    pub fn push(&mut self, value: u8) {
+        match &mut self.mixed {
+            Some(mixed) => {
+                mixed.push(value);
+                self.count += 1;
+            }
+            None => self.repeat(value, 1),
+        }
+    }
+
     /// Adds a level so many times.
     pub fn repeat(&mut self, value: u8, count: usize) {
         if self.count == 0 {
