@@ -8,6 +8,7 @@ use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
+use crate::track::{Ahead, Keyer, Tracker, Uid};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +22,8 @@ pub struct Decoded {
     pub batch: FrameBatch,
     /// Their decoded headers; at least as long as `batch.frames`.
     packets: Vec<Packet>,
+    /// Their keys, if they were worked out: one a frame.
+    keys: Vec<Ahead>,
 }
 
 impl Decoded {
@@ -46,7 +49,8 @@ impl Decoded {
     /// Fills the packet of every frame.
     #[inline]
     fn each(&mut self, mut fill: impl FnMut(&FrameMeta, &[u8], LinkType, &mut Packet)) {
-        let Self { batch, packets } = self;
+        let Self { batch, packets, keys } = self;
+        keys.clear();
         if packets.len() < batch.frames.len() {
             packets.resize_with(batch.frames.len(), Packet::default);
         }
@@ -58,6 +62,7 @@ impl Decoded {
 
     /// Forgets the frames that `keep` does not want; it has one entry a frame.
     pub fn retain(&mut self, keep: &[bool]) {
+        self.keys.clear();
         let mut kept = 0;
         for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
             self.batch.frames.swap(kept, at);
@@ -65,6 +70,23 @@ impl Decoded {
             kept += 1;
         }
         self.batch.frames.truncate(kept);
+    }
+
+    /// Works out the keys of the flows that the frames belong to, for [`Decoded::account`].
+    pub fn find_keys(&mut self, keyer: &mut Keyer) {
+        let packets = &self.packets[..self.batch.frames.len()];
+        keyer.keys(&self.batch, packets, &mut self.keys);
+    }
+
+    /// Accounts every frame: [`Tracker::batch`], or with keys that the tracker's own keyer has worked out.
+    pub fn account(&mut self, tracker: &mut Tracker, uids: Option<&mut Vec<Option<Uid>>>) {
+        let Self { batch, packets, keys } = self;
+        let packets = &packets[..batch.frames.len()];
+        if keys.len() == batch.frames.len() {
+            tracker.keyed_batch(batch, packets, keys, uids);
+        } else {
+            tracker.batch(batch, packets, uids);
+        }
     }
 
     /// The decoded headers, one a frame.

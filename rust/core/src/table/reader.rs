@@ -139,8 +139,15 @@ impl TableReader {
             Making::Stage(stage) => stage.schema(),
         };
         let make: Make<Made> = match &kind {
+            Making::Flows(..) | Making::Streams { .. } if share.is_none() => {
+                let mut keyer = tracker.keyer();
+                Box::new(move |decoded| {
+                    decoded.find_keys(&mut keyer);
+                    Made::Nothing
+                })
+            }
             Making::Flows(..) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Made::Nothing),
-            Making::Packets(making) => making.arrays(),
+            Making::Packets(making) => making.arrays(&tracker),
         };
         let little = matches!(kind, Making::Streams { .. }) && tracker.options().streams.little();
         Self {
@@ -227,7 +234,7 @@ impl TableReader {
         self.warnings.append(&mut self.reached.warnings);
         match &mut self.kind {
             Making::Flows(..) | Making::Streams { .. } => {
-                self.tracker.batch(&decoded.batch, decoded.packets(), None);
+                decoded.account(&mut self.tracker, None);
             }
             Making::Stage(stage) => {
                 stage.frames(&decoded, &mut self.ready);
@@ -237,7 +244,7 @@ impl TableReader {
                 }
             }
             Making::Packets(making) => {
-                making.frames(&decoded, made, &mut self.tracker, &self.schema, &mut self.ready);
+                making.frames(&mut decoded, made, &mut self.tracker, &self.schema, &mut self.ready);
             }
         }
         self.pipeline.recycle(decoded);
@@ -257,7 +264,7 @@ impl TableReader {
         let columns = match &mut self.kind {
             Making::Flows(columns, _) => columns,
             Making::Packets(making) => {
-                return if making.fill_encoders(&mut self.pipeline)? {
+                return if making.fill_encoders(&mut self.pipeline, &self.tracker)? {
                     self.write_groups(out, go_on)
                 } else {
                     self.write_batches(out, go_on)

@@ -1,9 +1,11 @@
 //! Finding the flows of packets: the hash table, and fetching what it leads to ahead of time.
 
+use super::Points;
 use super::Tracker;
 use super::key::{self, FlowKey, Keyed};
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::Packet;
+use ahash::RandomState;
 
 /// An open flow in the hash table. With its hash beside it, neither a look-up that finds another flow nor a growing
 /// table touches the flows themselves.
@@ -15,13 +17,48 @@ pub(super) struct Entry {
 
 /// A packet's key, and what was found for it ahead of time.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ahead {
+pub struct Ahead {
     pub(super) keyed: Keyed,
     pub(super) hash: u64,
     /// The slot of an open flow with this hash, most likely its own; [`NO_SLOT`] if there was none.
     pub(super) slot: u32,
     /// The packet has a key.
     pub(super) is_there: bool,
+}
+
+/// Works out keys of packets for a tracker that another thread drives. It learns the capture points as that one does.
+#[derive(Debug)]
+pub struct Keyer {
+    points: Points,
+    hasher: RandomState,
+}
+
+impl Keyer {
+    /// Replaces `keys` by those of the packets of a batch.
+    pub fn keys(&mut self, batch: &FrameBatch, packets: &[Packet], keys: &mut Vec<Ahead>) {
+        self.points.learn(&batch.interfaces);
+        keys.resize(batch.frames.len(), Ahead::default());
+        fill(&self.points, &self.hasher, batch, &batch.frames, packets, keys);
+    }
+}
+
+/// Fills in the keys of packets, one each.
+fn fill(
+    points: &Points,
+    hasher: &RandomState,
+    batch: &FrameBatch,
+    metas: &[FrameMeta],
+    packets: &[Packet],
+    keys: &mut [Ahead],
+) {
+    for ((meta, packet), ahead) in metas.iter().zip(packets).zip(keys) {
+        ahead.is_there = false;
+        if let Some(keyed) = key::of_packet(packet, batch.bytes(meta), points.of(meta.interface)) {
+            ahead.keyed = keyed;
+            ahead.hash = hasher.hash_one(keyed.key);
+            ahead.is_there = true;
+        }
+    }
 }
 
 /// No slot.
@@ -36,18 +73,20 @@ impl Tracker {
         self.hasher.hash_one(key)
     }
 
-    /// Works out the keys of packets, and reads a word of each cache line that counting them will need; nothing depends
+    /// What works out keys for this tracker: see [`Tracker::keyed_batch`].
+    #[must_use]
+    pub fn keyer(&self) -> Keyer {
+        Keyer { points: self.points.clone(), hasher: self.hasher.clone() }
+    }
+
+    /// Works out the keys of packets.
+    pub(super) fn keys(&self, batch: &FrameBatch, metas: &[FrameMeta], packets: &[Packet], keys: &mut [Ahead]) {
+        fill(&self.points, &self.hasher, batch, metas, packets, keys);
+    }
+
+    /// Finds the flows of keys, and reads a word of each cache line that counting their packets will need; nothing depends
     /// on what these say.
-    pub(super) fn look_ahead(&self, batch: &FrameBatch, metas: &[FrameMeta], packets: &[Packet], keys: &mut [Ahead]) {
-        for ((meta, packet), ahead) in metas.iter().zip(packets).zip(keys.iter_mut()) {
-            ahead.is_there = false;
-            if let Some(keyed) = key::of_packet(packet, batch.bytes(meta), self.points.of(meta.interface)) {
-                ahead.keyed = keyed;
-                ahead.hash = self.hash(&ahead.keyed.key);
-                ahead.is_there = true;
-            }
-        }
-        let keys = &mut keys[..metas.len()];
+    pub(super) fn look_ahead(&self, keys: &mut [Ahead]) {
         for ahead in keys.iter_mut().filter(|ahead| ahead.is_there) {
             let found = self.table.find(ahead.hash, |entry| entry.hash == ahead.hash);
             ahead.slot = found.map_or(NO_SLOT, |entry| entry.slot);

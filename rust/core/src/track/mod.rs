@@ -31,7 +31,8 @@ use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
 use key::FlowKey;
-use lookup::{Ahead, Entry, TOGETHER};
+pub use lookup::{Ahead, Keyer};
+use lookup::{Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 
 /// The flow table.
@@ -121,19 +122,49 @@ impl Tracker {
         let mut keys = std::mem::take(&mut self.keys);
         keys.resize(TOGETHER, Ahead::default());
         for (metas, packets) in batch.frames.chunks(TOGETHER).zip(packets.chunks(TOGETHER)) {
-            self.look_ahead(batch, metas, packets, &mut keys);
-            for ((meta, packet), ahead) in metas.iter().zip(packets).zip(&keys) {
-                let slot = self.frame(meta, packet, batch.bytes(meta), ahead);
-                if let Some(uids) = uids.as_deref_mut() {
-                    uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
-                }
-                // By frames and not by batches: the same input gives the same rows however it is cut.
-                if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
-                    self.sweep();
-                }
-            }
+            let keys = &mut keys[..metas.len()];
+            self.keys(batch, metas, packets, keys);
+            self.together(batch, metas, packets, keys, uids.as_deref_mut());
         }
         self.keys = keys;
+    }
+
+    /// The same with keys that this tracker's [`Tracker::keyer`] has worked out, one a frame.
+    pub fn keyed_batch(
+        &mut self,
+        batch: &FrameBatch,
+        packets: &[Packet],
+        keys: &mut [Ahead],
+        mut uids: Option<&mut Vec<Option<Uid>>>,
+    ) {
+        self.points.learn(&batch.interfaces);
+        let parts = batch.frames.chunks(TOGETHER).zip(packets.chunks(TOGETHER)).zip(keys.chunks_mut(TOGETHER));
+        for ((metas, packets), keys) in parts {
+            self.together(batch, metas, packets, keys, uids.as_deref_mut());
+        }
+    }
+
+    /// Accounts some packets with their keys.
+    #[inline]
+    fn together(
+        &mut self,
+        batch: &FrameBatch,
+        metas: &[FrameMeta],
+        packets: &[Packet],
+        keys: &mut [Ahead],
+        mut uids: Option<&mut Vec<Option<Uid>>>,
+    ) {
+        self.look_ahead(keys);
+        for ((meta, packet), ahead) in metas.iter().zip(packets).zip(&*keys) {
+            let slot = self.frame(meta, packet, batch.bytes(meta), ahead);
+            if let Some(uids) = uids.as_deref_mut() {
+                uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
+            }
+            // By frames and not by batches: the same input gives the same rows however it is cut.
+            if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
+                self.sweep();
+            }
+        }
     }
 
     /// Accounts those frames of a batch that `wanted` picks.

@@ -54,9 +54,10 @@ impl TableReader {
 }
 
 impl Packets {
-    /// What leaves only the frames that are asked for.
-    fn retain(&self) -> impl FnMut(&mut Decoded) + Send + use<> {
+    /// What leaves only the frames that are asked for, and works out their keys if flows are.
+    fn prepare(&self, tracker: &Tracker) -> impl FnMut(&mut Decoded) + Send + use<> {
         let tests = self.tests.clone();
+        let mut keyer = (!self.uid_at.is_empty()).then(|| tracker.keyer());
         move |decoded| {
             if !tests.is_empty() {
                 let there = There::of(decoded);
@@ -65,14 +66,17 @@ impl Packets {
                 tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
                 decoded.retain(&keep);
             }
+            if let Some(keyer) = &mut keyer {
+                decoded.find_keys(keyer);
+            }
         }
     }
 
     /// Makes arrays. Columns of packets need no state but the flow.
-    pub fn arrays(&self) -> Make<Made> {
-        let (columns, mut retain) = (self.columns.clone(), self.retain());
+    pub fn arrays(&self, tracker: &Tracker) -> Make<Made> {
+        let (columns, mut prepare) = (self.columns.clone(), self.prepare(tracker));
         Box::new(move |decoded| {
-            retain(decoded);
+            prepare(decoded);
             let there = There::of(decoded);
             let rows = Rows::new(decoded, &there);
             Made::Arrays(columns.iter().map(|column| (column.fill)(&rows)).collect())
@@ -80,11 +84,11 @@ impl Packets {
     }
 
     /// Fills encoders instead, unless arrays were made already.
-    pub fn fill_encoders(&mut self, pipeline: &mut Pipeline<Made>) -> Result<bool, ParquetError> {
+    pub fn fill_encoders(&mut self, pipeline: &mut Pipeline<Made>, tracker: &Tracker) -> Result<bool, ParquetError> {
         let groups = Groups::new(&self.columns, &self.uid_at)?;
-        let (filling, mut retain) = (groups.filling.clone(), self.retain());
+        let (filling, mut prepare) = (groups.filling.clone(), self.prepare(tracker));
         let make: Make<Made> = Box::new(move |decoded| {
-            retain(decoded);
+            prepare(decoded);
             let there = There::of(decoded);
             let full = lock(&filling).add(&Rows::new(decoded, &there));
             Made::Encoded { there, full }
@@ -97,7 +101,7 @@ impl Packets {
     /// Takes a batch of frames and what was made of it: follows flows, if asked for, and lets go what is complete.
     pub fn frames(
         &mut self,
-        decoded: &Decoded,
+        decoded: &mut Decoded,
         made: Made,
         tracker: &mut Tracker,
         schema: &SchemaRef,
@@ -108,7 +112,7 @@ impl Packets {
         let mut own = Vec::new();
         let uids = self.groups.as_mut().map_or(&mut own, Groups::uids);
         if !self.uid_at.is_empty() {
-            tracker.batch(&decoded.batch, decoded.packets(), Some(uids));
+            decoded.account(tracker, Some(uids));
             tracker.release();
         }
         match (made, &mut self.groups) {
