@@ -139,6 +139,18 @@ fn batches_join_in_one_row_group() {
 }
 
 #[test]
+fn a_row_group_of_several_pages() {
+    let mut numbers = Numbers(11);
+    // Without a value on the first page, and rows that end with a page or behind one.
+    for (first, rest) in [(1, 0), (0, 10), (2, 1)] {
+        for rows in [8192, 9001] {
+            let batches: Vec<_> = [first, first, rest].map(|nulls| batch(&mut numbers, rows, nulls)).into();
+            there_and_back(&batches, &format!("pages-{first}-{rest}-{rows}"));
+        }
+    }
+}
+
+#[test]
 fn a_table_without_rows() {
     there_and_back(&[batch(&mut Numbers(3), 0, 0)], "empty");
 }

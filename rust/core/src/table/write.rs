@@ -205,7 +205,7 @@ fn encode(
     let mut spare = Spare::default();
     let mut encoders = Vec::with_capacity(task.len());
     for at in task {
-        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), flows.len(), &mut spare)?));
+        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), 0, &mut spare)?));
     }
     for slice in flows.chunks(SLICE) {
         let rows = flows::Rows { flows: slice, tracker };
@@ -214,6 +214,7 @@ fn encode(
                 Some(direct) => direct(&rows, encoder),
                 None => encoder.append(&(columns[*at].fill)(&rows)),
             }
+            encoder.turn_page(&mut spare)?;
         }
     }
     encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(&mut spare)?))).collect()
@@ -246,6 +247,7 @@ impl<W: Write> BatchWriter<W> {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         for (encoder, array) in self.encoders.iter_mut().zip(batch.columns()) {
             encoder.append(array);
+            encoder.turn_page(&mut self.spare)?;
         }
         self.rows += batch.num_rows();
         let full = self.rows >= ROW_GROUP || self.encoders.iter().map(Encoder::size).sum::<usize>() >= ROW_GROUP_BYTES;

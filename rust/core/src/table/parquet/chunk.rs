@@ -1,12 +1,12 @@
 //! One column of one row group: Arrow arrays in, the bytes of a Parquet column chunk out.
 //!
 //! Each type has one encoding, chosen by what the tables hold: deltas for integers, dictionaries for the columns that
-//! are dictionaries already, lengths apart from bytes for text. One page a chunk: a row group has a bounded size.
+//! are dictionaries already, lengths apart from bytes for text.
 
 use super::bits;
 use super::dictionary::Dictionary;
 use super::levels::{Levels, Validity};
-use super::numbers::{Number, encode_numbers};
+use super::numbers::{Bounds, Number, encode_numbers};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -63,7 +63,16 @@ pub struct Encoder {
     pub(super) shape: Shape,
     /// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
     pub(super) codes: Option<Box<dyn Any + Send + Sync>>,
+    /// Data pages that are whole, what they use, and what they hold.
+    pages: Vec<u8>,
+    encodings: Vec<Encoding>,
+    bounds: Bounds,
+    count: usize,
+    nulls: u64,
 }
+
+/// Values of a page: what is kept of them fits the second-level cache, for a few columns.
+const PAGE: usize = 8192;
 
 /// Which values are there.
 pub(super) enum Shape {
@@ -124,17 +133,28 @@ impl Encoder {
         } else {
             Shape::Flat(Validity::default())
         };
-        Ok(Self { values, number, shape, codes: None })
+        Ok(Self {
+            values,
+            number,
+            shape,
+            codes: None,
+            pages: Vec::new(),
+            encodings: Vec::new(),
+            bounds: Bounds::default(),
+            count: 0,
+            nulls: 0,
+        })
     }
 
     /// About how many bytes it holds.
     pub fn size(&self) -> usize {
-        match &self.values {
+        let values = match &self.values {
             Values::Numbers(numbers) => numbers.len() * 8,
             Values::Bools(bools) => bools.len(),
             Values::Text { lengths, bytes } => lengths.len() * 8 + bytes.len(),
             Values::Dict(dictionary) => dictionary.size(),
-        }
+        };
+        self.pages.len() + values
     }
 
     /// Adds the rows of an array.
@@ -172,66 +192,124 @@ impl Encoder {
         take(&mut self.values, &lists.values().slice(start as usize, (end - start) as usize));
     }
 
+    /// Ends a page, if there are rows enough for one: so what is kept of a row group is mostly encoded bytes.
+    ///
+    /// # Errors
+    /// A page beyond 2 GiB.
+    pub fn turn_page(&mut self, spare: &mut Spare) -> Result<()> {
+        if self.on_page() >= PAGE { self.end_page(&mut spare.page) } else { Ok(()) }
+    }
+
+    /// Whether a page has ended.
+    pub(super) fn has_pages(&self) -> bool {
+        self.count > 0
+    }
+
+    /// Values of the page at hand, nulls included.
+    fn on_page(&self) -> usize {
+        match &self.shape {
+            Shape::Flat(valid) => valid.len(),
+            Shape::List { definition, .. } => definition.count,
+        }
+    }
+
+    fn end_page(&mut self, page: &mut Vec<u8>) -> Result<()> {
+        page.clear();
+        let (count, nulls) = match &mut self.shape {
+            Shape::Flat(valid) => {
+                valid.encode(page);
+                let counts = (valid.len(), valid.nulls() as u64);
+                valid.clear();
+                counts
+            }
+            Shape::List { definition, repetition, nulls } => {
+                repetition.encode(1, page);
+                definition.encode(ITEM, page);
+                let count = definition.count;
+                (*definition, *repetition) = (Levels::default(), Levels::default());
+                (count, std::mem::take(nulls))
+            }
+        };
+        let encoding = match &mut self.values {
+            Values::Numbers(numbers) => {
+                let bounds = Bounds::of(numbers, self.number);
+                self.bounds = self.bounds.join(bounds);
+                let encoding = encode_numbers(numbers, self.number, bounds, page);
+                numbers.clear();
+                encoding
+            }
+            Values::Bools(bools) => {
+                bools
+                    .iter()
+                    .for_each(|value| self.bounds = self.bounds.join(Bounds::of(&[u64::from(*value)], self.number)));
+                bits::pack(bools.iter().map(|value| u64::from(*value)), 1, page);
+                bools.clear();
+                Encoding::PLAIN
+            }
+            Values::Text { lengths, bytes } => {
+                bits::deltas::<true>(lengths, page);
+                page.extend_from_slice(bytes);
+                lengths.clear();
+                bytes.clear();
+                Encoding::DELTA_LENGTH_BYTE_ARRAY
+            }
+            // No value yet, so no codes; and maybe no dictionary page in the end.
+            Values::Dict(dictionary) if dictionary.is_empty() => Encoding::PLAIN,
+            Values::Dict(dictionary) => {
+                dictionary.encode(page);
+                Encoding::RLE_DICTIONARY
+            }
+        };
+        self.pages.reserve(page.len() + HEADER);
+        header(page.len(), Page::Data { count, encoding }, &mut self.pages)?;
+        self.pages.extend_from_slice(page);
+        self.count += count;
+        self.nulls += nulls;
+        if !self.encodings.contains(&encoding) {
+            self.encodings.push(encoding);
+        }
+        Ok(())
+    }
+
     /// Ends the chunk.
     ///
     /// # Errors
     /// A page beyond 2 GiB.
-    pub fn close(self, spare: &mut Spare) -> Result<Chunk> {
-        let mut page = std::mem::take(&mut spare.page);
-        let mut bytes = Vec::new();
-        let (count, nulls) = match &self.shape {
-            Shape::Flat(valid) => {
-                valid.encode(&mut page);
-                (valid.len(), valid.nulls() as u64)
+    pub fn close(mut self, spare: &mut Spare) -> Result<Chunk> {
+        if self.on_page() > 0 || self.count == 0 {
+            self.end_page(&mut spare.page)?;
+        }
+        let nulls = Some(self.nulls);
+        let (mut bytes, mut dictionary) = (self.pages, 0);
+        let statistics = match &self.values {
+            Values::Numbers(_) => self.bounds.statistics(self.number, nulls),
+            Values::Bools(_) => {
+                let (least, most) = self.bounds.ends(self.number);
+                Statistics::boolean(least.map(|bit| bit > 0), most.map(|bit| bit > 0), None, nulls, false)
             }
-            Shape::List { definition, repetition, nulls } => {
-                repetition.encode(1, &mut page);
-                definition.encode(ITEM, &mut page);
-                (definition.count, *nulls)
-            }
-        };
-        let mut dictionary = 0;
-        let nulls = Some(nulls);
-        let (encoding, statistics) = match &self.values {
-            Values::Numbers(numbers) => encode_numbers(numbers, self.number, nulls, &mut page),
-            Values::Bools(bools) => {
-                let (least, most) = (bools.iter().min().copied(), bools.iter().max().copied());
-                bits::pack(bools.iter().map(|value| u64::from(*value)), 1, &mut page);
-                (Encoding::PLAIN, Statistics::boolean(least, most, None, nulls, false))
-            }
-            Values::Text { lengths, bytes } => {
-                bits::deltas::<true>(lengths, &mut page);
-                page.extend_from_slice(bytes);
-                (Encoding::DELTA_LENGTH_BYTE_ARRAY, Statistics::byte_array(None, None, None, nulls, false))
-            }
+            Values::Text { .. } => Statistics::byte_array(None, None, None, nulls, false),
             Values::Dict(entries) => {
-                let (least, most) = entries.bounds().map_or((None, None), |(least, most)| (Some(least), Some(most)));
-                let statistics = Statistics::byte_array(least.map(text), most.map(text), None, nulls, false);
-                if entries.is_empty() {
-                    (Encoding::PLAIN, statistics)
-                } else {
-                    let count = entries.len();
-                    entries.encode(&mut page);
-                    bytes.reserve(entries.page().len() + page.len() + 2 * HEADER);
-                    header(entries.page().len(), Page::Dictionary { count }, &mut bytes)?;
-                    bytes.extend_from_slice(entries.page());
-                    dictionary = bytes.len();
-                    (Encoding::RLE_DICTIONARY, statistics)
+                if !entries.is_empty() {
+                    let mut whole = Vec::with_capacity(entries.page().len() + HEADER + bytes.len());
+                    header(entries.page().len(), Page::Dictionary { count: entries.len() }, &mut whole)?;
+                    whole.extend_from_slice(entries.page());
+                    dictionary = whole.len();
+                    whole.append(&mut bytes);
+                    bytes = whole;
                 }
+                let (least, most) = entries.bounds().map_or((None, None), |(least, most)| (Some(least), Some(most)));
+                Statistics::byte_array(least.map(text), most.map(text), None, nulls, false)
             }
         };
-        bytes.reserve_exact(page.len() + HEADER);
-        header(page.len(), Page::Data { count, encoding }, &mut bytes)?;
-        bytes.append(&mut page);
-        spare.page = page;
         if let Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } = self.values {
             spare.keep(numbers);
         }
-        let mut encodings = vec![encoding, Encoding::RLE];
-        if dictionary > 0 {
+        let mut encodings = self.encodings;
+        encodings.push(Encoding::RLE);
+        if dictionary > 0 && !encodings.contains(&Encoding::PLAIN) {
             encodings.push(Encoding::PLAIN);
         }
-        Ok(Chunk { bytes, dictionary, values: count, encodings, statistics })
+        Ok(Chunk { bytes, dictionary, values: self.count, encodings, statistics })
     }
 }
 

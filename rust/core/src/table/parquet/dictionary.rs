@@ -126,8 +126,8 @@ impl Dictionary {
         self.texts.len() as u32 - 1
     }
 
-    /// Appends the codes as a data page has them: their width, then one run.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the codes as a data page has them, their width and then one run, and forgets them.
+    pub fn encode(&mut self, out: &mut Vec<u8>) {
         let width = bits::width(self.texts.len() as u64 - 1);
         out.push(width as u8);
         if width == 0 {
@@ -135,5 +135,6 @@ impl Dictionary {
         } else {
             bits::packed_run(self.codes.len(), self.codes.iter().map(|code| u64::from(*code)), width, out);
         }
+        self.codes.clear();
     }
 }

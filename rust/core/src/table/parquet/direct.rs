@@ -178,8 +178,9 @@ impl Encoder {
             }
         });
     }
-    /// Leaves only the first `rows` rows.
+    /// Leaves only the first `rows` rows, while none of the pages has ended.
     pub fn truncate(&mut self, rows: usize) {
+        debug_assert!(!self.has_pages(), "rows of pages that have ended cannot be taken back");
         let there = match &mut self.shape {
             Shape::Flat(valid) => valid.truncate(rows),
             Shape::List { definition, repetition, nulls } => {

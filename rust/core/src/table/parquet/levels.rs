@@ -22,6 +22,12 @@ impl Validity {
         self.len - self.there
     }
 
+    /// Begins anew.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        (self.len, self.there) = (0, 0);
+    }
+
     /// Adds the lowest `count` bits of `word`, at most 64; those above are 0.
     #[inline]
     pub fn push(&mut self, word: u64, count: usize) {

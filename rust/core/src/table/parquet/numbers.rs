@@ -44,60 +44,99 @@ bits! {
     f64, Float64Type, f64::to_bits;
 }
 
-/// Integers as deltas, unless they are spread so widely that it would not pay; doubles as they are.
-pub fn encode_numbers(
-    numbers: &[u64],
-    number: Number,
-    nulls: Option<u64>,
-    page: &mut Vec<u8>,
-) -> (Encoding, Statistics) {
-    let none = numbers.is_empty();
-    let bounds = |flip: u64| {
-        let (least, most) = numbers.iter().fold((u64::MAX, 0), |(least, most), value| {
-            let value = value ^ flip;
-            (value.min(least), value.max(most))
-        });
-        (most.wrapping_sub(least), (!none).then_some(least ^ flip), (!none).then_some(most ^ flip))
-    };
-    let long = |value: Option<u64>| value.map(|value| value as i64);
-    let (spread, statistics) = match number {
-        Number::Unsigned32 => {
-            let (spread, least, most) = bounds(0);
-            let int = |value: Option<u64>| value.map(|value| value as u32 as i32);
-            (spread, Statistics::int32(int(least), int(most), None, nulls, false))
+impl Number {
+    /// The bits of a number as an unsigned one that sorts as it does.
+    #[inline]
+    fn rank(self, bits: u64) -> u64 {
+        const SIGN: u64 = 1 << 63;
+        match self {
+            Self::Unsigned32 | Self::Unsigned64 => bits,
+            Self::Signed64 => bits ^ SIGN,
+            Self::Double if bits & SIGN == 0 => bits ^ SIGN,
+            Self::Double => !bits,
         }
-        Number::Unsigned64 => {
-            let (spread, least, most) = bounds(0);
-            (spread, Statistics::int64(long(least), long(most), None, nulls, false))
+    }
+
+    /// The way back.
+    fn bits(self, rank: u64) -> u64 {
+        match self {
+            Self::Double if rank < 1 << 63 => !rank,
+            Self::Double => rank ^ 1 << 63,
+            other => other.rank(rank),
         }
-        Number::Signed64 => {
-            // With the sign bit turned over, signed numbers are ordered as unsigned ones.
-            let (spread, least, most) = bounds(1 << 63);
-            (spread, Statistics::int64(long(least), long(most), None, nulls, false))
-        }
-        Number::Double => {
-            let (least, most) = numbers
+    }
+}
+
+/// Smallest and largest of some numbers, by rank.
+#[derive(Clone, Copy)]
+pub struct Bounds {
+    least: u64,
+    most: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { least: u64::MAX, most: 0 }
+    }
+}
+
+impl Bounds {
+    /// Those of these numbers; NaN is none.
+    pub fn of(numbers: &[u64], number: Number) -> Self {
+        let widen = |all: Self, rank: u64| Self { least: all.least.min(rank), most: all.most.max(rank) };
+        match number {
+            Number::Double => numbers
                 .iter()
-                .map(|bits| f64::from_bits(*bits))
-                .filter(|value| !value.is_nan())
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (value.min(least), value.max(most)));
-            let there = least <= most;
-            // Zero has two signs, and a reader may take either for the bound.
-            let (least, most) = (if least == 0.0 { -0.0 } else { least }, if most == 0.0 { 0.0 } else { most });
-            (u64::MAX, Statistics::double(there.then_some(least), there.then_some(most), None, nulls, false))
+                .filter(|bits| !f64::from_bits(**bits).is_nan())
+                .fold(Self::default(), |all, bits| widen(all, number.rank(*bits))),
+            _ => numbers.iter().fold(Self::default(), |all, bits| widen(all, number.rank(*bits))),
         }
-    };
+    }
+
+    /// Those of both.
+    pub fn join(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), most: self.most.max(other.most) }
+    }
+
+    /// The bits of both, unless there are none.
+    pub fn ends(self, number: Number) -> (Option<u64>, Option<u64>) {
+        let end = |rank: u64| (self.least <= self.most).then(|| number.bits(rank));
+        (end(self.least), end(self.most))
+    }
+
+    /// As the statistics of a column chunk.
+    pub fn statistics(self, number: Number, nulls: Option<u64>) -> Statistics {
+        let (least, most) = self.ends(number);
+        let int = |bits: Option<u64>| bits.map(|bits| bits as u32 as i32);
+        let long = |bits: Option<u64>| bits.map(|bits| bits as i64);
+        match number {
+            Number::Unsigned32 => Statistics::int32(int(least), int(most), None, nulls, false),
+            Number::Unsigned64 | Number::Signed64 => Statistics::int64(long(least), long(most), None, nulls, false),
+            Number::Double => {
+                // Zero has two signs, and a reader may take either for the bound.
+                let zero = |bits: Option<u64>, zero: f64| {
+                    bits.map(f64::from_bits).map(|value| if value == 0.0 { zero } else { value })
+                };
+                Statistics::double(zero(least, -0.0), zero(most, 0.0), None, nulls, false)
+            }
+        }
+    }
+}
+
+/// Appends a page of integers as deltas, unless they are spread so widely that it would not pay; doubles as they are.
+pub fn encode_numbers(numbers: &[u64], number: Number, bounds: Bounds, page: &mut Vec<u8>) -> Encoding {
+    let (none, spread) = (numbers.is_empty(), bounds.most.wrapping_sub(bounds.least));
     match number {
         Number::Unsigned32 if spread < 1 << 28 || none => bits::deltas::<true>(numbers, page),
         Number::Unsigned64 | Number::Signed64 if spread < 1 << 56 || none => bits::deltas::<false>(numbers, page),
         Number::Unsigned32 => {
             page.extend(numbers.iter().flat_map(|value| (*value as u32).to_le_bytes()));
-            return (Encoding::PLAIN, statistics);
+            return Encoding::PLAIN;
         }
         _ => {
             page.extend(numbers.iter().flat_map(|value| value.to_le_bytes()));
-            return (Encoding::PLAIN, statistics);
+            return Encoding::PLAIN;
         }
     }
-    (Encoding::DELTA_BINARY_PACKED, statistics)
+    Encoding::DELTA_BINARY_PACKED
 }
