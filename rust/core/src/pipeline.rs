@@ -8,7 +8,7 @@ use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
-use crate::track::{Ahead, Keyer, Tracker, Uid};
+use crate::track::{Ahead, Keyer, Room, Tracker, Uid, room};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +24,9 @@ pub struct Decoded {
     packets: Vec<Packet>,
     /// Their keys, if they were worked out: one a frame.
     keys: Vec<Ahead>,
+    /// Room for flows, made beside the keys while it is wanted.
+    room: Option<Room>,
+    wants_room: bool,
 }
 
 impl Decoded {
@@ -49,7 +52,7 @@ impl Decoded {
     /// Fills the packet of every frame.
     #[inline]
     fn each(&mut self, mut fill: impl FnMut(&FrameMeta, &[u8], LinkType, &mut Packet)) {
-        let Self { batch, packets, keys } = self;
+        let Self { batch, packets, keys, .. } = self;
         keys.clear();
         if packets.len() < batch.frames.len() {
             packets.resize_with(batch.frames.len(), Packet::default);
@@ -76,13 +79,17 @@ impl Decoded {
     pub fn find_keys(&mut self, keyer: &mut Keyer) {
         let packets = &self.packets[..self.batch.frames.len()];
         keyer.keys(&self.batch, packets, &mut self.keys);
+        if self.wants_room && self.room.is_none() {
+            self.room = Some(room());
+        }
     }
 
     /// Accounts every frame: [`Tracker::batch`], or with keys that the tracker's own keyer has worked out.
     pub fn account(&mut self, tracker: &mut Tracker, uids: Option<&mut Vec<Option<Uid>>>) {
-        let Self { batch, packets, keys } = self;
+        let Self { batch, packets, keys, room, wants_room } = self;
         let packets = &packets[..batch.frames.len()];
         if keys.len() == batch.frames.len() {
+            *wants_room = tracker.take_room(room.take());
             tracker.keyed_batch(batch, packets, keys, uids);
         } else {
             tracker.batch(batch, packets, uids);

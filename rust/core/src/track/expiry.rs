@@ -83,6 +83,6 @@ impl Tracker {
 
     /// The open flows and their slots, as they stand in memory: in the table's order each would have to be waited for.
     fn in_memory(&self) -> impl Iterator<Item = (u32, &Flow)> {
-        (0..).zip(&self.flows).filter(|(_, flow)| !flow.over)
+        (0..).zip(self.flows.iter()).filter(|(_, flow)| !flow.over)
     }
 }

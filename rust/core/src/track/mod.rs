@@ -13,12 +13,14 @@ pub mod points;
 mod saved;
 pub mod share;
 pub mod side;
+mod store;
 pub mod tcp;
 pub mod uid;
 
 pub use flow::{EndReason, Flow};
 pub use options::{Counters, Options};
 pub use points::{Point, Points};
+pub(crate) use store::{Room, room};
 pub use uid::Uid;
 
 use crate::app::Who;
@@ -34,6 +36,7 @@ use key::FlowKey;
 pub use lookup::{Ahead, Keyer};
 use lookup::{Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
+use store::Store;
 
 /// The flow table.
 pub struct Tracker {
@@ -41,7 +44,7 @@ pub struct Tracker {
     points: Points,
     hasher: RandomState,
     table: HashTable<Entry>,
-    flows: Vec<Flow>,
+    flows: Store,
     /// What was found ahead of time for the packets to come: kept for its memory.
     keys: Vec<Ahead>,
     free: Vec<u32>,
@@ -86,7 +89,7 @@ impl Tracker {
             points: Points::default(),
             hasher: RandomState::new(),
             table: HashTable::new(),
-            flows: Vec::new(),
+            flows: Store::default(),
             keys: Vec::new(),
             free: Vec::new(),
             finished: Vec::new(),
@@ -142,6 +145,11 @@ impl Tracker {
         for ((metas, packets), keys) in parts {
             self.together(batch, metas, packets, keys, uids.as_deref_mut());
         }
+    }
+
+    /// Takes room for flows that another thread has made. Whether more is wanted.
+    pub(crate) fn take_room(&mut self, room: Option<Room>) -> bool {
+        self.flows.take(room)
     }
 
     /// Accounts some packets with their keys.
@@ -329,10 +337,7 @@ impl Tracker {
                 self.flows[slot as usize] = flow;
                 slot
             }
-            None => {
-                self.flows.push(flow);
-                (self.flows.len() - 1) as u32
-            }
+            None => self.flows.push(flow),
         };
         self.counters.flows += 1;
         self.table.insert_unique(hash, Entry { hash, slot }, |entry| entry.hash);

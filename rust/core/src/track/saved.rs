@@ -101,9 +101,8 @@ impl Tracker {
             from.by_ref().take(u64::from(u32::from_le_bytes(len))).read_to_end(&mut one).map_err(|e| wrong(&e))?;
             let flow: Flow = postcard::from_bytes(&one).map_err(|error| wrong(&error))?;
             let hash = tracker.hash(&flow.key);
-            let entry = Entry { hash, slot: tracker.flows.len() as u32 };
+            let entry = Entry { hash, slot: tracker.flows.push(flow) };
             tracker.table.insert_unique(hash, entry, |entry| entry.hash);
-            tracker.flows.push(flow);
         }
         Ok(tracker)
     }
