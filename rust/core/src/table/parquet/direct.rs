@@ -113,7 +113,8 @@ impl Encoder {
         });
     }
 
-    /// Adds rows of a dictionary column of IP addresses: see [`Sink::addresses`](crate::table::sink::Sink::addresses).
+    /// Adds rows of a dictionary column of IP addresses: family, 4 or 6, and the bytes as a number, whose first 4 are an
+    /// IPv4 address.
     pub fn addresses(
         &mut self,
         rows: usize,
