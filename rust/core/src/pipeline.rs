@@ -8,10 +8,11 @@ use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
 use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
-use crate::track::{Ahead, Keyer, Room, Tracker, Uid, room};
+use crate::track::{Prepared, Preparer, Tracker, Uid};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,11 +23,10 @@ pub struct Decoded {
     pub batch: FrameBatch,
     /// Their decoded headers; at least as long as `batch.frames`.
     packets: Vec<Packet>,
-    /// Their keys, if they were worked out: one a frame.
-    keys: Vec<Ahead>,
-    /// Room for flows, made beside the keys while it is wanted.
-    room: Option<Room>,
-    wants_room: bool,
+    /// What is prepared for following their flows.
+    prepared: Box<Prepared>,
+    /// Whoever follows flows has nothing else to do: it may prepare that itself.
+    in_haste: bool,
 }
 
 impl Decoded {
@@ -52,8 +52,8 @@ impl Decoded {
     /// Fills the packet of every frame.
     #[inline]
     fn each(&mut self, mut fill: impl FnMut(&FrameMeta, &[u8], LinkType, &mut Packet)) {
-        let Self { batch, packets, keys, .. } = self;
-        keys.clear();
+        let Self { batch, packets, prepared, .. } = self;
+        prepared.clear();
         if packets.len() < batch.frames.len() {
             packets.resize_with(batch.frames.len(), Packet::default);
         }
@@ -65,7 +65,7 @@ impl Decoded {
 
     /// Forgets the frames that `keep` does not want; it has one entry a frame.
     pub fn retain(&mut self, keep: &[bool]) {
-        self.keys.clear();
+        self.prepared.clear();
         let mut kept = 0;
         for (at, _) in keep.iter().enumerate().filter(|(_, keep)| **keep) {
             self.batch.frames.swap(kept, at);
@@ -75,25 +75,18 @@ impl Decoded {
         self.batch.frames.truncate(kept);
     }
 
-    /// Works out the keys of the flows that the frames belong to, for [`Decoded::account`].
-    pub fn find_keys(&mut self, keyer: &mut Keyer) {
-        let packets = &self.packets[..self.batch.frames.len()];
-        keyer.keys(&self.batch, packets, &mut self.keys);
-        if self.wants_room && self.room.is_none() {
-            self.room = Some(room());
+    /// Prepares what [`Decoded::account`] needs, unless its thread waits already: so both have as much to do.
+    pub fn prepare(&mut self, preparer: &mut Preparer) {
+        if self.in_haste {
+            return preparer.pass(&self.batch);
         }
+        preparer.prepare(&self.batch, &self.packets[..self.batch.frames.len()], &mut self.prepared);
     }
 
-    /// Accounts every frame: [`Tracker::batch`], or with keys that the tracker's own keyer has worked out.
+    /// Accounts every frame, with what the tracker's own preparer has made of them, if it has.
     pub fn account(&mut self, tracker: &mut Tracker, uids: Option<&mut Vec<Option<Uid>>>) {
-        let Self { batch, packets, keys, room, wants_room } = self;
-        let packets = &packets[..batch.frames.len()];
-        if keys.len() == batch.frames.len() {
-            *wants_room = tracker.take_room(room.take());
-            tracker.keyed_batch(batch, packets, keys, uids);
-        } else {
-            tracker.batch(batch, packets, uids);
-        }
+        let packets = &self.packets[..self.batch.frames.len()];
+        tracker.prepared_batch(&self.batch, packets, &mut self.prepared, uids);
     }
 
     /// The decoded headers, one a frame.
@@ -129,6 +122,8 @@ enum Feed<R> {
     /// A thread of its own, ahead.
     Ahead {
         ready: Option<Mutex<Receiver<Vec<Made<R>>>>>,
+        /// Whoever takes them had to wait for the last ones.
+        waited: Arc<AtomicBool>,
         empty: SyncSender<Vec<Decoded>>,
         thread: Option<JoinHandle<Result<Vec<Warning>, SourceError>>>,
     },
@@ -143,8 +138,10 @@ impl<R: Send + 'static> Feed<R> {
         let (empty, from_empty) = sync_channel(IN_FLIGHT);
         // The channel has room for every batch on its own.
         let _ = empty.try_send((0..IN_FLIGHT).map(|_| Decoded::default()).collect());
-        let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready));
-        Self::Ahead { ready: Some(Mutex::new(ready)), empty, thread: Some(thread) }
+        let waited = Arc::new(AtomicBool::new(false));
+        let shared = waited.clone();
+        let thread = std::thread::spawn(move || filler.run(&from_empty, &to_ready, &shared));
+        Self::Ahead { ready: Some(Mutex::new(ready)), waited, empty, thread: Some(thread) }
     }
 }
 
@@ -178,11 +175,13 @@ impl<R> Filler<R> {
         mut self,
         from_empty: &Receiver<Vec<Decoded>>,
         to_ready: &SyncSender<Vec<Made<R>>>,
+        waited: &AtomicBool,
     ) -> Result<Vec<Warning>, SourceError> {
         let mut together = Vec::new();
         let mut end = Ok(());
         'input: while let Ok(empty) = from_empty.recv() {
             for mut decoded in empty {
+                decoded.in_haste = waited.load(Ordering::Relaxed);
                 match self.fill(&mut decoded) {
                     Ok(Some((full, made))) => {
                         together.push((decoded, made));
@@ -288,9 +287,11 @@ impl<R: Send + 'static> Pipeline<R> {
         }
         match &mut self.feed {
             Feed::Idle(_) => return Received::End,
-            Feed::Ahead { ready, .. } => {
+            Feed::Ahead { ready, waited, .. } => {
                 let Some(Ok(ready)) = ready.as_mut().map(Mutex::get_mut) else { return Received::End };
-                match ready.recv_timeout(PATIENCE) {
+                let at_once = ready.try_recv();
+                waited.store(at_once.is_err(), Ordering::Relaxed);
+                match at_once.or_else(|_| ready.recv_timeout(PATIENCE)) {
                     Ok(batches) => self.received.extend(batches),
                     Err(RecvTimeoutError::Timeout) => return Received::Waiting,
                     Err(RecvTimeoutError::Disconnected) => return Received::End,
@@ -301,6 +302,7 @@ impl<R: Send + 'static> Pipeline<R> {
                     return Received::End;
                 }
                 let mut decoded = self.used.pop().unwrap_or_default();
+                decoded.in_haste = true;
                 let filler = filler.get_mut().unwrap_or_else(PoisonError::into_inner);
                 match filler.fill(&mut decoded) {
                     Ok(Some((_, made))) => return Received::Batch(decoded, made),

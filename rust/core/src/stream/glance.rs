@@ -20,13 +20,33 @@ pub(super) fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
     if own.has_isn && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
 }
 
-/// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `true` if it
-/// has.
-pub(super) fn glance(wants: &Wants, flow: &mut Flow, side: usize, packet: &Packet, frame: &[u8]) -> bool {
-    let payload = packet.payload_of(frame);
-    let is_whole = payload.len() == packet.payload_len as usize;
-    if wants.rows() || !is_whole || first_byte(packet) != beginning(flow, side, packet) {
+/// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `told`: the
+/// segment's facts, if another thread has looked. `true` if it has them.
+pub(super) fn glance(
+    wants: &Wants,
+    flow: &mut Flow,
+    side: usize,
+    packet: &Packet,
+    frame: &[u8],
+    told: Option<Box<Facts>>,
+) -> bool {
+    if wants.rows() || first_byte(packet) != beginning(flow, side, packet) {
         return false;
+    }
+    let Some(facts) = told.or_else(|| tell(wants, packet, frame)) else { return false };
+    match &flow.facts {
+        None if !facts.is_empty() => flow.facts = Some(facts),
+        _ => keep_facts(flow, *facts),
+    }
+    flow.watch = Watch::IGNORED;
+    true
+}
+
+/// The facts that a segment tells on its own.
+pub fn tell(wants: &Wants, packet: &Packet, frame: &[u8]) -> Option<Box<Facts>> {
+    let payload = packet.payload_of(frame);
+    if payload.len() != packet.payload_len as usize {
+        return None;
     }
     let ports = (packet.src_port, packet.dst_port);
     let mut protocols = OVER_TCP.iter().filter(|one| (one.wanted)(wants));
@@ -35,10 +55,7 @@ pub(super) fn glance(wants: &Wants, flow: &mut Flow, side: usize, packet: &Packe
         Looks::Server => Some(None),
         Looks::Perhaps | Looks::No => None,
     });
-    let Some(facts) = found.flatten() else { return false };
-    keep_facts(flow, facts);
-    flow.watch = Watch::IGNORED;
-    true
+    found.flatten().map(Box::new)
 }
 
 /// Adds facts to a flow; the first of each stays.

@@ -13,5 +13,6 @@ mod streams;
 mod tests;
 
 pub use bounds::{Counters, Limits};
+pub use glance::tell;
 pub use reassembly::{Overlap, Piece, Place, Reassembler};
 pub use streams::{Streams, Watch};

@@ -48,6 +48,8 @@ pub struct Streams {
     /// What they had is kept, so that they can be saved.
     pub(super) keeps: bool,
     pub(crate) datagrams: Datagrams,
+    /// Facts of segments to come, by frame.
+    told: VecDeque<(u64, Box<Facts>)>,
 }
 
 /// Where what is found goes.
@@ -85,6 +87,7 @@ impl Streams {
             heard: 0,
             keeps: false,
             datagrams: Datagrams::default(),
+            told: VecDeque::new(),
         }
     }
 
@@ -152,14 +155,31 @@ impl Streams {
         let rows = self.wants.rows();
         let who = |flow: &Flow| if rows { who(flow) } else { Who::default() };
         if packet.has_tcp {
-            let is_open = flow.watch.is_open();
-            let wanted = is_open || packet.payload_len > 0 && self.looks_wanted(flow, side, packet, frame);
-            if wanted && (is_open || !glance(&self.wants, flow, side, packet, frame)) {
-                self.segment(flow, side, packet, frame, place, who);
+            if !flow.watch.is_open() {
+                let told = self.told(place.frame);
+                let wanted = packet.payload_len > 0 && (told.is_some() || self.looks_wanted(flow, side, packet, frame));
+                if !wanted || glance(&self.wants, flow, side, packet, frame, told) {
+                    return;
+                }
             }
+            self.segment(flow, side, packet, frame, place, who);
         } else if packet.ip_proto == 17 && packet.has_ports {
             self.datagram(flow, side, packet, frame, place, who);
         }
+    }
+
+    /// Takes facts of segments by frame, in order, that another thread has found: see [`tell`](super::tell).
+    pub fn hear(&mut self, told: impl Iterator<Item = (u64, Box<Facts>)>) {
+        self.told.clear();
+        self.told.extend(told);
+    }
+
+    /// What it has found in a frame, if it has.
+    fn told(&mut self, frame: u64) -> Option<Box<Facts>> {
+        while self.told.front().is_some_and(|(other, _)| *other < frame) {
+            self.told.pop_front();
+        }
+        if self.told.front()?.0 == frame { self.told.pop_front().map(|(_, facts)| facts) } else { None }
     }
 
     /// Whether the first segment seen of a side, or one that its decoder has named, is worth a stream.

@@ -139,14 +139,14 @@ impl TableReader {
             Making::Stage(stage) => stage.schema(),
         };
         let make: Make<Made> = match &kind {
-            Making::Flows(..) | Making::Streams { .. } if share.is_none() => {
-                let mut keyer = tracker.keyer();
+            Making::Flows(..) | Making::Streams { .. } => {
+                let mut preparer = tracker.preparer();
                 Box::new(move |decoded| {
-                    decoded.find_keys(&mut keyer);
+                    decoded.prepare(&mut preparer);
                     Made::Nothing
                 })
             }
-            Making::Flows(..) | Making::Streams { .. } | Making::Stage(_) => Box::new(|_| Made::Nothing),
+            Making::Stage(_) => Box::new(|_| Made::Nothing),
             Making::Packets(making) => making.arrays(&tracker),
         };
         let little = matches!(kind, Making::Streams { .. }) && tracker.options().streams.little();

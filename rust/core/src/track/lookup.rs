@@ -17,7 +17,7 @@ pub(super) struct Entry {
 
 /// A packet's key, and what was found for it ahead of time.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ahead {
+pub(super) struct Ahead {
     pub(super) keyed: Keyed,
     pub(super) hash: u64,
     /// The slot of an open flow with this hash, most likely its own; [`NO_SLOT`] if there was none.
@@ -26,24 +26,8 @@ pub struct Ahead {
     pub(super) is_there: bool,
 }
 
-/// Works out keys of packets for a tracker that another thread drives. It learns the capture points as that one does.
-#[derive(Debug)]
-pub struct Keyer {
-    points: Points,
-    hasher: RandomState,
-}
-
-impl Keyer {
-    /// Replaces `keys` by those of the packets of a batch.
-    pub fn keys(&mut self, batch: &FrameBatch, packets: &[Packet], keys: &mut Vec<Ahead>) {
-        self.points.learn(&batch.interfaces);
-        keys.resize(batch.frames.len(), Ahead::default());
-        fill(&self.points, &self.hasher, batch, &batch.frames, packets, keys);
-    }
-}
-
 /// Fills in the keys of packets, one each.
-fn fill(
+pub(super) fn fill(
     points: &Points,
     hasher: &RandomState,
     batch: &FrameBatch,
@@ -71,12 +55,6 @@ pub(super) const TOGETHER: usize = 32;
 impl Tracker {
     pub(super) fn hash(&self, key: &FlowKey) -> u64 {
         self.hasher.hash_one(key)
-    }
-
-    /// What works out keys for this tracker: see [`Tracker::keyed_batch`].
-    #[must_use]
-    pub fn keyer(&self) -> Keyer {
-        Keyer { points: self.points.clone(), hasher: self.hasher.clone() }
     }
 
     /// Works out the keys of packets.

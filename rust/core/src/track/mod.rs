@@ -10,6 +10,7 @@ pub mod key;
 mod lookup;
 pub mod options;
 pub mod points;
+mod prepare;
 mod saved;
 pub mod share;
 pub mod side;
@@ -20,7 +21,7 @@ pub mod uid;
 pub use flow::{EndReason, Flow};
 pub use options::{Counters, Options};
 pub use points::{Point, Points};
-pub(crate) use store::{Room, room};
+pub use prepare::{Prepared, Preparer};
 pub use uid::Uid;
 
 use crate::app::Who;
@@ -33,8 +34,7 @@ use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
 use key::FlowKey;
-pub use lookup::{Ahead, Keyer};
-use lookup::{Entry, TOGETHER};
+use lookup::{Ahead, Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
@@ -132,8 +132,8 @@ impl Tracker {
         self.keys = keys;
     }
 
-    /// The same with keys that this tracker's [`Tracker::keyer`] has worked out, one a frame.
-    pub fn keyed_batch(
+    /// The same with keys that were worked out before, one a frame.
+    fn keyed_batch(
         &mut self,
         batch: &FrameBatch,
         packets: &[Packet],
@@ -145,11 +145,6 @@ impl Tracker {
         for ((metas, packets), keys) in parts {
             self.together(batch, metas, packets, keys, uids.as_deref_mut());
         }
-    }
-
-    /// Takes room for flows that another thread has made. Whether more is wanted.
-    pub(crate) fn take_room(&mut self, room: Option<Room>) -> bool {
-        self.flows.take(room)
     }
 
     /// Accounts some packets with their keys.

@@ -54,10 +54,10 @@ impl TableReader {
 }
 
 impl Packets {
-    /// What leaves only the frames that are asked for, and works out their keys if flows are.
+    /// What leaves only the frames that are asked for, and prepares following their flows.
     fn prepare(&self, tracker: &Tracker) -> impl FnMut(&mut Decoded) + Send + use<> {
         let tests = self.tests.clone();
-        let mut keyer = (!self.uid_at.is_empty()).then(|| tracker.keyer());
+        let mut preparer = (!self.uid_at.is_empty()).then(|| tracker.preparer());
         move |decoded| {
             if !tests.is_empty() {
                 let there = There::of(decoded);
@@ -66,8 +66,8 @@ impl Packets {
                 tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
                 decoded.retain(&keep);
             }
-            if let Some(keyer) = &mut keyer {
-                decoded.find_keys(keyer);
+            if let Some(preparer) = &mut preparer {
+                decoded.prepare(preparer);
             }
         }
     }
