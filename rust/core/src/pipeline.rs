@@ -145,8 +145,9 @@ impl<R: Send + 'static> Feed<R> {
     }
 }
 
-/// Batches in flight: enough that neither stage waits for the other's hiccups.
-const IN_FLIGHT: usize = 6;
+/// Batches in flight: enough that neither stage waits for the other's hiccups, nor while what one may prepare for the
+/// other goes back and forth.
+const IN_FLIGHT: usize = 12;
 
 /// Batches that change hands together where the input gives full ones: each time a thread is woken costs as much as
 /// decoding a hundred frames.

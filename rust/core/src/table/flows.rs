@@ -138,6 +138,9 @@ fn handshake(flow: &Flow, bits: u8, not: u8, from: fn(&Flow) -> i64, to: fn(&Flo
         .filter(|time| *time >= 0 && flow.timed)
 }
 
+/// The columns that take a hash of each flow.
+pub(super) const HASHED: [&str; 2] = ["uid", "community_id"];
+
 /// The columns that need the bytes of the flows.
 pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
 

@@ -178,9 +178,9 @@ fn flow_chunks(
 /// Columns by number, those that are made together: a task a thread, each about as much work, since each is a pass over
 /// all flows, and to bring these from memory takes longer than most columns.
 fn tasks(columns: &[&'static Column<Flows>], threads: usize) -> Vec<Vec<usize>> {
-    let work = |at: usize| match columns[at].kind {
-        Kind::Text | Kind::ListText => 12, // uids are hashes
-        Kind::Dict => 4,
+    let work = |at: usize| match columns[at] {
+        column if flows::HASHED.contains(&column.name) => 18,
+        Column { kind: Kind::Dict, .. } => 4,
         _ => 1,
     };
     let mut order: Vec<usize> = (0..columns.len()).collect();
