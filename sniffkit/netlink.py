@@ -38,8 +38,12 @@ def unnamed_namespaces() -> list[str]:
 
     Only those that this user may look at: all of them as root.
     """
-    known = {(NETNS_DIR / name).stat().st_ino for name in namespaces()}
-    known.add(os.stat("/proc/self/ns/net").st_ino)
+    known = {os.stat("/proc/self/ns/net").st_ino}
+    for name in namespaces():
+        try:
+            known.add((NETNS_DIR / name).stat().st_ino)
+        except FileNotFoundError:
+            continue  # it has just been removed
     found: list[str] = []
     for pid in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from livenet import Capture, Net, blocks, frame, numbers, options
+import pytest
+from livenet import Capture, Net, Running, blocks, frame, numbers, options
 
 import sniffkit as sk
 
@@ -35,6 +37,15 @@ def test_stop_at_once_has_all_50_packets(net: Net, tmp_path: Path) -> None:
     assert numbers(tmp_path / "x.pcapng") == list(range(50))
 
 
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """Commands do not inherit that SIGHUP is ignored, as under nohup, where they go on."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up")
 def test_interrupt_after_50_ms_has_all_50_packets(net: Net, capture: Capture, tmp_path: Path) -> None:
     for how in (signal.SIGINT, signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         running = capture("--netns", net.b, "-i", "veth2", "-w", "x.pcapng", "udp")
@@ -84,9 +95,17 @@ def test_a_small_ring_bridges_a_pause_of_its_reader(net: Net, capture: Capture, 
     assert numbers(tmp_path / "x.pcapng") == list(range(7))
 
 
+def halt(running: Running) -> None:
+    """Stop every thread of it; each does so in its own time."""
+    running.process.send_signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{running.process.pid}/task")
+    while any((task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+        time.sleep(0.001)
+
+
 def test_what_the_ring_could_not_hold_is_counted(net: Net, capture: Capture, tmp_path: Path) -> None:
     running = capture("-i", net.veth2, "-B", "1", "-w", "x.pcapng", "udp")
-    running.process.send_signal(signal.SIGSTOP)
+    halt(running)
     net.send(frame(n, size=1500) for n in range(5_000))
     running.process.send_signal(signal.SIGCONT)
     code, _, said = running.end()

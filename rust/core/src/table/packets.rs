@@ -20,7 +20,6 @@ pub struct Rows<'a> {
 /// Which of 64 packets have what columns are made of: a bit each, the first in the lowest.
 #[derive(Default)]
 pub struct There {
-    timed: u64,
     eth_type: u64,
     eth: u64,
     tunnel: u64,
@@ -38,18 +37,16 @@ impl There {
     /// What the packets of a batch have; columns that share a condition ask for it once.
     #[must_use]
     pub fn of(decoded: &Decoded) -> Vec<Self> {
-        let (frames, packets) = (&decoded.batch.frames, decoded.packets());
-        frames.chunks(Self::PACKETS).zip(packets.chunks(Self::PACKETS)).map(|(f, p)| Self::of_few(f, p)).collect()
+        decoded.packets().chunks(Self::PACKETS).map(Self::of_few).collect()
     }
 
     /// Packets of which one of these tells.
     pub const PACKETS: usize = 64;
 
-    fn of_few(frames: &[FrameMeta], packets: &[Packet]) -> Self {
+    fn of_few(packets: &[Packet]) -> Self {
         let mut there = Self::default();
-        for (at, (meta, p)) in frames.iter().zip(packets).enumerate() {
+        for (at, p) in packets.iter().enumerate() {
             let is_there = |is: bool| u64::from(is) << at;
-            there.timed |= is_there(!meta.ts_missing);
             there.eth_type |= is_there(p.eth != NONE && p.has_eth_type);
             there.tunnel |= is_there(p.outer_ip != NONE && p.outer_ip != p.ip);
             there.eth |= is_there(p.eth != NONE);
