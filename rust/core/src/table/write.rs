@@ -210,10 +210,7 @@ fn encode(
     for slice in flows.chunks(SLICE) {
         let rows = flows::Rows { flows: slice, tracker };
         for (at, encoder) in &mut encoders {
-            match columns[*at].direct {
-                Some(direct) => direct(&rows, encoder),
-                None => encoder.append(&(columns[*at].fill)(&rows)),
-            }
+            columns[*at].encode(&rows, encoder);
             encoder.turn_page(&mut spare)?;
         }
     }

@@ -70,10 +70,7 @@ impl Part {
     pub fn add(&mut self, rows: &Rows<'_>) {
         for piece in rows.pieces() {
             for ((_, column), encoder) in self.columns.iter().zip(&mut self.encoders) {
-                match column.direct {
-                    Some(direct) => direct(&piece, encoder),
-                    None => encoder.append(&(column.fill)(&piece)),
-                }
+                column.encode(&piece, encoder);
             }
         }
     }
@@ -176,7 +173,7 @@ impl Groups {
         self.filled.rows += rows.len();
         if full {
             let encoders = lock(&self.filling).full.pop_front();
-            self.close(encoders.unwrap_or_default());
+            self.close(encoders.expect("what is full was put there before it was told"));
         }
         self.name(tracker.take_named(), tracker.earliest_unnamed());
     }
