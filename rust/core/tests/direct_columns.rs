@@ -56,7 +56,7 @@ fn flows_both_ways() {
     // More rows than a word of bits has, and not a multiple of it.
     let flows: Vec<&Flow> = slots.iter().map(|slot| tracker.flow(*slot)).cycle().take(201).collect();
     assert!(slots.len() > 5);
-    let runs: Vec<_> = flows.chunks(67).map(|flows| flows::Rows { flows, tracker: &tracker }).collect();
+    let runs: Vec<_> = flows.chunks(67).map(|flows| flows::Rows::new(flows, &tracker)).collect();
     assert!(compare(&flows::COLUMNS, &runs, flows.len()) > 50);
 }
 

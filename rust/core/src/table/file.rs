@@ -17,7 +17,7 @@ pub struct FlowFile<W: Write> {
     columns: Vec<&'static Column<Flows>>,
 }
 
-impl<W: Write> FlowFile<W> {
+impl<W: Write + Send> FlowFile<W> {
     /// Begins the file.
     ///
     /// # Errors

@@ -1,41 +1,12 @@
 //! The `flows` table: every column declared once, with its meaning.
 
 use super::column::{Column, Table};
-use super::sink::{Sink, every};
+pub use super::flow_rows::Rows;
+use super::flow_rows::{Sent, There};
+use super::sink::Sink;
 use crate::app::Facts;
-use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
-use crate::track::{Flow, Point, Tracker, side::Side};
-use crate::{packet::NONE, track::flow::seen};
-
-/// A run of ended flows and the tracker that knows their capture points.
-pub struct Rows<'a> {
-    /// The flows.
-    pub flows: &'a [&'a Flow],
-    /// Where they come from.
-    pub tracker: &'a Tracker,
-}
-
-impl<'a> Rows<'a> {
-    fn iter(&self) -> std::iter::Copied<std::slice::Iter<'a, &'a Flow>> {
-        self.flows.iter().copied()
-    }
-}
-
-fn is_ip(flow: &Flow) -> bool {
-    matches!(flow.key.family, 4 | 6)
-}
-
-fn has_address(flow: &Flow) -> bool {
-    is_ip(flow) || flow.key.family == ARP
-}
-
-fn has_ports(flow: &Flow) -> bool {
-    is_ip(flow) && is_ported(flow.key.proto) && flow.key.extra != PORTLESS
-}
-
-fn is_tcp(flow: &Flow) -> bool {
-    is_ip(flow) && flow.key.proto == 6
-}
+use crate::track::key::vlan_at;
+use crate::track::{Flow, Point, side::Side};
 
 /// The table of flows.
 pub struct Flows;
@@ -51,10 +22,10 @@ macro_rules! column {
     };
 }
 
-/// Declares one column of numbers: its Arrow type, and what a flow has there.
+/// Declares one column of numbers: its Arrow type, which flows have one, and what a flow has there.
 macro_rules! number {
-    ($name:literal, $kind:ident, $doc:literal, $get:expr) => {
-        column!($name, $kind, $doc, |r, to| to.numbers(r.iter().map($get)))
+    ($name:literal, $kind:ident, $when:ident, $doc:literal, $get:expr) => {
+        column!($name, $kind, $doc, |r, to| to.present(r.flows, r.there.iter().map(|there| there.$when), $get))
     };
 }
 
@@ -69,18 +40,20 @@ macro_rules! time {
 macro_rules! sided {
     ($kind:ident, $when:expr, $get:expr, $orig:literal $resp:literal $doc:literal) => {
         [
-            number!($orig, $kind, $doc, |f| {
-                let when: fn(&Flow, &Side) -> bool = $when;
-                let get: fn(&Side) -> _ = $get;
-                when(f, f.originator()).then(|| get(f.originator()))
+            column!($orig, $kind, $doc, |r, to| {
+                let (when, get): (fn(&There, &Sent) -> u64, fn(&Side) -> _) = ($when, $get);
+                to.present(r.flows, r.there.iter().map(|there| when(there, &there.sides[0])), |f| get(f.originator()))
             }),
-            number!($resp, $kind, $doc, |f| {
-                let when: fn(&Flow, &Side) -> bool = $when;
-                let get: fn(&Side) -> _ = $get;
-                when(f, f.responder()).then(|| get(f.responder()))
+            column!($resp, $kind, $doc, |r, to| {
+                let (when, get): (fn(&There, &Sent) -> u64, fn(&Side) -> _) = ($when, $get);
+                to.present(r.flows, r.there.iter().map(|there| when(there, &there.sides[1])), |f| get(f.responder()))
             }),
         ]
     };
+}
+
+fn vlan(flow: &Flow, at: u32) -> u16 {
+    vlan_at(flow.key.vlans, at).unwrap_or_default()
 }
 
 fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
@@ -102,19 +75,17 @@ fn community_id<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 }
 
 fn address<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16], sink: S) -> S::Out {
-    sink.addresses(rows.flows.len(), every(rows.flows.len()), |at| {
+    sink.addresses(rows.flows.len(), rows.there.iter().map(|there| there.address), |at| {
         let flow = rows.flows[at];
         // ARP's addresses are IPv4 addresses: one text, one dictionary entry.
         let family = if flow.key.family == 6 { 6 } else { 4 };
-        has_address(flow).then(|| (family, u128::from_be_bytes(*get(flow))))
+        Some((family, u128::from_be_bytes(*get(flow))))
     })
 }
 
-fn hardware<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &Side, sink: S) -> S::Out {
-    sink.macs(rows.flows.len(), every(rows.flows.len()), |at| {
-        let side = get(rows.flows[at]);
-        (side.has_l2 || side.l2 != [0; 6]).then_some(side.l2)
-    })
+fn hardware<S: Sink>(rows: &Rows<'_>, side: usize, get: fn(&Flow) -> &Side, sink: S) -> S::Out {
+    let there = rows.there.iter().map(|there| there.sides[side].l2);
+    sink.macs(rows.flows.len(), there, |at| Some(get(rows.flows[at]).l2))
 }
 
 /// The letters are ASCII.
@@ -131,41 +102,11 @@ fn point<S: Sink>(rows: &Rows<'_>, get: fn(&Point) -> Option<&str>, sink: S) -> 
     sink.names(rows.iter().map(|f| rows.tracker.points().get(f.key.point).and_then(get)))
 }
 
-/// Time between two instants of a handshake that both were seen once, ns; null if it runs backwards.
-fn handshake(flow: &Flow, bits: u8, not: u8, from: fn(&Flow) -> i64, to: fn(&Flow) -> i64) -> Option<i64> {
-    (is_tcp(flow) && flow.seen & bits == bits && flow.seen & not == 0)
-        .then(|| to(flow).saturating_sub(from(flow)))
-        .filter(|time| *time >= 0 && flow.timed)
-}
-
-/// The columns that take a hash of each flow.
-pub(super) const HASHED: [&str; 2] = ["uid", "community_id"];
-
 /// The columns that need the bytes of the flows.
 pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
 
 fn fact<S: Sink>(rows: &Rows<'_>, get: fn(&Facts) -> Option<&str>, sink: S) -> S::Out {
     sink.names(rows.iter().map(|flow| flow.facts.as_deref().and_then(get)))
-}
-
-fn any(_: &Flow, _: &Side) -> bool {
-    true
-}
-
-fn with_ip(flow: &Flow, _: &Side) -> bool {
-    is_ip(flow)
-}
-
-fn sent_ip(flow: &Flow, side: &Side) -> bool {
-    is_ip(flow) && side.pkts > 0
-}
-
-fn with_tcp(flow: &Flow, _: &Side) -> bool {
-    is_tcp(flow)
-}
-
-fn sent_tcp(_: &Flow, side: &Side) -> bool {
-    side.has_tcp
 }
 
 /// The columns in their order. The contract fixes the names.
@@ -185,25 +126,31 @@ fn columns() -> Vec<Column<Flows>> {
         column!("interface", Dict, "Interface name; null when the capture does not say.", |r, to| {
             point(r, |p| p.interface.as_deref(), to)
         }),
-        number!("vlan", U16, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan_at(f.key.vlans, 0)),
-        number!("inner_vlan", U16, "Second VLAN id; null with fewer than two tags.", |f| vlan_at(f.key.vlans, 1)),
-        number!("vni", U32, "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).", |f| {
-            Some(f.key.vni).filter(|vni| *vni != NONE)
-        }),
+        number!("vlan", U16, vlan, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan(f, 0)),
+        number!("inner_vlan", U16, inner_vlan, "Second VLAN id; null with fewer than two tags.", |f| vlan(f, 1)),
+        number!(
+            "vni",
+            U32,
+            vni,
+            "VXLAN or Geneve network identifier of the innermost tunnel (RFC 7348, RFC 8926).",
+            |f| f.key.vni
+        ),
         column!("tunnel_type", Dict, "Innermost tunnel: vxlan geneve gre ipip 6in4 …; null outside.", |r, to| to
             .names(r.iter().map(|f| f.key.tunnel.name()))),
         column!("orig_l2_addr", Dict, "Hardware address that the originator's frames come from.", |r, to| hardware(
             r,
+            0,
             Flow::originator,
             to
         )),
         column!("resp_l2_addr", Dict, "Hardware address of the responder's frames.", |r, to| hardware(
             r,
+            1,
             Flow::responder,
             to
         )),
-        number!("ip_version", U8, "4 or 6; null without IP.", |f| is_ip(f).then_some(f.key.family)),
-        number!("ip_proto", U8, "IP protocol number; null without IP.", |f| is_ip(f).then_some(f.key.proto)),
+        number!("ip_version", U8, ip, "4 or 6; null without IP.", |f| f.key.family),
+        number!("ip_proto", U8, ip, "IP protocol number; null without IP.", |f| f.key.proto),
         column!("proto", Dict, "tcp udp icmp icmpv6 sctp … arp, or the Ethernet type.", |r, to| to
             .dictionary(r.iter().map(|f| Some(super::service::proto_key(&f.key))), super::service::write_proto)),
         column!(
@@ -212,46 +159,40 @@ fn columns() -> Vec<Column<Flows>> {
             "Originator: sender of the SYN, else of the first packet. ARP: the sender's IP.",
             |r, to| { address(r, Flow::orig_addr, to) }
         ),
-        number!("orig_p", U16, "Originator's port; null for protocols without ports.", |f| has_ports(f)
-            .then(|| f.orig_port())),
+        number!("orig_p", U16, ports, "Originator's port; null for protocols without ports.", |f| f.orig_port()),
         column!("resp_h", Dict, "Responder's address. ARP: the target's IP.", |r, to| address(r, Flow::resp_addr, to)),
-        number!("resp_p", U16, "Responder's port; null for protocols without ports.", |f| has_ports(f)
-            .then(|| f.resp_port())),
-        number!("icmp_type", U8, "Type of the first ICMP message; null otherwise.", |f| f
-            .has_icmp
-            .then_some(f.icmp_type)),
-        number!("icmp_code", U8, "Code of the first ICMP message; null otherwise.", |f| f
-            .has_icmp
-            .then_some(f.icmp_code)),
+        number!("resp_p", U16, ports, "Responder's port; null for protocols without ports.", |f| f.resp_port()),
+        number!("icmp_type", U8, icmp, "Type of the first ICMP message; null otherwise.", |f| f.icmp_type),
+        number!("icmp_code", U8, icmp, "Code of the first ICMP message; null otherwise.", |f| f.icmp_code),
         time!("ts", "Time of the earliest packet; null if the capture recorded none.", |f| f.timed.then_some(f.ts)),
         time!("ts_end", "Time of the latest packet.", |f| f.timed.then_some(f.ts_end)),
-        number!("duration", Nanos, "ts_end - ts, ns.", |f| f.timed.then(|| f.ts_end.saturating_sub(f.ts))),
-        number!("first_frame", U64, "Number of the first frame.", |f| Some(f.first_frame)),
-        number!("last_frame", U64, "Number of the last frame.", |f| Some(f.last_frame)),
+        number!("duration", Nanos, timed, "ts_end - ts, ns.", |f| f.ts_end.saturating_sub(f.ts)),
+        number!("first_frame", U64, all, "Number of the first frame.", |f| f.first_frame),
+        number!("last_frame", U64, all, "Number of the last frame.", |f| f.last_frame),
     ];
-    all.extend(sided!(U64, any, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
-    all.extend(sided!(U64, any, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
-    all.extend(sided!(U64, with_ip, |s| s.ip_bytes, "orig_ip_bytes" "resp_ip_bytes"
+    all.extend(sided!(U64, |t, _| t.all, |s| s.pkts, "orig_pkts" "resp_pkts" "Packets."));
+    all.extend(sided!(U64, |t, _| t.all, |s| s.bytes, "orig_bytes" "resp_bytes" "Frame bytes on the wire."));
+    all.extend(sided!(U64, |t, _| t.ip, |s| s.ip_bytes, "orig_ip_bytes" "resp_ip_bytes"
         "IP bytes on the wire, headers included; null without IP."));
-    all.extend(sided!(U64, with_ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
+    all.extend(sided!(U64, |t, _| t.ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
         "Bytes that the transport header carries, retransmissions included; null without IP."));
-    all.extend(sided!(U32, with_tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
         "Segments that repeat bytes, SYN or FIN sent before, keep-alives excepted; null but for TCP."));
-    all.extend(sided!(U32, with_tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
         "Segments that fill a hole in sequence space; null but for TCP."));
-    all.extend(sided!(U32, with_tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
         "Acknowledgments that repeat the last one without data or window change (RFC 5681, 2); null but for TCP."));
-    all.extend(sided!(U32, with_tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
         "Segments that announce a zero window, SYN, FIN and RST excepted; null but for TCP."));
-    all.extend(sided!(U32, any, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
+    all.extend(sided!(U32, |t, _| t.all, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
         "Packets that the snap length cut."));
-    all.extend(sided!(U8, sent_ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
-    all.extend(sided!(U8, sent_ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
-    all.extend(sided!(U8, sent_tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
+    all.extend(sided!(U8, |_, s| s.ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
+    all.extend(sided!(U8, |_, s| s.ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
+    all.extend(sided!(U8, |_, s| s.tcp, |s| s.tcp_flags, "orig_tcp_flags" "resp_tcp_flags"
         "OR of the TCP flags (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128)."));
-    all.extend(sided!(U16, sent_tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
+    all.extend(sided!(U16, |_, s| s.tcp, |s| s.win_init, "orig_win_init" "resp_win_init"
         "Window of the first segment, unscaled."));
-    all.extend(sided!(U16, |f, s| is_tcp(f) && s.mss > 0, |s| s.mss, "orig_mss" "resp_mss"
+    all.extend(sided!(U16, |_, s| s.mss, |s| s.mss, "orig_mss" "resp_mss"
         "Maximum segment size option of the SYN; null without."));
     all.extend([
         column!(
@@ -271,51 +212,37 @@ fn columns() -> Vec<Column<Flows>> {
         number!(
             "tcp_rtt",
             Nanos,
+            tcp_rtt,
             "SYN to the acknowledgment that ends the handshake, ns; null if SYN or SYN-ACK was repeated.",
-            |f| handshake(
-                f,
-                seen::SYN | seen::SYNACK | seen::ESTABLISHED,
-                seen::SYN_AGAIN | seen::SYNACK_AGAIN,
-                |f| f.syn_ts,
-                |f| f.established_ts
-            )
+            |f| f.established_ts.saturating_sub(f.syn_ts)
         ),
-        number!("synack_rtt", Nanos, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |f| handshake(
-            f,
-            seen::SYN | seen::SYNACK,
-            seen::SYN_AGAIN,
-            |f| f.syn_ts,
-            |f| f.synack_ts
-        )),
+        number!("synack_rtt", Nanos, synack_rtt, "SYN to SYN-ACK, ns; null if the SYN was repeated.", |f| f
+            .synack_ts
+            .saturating_sub(f.syn_ts)),
         number!(
             "ackdat_rtt",
             Nanos,
+            ackdat_rtt,
             "SYN-ACK to the acknowledgment that ends the handshake, ns; null if the SYN-ACK was repeated.",
-            |f| handshake(
-                f,
-                seen::SYNACK | seen::ESTABLISHED,
-                seen::SYNACK_AGAIN,
-                |f| f.synack_ts,
-                |f| f.established_ts
-            )
+            |f| f.established_ts.saturating_sub(f.synack_ts)
         ),
     ]);
     let mut series = Vec::new();
-    series.extend(sided!(U32, |_, s| s.pkts > 0, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
+    series.extend(sided!(U32, |_, s| s.any, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
         "Shortest frame, bytes."));
-    series.extend(sided!(F64, |_, s| s.pkts > 0, |s| s.len_mean().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.any, |s| s.len_mean().unwrap_or_default(),
         "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
-    series.extend(sided!(F64, |_, s| s.pkts > 1, |s| s.len_std().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.two, |s| s.len_std().unwrap_or_default(),
         "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
-    series.extend(sided!(U32, |_, s| s.pkts > 0, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
+    series.extend(sided!(U32, |_, s| s.any, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
-    series.extend(sided!(Nanos, |f, s| f.timed && s.pkts > 1, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
+    series.extend(sided!(Nanos, |_, s| s.timed_two, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
         "Shortest time between packets of this side, ns; null below 2 packets."));
-    series.extend(sided!(F64, |f, s| f.timed && s.pkts > 1, |s| s.iat_mean().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.timed_two, |s| s.iat_mean().unwrap_or_default(),
         "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
-    series.extend(sided!(F64, |f, s| f.timed && s.pkts > 2, |s| s.iat_std().unwrap_or_default(),
+    series.extend(sided!(F64, |_, s| s.timed_three, |s| s.iat_std().unwrap_or_default(),
         "orig_iat_std" "resp_iat_std" "Sample standard deviation of times between packets, ns; null below 3 packets."));
-    series.extend(sided!(Nanos, |f, s| f.timed && s.pkts > 1, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
+    series.extend(sided!(Nanos, |_, s| s.timed_two, |s| s.iat.max as i64, "orig_iat_max" "resp_iat_max"
         "Longest time between packets, ns."));
     // All of one side's lengths, then its times: stable, so min, mean, std and max stay in order.
     series.sort_by_key(|column| {

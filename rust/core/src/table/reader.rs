@@ -371,12 +371,12 @@ pub fn flow_batches(
         let mut flows: Vec<_> = chunk.iter().map(|slot| shared.flow(*slot)).collect();
         if !tests.is_empty() {
             let mut keep = vec![true; flows.len()];
-            let rows = flows::Rows { flows: &flows, tracker: shared };
+            let rows = flows::Rows::new(&flows, shared);
             tests.iter().for_each(|(column, test)| test.apply(&(column.fill)(&rows), &mut keep));
             let mut kept = keep.into_iter();
             flows.retain(|_| kept.next() == Some(true));
         }
-        let rows = flows::Rows { flows: &flows, tracker: shared };
+        let rows = flows::Rows::new(&flows, shared);
         record_batch(schema, columns.iter().map(|column| (column.fill)(&rows)).collect(), flows.len())
     };
     let batches = if chunks.len() < 4 {

@@ -1,8 +1,9 @@
-//! Tables straight into Parquet files: the arrays of a column go from its `fill` into its encoder while they are in
-//! the cache, and columns are shared out among threads.
+//! Tables straight into Parquet files: rows go into the encoders of all columns while they are in the cache, and row groups
+//! are shared out among threads.
 
-use super::column::{Column, Kind};
+use super::column::Column;
 use super::flows::{self, Flows};
+use super::in_order::InOrder;
 use super::parquet::chunk::{Chunk, Encoder, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
 use super::reader::HourFile;
@@ -14,15 +15,17 @@ use arrow_schema::Schema;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Write;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Flows whose columns are made at a time: they fit the second-level cache.
-const SLICE: usize = 1024;
+const SLICE: usize = 512;
 
 /// Nanoseconds in an hour.
 const HOUR: i64 = 3600 * crate::track::options::SECOND;
 
-/// Below so many rows threads cost more than they save.
-const WORTH_THREADS: usize = 4096;
+/// Threads that make row groups of flows at most: each holds one.
+const THREADS: usize = 4;
 
 /// Why a table was not written.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl std::error::Error for WriteError {
 ///
 /// # Errors
 /// What the output refused.
-pub fn write_flows<W: Write>(
+pub fn write_flows<W: Write + Send>(
     file: &mut TableFile<W>,
     tracker: &mut Tracker,
     columns: &[&'static Column<Flows>],
@@ -78,18 +81,34 @@ pub fn write_flows<W: Write>(
     Ok(())
 }
 
-fn write_slots<W: Write>(
+fn write_slots<W: Write + Send>(
     file: &mut TableFile<W>,
     slots: &[u32],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
     threads: usize,
 ) -> Result<(), ParquetError> {
-    for run in slots.chunks(ROW_GROUP) {
-        let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
-        file.group(flow_chunks(&flows, tracker, columns, threads)?, run.len())?;
-    }
-    Ok(())
+    let groups: Vec<&[u32]> = slots.chunks(group_of(slots.len())).collect();
+    let threads = threads.min(groups.len()).min(THREADS);
+    let next = AtomicUsize::new(0);
+    let written = InOrder::new(|(chunks, rows)| file.group(chunks, rows), threads);
+    let work = || {
+        let mut spare = Spare::default();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = groups.get(at) else { return Ok(()) };
+            let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
+            written.put(at, (encode(&flows, tracker, columns, &mut spare)?, run.len())).inspect_err(|_| {
+                next.store(groups.len(), Ordering::Relaxed);
+            })?;
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.fold(own, Result::and)
+    })
 }
 
 /// The same as a Parquet file for each hour that flows begin in; `alone`: other threads would only be in the way of other
@@ -150,71 +169,36 @@ pub fn batches_by_hour(
     hours.into_iter().map(close).collect()
 }
 
-/// The column chunks of a run of flows, in the order of the columns.
-fn flow_chunks(
-    flows: &[&Flow],
-    tracker: &Tracker,
-    columns: &[&'static Column<Flows>],
-    threads: usize,
-) -> Result<Vec<Chunk>, ParquetError> {
-    let tasks = tasks(columns, if flows.len() < WORTH_THREADS { 1 } else { threads });
-    let work = |task: &[usize]| encode(task, flows, tracker, columns);
-    let mut chunks = std::thread::scope(|scope| {
-        let Some((own, others)) = tasks.split_first() else { return Ok(Vec::new()) };
-        let others: Vec<_> = others.iter().map(|task| scope.spawn(move || work(task))).collect();
-        let mut chunks = work(own)?;
-        for other in others {
-            match other.join() {
-                Ok(more) => chunks.extend(more?),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        Ok::<_, ParquetError>(chunks)
-    })?;
-    chunks.sort_by_key(|(at, _)| *at);
-    Ok(chunks.into_iter().map(|(_, chunk)| chunk).collect())
-}
-
-/// Columns by number, those that are made together: a task a thread, each about as much work, since each is a pass over
-/// all flows, and to bring these from memory takes longer than most columns.
-fn tasks(columns: &[&'static Column<Flows>], threads: usize) -> Vec<Vec<usize>> {
-    let work = |at: usize| match columns[at] {
-        column if flows::HASHED.contains(&column.name) => 18,
-        Column { kind: Kind::Dict, .. } => 4,
-        _ => 1,
-    };
-    let mut order: Vec<usize> = (0..columns.len()).collect();
-    order.sort_by_key(|at| std::cmp::Reverse(work(*at)));
-    let mut tasks = vec![(0, Vec::new()); columns.len().min(threads)];
-    for at in order {
-        if let Some((sum, task)) = tasks.iter_mut().min_by_key(|(sum, _)| *sum) {
-            *sum += work(at);
-            task.push(at);
-        }
-    }
-    tasks.into_iter().map(|(_, task)| task).collect()
-}
-
-/// Makes columns a slice of the flows at a time, which comes from memory once for all of them.
+/// Makes the column chunks of a run of flows: a slice of them at a time, which comes from memory once for all columns.
 fn encode(
-    task: &[usize],
     flows: &[&Flow],
     tracker: &Tracker,
     columns: &[&'static Column<Flows>],
-) -> Result<Vec<(usize, Chunk)>, ParquetError> {
-    let mut spare = Spare::default();
-    let mut encoders = Vec::with_capacity(task.len());
-    for at in task {
-        encoders.push((*at, Encoder::new(&columns[*at].kind.data_type(), 0, &mut spare)?));
-    }
+    spare: &mut Spare,
+) -> Result<Vec<Chunk>, ParquetError> {
+    let encoder = |column: &&'static Column<Flows>| Encoder::new(&column.kind.data_type(), 0, spare);
+    let mut encoders = columns.iter().map(encoder).collect::<Result<Vec<_>, _>>()?;
     for slice in flows.chunks(SLICE) {
-        let rows = flows::Rows { flows: slice, tracker };
-        for (at, encoder) in &mut encoders {
-            columns[*at].encode(&rows, encoder);
-            encoder.turn_page(&mut spare)?;
+        let rows = flows::Rows::new(slice, tracker);
+        for (column, encoder) in columns.iter().zip(&mut encoders) {
+            column.encode(&rows, encoder);
+            encoder.turn_page(spare)?;
         }
     }
-    encoders.into_iter().map(|(at, encoder)| Ok((at, encoder.close(&mut spare)?))).collect()
+    encoders.into_iter().map(|encoder| encoder.close(spare)).collect()
+}
+
+/// Rows of each row group of a table of so many flows. The same on any machine: threads share row groups, so there are
+/// several where that pays, and they are small, since each thread holds one.
+fn group_of(rows: usize) -> usize {
+    const MOST: usize = ROW_GROUP / 4;
+    const LEAST: usize = ROW_GROUP / 16;
+    let groups = match rows / LEAST {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => rows.div_ceil(MOST).next_multiple_of(4),
+    };
+    rows.div_ceil(groups).max(1)
 }
 
 /// Writes record batches of one schema as they come, a row group at a time.

@@ -321,19 +321,19 @@ impl Tracker {
         if self.table.len() >= self.options.max_flows {
             self.evict();
         }
-        let mut flow = Flow::new(keyed.key);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.flows[slot as usize] = Flow::new(keyed.key);
+                slot
+            }
+            None => self.flows.begin(&keyed.key),
+        };
+        let flow = &mut self.flows[slot as usize];
         flow.first_ts = share.ts;
         if let Some(orig) = continues {
             flow.orig = orig;
             flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it
         }
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.flows[slot as usize] = flow;
-                slot
-            }
-            None => self.flows.push(flow),
-        };
         self.counters.flows += 1;
         self.table.insert_unique(hash, Entry { hash, slot }, |entry| entry.hash);
         slot

@@ -3,7 +3,7 @@
 //! Sources: <https://github.com/salesforce/ja3> (the definition of JA3),
 //! <https://github.com/FoxIO-LLC/ja4/blob/main/technical_details/JA4.md> (JA4, the one under a BSD licence).
 
-use super::hello::ClientHello;
+use super::hello::{ClientHello, Numbers};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use std::fmt::Write as _;
@@ -99,8 +99,8 @@ pub fn ja4(hello: &ClientHello, quic: bool) -> String {
         0x0002 => "s2",
         _ => "00",
     };
-    let mut ciphers: Vec<u16> = kept(&hello.ciphers).collect();
-    let mut extensions: Vec<u16> = kept(&hello.extensions).collect();
+    let mut ciphers: Numbers = kept(&hello.ciphers).collect();
+    let mut extensions: Numbers = kept(&hello.extensions).collect();
     let mut out = String::with_capacity(JA4_LEN);
     out.push(if quic { 'q' } else { 't' });
     out.push_str(version);
@@ -119,7 +119,7 @@ pub fn ja4(hello: &ClientHello, quic: bool) -> String {
     extensions.sort_unstable();
     list.clear();
     push_hex_list(&mut list, &extensions);
-    let signatures: Vec<u16> = kept(&hello.signatures).collect();
+    let signatures: Numbers = kept(&hello.signatures).collect();
     if !list.is_empty() && !signatures.is_empty() {
         list.push('_');
         push_hex_list(&mut list, &signatures);

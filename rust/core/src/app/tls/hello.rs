@@ -1,6 +1,10 @@
 //! ClientHello and ServerHello (RFC 8446, 4.1; RFC 5246, 7.4.1; extensions: RFC 6066, 7301, 8422).
 
 use crate::decode::cursor::be16;
+use smallvec::SmallVec;
+
+/// A list of numbers; those of most hellos need no memory of their own.
+pub type Numbers = SmallVec<[u16; 24]>;
 
 /// What a ClientHello says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,21 +12,21 @@ pub struct ClientHello {
     /// `legacy_version`.
     pub version: u16,
     /// Cipher suites, GREASE included (RFC 8701).
-    pub ciphers: Vec<u16>,
+    pub ciphers: Numbers,
     /// Extension types in order, GREASE included.
-    pub extensions: Vec<u16>,
+    pub extensions: Numbers,
     /// Server name of type host_name.
     pub server_name: Option<String>,
     /// Application protocols, as offered.
     pub alpn: Vec<Vec<u8>>,
     /// Supported groups.
-    pub groups: Vec<u16>,
+    pub groups: Numbers,
     /// EC point formats.
-    pub point_formats: Vec<u8>,
+    pub point_formats: SmallVec<[u8; 8]>,
     /// Signature algorithms.
-    pub signatures: Vec<u16>,
+    pub signatures: Numbers,
     /// `supported_versions`.
-    pub versions: Vec<u16>,
+    pub versions: Numbers,
 }
 
 /// What a ServerHello says.
@@ -69,7 +73,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn pairs(bytes: &[u8]) -> Vec<u16> {
+fn pairs(bytes: &[u8]) -> Numbers {
     bytes.chunks_exact(2).map(|pair| be16(pair, 0)).collect()
 }
 
@@ -103,7 +107,7 @@ impl ClientHello {
         match kind {
             0 => self.server_name = server_name(data),
             10 => self.groups = at.vec16().map(pairs).unwrap_or_default(),
-            11 => self.point_formats = at.vec8().map(<[u8]>::to_vec).unwrap_or_default(),
+            11 => self.point_formats = at.vec8().map(SmallVec::from_slice).unwrap_or_default(),
             13 => self.signatures = at.vec16().map(pairs).unwrap_or_default(),
             16 => {
                 let mut list = Reader(at.vec16().unwrap_or_default());
