@@ -43,6 +43,8 @@ def open(source: Source | Iterable[Source]) -> Capture:
     """
     if isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read"):
         many = [cast("Source", source)]  # a binary file is an iterable too, but of lines
+    elif isinstance(source, (list, tuple)):
+        many = list(source)  # what commands give: nothing has to be imported for them
     else:
         from collections.abc import Iterable
 
