@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sniffkit.capturing import point
 from sniffkit.netlink import run_in
+from sniffkit.points import point
 
 # linux/neighbour.h: an entry with an address that the kernel uses. Others are unanswered, failed or need none.
 NUD_USED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent

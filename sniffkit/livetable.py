@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.capturing import point, start
 from sniffkit.errors import CaptureError
+from sniffkit.points import point, start
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream

@@ -62,7 +62,7 @@ def test_time_since_the_line_before_and_since_the_first(run: Run) -> None:
 
 
 def test_local_time_as_it_was_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sniffkit.cli.read import local_zone
+    from sniffkit.cli.lines import local_zone
 
     monkeypatch.setenv("TZ", "Europe/Berlin")
     import time

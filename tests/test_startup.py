@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniffkit import startup
-from sniffkit.cli import group, plain
+from sniffkit.cli import group, plain, session
 
 PCAP = str(Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus" / "pcap" / "micros-le")
 HEAVY = ("click", "typing", "re", "contextlib", "datetime", "threading")
@@ -69,25 +70,91 @@ WORDS = (
 )
 
 
+CAPTURE_WORDS = (
+    *("ns1", "ns1/veth1", "-", "", "tcp port 80", "10", "0", "007", "x.pcapng"),
+    *("--netns", "--netns=ns2", "-i", "-iveth1", "--interface", "-w", "--flows", "-c", "-c3", "--no-save"),
+    *("-n", "-e", "-p", "-ne", "-x", "-Q", "--print", "http", "--", "--help"),
+)
+
+
+def as_click(words: list[str]) -> tuple[object, dict[str, object]]:
+    """The words, and the options by name, that click makes of a command line."""
+    command = group.cli.get_command(click.Context(group.cli), words[0])
+    assert command is not None
+    given = command.make_context(words[0], words[1:]).params
+    return given.pop("file" if "file" in given else "expression"), given
+
+
 @given(st.lists(st.sampled_from(WORDS), max_size=6))
-def test_the_plain_form_is_what_click_would_make_of_it(words: list[str]) -> None:
+def test_the_plain_form_of_a_table_is_what_click_would_make_of_it(words: list[str]) -> None:
     request = plain.parse(["http", *words])
     if request is None:
         return
-    command = group.cli.get_command(click.Context(group.cli), "http")
-    assert command is not None
-    given = command.make_context("http", [*words]).params
-    name, files, options = request
-    assert (name, files) == ("http", given.pop("file"))
-    assert options == {option: given.pop(option) for option in options}
+    files, given = as_click(["http", *words])
+    assert (request.command, request.words) == ("http", files)
+    assert request.options == {option: given.pop(option) for option in request.options}
     assert not any(given.values())  # --live and its company, data sets
 
 
-def test_the_plain_form_is_taken_and_only_by_tables() -> None:
-    assert plain.parse(["flows", "a.pcap", "-o", "f.csv", "--json"]) is not None
-    assert plain.parse(["dns"]) == ("dns", (), dict.fromkeys(plain.OPTIONS) | {"json": False})
+@given(st.lists(st.sampled_from(CAPTURE_WORDS), max_size=8))
+def test_the_plain_form_of_a_capture_is_what_click_would_make_of_it(words: list[str]) -> None:
+    request = plain.parse(["capture", *words])
+    if request is not None:
+        assert (request.words, request.options) == as_click(["capture", *words])
+
+
+def test_plain_forms_are_taken_and_nothing_else() -> None:
+    capture = [
+        "capture",
+        *[
+            "--netns",
+            "ns1",
+            "-i",
+            "veth1",
+            "-i",
+            "ns2/veth2",
+            "-w",
+            "x.pcapng",
+            "--flows",
+            "f.csv",
+            "-c",
+            "10",
+            "-e",
+            "tcp",
+            "or",
+            "arp",
+        ],
+    ]
+    for words in (["flows", "a.pcap", "-o", "f.csv", "--json"], ["dns"], ["capture"], capture):
+        request = plain.parse(words)
+        assert request is not None
+        files, given = as_click(words)
+        assert (request.words, request.options) == (files, {name: given[name] for name in request.options})
     for other in ([], ["hosts"], ["arp"], ["--debug", "flows"], ["flows", "--help"], ["flows", "-o"], ["nosuch"]):
         assert plain.parse(other) is None
+    for other in (["--help"], ["-i"], ["-c", "0"], ["-c", "x"], ["-w", "a", "-w", "b"], ["--lab", "a.yaml"]):
+        assert plain.parse(["capture", *other]) is None
+
+
+@given(st.lists(st.text(), min_size=1, max_size=4))
+def test_a_command_line_is_quoted_as_by_shlex(words: list[str]) -> None:
+    assert session.command_line(words) == shlex.join(words)
+
+
+def test_a_plain_capture_needs_no_click() -> None:
+    shown = python(
+        f"""
+        import os
+        from sniffkit.__main__ import main
+        os._exit = sys.exit
+        sys.argv[1:] = ["capture", "--netns", "no-such-namespace", "-i", "veth1", "-w", "/tmp/x.pcapng"]
+        try:
+            main()
+        except SystemExit as end:
+            print(end.code, *[name for name in {HEAVY!r} if name in sys.modules])
+        """
+    )
+    assert shown == ["2"]
 
 
 def test_a_shell_that_asks_what_could_follow_asks_click(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,11 +81,9 @@ def run(arguments: list[str]) -> int:
 
         imported()
         return run_any(arguments)
-    from sniffkit.cli.rows import run as run_table
-
+    run_plain = request.runner()
     imported()
-    name, files, options = request
-    code = run_table(name, files, **options)
+    code = run_plain(request.command, request.words, request.options)
     sys.stdout.flush()
     return code
 

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
-import re
-import shlex
-import signal
-import sys
-import time
 from typing import Any
 
 import click
-
-from sniffkit.errors import CaptureError, SniffkitError
 
 
 class CaptureCommand(click.Command):
@@ -49,7 +41,7 @@ class CaptureCommand(click.Command):
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")
 @click.option(
-    "-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (32768; less if many)."
+    "-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (8192; less if many)."
 )
 @click.option(
     "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."
@@ -83,193 +75,6 @@ def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) 
       sniffkit capture --lab docs/labs/nat.yaml -i router -i client/eth0
       sniffkit capture -i any -c 10 --no-save
     """
+    from sniffkit.cli.session import run
+
     ctx.exit(run(" ".join(expression), options))
-
-
-def run(expression: str, options: dict[str, Any]) -> int:
-    """Start, wait, report; the exit code."""
-    from sniffkit import _core
-    from sniffkit.capturing import own_output, parquet_of, point, start
-    from sniffkit.cli.read import dump_flag, zone_from_now
-
-    comments = [f"command: {shlex.join(['sniffkit', *sys.argv[1:]])}"]
-    interfaces: list[str] = list(options["interface"])
-    if options["lab"] is not None:
-        if options["netns"] is not None:
-            raise SniffkitError("--lab and --netns contradict each other: a lab's interfaces are NODE/IF")
-        interfaces, topology = of_lab(options["lab"], interfaces)
-        comments += topology
-    points = [point(text, options["netns"]) for text in interfaces]
-    if not points:
-        raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
-    write, flows = outputs(points, options)
-    table = parquet_of(flows)
-    live = _core.LiveOptions()
-    live.filter = expression or None
-    live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
-    live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
-    if options["lab"] is not None and live.buffer is None:
-        # A lab has many points; the default of 16 MiB each would be gigabytes of the kernel's memory.
-        live.buffer = min(32, max(2, 128 // len(points))) << 20
-    live.promiscuous = not options["no_promiscuous"]
-    live.direction = options["direction"]
-    live.write = write
-    live.format = "pcap" if write and re.search(r"\.pcap\d*$", write) else "pcapng"
-    live.max_bytes = None if options["megabytes"] is None else options["megabytes"] * 1_000_000
-    live.max_seconds, live.max_files = options["seconds"], options["files"]
-    live.flows = table
-    live.print = options["print_lines"] or options["write"] is None
-    live.say = options["print_rows"]
-    if live.say is not None:
-        live.print = False
-    live.link = options["link"]
-    live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
-    live.zone = zone_from_now()
-    live.comments = comments
-    live.drop_to = account(options["user"])
-    if write == "-" and (live.print or live.say):
-        raise SniffkitError("-w - and --print would share standard output")
-    if live.print or write == "-":
-        live.own_output = own_output(sys.stdout.fileno())
-    # Until the capture is live SIGTERM is what ^C is: nothing has been captured yet.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    session = start(points, live)
-    return attend(session, write, flows, table)
-
-
-def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
-    """The interfaces of a lab that is up, and the comments that carry its topology."""
-    from sniffkit.lab.capturing import comment, points_of
-    from sniffkit.lab.report import load
-    from sniffkit.lab.state import stored
-
-    spec = load(lab)
-    if stored(spec.name) is None:
-        raise SniffkitError(f"lab {spec.name} is not up: sniffkit lab up {lab}")
-    if not interfaces:
-        raise SniffkitError(f"-i NODE/IF, -i NODE or -i all is missing: 'sniffkit lab show {lab}' lists them")
-    topology = comment(spec)
-    return points_of(spec, interfaces), [topology] if topology else []
-
-
-def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The capture file and the flow table to write. Checks before anything starts that they can be."""
-    from sniffkit.options import captures_dir, new_capture_path
-    from sniffkit.sinks import Output
-
-    write, flows = options["write"], options["flows"]
-    rotates = options["megabytes"] or options["seconds"]
-    if rotates and write is None:
-        raise SniffkitError("-C and -G need -w FILE")
-    if options["files"] and not rotates:
-        raise SniffkitError("-W needs -C or -G")
-    if options["no_save"] and write is not None:
-        raise SniffkitError("--no-save and -w contradict each other")
-    if write is None and not options["no_save"]:
-        directory = captures_dir(options["directory"])
-        make_directory(directory, options["user"])
-        write = new_capture_path(directory, points)
-        flows = flows or write.removesuffix(".pcapng") + ".flows.parquet"
-    for path in (write, flows):
-        parent = os.path.dirname(path) if path else ""
-        if parent and not os.path.isdir(parent):
-            raise SniffkitError(f"{path}: there is no directory {parent}")
-    if flows is not None:
-        if flows == "-":
-            raise SniffkitError("--flows needs a file")
-        Output(flows, False, False)
-    return write, flows
-
-
-def make_directory(directory: str, user: str | None) -> None:
-    """The directory where captures are saved; one that is new belongs to the user who will write there."""
-    if os.path.isdir(directory):
-        return
-    owner = account(user)
-    try:
-        os.makedirs(directory, exist_ok=True)
-        if owner is not None:
-            os.chown(directory, *owner)
-    except OSError as error:
-        raise SniffkitError(f"{directory}: {error.strerror}") from None
-
-
-def account(user: str | None) -> tuple[int, int] | None:
-    """User and group id of `-Z USER`."""
-    if user is None:
-        return None
-    import pwd
-
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise SniffkitError(f"-Z: no user {user!r}") from None
-    return entry.pw_uid, entry.pw_gid
-
-
-def attend(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
-    """Wait for the end of a live session, ^C included, then say what became of it."""
-    from sniffkit.capturing import convert
-
-    interrupted = end_on_signals(session)
-    print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
-    session.wait()
-    if signal.SIGINT in interrupted:
-        print(file=sys.stderr)
-    if flows is not None and session.flow_rows is not None:
-        convert(table, flows)
-    report(session, write, flows if session.flow_rows is not None else None)
-    for text in session.lost:
-        print(f"sniffkit: {text}; what came before is kept", file=sys.stderr)
-    if session.error:
-        raise incomplete(session.error)
-    return 1 if session.lost else 0
-
-
-def end_on_signals(session: Any) -> list[int]:
-    """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
-    insists a second later (the output may be stuck) ends the process. Returns the list that signals will be added to.
-    """
-    seen: list[int] = []
-    since: list[float] = []
-
-    def handle(number: int, _: object) -> None:
-        if since and time.monotonic() - since[0] > 1:
-            os._exit(130)
-        seen.append(number)
-        since.append(time.monotonic())
-        session.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, handle)
-    return seen
-
-
-def incomplete(text: str) -> CaptureError:
-    """An error after which something is kept: exit code 1."""
-    error = CaptureError(f"{text}; what was written before is kept")
-    error.exit_code = 1
-    return error
-
-
-def report(session: Any, write: str | None, flows: str | None) -> None:
-    """tcpdump's three lines, per interface and in all, and where things are."""
-    stats = session.stats()
-    if len(stats) > 1:
-        for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
-            print(f"{name}: {lines(captured, received - rejected, dropped, ', ')}", file=sys.stderr)
-    received = sum(one[1] - one[3] for one in stats)
-    dropped = sum(one[2] for one in stats)
-    print(lines(session.frames, received, dropped, "\n"), file=sys.stderr)
-    if write is not None and write != "-":
-        print(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""), file=sys.stderr)
-
-
-def lines(captured: int, received: int, dropped: int, joint: str) -> str:
-    """The three counters in tcpdump's words."""
-    noun = "packet" if captured == 1 else "packets"
-    parts = [f"{captured} {noun} captured"]
-    parts.append(f"{received} {'packet' if received == 1 else 'packets'} received by filter")
-    parts.append(f"{dropped} {'packet' if dropped == 1 else 'packets'} dropped by kernel")
-    return joint.join(parts)

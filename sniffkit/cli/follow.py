@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from sniffkit.cli.inputs import files
+from sniffkit.cli.lines import local_zone
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
-from sniffkit.cli.read import local_zone, split_arguments
+from sniffkit.cli.read import split_arguments
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 
 PROTOCOLS = {"tcp": 6, "udp": 17}

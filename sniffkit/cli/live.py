@@ -39,9 +39,9 @@ live_options = live_options_as(
 def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], **more: Any) -> int:
     """Capture and print `what` (`follow`, or a table's name) until ^C; saves nothing."""
     from sniffkit import _core
-    from sniffkit.capturing import point, start
-    from sniffkit.cli.capture import attend
-    from sniffkit.cli.read import zone_from_now
+    from sniffkit.cli.lines import zone_from_now
+    from sniffkit.cli.session import attend
+    from sniffkit.points import point, start
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:

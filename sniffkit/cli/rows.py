@@ -107,6 +107,11 @@ def about(name: str) -> About:
     return ABOUT.get(name) or About(COMMANDS[name][2], examples)
 
 
+def run_plain(name: str, given: tuple[str, ...], options: dict[str, Any]) -> int:
+    """The command in its plain form; the exit code."""
+    return run(name, given, **options)
+
+
 def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     """Make the table `name` and put it where it was asked for; 1 if it is empty or a capture is damaged."""
     from sniffkit.api import open as open_capture

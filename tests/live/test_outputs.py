@@ -140,7 +140,7 @@ def test_the_connection_that_carries_the_output_is_left_out(net: Net, capture: C
 
 
 def test_an_ssh_connection_as_a_filter() -> None:
-    from sniffkit.capturing import connection_filter
+    from sniffkit.points import connection_filter
 
     expected = "tcp port 5022 and tcp port 22 and host 192.0.2.1 and host 192.0.2.2"
     assert connection_filter("192.0.2.1 5022 192.0.2.2 22") == expected

@@ -1,0 +1,95 @@
+"""Capture points, the sessions that watch them, and what a session leaves behind: for `sk.capture` and for commands."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError
+
+TYPE_CHECKING = False  # as in sniffkit
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
+    """`NS/IF` or `IF` as (namespace, interface). A namespace given as a path keeps its slashes."""
+    if "/" in text:
+        namespace, _, interface = text.rpartition("/")
+        return namespace, interface
+    return netns, text
+
+
+def start(points: Sequence[tuple[str | None, str]], options: Any) -> Any:
+    """Start a `_core.LiveSession`, with its errors as sniffkit's own."""
+    from sniffkit import _core
+
+    try:
+        return _core.LiveSession(list(points), options)
+    except PermissionError as error:
+        raise PrivilegeError(str(error)) from None
+    except ValueError as error:
+        raise FilterError(str(error)) from None
+    except OSError as error:
+        raise CaptureError(str(error)) from None
+
+
+def own_output(stdout: int) -> str | None:
+    """A filter for the SSH connection that carries what is written to descriptor `stdout`; None if there is none.
+
+    Capturing it would capture its own output, without end. sudo takes $SSH_CONNECTION away, so parents are asked too.
+    """
+    mode = os.fstat(stdout)
+    if stat.S_ISREG(mode.st_mode) or mode.st_rdev == os.stat(os.devnull).st_rdev:
+        return None
+    process = "self"
+    for _ in range(64):
+        try:
+            with open(f"/proc/{process}/environ", "rb") as file:
+                environment = file.read().split(b"\0")
+            with open(f"/proc/{process}/stat") as file:
+                process = file.read().rpartition(")")[2].split()[1]
+        except OSError:
+            return None
+        for entry in environment:
+            if entry.startswith(b"SSH_CONNECTION="):
+                return connection_filter(entry.decode(errors="replace").partition("=")[2])
+        if process in ("0", "1"):
+            return None
+    return None
+
+
+def connection_filter(connection: str) -> str | None:
+    """A filter for $SSH_CONNECTION: client address and port, server address and port. None if it is not that."""
+    import ipaddress
+
+    try:
+        client, client_port, server, server_port = connection.split()
+        hosts = [ipaddress.ip_address(host.partition("%")[0]) for host in (client, server)]
+        ports = [int(client_port), int(server_port)]
+    except ValueError:
+        return None
+    return f"tcp port {ports[0]} and tcp port {ports[1]} and host {hosts[0]} and host {hosts[1]}"
+
+
+def parquet_of(flows: str | None) -> str | None:
+    """The Parquet file that is written while capturing for the flow table `flows`, whose suffix names its format."""
+    return flows if flows is None or flows.endswith(".parquet") else f"{flows}.parquet"
+
+
+def convert(table: str | None, flows: str) -> None:
+    """Turn the Parquet flow table into the format that was asked for. If that fails the Parquet file stays."""
+    if table is None or table == flows:
+        return
+    import pyarrow.parquet
+
+    from sniffkit.sinks import Output, put
+
+    try:
+        put(pyarrow.parquet.read_table(table), Output(flows, False, False))
+    except SniffkitError as error:
+        failed = CaptureError(f"{error}; the flow table is kept as {table}")
+        failed.exit_code = 1
+        raise failed from None
+    os.unlink(table)
