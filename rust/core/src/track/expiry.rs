@@ -30,7 +30,7 @@ impl Tracker {
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
                 ended.push((slot, flow.end));
-            } else if quiet > self.idle(&flow.key) {
+            } else if quiet > self.options.idle(&flow.key) {
                 ended.push((slot, if flow.closed { flow.end } else { EndReason::Idle }));
             }
         }
@@ -61,20 +61,18 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
-        let open: Vec<u32> = self.in_memory().map(|(slot, _)| slot).collect();
         self.table.clear();
-        for slot in open {
-            let idle = self.idle(&self.flows[slot as usize].key);
-            let flow = &mut self.flows[slot as usize];
+        // One pass: to bring the flows from memory takes longer than what is done with them.
+        for (slot, flow) in (0..).zip(self.flows.iter_mut()).filter(|(_, flow)| !flow.over) {
             if let Some(streams) = &mut self.streams {
                 streams.end(flow);
             }
             if !flow.closed {
                 let quiet = self.now.saturating_sub(flow.ts_end);
-                flow.end = if quiet > idle { EndReason::Idle } else { EndReason::Eof };
+                flow.end = if quiet > self.options.idle(&flow.key) { EndReason::Idle } else { EndReason::Eof };
             }
             flow.over = true;
-            self.finished.push(slot);
+            self.finished.push((flow.first_frame, slot));
         }
         if let Some(streams) = &mut self.streams {
             streams.close();

@@ -8,18 +8,32 @@ use crate::packet::Packet;
 use ahash::RandomState;
 
 /// An open flow in the hash table. With its hash beside it, neither a look-up that finds another flow nor a growing
-/// table touches the flows themselves.
+/// table touches the flows themselves. Half a hash is enough for that, and takes half the memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    pub(super) hash: u64,
+    pub(super) hash: u32,
     pub(super) slot: u32,
+}
+
+impl Entry {
+    /// The hash by which it stands in the table.
+    #[inline]
+    pub(super) fn whole(&self) -> u64 {
+        whole(self.hash)
+    }
+}
+
+/// A whole hash of half a one: the table takes a place from the low bits, and a mark from the highest.
+#[inline]
+pub(super) fn whole(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A packet's key, and what was found for it ahead of time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ahead {
     pub(super) keyed: Keyed,
-    pub(super) hash: u64,
+    pub(super) hash: u32,
     /// The slot of an open flow with this hash, most likely its own; [`NO_SLOT`] if there was none.
     pub(super) slot: u32,
     /// The packet has a key.
@@ -39,7 +53,7 @@ pub(super) fn fill(
         ahead.is_there = false;
         if let Some(keyed) = key::of_packet(packet, batch.bytes(meta), points.of(meta.interface)) {
             ahead.keyed = keyed;
-            ahead.hash = hasher.hash_one(keyed.key);
+            ahead.hash = hasher.hash_one(keyed.key) as u32;
             ahead.is_there = true;
         }
     }
@@ -53,8 +67,8 @@ pub(super) const NO_SLOT: u32 = u32::MAX;
 pub(super) const TOGETHER: usize = 32;
 
 impl Tracker {
-    pub(super) fn hash(&self, key: &FlowKey) -> u64 {
-        self.hasher.hash_one(key)
+    pub(super) fn hash(&self, key: &FlowKey) -> u32 {
+        self.hasher.hash_one(key) as u32
     }
 
     /// Works out the keys of packets.
@@ -66,7 +80,7 @@ impl Tracker {
     /// on what these say.
     pub(super) fn look_ahead(&self, keys: &mut [Ahead]) {
         for ahead in keys.iter_mut().filter(|ahead| ahead.is_there) {
-            let found = self.table.find(ahead.hash, |entry| entry.hash == ahead.hash);
+            let found = self.table.find(whole(ahead.hash), |entry| entry.hash == ahead.hash);
             ahead.slot = found.map_or(NO_SLOT, |entry| entry.slot);
         }
         let mut words = 0;
@@ -87,7 +101,7 @@ impl Tracker {
 
     /// The open flow of a key: that in the slot that was found ahead of time, if it is its own and has not ended since.
     #[inline]
-    pub(super) fn find_ahead(&self, key: &FlowKey, hash: u64, slot: u32) -> Option<u32> {
+    pub(super) fn find_ahead(&self, key: &FlowKey, hash: u32, slot: u32) -> Option<u32> {
         match self.flows.get(slot as usize) {
             Some(flow) if !flow.over && flow.key == *key => Some(slot),
             _ => self.find_hashed(key, hash),
@@ -99,8 +113,8 @@ impl Tracker {
     }
 
     #[inline]
-    pub(super) fn find_hashed(&self, key: &FlowKey, hash: u64) -> Option<u32> {
+    pub(super) fn find_hashed(&self, key: &FlowKey, hash: u32) -> Option<u32> {
         let same = |entry: &Entry| entry.hash == hash && self.flows[entry.slot as usize].key == *key;
-        self.table.find(hash, same).map(|entry| entry.slot)
+        self.table.find(whole(hash), same).map(|entry| entry.slot)
     }
 }

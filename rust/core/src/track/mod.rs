@@ -33,8 +33,7 @@ use ahash::RandomState;
 use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
-use key::FlowKey;
-use lookup::{Ahead, Entry, TOGETHER};
+use lookup::{Ahead, Entry, TOGETHER, whole};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
@@ -48,7 +47,8 @@ pub struct Tracker {
     /// What was found ahead of time for the packets to come: kept for its memory.
     keys: Vec<Ahead>,
     free: Vec<u32>,
-    finished: Vec<u32>,
+    /// The ended flows by their first frames, and their slots.
+    finished: Vec<(u64, u32)>,
     fragments: Fragments,
     streams: Option<Box<Streams>>,
     /// For datagrams that were put together from fragments.
@@ -303,7 +303,7 @@ impl Tracker {
             let anew = packet.is_some_and(|p| p.has_tcp && tcp::begins_anew(flow, usize::from(keyed.from_high), p));
             let reason = if flow.closed && (anew || quiet > self.options.linger) {
                 Some(flow.end)
-            } else if quiet > self.idle(&flow.key) {
+            } else if quiet > self.options.idle(&flow.key) {
                 Some(EndReason::Idle)
             } else if anew {
                 Some(EndReason::Reuse)
@@ -335,16 +335,8 @@ impl Tracker {
             flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it
         }
         self.counters.flows += 1;
-        self.table.insert_unique(hash, Entry { hash, slot }, |entry| entry.hash);
+        self.table.insert_unique(whole(hash), Entry { hash, slot }, Entry::whole);
         slot
-    }
-
-    fn idle(&self, key: &FlowKey) -> i64 {
-        match (key.family, key.proto) {
-            (4 | 6, 6) => self.options.tcp_idle,
-            (4 | 6, _) => self.options.udp_idle,
-            _ => self.options.arp_idle,
-        }
     }
 
     /// Takes a flow out of the table; its row waits in `finished`.
@@ -354,12 +346,12 @@ impl Tracker {
         if let Some(streams) = &mut self.streams {
             streams.end(flow);
         }
-        let key = flow.key;
+        let (key, first) = (flow.key, flow.first_frame);
         let hash = self.hash(&key);
-        if let Ok(entry) = self.table.find_entry(hash, |other| other.slot == slot) {
+        if let Ok(entry) = self.table.find_entry(whole(hash), |other| other.slot == slot) {
             entry.remove();
         }
-        self.finished.push(slot);
+        self.finished.push((first, slot));
     }
 
     /// How many rows have ended and wait to be taken.
@@ -371,10 +363,8 @@ impl Tracker {
     /// The slots of the ended flows, in order of their first frame.
     #[must_use]
     pub fn finished_order(&mut self) -> Vec<u32> {
-        let mut order: Vec<(u64, u32)> =
-            self.finished.iter().map(|slot| (self.flows[*slot as usize].first_frame, *slot)).collect();
-        order.sort(); // which takes one pass where the order is right already, as that of slots mostly is
-        order.into_iter().map(|(_, slot)| slot).collect()
+        self.finished.sort(); // which takes one pass where the order is right already, as that of slots mostly is
+        self.finished.iter().map(|(_, slot)| *slot).collect()
     }
 
     /// The flow in a slot.
@@ -385,7 +375,7 @@ impl Tracker {
 
     /// Forgets the ended flows that [`Tracker::finished_order`] gave.
     pub fn release(&mut self) {
-        self.free.append(&mut self.finished);
+        self.free.extend(self.finished.drain(..).map(|(_, slot)| slot));
     }
 
     /// Fragments whose flow was not known when their frame was accounted, and is now: (which frame of those seen by this

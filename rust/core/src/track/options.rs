@@ -1,5 +1,6 @@
 //! The rules of the flow table. They travel with the table as metadata, since flow counts mean nothing without them.
 
+use super::key::FlowKey;
 use crate::app::Wants;
 use crate::stream::Limits;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,16 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How long flows of a key may be quiet, ns.
+    #[inline]
+    pub(super) fn idle(&self, key: &FlowKey) -> i64 {
+        match (key.family, key.proto) {
+            (4 | 6, 6) => self.tcp_idle,
+            (4 | 6, _) => self.udp_idle,
+            _ => self.arp_idle,
+        }
+    }
+
     /// Sets a rule by name: `tcp_idle`, `udp_idle`, `arp_idle`, `active` and `linger` in seconds, `max_flows` and
     /// `max_fragmented` as counts.
     ///

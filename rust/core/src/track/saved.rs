@@ -1,7 +1,7 @@
 //! The state of a flow table as bytes: what another run, or another machine, goes on from as if there had been no break.
 
 use super::fragments::Fragments;
-use super::lookup::Entry;
+use super::lookup::{Entry, whole};
 use super::{Counters, Flow, Options, Points, Tracker};
 use crate::stream::heard::SavedStreams;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ impl Tracker {
             let flow: Flow = postcard::from_bytes(&one).map_err(|error| wrong(&error))?;
             let hash = tracker.hash(&flow.key);
             let entry = Entry { hash, slot: tracker.flows.push(flow) };
-            tracker.table.insert_unique(hash, entry, |entry| entry.hash);
+            tracker.table.insert_unique(whole(hash), entry, Entry::whole);
         }
         Ok(tracker)
     }

@@ -60,6 +60,11 @@ impl Store {
         self.parts.iter().flatten().take(self.len)
     }
 
+    /// The same, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flow> {
+        self.parts.iter_mut().flatten().take(self.len)
+    }
+
     /// Takes room that [`room`] has made. Whether more is wanted: not for captures of few flows.
     pub fn take(&mut self, room: Option<Room>) -> bool {
         self.spare.extend(room);
