@@ -4,6 +4,7 @@ use super::Watch;
 use crate::app::{Facts, Looks, OVER_TCP, Wants};
 use crate::packet::Packet;
 use crate::track::Flow;
+use crate::track::side::known;
 use crate::track::tcp::SYN;
 use compact_str::CompactString;
 
@@ -17,7 +18,7 @@ pub(super) fn first_byte(packet: &Packet) -> u32 {
 pub(super) fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
     let own = &flow.sides[side];
     let is_first = own.payload_bytes == u64::from(packet.payload_len);
-    if own.has_isn && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
+    if own.knows(known::ISN) && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
 }
 
 /// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `told`: the

@@ -10,6 +10,7 @@ use crate::app::spool::Directory;
 use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
+use crate::track::side::known;
 use crate::track::tcp::ACK;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -195,7 +196,7 @@ impl Streams {
             return true;
         }
         // The first bytes of a side: too few, or not the first of the stream, because segments came out of order.
-        let is_first = own.payload_bytes == u64::from(packet.payload_len) && own.has_isn;
+        let is_first = own.payload_bytes == u64::from(packet.payload_len) && own.knows(known::ISN);
         if !is_first {
             return false;
         }
@@ -250,7 +251,7 @@ impl Streams {
         let other = &flow.sides[side ^ 1];
         if packet.tcp_flags & ACK != 0 {
             sides[side ^ 1].guess(packet.tcp_ack);
-        } else if other.has_isn {
+        } else if other.knows(known::ISN) {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
         }
         let who = who(flow);

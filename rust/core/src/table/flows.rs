@@ -176,15 +176,15 @@ fn columns() -> Vec<Column<Flows>> {
         "IP bytes on the wire, headers included; null without IP."));
     all.extend(sided!(U64, |t, _| t.ip, |s| s.payload_bytes, "orig_payload_bytes" "resp_payload_bytes"
         "Bytes that the transport header carries, retransmissions included; null without IP."));
-    all.extend(sided!(U32, |t, _| t.tcp, |s| s.retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.rare().retrans_pkts, "orig_retrans_pkts" "resp_retrans_pkts"
         "Segments that repeat bytes, SYN or FIN sent before, keep-alives excepted; null but for TCP."));
-    all.extend(sided!(U32, |t, _| t.tcp, |s| s.ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.rare().ooo_pkts, "orig_ooo_pkts" "resp_ooo_pkts"
         "Segments that fill a hole in sequence space; null but for TCP."));
-    all.extend(sided!(U32, |t, _| t.tcp, |s| s.dup_acks, "orig_dup_acks" "resp_dup_acks"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.rare().dup_acks, "orig_dup_acks" "resp_dup_acks"
         "Acknowledgments that repeat the last one without data or window change (RFC 5681, 2); null but for TCP."));
-    all.extend(sided!(U32, |t, _| t.tcp, |s| s.zero_window, "orig_zero_window" "resp_zero_window"
+    all.extend(sided!(U32, |t, _| t.tcp, |s| s.rare().zero_window, "orig_zero_window" "resp_zero_window"
         "Segments that announce a zero window, SYN, FIN and RST excepted; null but for TCP."));
-    all.extend(sided!(U32, |t, _| t.all, |s| s.truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
+    all.extend(sided!(U32, |t, _| t.all, |s| s.rare().truncated_pkts, "orig_truncated_pkts" "resp_truncated_pkts"
         "Packets that the snap length cut."));
     all.extend(sided!(U8, |_, s| s.ip, |s| s.ttl_min, "orig_ttl_min" "resp_ttl_min" "Smallest TTL or hop limit."));
     all.extend(sided!(U8, |_, s| s.ip, |s| s.ttl_max, "orig_ttl_max" "resp_ttl_max" "Largest TTL or hop limit."));
@@ -228,13 +228,13 @@ fn columns() -> Vec<Column<Flows>> {
         ),
     ]);
     let mut series = Vec::new();
-    series.extend(sided!(U32, |_, s| s.any, |s| s.len.min as u32, "orig_len_min" "resp_len_min"
+    series.extend(sided!(U32, |_, s| s.any, |s| s.len.min, "orig_len_min" "resp_len_min"
         "Shortest frame, bytes."));
     series.extend(sided!(F64, |_, s| s.any, |s| s.len_mean().unwrap_or_default(),
         "orig_len_mean" "resp_len_mean" "Mean frame length, bytes."));
     series.extend(sided!(F64, |_, s| s.two, |s| s.len_std().unwrap_or_default(),
         "orig_len_std" "resp_len_std" "Sample standard deviation (n - 1) of frame lengths, bytes; null below 2 packets."));
-    series.extend(sided!(U32, |_, s| s.any, |s| s.len.max as u32, "orig_len_max" "resp_len_max"
+    series.extend(sided!(U32, |_, s| s.any, |s| s.len.max, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
     series.extend(sided!(Nanos, |_, s| s.timed_two, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
         "Shortest time between packets of this side, ns; null below 2 packets."));

@@ -31,8 +31,10 @@ pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) {
     own.bytes += u64::from(share.frame_len);
     own.ip_bytes += u64::from(share.ip_len);
     own.payload_bytes += u64::from(share.payload_len);
-    own.truncated_pkts += u32::from(share.truncated);
-    own.len.add(u64::from(share.frame_len));
+    if share.truncated {
+        own.rare_mut().truncated_pkts += 1;
+    }
+    own.len.add(share.frame_len);
 }
 
 /// Remembers the hardware address that a side sends from.

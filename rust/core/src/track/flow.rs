@@ -48,25 +48,23 @@ impl EndReason {
 /// Longest `history`, letters. Zeek's are unbounded; a hostile flow could grow one without end.
 pub const MAX_HISTORY: usize = 32;
 
-/// A flow and everything counted of it. `sides[0]` is the key's low end.
+/// A flow and everything counted of it. `sides[0]` is the key's low end. What every packet changes stands in front, in as few
+/// cache lines as it fits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Flow {
     /// Its key.
     pub key: FlowKey,
-    /// Earliest packet time, ns.
-    pub ts: i64,
     /// Latest packet time, ns.
     pub ts_end: i64,
-    /// Time of the packet that began it, part of the uid: `ts` is an earlier one's if the capture is out of order.
-    pub first_ts: i64,
-    /// Some packet of it has a recorded time; without, its times are unknown.
-    pub timed: bool,
-    /// Number of its first frame.
-    pub first_frame: u64,
     /// Number of its last frame.
     pub last_frame: u64,
-    /// Per direction, by the end that sends.
-    pub sides: [Side; 2],
+    /// Earliest packet time, ns.
+    pub ts: i64,
+    /// Number of its first frame.
+    pub first_frame: u64,
+    /// What is done with its bytes.
+    pub watch: Watch,
     /// Which side is the originator.
     pub orig: u8,
     /// Why it ended; [`EndReason::Eof`] while it has not.
@@ -76,34 +74,38 @@ pub struct Flow {
     /// The row has ended: nothing more comes to it.
     #[serde(skip)]
     pub over: bool,
-    /// ICMP type of the first packet.
-    pub icmp_type: u8,
-    /// ICMP code of the first packet.
-    pub icmp_code: u8,
-    /// The ICMP type and code are there.
-    pub has_icmp: bool,
+    /// Some packet of it has a recorded time; without, its times are unknown.
+    pub timed: bool,
+    /// Bits of [`seen`].
+    pub seen: u8,
+    /// Application that the content showed.
+    pub service: Option<Proto>,
+    history_len: u8,
+    /// Per direction, by the end that sends.
+    pub sides: [Side; 2],
+    /// What its bytes said.
+    pub facts: Option<Box<Facts>>,
+    /// The flow that an ICMP error speaks of.
+    pub parent: Option<Box<Uid>>,
+    /// Time of the packet that began it, part of the uid: `ts` is an earlier one's if the capture is out of order.
+    pub first_ts: i64,
     /// Time of the originator's first SYN, ns.
     pub syn_ts: i64,
     /// Time of the SYN-ACK, ns.
     pub synack_ts: i64,
     /// Time of the acknowledgment that completed the handshake, ns.
     pub established_ts: i64,
-    /// Bits of [`seen`].
-    pub seen: u8,
-    history_len: u8,
-    history: [u8; MAX_HISTORY],
-    /// Application that the content showed.
-    pub service: Option<Proto>,
     /// Sequence number of the first packet, part of the uid.
     pub first_seq: u32,
     /// The flow's uid, when it was asked for at the beginning.
     pub uid: Option<Uid>,
-    /// The flow that an ICMP error speaks of.
-    pub parent: Option<Uid>,
-    /// What is done with its bytes.
-    pub watch: Watch,
-    /// What its bytes said.
-    pub facts: Option<Box<Facts>>,
+    /// ICMP type of the first packet.
+    pub icmp_type: u8,
+    /// ICMP code of the first packet.
+    pub icmp_code: u8,
+    /// The ICMP type and code are there.
+    pub has_icmp: bool,
+    history: [u8; MAX_HISTORY],
 }
 
 /// What has been seen of a TCP handshake: bits of [`Flow::seen`].

@@ -2,6 +2,7 @@
 
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::lookup::Ahead;
+use super::side::known;
 use super::{Share, Tracker, count};
 use crate::decode::cursor::{be16, be32};
 use crate::decode::{FRAGMENT_HEADER, Proto, decode};
@@ -280,7 +281,7 @@ impl Tracker {
         let side = usize::from(keyed.from_high);
         count(flow, side, share);
         let own = &mut flow.sides[side];
-        if own.has_seq {
+        if own.knows(known::SEQ) {
             // The rest of a TCP segment: its bytes are in sequence space too.
             if own.fin && own.fin_end == own.next_seq {
                 own.fin_end = own.fin_end.wrapping_add(share.payload_len);

@@ -266,7 +266,7 @@ impl Tracker {
             let parent = key::quoted(packet, frame, point).and_then(|quoted| self.find(&quoted.key));
             if let Some(parent) = parent {
                 let uid = self.uid_of(&self.flows[parent as usize]);
-                self.flows[slot as usize].parent = Some(uid);
+                self.flows[slot as usize].parent = Some(Box::new(uid));
             }
         }
         self.name(slot);

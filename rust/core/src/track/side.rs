@@ -5,27 +5,40 @@ use serde::{Deserialize, Serialize};
 /// Smallest, largest and sum of squares of a series of non-negative integers, exact. How many they are and their sum stand
 /// elsewhere in a [`Side`].
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Spread {
+pub struct Spread<T> {
     /// Smallest; the largest number there is while empty.
-    pub min: u64,
+    pub min: T,
     /// Largest.
-    pub max: u64,
-    squares: u128,
+    pub max: T,
+    /// Low half first: in one number it would have to stand at a multiple of 16 bytes.
+    squares: [u64; 2],
 }
 
-impl Default for Spread {
+impl Default for Spread<u32> {
     fn default() -> Self {
-        Self { min: u64::MAX, max: 0, squares: 0 }
+        Self { min: u32::MAX, max: 0, squares: [0; 2] }
     }
 }
 
-impl Spread {
+impl Default for Spread<u64> {
+    fn default() -> Self {
+        Self { min: u64::MAX, max: 0, squares: [0; 2] }
+    }
+}
+
+impl<T: Copy + Ord + Into<u64>> Spread<T> {
     /// Adds a value.
     #[inline]
-    pub fn add(&mut self, value: u64) {
+    pub fn add(&mut self, value: T) {
         self.min = self.min.min(value);
         self.max = self.max.max(value);
-        self.squares = self.squares.wrapping_add(u128::from(value) * u128::from(value));
+        let square = u128::from(value.into()) * u128::from(value.into());
+        let sum = self.squares().wrapping_add(square);
+        self.squares = [sum as u64, (sum >> 64) as u64];
+    }
+
+    fn squares(&self) -> u128 {
+        u128::from(self.squares[1]) << 64 | u128::from(self.squares[0])
     }
 
     /// Sample standard deviation (n - 1), as pandas computes it; `None` below two values.
@@ -35,20 +48,23 @@ impl Spread {
         }
         let wide = u128::from(sum) * u128::from(sum);
         // n * sum(x^2) - sum(x)^2 is exact in integers, so equal values give exactly 0.
-        let scaled = match u64::try_from(self.squares) {
+        let squares = self.squares();
+        let scaled = match u64::try_from(squares) {
             Ok(squares) => Some(u128::from(count) * u128::from(squares)),
-            Err(_) => u128::from(count).checked_mul(self.squares),
+            Err(_) => u128::from(count).checked_mul(squares),
         };
         let scaled = match scaled.map(|scaled| scaled.saturating_sub(wide)) {
             Some(exact) => u64::try_from(exact).map_or(exact as f64, |exact| exact as f64),
-            None => (count as f64 * self.squares as f64 - sum as f64 * sum as f64).max(0.0),
+            None => (count as f64 * squares as f64 - sum as f64 * sum as f64).max(0.0),
         };
         Some((scaled / (count as f64 * (count - 1) as f64)).sqrt())
     }
 }
 
-/// One direction's counters and, for TCP, how far its sequence numbers are known.
+/// One direction's counters and, for TCP, how far its sequence numbers are known. What every packet changes stands in front,
+/// in as few cache lines as it fits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[repr(C)]
 pub struct Side {
     /// Packets.
     pub pkts: u64,
@@ -58,36 +74,28 @@ pub struct Side {
     pub ip_bytes: u64,
     /// Bytes carried by the transport header.
     pub payload_bytes: u64,
-    /// First packet's time.
-    pub first_ts: i64,
     /// Latest packet's time.
     pub last_ts: i64,
+    /// Frame lengths.
+    pub len: Spread<u32>,
+    /// Times between packets of this side, ns.
+    pub iat: Spread<u64>,
     /// One more than the highest sequence number seen.
     pub next_seq: u32,
     /// Highest acknowledgment sent.
     pub last_ack: u32,
-    /// Initial sequence number, from SYN.
-    pub isn: u32,
-    /// Sequence number of the FIN plus one: what acknowledges it.
-    pub fin_end: u32,
     /// Last window sent.
     pub last_window: u16,
-    /// First window sent.
-    pub win_init: u16,
-    /// MSS option of the SYN; 0 if it had none.
-    pub mss: u16,
+    /// Which history letters this side has had, as a bit set.
+    pub letters: u16,
     /// OR of the low 8 TCP flags.
     pub tcp_flags: u8,
     /// Smallest TTL.
     pub ttl_min: u8,
     /// Largest TTL.
     pub ttl_max: u8,
-    /// `next_seq` is known.
-    pub has_seq: bool,
-    /// `last_ack` is known.
-    pub has_ack: bool,
-    /// `isn` is known.
-    pub has_isn: bool,
+    /// Bits of [`known`].
+    pub known: u8,
     /// A FIN was sent.
     pub fin: bool,
     /// The FIN was acknowledged by the other side.
@@ -96,18 +104,42 @@ pub struct Side {
     pub rst: bool,
     /// A TCP header of this side was read: `tcp_flags` and `win_init` mean something.
     pub has_tcp: bool,
+    /// `l2` is known.
+    pub has_l2: bool,
+    /// Source hardware address of its first packet.
+    pub l2: [u8; 6],
+    /// First window sent.
+    pub win_init: u16,
+    /// MSS option of the SYN; 0 if it had none.
+    pub mss: u16,
+    /// Sequence number of the FIN plus one: what acknowledges it.
+    pub fin_end: u32,
+    /// Initial sequence number, from SYN.
+    pub isn: u32,
+    /// First packet's time.
+    pub first_ts: i64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is known of a side's numbers: bits of [`Side::known`].
+pub mod known {
+    /// `next_seq`.
+    pub const SEQ: u8 = 1;
+    /// `last_ack`.
+    pub const ACK: u8 = 2;
+    /// `isn`.
+    pub const ISN: u8 = 4;
+}
+
+/// What most sides have nothing of: it takes memory only where it is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Rare {
     /// Sequence number of the last RST.
     pub rst_seq: u32,
     /// Segments with bytes that were sent before: what `t` in the history counts.
     pub repeats: u32,
     /// Holes that the other side acknowledged: bytes that were received but not captured (`g` in the history).
     pub gaps: u32,
-    /// Which history letters this side has had, as a bit set.
-    pub letters: u16,
-    /// Source hardware address of its first packet.
-    pub l2: [u8; 6],
-    /// `l2` is known.
-    pub has_l2: bool,
     /// Retransmitted segments.
     pub retrans_pkts: u32,
     /// Segments out of order.
@@ -118,15 +150,50 @@ pub struct Side {
     pub zero_window: u32,
     /// Packets cut by the snap length.
     pub truncated_pkts: u32,
-    /// Frame lengths.
-    pub len: Spread,
-    /// Times between packets of this side, ns.
-    pub iat: Spread,
-    /// Sequence ranges missing below `next_seq`, newest last: (start, end).
+    /// Sequence ranges missing below `next_seq`.
     pub holes: Holes,
 }
 
+impl Rare {
+    const NOTHING: Self = Self {
+        rst_seq: 0,
+        repeats: 0,
+        gaps: 0,
+        retrans_pkts: 0,
+        ooo_pkts: 0,
+        dup_acks: 0,
+        zero_window: 0,
+        truncated_pkts: 0,
+        holes: Holes { ranges: [(0, 0); 4], count: 0, lost: 0 },
+    };
+}
+
 impl Side {
+    /// Whether numbers are known: bits of [`known`].
+    #[must_use]
+    #[inline]
+    pub fn knows(&self, bits: u8) -> bool {
+        self.known & bits == bits
+    }
+
+    /// What is rare.
+    #[must_use]
+    #[inline]
+    pub fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(&Rare::NOTHING)
+    }
+
+    /// The same, to be changed.
+    pub fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The same if there is any.
+    #[inline]
+    pub fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
     /// How many times between packets there are.
     #[must_use]
     pub fn iat_count(&self) -> u64 {
@@ -163,12 +230,10 @@ impl Side {
     }
 }
 
-/// The few newest holes in a side's sequence space: what tells a late segment from a retransmission. Few sides have any.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Holes(Option<Box<Ranges>>);
-
+/// The few newest holes in a side's sequence space, newest last: what tells a late segment from a retransmission.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Ranges {
+pub struct Holes {
+    /// (start, end)
     ranges: [(u32, u32); 4],
     count: u8,
     /// Bit `i`: the other side acknowledged beyond `ranges[i]`, so that its bytes are missing from the capture.
@@ -178,29 +243,6 @@ struct Ranges {
 impl Holes {
     /// Remembers a hole, forgetting the oldest if there are too many.
     pub fn open(&mut self, start: u32, end: u32) {
-        self.0.get_or_insert_default().open(start, end);
-    }
-
-    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
-    pub fn fill(&mut self, start: u32, end: u32) -> bool {
-        self.0.as_mut().is_some_and(|ranges| ranges.fill(start, end))
-    }
-
-    /// How many holes end at or below an acknowledgment and were not counted before.
-    pub fn acknowledged(&mut self, ack: u32) -> u32 {
-        self.0.as_mut().map_or(0, |ranges| ranges.acknowledged(ack))
-    }
-
-    /// There are none.
-    #[must_use]
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|ranges| ranges.count == 0)
-    }
-}
-
-impl Ranges {
-    fn open(&mut self, start: u32, end: u32) {
         if usize::from(self.count) == self.ranges.len() {
             self.remove(0);
         }
@@ -208,7 +250,8 @@ impl Ranges {
         self.count += 1;
     }
 
-    fn fill(&mut self, start: u32, end: u32) -> bool {
+    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
+    pub fn fill(&mut self, start: u32, end: u32) -> bool {
         for i in 0..usize::from(self.count) {
             let (from, to) = self.ranges[i];
             if start.wrapping_sub(from) as i32 >= 0 && (to.wrapping_sub(start) as i32) > 0 {
@@ -236,7 +279,8 @@ impl Ranges {
         self.count -= 1;
     }
 
-    fn acknowledged(&mut self, ack: u32) -> u32 {
+    /// How many holes end at or below an acknowledgment and were not counted before.
+    pub fn acknowledged(&mut self, ack: u32) -> u32 {
         let mut found = 0;
         for i in 0..usize::from(self.count) {
             if self.lost >> i & 1 == 0 && ack.wrapping_sub(self.ranges[i].1) as i32 >= 0 {

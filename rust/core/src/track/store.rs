@@ -92,6 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_flow_is_small() {
+        // Bringing flows from memory, and memory for new ones, is what following them costs.
+        assert!(size_of::<Flow>() <= 520, "{}", size_of::<Flow>());
+    }
+
+    #[test]
     fn flows_keep_their_numbers_wherever_they_stand() {
         let mut store = Store::default();
         assert!(!store.take(None), "few flows need no room ahead");

@@ -1,6 +1,7 @@
 //! What a TCP segment does to its flow: handshake, retransmission, gaps, close (RFC 9293).
 
 use super::flow::{Flow, seen};
+use super::side::known;
 use crate::packet::Packet;
 
 /// FIN flag.
@@ -27,21 +28,21 @@ pub fn begins_anew(flow: &Flow, side: usize, packet: &Packet) -> bool {
     let (own, other) = (&flow.sides[side], &flow.sides[side ^ 1]);
     if packet.tcp_flags & ACK != 0 {
         // A SYN-ACK alone begins anew only behind a closed connection of which it is no repetition.
-        return flow.closed && own.has_isn && own.isn != packet.tcp_seq;
+        return flow.closed && own.knows(known::ISN) && own.isn != packet.tcp_seq;
     }
-    if own.has_isn {
+    if own.knows(known::ISN) {
         return own.isn != packet.tcp_seq;
     }
     // The SYN of this very connection, behind its SYN-ACK or first segments in the capture: the other side acknowledged
     // it, and nothing beyond what this side has sent since.
     let begun = packet.tcp_seq.wrapping_add(1);
-    let sent = if own.has_seq { own.next_seq.wrapping_sub(begun) } else { 0 };
-    if other.has_isn && other.has_ack && sent < MAX_LATE && other.last_ack.wrapping_sub(begun) <= sent {
+    let sent = if own.knows(known::SEQ) { own.next_seq.wrapping_sub(begun) } else { 0 };
+    if other.knows(known::ISN | known::ACK) && sent < MAX_LATE && other.last_ack.wrapping_sub(begun) <= sent {
         return false;
     }
     // No SYN of this side is known: a flow met in the middle, or the other side's connection, now the other way round.
     // A bare SYN against a bare SYN is a simultaneous open (RFC 9293, 3.5, figure 7).
-    own.pkts > 0 || flow.closed || other.has_seq && !other.has_isn
+    own.pkts > 0 || flow.closed || other.knows(known::SEQ) && !other.knows(known::ISN)
 }
 
 /// How far a side may be ahead of its own SYN that stands later in the capture, bytes.
@@ -66,7 +67,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     let next = seq.wrapping_add(len).wrapping_add(u32::from(begin)).wrapping_add(u32::from(end));
 
     flag_letter(flow, side, flags, seq, next);
-    let first_syn = begin && !flow.sides[side].has_isn;
+    let first_syn = begin && !flow.sides[side].knows(known::ISN);
     if begin {
         syn(flow, side, ts, packet, frame);
     }
@@ -79,13 +80,14 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     let window_before = own.last_window;
     own.last_window = packet.tcp_window;
     if packet.tcp_window == 0 && flags & (SYN | FIN | RST) == 0 {
-        own.zero_window += 1;
-        let times = own.zero_window;
+        let rare = own.rare_mut();
+        rare.zero_window += 1;
+        let times = rare.zero_window;
         flow.letter_at(side, b'w', times);
     }
 
-    if first_syn && flow.sides[side].has_seq {
-        flow.sides[side].ooo_pkts += 1; // its SYN stands behind later segments
+    if first_syn && flow.sides[side].knows(known::SEQ) {
+        flow.sides[side].rare_mut().ooo_pkts += 1; // its SYN stands behind later segments
     } else {
         sequence(flow, side, seq, next, flags, len > 0);
     }
@@ -106,7 +108,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     }
     if flags & RST != 0 {
         own.rst |= !closed;
-        own.rst_seq = seq;
+        own.rare_mut().rst_seq = seq;
     }
 }
 
@@ -116,11 +118,11 @@ fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
     let own = &flow.sides[side];
     let (letter, again) = match (flags & SYN != 0, flags & FIN != 0, flags & RST != 0) {
         (false, false, false) => return,
-        (true, false, false) => (if flags & ACK != 0 { b'h' } else { b's' }, own.has_isn && own.isn != seq),
+        (true, false, false) => (if flags & ACK != 0 { b'h' } else { b's' }, own.knows(known::ISN) && own.isn != seq),
         (true, ..) => (b'q', false),
         (false, true, true) => (b'i', false),
         (false, true, false) => (b'f', own.fin && own.fin_end != next),
-        (false, false, true) => (b'r', own.tcp_flags & RST as u8 != 0 && own.rst_seq != seq),
+        (false, false, true) => (b'r', own.tcp_flags & RST as u8 != 0 && own.rare().rst_seq != seq),
     };
     if again { flow.letter_again(side, letter) } else { flow.letter(side, letter) }
 }
@@ -128,9 +130,9 @@ fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
 fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
     let answer = packet.tcp_flags & ACK != 0;
     let own = &mut flow.sides[side];
-    if !own.has_isn {
+    if !own.knows(known::ISN) {
         own.isn = packet.tcp_seq;
-        own.has_isn = true;
+        own.known |= known::ISN;
         own.mss = mss(packet, frame).unwrap_or(0);
     }
     if side == usize::from(flow.orig) && !answer {
@@ -172,8 +174,8 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
     if flags & RST != 0 {
         return; // its number only has to be in the window (RFC 5961, 3)
     }
-    if !own.has_seq {
-        own.has_seq = true;
+    if !own.knows(known::SEQ) {
+        own.known |= known::SEQ;
         own.next_seq = next;
         return;
     }
@@ -184,10 +186,12 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
         own.next_seq = next;
     } else if after(seq, own.next_seq) {
         let expected = own.next_seq;
-        own.holes.open(expected, seq);
+        own.rare_mut().holes.open(expected, seq);
         own.next_seq = next;
-    } else if own.holes.fill(seq, next) {
-        own.ooo_pkts += 1;
+    } else if let Some(rare) = own.rare_if_any()
+        && rare.holes.fill(seq, next)
+    {
+        rare.ooo_pkts += 1;
         if after(next, own.next_seq) {
             own.next_seq = next;
         }
@@ -198,10 +202,11 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
             own.next_seq = next;
         }
         if !keep_alive {
-            own.retrans_pkts += 1;
+            let rare = own.rare_mut();
+            rare.retrans_pkts += 1;
             if data {
-                own.repeats += 1;
-                let times = own.repeats;
+                rare.repeats += 1;
+                let times = rare.repeats;
                 flow.letter_at(side, b't', times);
             }
         }
@@ -214,20 +219,27 @@ fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: boo
     let plain = packet.tcp_flags & (SYN | FIN | RST) == 0;
     let [low, high] = &mut flow.sides;
     let (own, other) = if side == 0 { (low, high) } else { (high, low) };
-    if bare && plain && own.has_ack && own.last_ack == ack && other.has_seq && after(other.next_seq, ack) {
-        own.dup_acks += 1;
+    if bare
+        && plain
+        && own.knows(known::ACK)
+        && own.last_ack == ack
+        && other.knows(known::SEQ)
+        && after(other.next_seq, ack)
+    {
+        own.rare_mut().dup_acks += 1;
     }
-    if !own.has_ack || after(ack, own.last_ack) {
+    if !own.knows(known::ACK) || after(ack, own.last_ack) {
         own.last_ack = ack;
-        own.has_ack = true;
+        own.known |= known::ACK;
     }
     if other.fin && !other.fin_acked && !after(other.fin_end, ack) {
         other.fin_acked = true;
     }
-    if !other.holes.is_empty() {
-        for _ in 0..other.holes.acknowledged(ack) {
-            flow.sides[side ^ 1].gaps += 1;
-            let times = flow.sides[side ^ 1].gaps;
+    if let Some(rare) = other.rare_if_any() {
+        let known = rare.gaps;
+        rare.gaps += rare.holes.acknowledged(ack);
+        let now = rare.gaps;
+        for times in known + 1..=now {
             flow.letter_at(side ^ 1, b'g', times);
         }
     }
