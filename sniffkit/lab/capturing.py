@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sniffkit.capturing import LiveCapture
     from sniffkit.lab.running import Lab
 
-# A lab has many points and little traffic: a ring of the default 16 MiB each would be too much.
+# A lab has many points and little traffic: a ring of the default size each would be too much.
 RING_KIB = 2048
 MAX_COMMENT = 60_000  # a pcapng option holds 65,535 bytes
 

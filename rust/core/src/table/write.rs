@@ -256,3 +256,93 @@ impl<W: Write> BatchWriter<W> {
         self.file.into_inner(schema)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameMeta, InterfaceInfo, LinkType};
+    use crate::pipeline::Decoded;
+    use crate::table::column::{schema, select};
+    use crate::table::reader::metadata;
+    use crate::track::Options;
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use std::sync::Arc;
+
+    #[test]
+    fn row_groups_are_few_and_none_is_large() {
+        assert_eq!([0, 1, 16_383].map(group_of), [1, 1, 16_383]);
+        assert_eq!([16_384, 32_767].map(group_of), [8192, 16_384]);
+        assert_eq!([32_768, 100_000, 131_072].map(group_of), [8192, 25_000, 32_768]);
+        for rows in (1..3_000_000).step_by(7919) {
+            let (len, groups) = (group_of(rows), rows.div_ceil(group_of(rows)));
+            assert!(len <= ROW_GROUP / 4 && len * groups >= rows && len * (groups - 1) < rows, "{rows}");
+        }
+    }
+
+    /// So many flows of one datagram each.
+    fn tracker(flows: u32) -> Tracker {
+        let mut tracker = Tracker::new(Options::default());
+        let mut decoded = Decoded::default();
+        decoded.batch.interfaces = Arc::new(vec![Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+        for number in 1..=flows {
+            let [a, b, c, d] = number.to_be_bytes();
+            let mut frame =
+                vec![2, 0, 0, 0, 0, d, 2, 0, 0, 0, 1, c, 8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10];
+            frame.extend([a + b, c, d, 10, 1, 0, d % 7, 4, 210, 0, 53, 0, 8, 0, 0]);
+            let (ts, frame_len) = (i64::from(number) * 1000, frame.len() as u32);
+            let number = u64::from(number);
+            decoded.batch.push(FrameMeta { ts, number, frame_len, ..FrameMeta::default() }, &frame);
+        }
+        decoded.decode();
+        tracker.batch(&decoded.batch, decoded.packets(), None);
+        tracker.finish();
+        tracker
+    }
+
+    #[test]
+    fn a_table_of_flows_is_the_same_however_many_threads_make_it() {
+        let columns = select(&flows::COLUMNS, None).expect("all columns");
+        for rows in [10, 20_000, 140_000] {
+            let mut tracker = tracker(rows);
+            let schema = schema(&columns, metadata("flows", &tracker));
+            let slots = tracker.finished_order();
+            assert_eq!(slots.len(), rows as usize);
+            let made = [1, 2, 5].map(|threads| {
+                let mut bytes = Vec::new();
+                let mut file = TableFile::new(&mut bytes, &schema).expect("a schema of Parquet's types");
+                write_slots(&mut file, &slots, &tracker, &columns, threads).expect("memory refuses nothing");
+                assert_eq!(file.finish(&schema).expect("the same"), u64::from(rows));
+                bytes::Bytes::from(bytes)
+            });
+            assert!(made[0] == made[1] && made[0] == made[2], "{rows}");
+            let file = SerializedFileReader::new(made[0].clone()).expect("a Parquet file");
+            assert_eq!(file.num_row_groups(), slots.len().div_ceil(group_of(slots.len())));
+        }
+    }
+
+    /// Takes so many bytes.
+    struct Full(usize);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_the_output_refuses_ends_every_thread() {
+        let columns = select(&flows::COLUMNS, None).expect("all columns");
+        let mut tracker = tracker(40_000);
+        let schema = schema(&columns, metadata("flows", &tracker));
+        let slots = tracker.finished_order();
+        for room in [4, 100_000, 2_000_000] {
+            let mut file = TableFile::new(Full(room), &schema).expect("room for the magic");
+            assert!(write_slots(&mut file, &slots, &tracker, &columns, 4).is_err(), "{room}");
+        }
+    }
+}
