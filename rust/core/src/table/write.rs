@@ -98,9 +98,10 @@ fn write_slots<W: Write + Send>(
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(run) = groups.get(at) else { return Ok(()) };
             let flows: Vec<&Flow> = run.iter().map(|slot| tracker.flow(*slot)).collect();
-            written.put(at, (encode(&flows, tracker, columns, &mut spare)?, run.len())).inspect_err(|_| {
-                next.store(groups.len(), Ordering::Relaxed);
-            })?;
+            let made = encode(&flows, tracker, columns, &mut spare);
+            // Whoever fails leaves the others nothing more to begin.
+            made.and_then(|chunks| written.put(at, (chunks, run.len())))
+                .inspect_err(|_| next.store(groups.len(), Ordering::Relaxed))?;
         }
     };
     std::thread::scope(|scope| {
