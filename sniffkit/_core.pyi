@@ -5,6 +5,7 @@ from os import PathLike
 from typing import IO, Any, final
 
 __version__: str
+RING_KIB: int
 
 _Input = str | PathLike[str] | IO[bytes]
 _Warning = tuple[str, int, str]

@@ -133,6 +133,16 @@ def test_each_command_loads_and_its_help_has_examples(name: str) -> None:
     assert f"sniffkit {name}" in text.split("Usage:", 1)[1].split("\n", 1)[1], "--help shows no example"
 
 
+def test_help_tells_the_size_of_a_ring_as_it_is() -> None:
+    from sniffkit import _core
+
+    command = group.cli.get_command(click.Context(group.cli), "capture")
+    assert command is not None
+    (option,) = [one for one in command.params if "-B" in one.opts]
+    assert isinstance(option, click.Option)
+    assert f"({_core.RING_KIB}; less if many)" in (option.help or "")
+
+
 @pytest.mark.parametrize(
     "code", ["import sniffkit", "import sniffkit.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass"]
 )

@@ -47,7 +47,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
     if options["lab"] is not None and live.buffer is None:
         # A lab has many points; the default for each would be gigabytes of the kernel's memory.
-        live.buffer = min(8, max(2, 128 // len(points))) << 20
+        live.buffer = min(_core.RING_KIB >> 10, max(2, 128 // len(points))) << 20
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]
     live.write = write

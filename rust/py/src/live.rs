@@ -16,10 +16,14 @@ use std::time::Duration;
 /// How often a waiting caller looks for signals.
 const TICK: Duration = Duration::from_millis(20);
 
+/// A ring of the default size where there are few, KiB.
+const RING_KIB: usize = 16 << 10;
+
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LiveSession>()?;
     module.add_class::<LiveOptions>()?;
+    module.add("RING_KIB", RING_KIB)?;
     Ok(())
 }
 
@@ -156,7 +160,7 @@ impl LiveSession {
         };
         // 16 MiB a ring, 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
         // the ring thread has a queue of its own.
-        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, 16) << 20);
+        let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, RING_KIB >> 10) << 20);
         if buffer > MAX_BLOCKS * BLOCK {
             return Err(PyOSError::new_err(format!("a ring has at most {} KiB", MAX_BLOCKS * BLOCK / 1024)));
         }

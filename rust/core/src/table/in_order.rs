@@ -64,8 +64,8 @@ impl<T, E, F: FnMut(T) -> Result<(), E>> InOrder<T, F> {
     }
 }
 
-/// A lock whose holder panicked: the panic goes on where its thread is joined.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,6 +3,7 @@
 
 use super::{Making, TableReader};
 use crate::table::column::{Column, Kind};
+use crate::table::in_order::lock;
 use crate::table::packets::{self, ADDRESSES, Rows};
 use crate::table::parquet::chunk::{Encoder, Spare};
 use crate::table::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile};
@@ -10,7 +11,7 @@ use crate::table::write::WriteError;
 use crate::track::{Tracker, Uid};
 use std::collections::VecDeque;
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Row groups that wait for the thread that writes them.
 const AHEAD: usize = 1;
@@ -46,11 +47,6 @@ struct Part {
 
 /// Encoded columns by number.
 type Encoders = Vec<(usize, Encoder)>;
-
-/// Another thread that panicked has left nothing half done behind this lock.
-pub(super) fn lock<T>(data: &Mutex<T>) -> MutexGuard<'_, T> {
-    data.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Part {
     fn new(

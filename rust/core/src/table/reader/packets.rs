@@ -1,12 +1,13 @@
 //! The table of packets: the thread that decodes makes its columns, as arrays or in encoders, and the one that follows
 //! flows adds the uids.
 
-use super::groups::{Groups, lock};
+use super::groups::Groups;
 use super::{Making, Request, TableReader, record_batch};
 use crate::app::Wants;
 use crate::pipeline::{Decoded, Make, Pipeline};
 use crate::table::column::{Column, select};
 use crate::table::held::{Held, name_held};
+use crate::table::in_order::lock;
 use crate::table::keep::{Test, tests};
 use crate::table::packets::{self, COLUMNS, Rows, There, UID};
 use crate::table::parquet::ParquetError;
