@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from core_example import RUNS_CARGO, core_example
 
-ROOT = Path(__file__).parents[2]
+pytestmark = RUNS_CARGO
 
 LINKS = {"eth", "vlan", "ieee8021ad", "llc", "mpls", "pppoes", "ppp", "chdlc", "sll", "null", "raw"}
 NETWORK = {"arp", "ip", "ipv6", "ipv6.hopopts", "ipv6.routing", "ipv6.dstopts", "ipv6.fraghdr", "ah", "icmp", "icmpv6"}
@@ -90,20 +90,16 @@ def differences(answer: dict[str, Any], got: dict[int, str]) -> list[str]:
 @pytest.fixture(scope="module")
 def lines(corpus: Path) -> dict[str, dict[int, str]]:
     """File → frame number → layers, as the Rust core decodes them, for every capture of the corpus."""
-    names = [str(path) for path in sorted((corpus / "captures").iterdir())]
-    cargo = ["cargo", "run", "--quiet", "-p", "sniffkit-core", "--no-default-features", "--example", "canonical_lines"]
-    run = subprocess.run(
-        [*cargo, "--", *names], cwd=ROOT / "rust", check=True, capture_output=True, text=True, timeout=900
-    )
+    captures = sorted((corpus / "captures").iterdir())
     files: dict[str, dict[int, str]] = {}
     current: dict[int, str] = {}
-    for row in run.stdout.splitlines():
+    for row in core_example("canonical_lines", captures):
         key, _, value = row.partition("\t")
         if key == "file":
             current = files.setdefault(Path(value).name, {})
         elif key != "error":
             current[int(key)] = value
-    assert len(files) == len(names)
+    assert len(files) == len(captures)
     return files
 
 

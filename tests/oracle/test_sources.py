@@ -5,10 +5,7 @@ The corpus is read in place (`../shared/corpus`); see its README for what the re
 
 import gzip
 import json
-import os
-import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,15 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core_example import RUNS_CARGO, core_example
+from setting import SHARED
 
-ROOT = Path(__file__).parents[2]
-CORPUS = Path(os.environ.get("SNIFFKIT_CORPUS", ROOT.parent / "shared" / "corpus"))
+CORPUS = SHARED / "corpus"
 
-pytestmark = [
-    pytest.mark.oracle,
-    pytest.mark.skipif(not (CORPUS / "captures").is_dir(), reason=f"reference captures are not at {CORPUS}"),
-    pytest.mark.skipif(shutil.which("cargo") is None, reason="cargo is not installed"),
-]
+pytestmark = RUNS_CARGO
 
 # LinkType::CUSTOM_BLOCK: tshark gives custom blocks a frame without an interface.
 CUSTOM_BLOCK = "1073744813"
@@ -55,14 +49,9 @@ class Dump:
 
 @pytest.fixture(scope="module")
 def dumps() -> dict[str, Dump]:
-    cargo = ["cargo", "run", "--quiet", "-p", "sniffkit-core", "--no-default-features", "--example", "dump_frames"]
-    names = [str(path) for path in sorted((CORPUS / "captures").iterdir())]
-    run = subprocess.run(
-        [*cargo, "--", *names], cwd=ROOT / "rust", capture_output=True, text=True, check=False, timeout=600
-    )
-    assert run.returncode == 0, run.stderr
+    lines = core_example("dump_frames", sorted((CORPUS / "captures").iterdir()))
     dumps: dict[str, Dump] = {}
-    for kind, *values in (line.split("\t") for line in run.stdout.splitlines()):
+    for kind, *values in (line.split("\t") for line in lines):
         if kind == "file":
             dump = dumps[Path(values[0]).name] = Dump()
         elif kind == "frame":
