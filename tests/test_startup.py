@@ -18,7 +18,7 @@ from sniffkit import startup
 from sniffkit.cli import group, plain, session
 
 PCAP = str(Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus" / "pcap" / "micros-le")
-HEAVY = ("click", "typing", "re", "contextlib", "datetime", "threading")
+HEAVY = ("click", "typing", "re", "contextlib", "datetime", "threading", "enum", "signal")
 WAIT = ("inspect", "uuid", "gettext", "dataclasses", "locale")
 
 
@@ -61,6 +61,22 @@ def test_a_plain_table_needs_no_click(tmp_path: Path) -> None:
         """
     )
     assert shown == ["0"]
+
+
+def test_a_plain_capture_needs_no_click_either(tmp_path: Path) -> None:
+    shown = python(
+        f"""
+        import os
+        from sniffkit.__main__ import main
+        os._exit = sys.exit
+        sys.argv[1:] = ["capture", "--netns", "no-such", "-i", "veth1", "-w", {str(tmp_path / "x.pcapng")!r}]
+        try:
+            main()
+        except SystemExit as end:
+            print(end.code, *[name for name in {HEAVY!r} if name in sys.modules])
+        """
+    )
+    assert shown == ["2"]
 
 
 WORDS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 
@@ -12,8 +11,15 @@ from sniffkit.points import convert, own_output, parquet_of, point, start
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
     from typing import Any
+else:
+    try:
+        # What `signal` is made of: to name each number there (`enum`) takes as long as the rest of the start.
+        import _signal as signal
+    except ImportError:
+        import signal
 
 # What no shell takes for anything else.
 SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./-_")

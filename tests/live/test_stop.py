@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from livenet import Capture, Net, Running, blocks, frame, numbers, options
 
@@ -73,6 +74,20 @@ def test_a_count_ends_with_exactly_that_many(net: Net, capture: Capture, tmp_pat
     assert len(numbers(tmp_path / "x.pcapng")) == 33
     parts = [int(n) for n in re.findall(r"(?m)^\S+/veth\d: (\d+) packet", said)]
     assert sum(parts) == 33, said
+
+
+def test_a_count_ends_within_a_block(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """Frames are written, decoded and counted 256 at a time; the last of these may be cut."""
+    for count in (255, 256, 700):
+        running = capture("-i", net.veth2, "-c", f"{count}", "-w", "x.pcapng", "--flows", "x.parquet", "udp")
+        net.send(frame(n) for n in range(1000))
+        code, _, said = running.end(None)
+        assert (code, counters(said)[0]) == (0, count), said
+        assert numbers(tmp_path / "x.pcapng") == list(range(count))
+        flows = sk.open(tmp_path / "x.pcapng").flows().to_pandas()
+        table = pd.read_parquet(tmp_path / "x.parquet")
+        assert table.orig_pkts.sum() + table.resp_pkts.sum() == count
+        assert list(table.orig_bytes) == list(flows.orig_bytes)
 
 
 def test_a_duration_ends_by_itself(net: Net, capture: Capture, tmp_path: Path) -> None:

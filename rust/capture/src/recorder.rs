@@ -17,6 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// Frames that are written, decoded and followed together: with what is made of them they fit the second-level cache.
+const PART: usize = 256;
+
 /// What to do with the frames.
 #[derive(Default)]
 pub struct RecordOptions {
@@ -280,7 +283,21 @@ impl Work {
         }
     }
 
+    /// What a batch holds, a part at a time, so that it comes from memory once for everything that is done with it.
     fn batch(&mut self) {
+        let frames = std::mem::take(&mut self.decoded.batch.frames);
+        for part in frames.chunks(PART) {
+            if self.done() || self.error.is_some() {
+                break;
+            }
+            self.decoded.batch.frames.clear();
+            self.decoded.batch.frames.extend_from_slice(part);
+            self.part();
+        }
+        self.decoded.batch.frames = frames; // kept for its memory
+    }
+
+    fn part(&mut self) {
         let so_far = self.frames.load(Ordering::Relaxed);
         if let Some(limit) = self.limit {
             let room = usize::try_from(limit - so_far).unwrap_or(usize::MAX);

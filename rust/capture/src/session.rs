@@ -68,7 +68,7 @@ pub struct Session {
 }
 
 /// Batches between the ring thread and the consumer: together with the rings they bridge the consumer's pauses.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: usize = 128;
 
 impl Session {
     /// Opens every point and starts. When this returns, the capture is live: no later frame is missed unseen.

@@ -17,7 +17,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(20);
 
 /// A ring of the default size where there are few, KiB.
-const RING_KIB: usize = 16 << 10;
+const RING_KIB: usize = 8 << 10;
 
 /// Adds this file's names to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -158,7 +158,7 @@ impl LiveSession {
             Some("out") => Some(Direction::Out),
             Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
         };
-        // 16 MiB a ring, 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
+        // 8 MiB a ring, 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
         // the ring thread has a queue of its own.
         let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, RING_KIB >> 10) << 20);
         if buffer > MAX_BLOCKS * BLOCK {
