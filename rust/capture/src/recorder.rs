@@ -17,8 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Frames that are written, decoded and followed together: with what is made of them they fit the second-level cache.
-const PART: usize = 256;
+/// Frames that are written, decoded and followed together: so each comes from memory once, and what is made of it stays near.
+const PART: usize = 64;
 
 /// What to do with the frames.
 #[derive(Default)]
