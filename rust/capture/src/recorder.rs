@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Frames that are written, decoded and followed together: so each comes from memory once, and what is made of it stays near.
+/// Frames that are written, decoded and followed together: each comes from memory once then, and what is made of it stays in
+/// the processor's own cache.
 const PART: usize = 64;
 
 /// What to do with the frames.
@@ -283,7 +284,7 @@ impl Work {
         }
     }
 
-    /// What a batch holds, a part at a time, so that it comes from memory once for everything that is done with it.
+    /// Does with a batch what is to be done, part by part.
     fn batch(&mut self) {
         let frames = std::mem::take(&mut self.decoded.batch.frames);
         for part in frames.chunks(PART) {
