@@ -47,36 +47,30 @@ def test_a_command_does_without_what_it_does_not_use(arguments: tuple[str, ...])
     assert shown[-1] == ""
 
 
-def test_a_plain_table_needs_no_click(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("flows", PCAP, "-o", "f.parquet"), "0"),
+        (("capture", "--netns", "no-such", "-i", "veth1", "-w", "x.pcapng"), "2"),
+    ],
+)
+def test_a_plain_request_needs_no_click(
+    arguments: tuple[str, ...], code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     shown = python(
         f"""
         import os
         from sniffkit.__main__ import main
         os._exit = sys.exit
-        sys.argv[1:] = ["flows", {PCAP!r}, "-o", {str(tmp_path / "f.parquet")!r}]
+        sys.argv[1:] = {arguments!r}
         try:
             main()
         except SystemExit as end:
             print(end.code, *[name for name in {HEAVY!r} if name in sys.modules])
         """
     )
-    assert shown == ["0"]
-
-
-def test_a_plain_capture_needs_no_click_either(tmp_path: Path) -> None:
-    shown = python(
-        f"""
-        import os
-        from sniffkit.__main__ import main
-        os._exit = sys.exit
-        sys.argv[1:] = ["capture", "--netns", "no-such", "-i", "veth1", "-w", {str(tmp_path / "x.pcapng")!r}]
-        try:
-            main()
-        except SystemExit as end:
-            print(end.code, *[name for name in {HEAVY!r} if name in sys.modules])
-        """
-    )
-    assert shown == ["2"]
+    assert shown == [code]
 
 
 WORDS = (

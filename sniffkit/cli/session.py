@@ -52,7 +52,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
     live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
     if options["lab"] is not None and live.buffer is None:
-        # A lab has many points; the default for each would be gigabytes of the kernel's memory.
+        # A lab has many points and little traffic: half of what the default takes of the kernel's memory in all.
         live.buffer = min(_core.RING_KIB >> 10, max(2, 128 // len(points))) << 20
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]

@@ -113,6 +113,7 @@ impl Recorder {
             frames: frames.clone(),
             decoded: Decoded::default(),
             text: String::new(),
+            said: Vec::new(),
             error: None,
         };
         let thread = std::thread::Builder::new()
@@ -211,7 +212,9 @@ struct Work {
     until: Option<Instant>,
     frames: Arc<AtomicU64>,
     decoded: Decoded,
+    /// What is to be shown of the batch at hand: lines of frames, and what flows say.
     text: String,
+    said: Vec<u8>,
     error: Option<String>,
 }
 
@@ -228,11 +231,7 @@ impl Work {
                 Ok(None) => {}
                 Ok(Some(batch)) => {
                     self.decoded.batch = batch;
-                    if self.done() {
-                        // Behind the end that was asked for; the rings are still emptied.
-                    } else if self.error.is_none() {
-                        self.batch();
-                    }
+                    self.batch();
                     let batch = std::mem::take(&mut self.decoded.batch);
                     self.session.recycle(batch);
                 }
@@ -284,7 +283,8 @@ impl Work {
         }
     }
 
-    /// Does with a batch what is to be done, part by part.
+    /// Does with a batch what is to be done, part by part; what is to be shown goes out once. Behind the end that was asked
+    /// for, or an error, the rings are still emptied.
     fn batch(&mut self) {
         let frames = std::mem::take(&mut self.decoded.batch.frames);
         for part in frames.chunks(PART) {
@@ -296,6 +296,12 @@ impl Work {
             self.part();
         }
         self.decoded.batch.frames = frames; // kept for its memory
+        let (mut text, mut said) = (std::mem::take(&mut self.text), std::mem::take(&mut self.said));
+        self.say(text.as_bytes());
+        self.say(&said);
+        text.clear();
+        said.clear();
+        (self.text, self.said) = (text, said); // likewise
     }
 
     fn part(&mut self) {
@@ -330,11 +336,13 @@ impl Work {
                 self.fail(text);
             }
         }
-        self.print();
+        if let Some(printer) = &mut self.printer {
+            for (meta, packet) in self.decoded.batch.frames.iter().zip(self.decoded.packets()) {
+                printer.print(&self.decoded.batch, meta, packet, &mut self.text);
+            }
+        }
         if let Some(conversations) = &mut self.conversations {
-            let mut out = Vec::new();
-            conversations.batch(&self.decoded.batch, self.decoded.packets(), &mut out);
-            self.say(&out);
+            conversations.batch(&self.decoded.batch, self.decoded.packets(), &mut self.said);
         }
     }
 
@@ -345,11 +353,6 @@ impl Work {
         let mut out = std::io::stdout().lock();
         let result = out.write_all(text).and_then(|()| out.flush());
         drop(out);
-        self.wrote(result);
-    }
-
-    /// What became of writing to standard output.
-    fn wrote(&mut self, result: std::io::Result<()>) {
         match result {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
@@ -361,18 +364,6 @@ impl Work {
             }
             Err(error) => self.fail(format!("standard output: {error}")),
         }
-    }
-
-    fn print(&mut self) {
-        let Some(printer) = &mut self.printer else { return };
-        self.text.clear();
-        for (meta, packet) in self.decoded.batch.frames.iter().zip(self.decoded.packets()) {
-            printer.print(&self.decoded.batch, meta, packet, &mut self.text);
-        }
-        let mut out = std::io::stdout().lock();
-        let result = out.write_all(self.text.as_bytes()).and_then(|()| out.flush());
-        drop(out);
-        self.wrote(result);
     }
 
     fn flush(&mut self) {

@@ -67,7 +67,8 @@ pub struct Session {
     thread: Option<JoinHandle<SessionEnd>>,
 }
 
-/// Batches between the ring thread and the consumer: together with the rings they bridge the consumer's pauses.
+/// Batches between the ring thread and the consumer: together with the rings they bridge the consumer's pauses. Each holds
+/// a block, of half a MiB in a ring of the usual size.
 const IN_FLIGHT: usize = 128;
 
 impl Session {

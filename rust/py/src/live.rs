@@ -158,7 +158,7 @@ impl LiveSession {
             Some("out") => Some(Direction::Out),
             Some(other) => return Err(PyValueError::new_err(format!("direction is in, out or inout, not {other:?}"))),
         };
-        // 8 MiB a ring, 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
+        // 256 MiB in all: the kernel takes and clears it at once, and does not swap it. What is slow behind
         // the ring thread has a queue of its own.
         let buffer = options.buffer.unwrap_or((256 / points.len()).clamp(2, RING_KIB >> 10) << 20);
         if buffer > MAX_BLOCKS * BLOCK {
