@@ -354,18 +354,21 @@ impl Packet {
         (self.layer_count > 0).then(|| Proto::from_index(self.last_proto))
     }
 
-    /// Adds a layer; `false` when there are [`MAX_LAYERS`] already.
+    /// Puts a layer behind the `at` that are there already; `false` when those are [`MAX_LAYERS`]. They count once
+    /// [`Packet::end_layers`] is told of them.
     #[inline]
-    pub fn push_layer(&mut self, layer: Layer) -> bool {
-        let at = usize::from(self.layer_count);
+    pub fn put_layer(&mut self, at: usize, layer: Layer) -> bool {
         if let Some(slot) = self.layers.get_mut(at) {
             *slot = layer;
-        } else if !self.push_many(at, layer) {
-            return false;
+            return true;
         }
-        self.layer_count += 1;
-        self.last_proto = layer.proto() as u8;
-        true
+        self.push_many(at, layer)
+    }
+
+    /// Says how many layers there are, and the protocol of the last.
+    #[inline]
+    pub fn end_layers(&mut self, count: usize, last: Proto) {
+        (self.layer_count, self.last_proto) = (count as u8, last as u8);
     }
 
     #[cold]
@@ -436,11 +439,12 @@ mod tests {
             packet.reset(0, 0);
             let all: Vec<Layer> = (0..MAX_LAYERS).map(|at| Layer::new(Proto::Vlan, at + round)).collect();
             for (at, layer) in all.iter().enumerate() {
-                assert!(packet.push_layer(*layer));
+                assert!(packet.put_layer(at, *layer));
+                packet.end_layers(at + 1, Proto::Vlan);
                 assert_eq!(packet.layers(), &all[..=at]);
                 assert_eq!(packet.last_proto(), Some(Proto::Vlan));
             }
-            assert!(!packet.push_layer(all[0]));
+            assert!(!packet.put_layer(MAX_LAYERS, all[0]));
             assert_eq!(packet.layers(), all);
         }
     }

@@ -43,7 +43,7 @@ fn uncommon(ethertype: u16) -> Proto {
 }
 
 /// The layer behind a field that is a type or, in IEEE 802.3 frames, the length of what follows.
-#[inline]
+#[inline(always)]
 pub fn or_length(value: u16, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     if value >= MIN_TYPE {
         return next(value, at, packet);

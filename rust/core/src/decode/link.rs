@@ -12,8 +12,11 @@ const C_HDLC: LinkType = LinkType(104);
 /// The first layer of a frame of this link type; `None` if it is not decoded.
 #[inline]
 pub fn first(link_type: LinkType) -> Option<Proto> {
+    if link_type == LinkType::ETHERNET { Some(Proto::Eth) } else { other(link_type) }
+}
+
+fn other(link_type: LinkType) -> Option<Proto> {
     Some(match link_type {
-        LinkType::ETHERNET => Proto::Eth,
         LinkType::NULL | LinkType::LOOP => Proto::Null,
         LinkType::PPP | LinkType::PPP_HDLC => Proto::PppHdlc,
         LinkType::PPP_ETHER => Proto::PppoeS,

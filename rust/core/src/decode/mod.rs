@@ -152,19 +152,22 @@ pub fn decode(frame: &[u8], frame_len: u32, link_type: LinkType, packet: &mut Pa
         packet.malformed = Some(Malformed { proto: Proto::Data, offset: 0, why: Why::LinkType(link_type.0) });
         return;
     };
+    let (mut layers, mut last) = (0, next);
     loop {
         let offset = at.pos();
-        if !packet.push_layer(Layer::new(next, offset)) {
+        if !packet.put_layer(layers, Layer::new(next, offset)) {
             packet.malformed = Some(Malformed { proto: next, offset, why: Why::Bad("too many layers") });
-            return;
+            break;
         }
+        (layers, last) = (layers + 1, next);
         match next.decode(&mut at, packet) {
             Ok(Next::Layer(proto)) => next = proto,
-            Ok(Next::End) => return,
+            Ok(Next::End) => break,
             Err(fault) => {
                 packet.malformed = Some(Malformed { proto: next, offset, why: at.why(fault) });
-                return;
+                break;
             }
         }
     }
+    packet.end_layers(layers, last);
 }

@@ -228,22 +228,32 @@ pub fn names<'a>(values: impl ExactSizeIterator<Item = Option<&'a str>>) -> Arra
 
 /// Codes of texts whose place in memory is remembered: a constant is found without hashing it.
 #[derive(Default)]
-pub struct Known<'a>(Vec<(&'a str, u32)>);
+pub struct Known<'a> {
+    texts: Vec<(&'a str, u32)>,
+    strangers: u32,
+}
 
 impl<'a> Known<'a> {
     /// How many are remembered.
     const ROOM: usize = 12;
 
+    /// After so many that were not among them they are no constants: each flow has its own.
+    const STRANGERS: u32 = 24;
+
     /// The code of a text; `find` works it out.
     #[inline]
     pub fn code(&mut self, text: &'a str, find: impl FnOnce(&'a str) -> u32) -> u32 {
+        if self.strangers > Self::STRANGERS {
+            return find(text);
+        }
         let here = |other: &str| std::ptr::eq(other.as_ptr(), text.as_ptr()) && other.len() == text.len();
-        if let Some((_, code)) = self.0.iter().find(|(other, _)| here(other)) {
+        if let Some((_, code)) = self.texts.iter().find(|(other, _)| here(other)) {
             return *code;
         }
+        self.strangers += 1;
         let code = find(text);
-        if self.0.len() < Self::ROOM {
-            self.0.push((text, code));
+        if self.texts.len() < Self::ROOM {
+            self.texts.push((text, code));
         }
         code
     }

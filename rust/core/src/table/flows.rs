@@ -58,14 +58,14 @@ fn vlan(flow: &Flow, at: u32) -> u16 {
 
 fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
     sink.texts(rows.iter(), |flow, out| {
-        rows.tracker.uid_of(flow).write(out);
+        out.extend_from_slice(&rows.tracker.uid_of(flow).text());
         true
     })
 }
 
 fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
     sink.texts(rows.iter(), |flow, out| {
-        flow.parent.iter().for_each(|uid| uid.write(out));
+        flow.parent.iter().for_each(|uid| out.extend_from_slice(&uid.text()));
         flow.parent.is_some()
     })
 }

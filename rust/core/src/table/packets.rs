@@ -6,7 +6,7 @@ use crate::frame::{Direction, FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
 use crate::pipeline::Decoded;
 use crate::track::Uid;
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// A run of decoded frames.
 pub struct Rows<'a> {

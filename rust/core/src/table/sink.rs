@@ -3,6 +3,7 @@
 use super::column::{self, Table, write_ip, write_mac};
 use super::parquet::chunk::Encoder;
 use super::parquet::direct::Bits;
+use crate::track::uid::push_ascii;
 use arrow_array::ArrayRef;
 use std::hash::Hash;
 
@@ -20,8 +21,8 @@ pub trait Sink {
     fn booleans(self, rows: impl ExactSizeIterator<Item = Option<bool>>) -> Self::Out;
     /// As [`column::lists`].
     fn lists<'a>(self, rows: impl ExactSizeIterator<Item = &'a [u16]>) -> Self::Out;
-    /// As [`column::text`].
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> Self::Out;
+    /// As [`column::text`]; `write` appends UTF-8.
+    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut Vec<u8>) -> bool) -> Self::Out;
     /// As [`column::dictionary`].
     fn dictionary<K: Hash + Eq + Send + Sync + 'static>(
         self,
@@ -67,8 +68,18 @@ impl Sink for Arrow {
     fn lists<'a>(self, rows: impl ExactSizeIterator<Item = &'a [u16]>) -> ArrayRef {
         column::lists(rows)
     }
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) -> ArrayRef {
-        column::text(rows, write)
+    fn texts<I>(
+        self,
+        rows: impl ExactSizeIterator<Item = I>,
+        mut write: impl FnMut(I, &mut Vec<u8>) -> bool,
+    ) -> ArrayRef {
+        let mut bytes = Vec::new();
+        column::text(rows, |row, out| {
+            bytes.clear();
+            let there = write(row, &mut bytes);
+            push_ascii(&bytes, out);
+            there
+        })
     }
     fn dictionary<K: Hash + Eq + Send + Sync + 'static>(
         self,
@@ -123,7 +134,7 @@ impl Sink for &mut Encoder {
     fn lists<'a>(self, rows: impl ExactSizeIterator<Item = &'a [u16]>) {
         Encoder::lists(self, rows);
     }
-    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut String) -> bool) {
+    fn texts<I>(self, rows: impl ExactSizeIterator<Item = I>, write: impl FnMut(I, &mut Vec<u8>) -> bool) {
         Encoder::texts(self, rows, write);
     }
     fn dictionary<K: Hash + Eq + Send + Sync + 'static>(

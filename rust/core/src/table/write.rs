@@ -4,7 +4,7 @@
 use super::column::Column;
 use super::flows::{self, Flows};
 use super::in_order::InOrder;
-use super::parquet::chunk::{Chunk, Encoder, Spare};
+use super::parquet::chunk::{Chunk, Encoder, PAGE, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
 use super::reader::HourFile;
 use crate::pipeline::processors;
@@ -177,7 +177,9 @@ fn encode(
     columns: &[&'static Column<Flows>],
     spare: &mut Spare,
 ) -> Result<Vec<Chunk>, ParquetError> {
-    let encoder = |column: &&'static Column<Flows>| Encoder::new(&column.kind.data_type(), 0, spare);
+    // A page ends with the slice that fills it.
+    let room = flows.len().min(PAGE + SLICE);
+    let encoder = |column: &&'static Column<Flows>| Encoder::new(&column.kind.data_type(), room, spare);
     let mut encoders = columns.iter().map(encoder).collect::<Result<Vec<_>, _>>()?;
     for slice in flows.chunks(SLICE) {
         let rows = flows::Rows::new(slice, tracker);

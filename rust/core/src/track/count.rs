@@ -4,10 +4,11 @@ use super::flow::{EndReason, Flow};
 use super::{Share, key};
 use crate::packet::{NONE, Packet};
 
-/// Adds a frame to the counters of one side.
-#[inline]
-pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) {
-    if flow.first_frame == 0 {
+/// Adds a frame to the counters of one side. Whether it is the flow's first.
+#[inline(always)]
+pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) -> bool {
+    let new = flow.first_frame == 0;
+    if new {
         flow.first_frame = share.number;
     }
     flow.first_frame = flow.first_frame.min(share.number);
@@ -35,6 +36,7 @@ pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) {
         own.rare_mut().truncated_pkts += 1;
     }
     own.len.add(share.frame_len);
+    new
 }
 
 /// Remembers the hardware address that a side sends from.

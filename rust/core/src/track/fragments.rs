@@ -277,9 +277,8 @@ impl Tracker {
     fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
         let slot = self.slot(&self.not_ahead(keyed), share, None);
         let flow = &mut self.flows[slot as usize];
-        let new = flow.first_frame == 0;
         let side = usize::from(keyed.from_high);
-        count(flow, side, share);
+        let new = count(flow, side, share);
         let own = &mut flow.sides[side];
         if own.knows(known::SEQ) {
             // The rest of a TCP segment: its bytes are in sequence space too.

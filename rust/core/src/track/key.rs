@@ -153,24 +153,21 @@ fn has_identifier(version: u8, icmp_type: u8) -> bool {
 
 /// The key of a decoded frame; `None` if it has neither IP, ARP nor Ethernet addresses.
 #[must_use]
-#[inline(always)]
 pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
+    let mut keyed = Keyed::default();
+    write_of_packet(packet, frame, point, &mut keyed).then_some(keyed)
+}
+
+/// The same, written to where it is to stand; `false` if there is none.
+#[inline(always)]
+pub fn write_of_packet(packet: &Packet, frame: &[u8], point: u32, to: &mut Keyed) -> bool {
     if packet.layers().is_empty() {
-        return None; // a link type that is not decoded, or a frame of another worker's share
+        return false; // a link type that is not decoded, or a frame of another worker's share
     }
-    let mut key = FlowKey {
-        low: [0; 16],
-        high: [0; 16],
-        vlans: pack_vlans(packet.vlans()),
-        vni: packet.vni,
-        extra: 0,
-        ports: [0; 2],
-        ethertype: 0,
-        point,
-        proto: 0,
-        family: packet.ip_version,
-        tunnel: packet.tunnel,
-    };
+    let key = &mut to.key;
+    key.vlans = pack_vlans(packet.vlans());
+    (key.vni, key.extra, key.point) = (packet.vni, 0, point);
+    (key.ethertype, key.proto, key.family, key.tunnel) = (0, 0, packet.ip_version, packet.tunnel);
     // ARP or another Ethernet type inside a tunnel: the IP header that the packet knows is the tunnel's.
     let inner = if packet.arp != NONE { packet.arp } else { packet.eth };
     if packet.ip_version != 0 && (inner == NONE || inner < packet.ip) {
@@ -186,9 +183,12 @@ pub fn of_packet(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
             (src_port, dst_port) = icmp_ports(packet.ip_version, packet.icmp_type, packet.icmp_code);
             key.extra = icmp_extra(packet, frame);
         }
-        return Some(order(key, packet.ip_src, packet.ip_dst, src_port, dst_port));
+        to.order(packet.ip_src, packet.ip_dst, src_port, dst_port);
+        return true;
     }
-    of_link(key, packet, frame)
+    let link = of_link(to.key, packet, frame);
+    *to = link.unwrap_or_default();
+    link.is_some()
 }
 
 /// The key of a frame without IP, as far as it is known.
@@ -245,18 +245,30 @@ fn beyond_ethernet(packet: &Packet, frame: &[u8]) -> u16 {
     Some(be16(frame, llc + 6)).filter(|kind| dsap == 0xaa && *kind >= 0x0600).unwrap_or(dsap)
 }
 
-/// Puts the two ends in canonical order.
-#[inline]
+/// A key with its two ends in canonical order.
 #[must_use]
-pub fn order(mut key: FlowKey, src: [u8; 16], dst: [u8; 16], src_port: u16, dst_port: u16) -> Keyed {
-    let (a, b) = (u128::from_be_bytes(src), u128::from_be_bytes(dst));
-    let from_high = (a, src_port) > (b, dst_port);
-    if from_high {
-        (key.low, key.high, key.ports) = (dst, src, [dst_port, src_port]);
-    } else {
-        (key.low, key.high, key.ports) = (src, dst, [src_port, dst_port]);
+pub fn order(key: FlowKey, src: [u8; 16], dst: [u8; 16], src_port: u16, dst_port: u16) -> Keyed {
+    let mut keyed = Keyed { key, from_high: false };
+    keyed.order(src, dst, src_port, dst_port);
+    keyed
+}
+
+impl Keyed {
+    /// Puts the two ends into the key, in canonical order.
+    #[inline]
+    fn order(&mut self, src: [u8; 16], dst: [u8; 16], src_port: u16, dst_port: u16) {
+        let (a, b) = (u128::from_be_bytes(src), u128::from_be_bytes(dst));
+        let from_high = (a, src_port) > (b, dst_port);
+        // Without a branch: no processor foresees which end sends.
+        let swap = 0u128.wrapping_sub(u128::from(from_high));
+        let (src, dst) = (u128::from_ne_bytes(src), u128::from_ne_bytes(dst));
+        let differing = (src ^ dst) & swap;
+        self.key.low = (src ^ differing).to_ne_bytes();
+        self.key.high = (dst ^ differing).to_ne_bytes();
+        let differing = (src_port ^ dst_port) & swap as u16;
+        self.key.ports = [src_port ^ differing, dst_port ^ differing];
+        self.from_high = from_high;
     }
-    Keyed { key, from_high }
 }
 
 /// Echo-like messages: identifier. Errors: a hash of the flow that they quote, so that errors of different flows are

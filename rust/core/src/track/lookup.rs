@@ -50,13 +50,16 @@ pub(super) fn fill(
     keys: &mut [Ahead],
 ) {
     for ((meta, packet), ahead) in metas.iter().zip(packets).zip(keys) {
-        ahead.is_there = false;
-        if let Some(keyed) = key::of_packet(packet, batch.bytes(meta), points.of(meta.interface)) {
-            ahead.keyed = keyed;
-            ahead.hash = hasher.hash_one(keyed.key) as u32;
-            ahead.is_there = true;
+        let point = points.of(meta.interface);
+        ahead.is_there = key::write_of_packet(packet, batch.bytes(meta), point, &mut ahead.keyed);
+        if ahead.is_there {
+            ahead.hash = half_hash(hasher, &ahead.keyed.key);
         }
     }
+}
+
+fn half_hash(hasher: &RandomState, key: &FlowKey) -> u32 {
+    hasher.hash_one(key) as u32
 }
 
 /// No slot.
@@ -68,7 +71,7 @@ pub(super) const TOGETHER: usize = 32;
 
 impl Tracker {
     pub(super) fn hash(&self, key: &FlowKey) -> u32 {
-        self.hasher.hash_one(key) as u32
+        half_hash(&self.hasher, key)
     }
 
     /// Works out the keys of packets.
@@ -100,7 +103,7 @@ impl Tracker {
     }
 
     /// The open flow of a key: that in the slot that was found ahead of time, if it is its own and has not ended since.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_ahead(&self, key: &FlowKey, hash: u32, slot: u32) -> Option<u32> {
         match self.flows.get(slot as usize) {
             Some(flow) if !flow.over && flow.key == *key => Some(slot),

@@ -33,6 +33,7 @@ use ahash::RandomState;
 use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
+use key::Keyed;
 use lookup::{Ahead, Entry, TOGETHER, whole};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -193,6 +194,7 @@ impl Tracker {
     }
 
     /// A frame that has a flow.
+    #[inline]
     fn keyed(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], ahead: &Ahead) -> Option<u32> {
         let share = Share {
             ts: meta.ts,
@@ -217,13 +219,11 @@ impl Tracker {
     fn account(&mut self, ahead: &Ahead, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
         let side = usize::from(ahead.keyed.from_high);
         let slot = self.slot(ahead, share, Some(packet));
-        let flow = &mut self.flows[slot as usize];
-        let new = flow.first_frame == 0;
-        count(flow, side, share);
-        if new {
+        let mut flow = &mut self.flows[slot as usize];
+        if count(flow, side, share) {
             self.begin(slot, side, packet, frame);
+            flow = &mut self.flows[slot as usize];
         }
-        let flow = &mut self.flows[slot as usize];
         note_l2(flow, side, packet, frame);
         if packet.has_tcp {
             tcp::segment(flow, side, share.ts, packet, frame);
@@ -292,6 +292,7 @@ impl Tracker {
     }
 
     /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
+    #[inline(always)]
     fn slot(&mut self, ahead: &Ahead, share: &Share, packet: Option<&Packet>) -> u32 {
         let Ahead { keyed, hash, .. } = ahead;
         let hash = *hash;
@@ -318,6 +319,12 @@ impl Tracker {
                 Some(reason) => self.end(slot, reason),
             }
         }
+        self.open_flow(keyed, hash, share, continues)
+    }
+
+    /// Begins a flow; one that goes on after the active timeout keeps its originator.
+    #[inline(never)]
+    fn open_flow(&mut self, keyed: &Keyed, hash: u32, share: &Share, continues: Option<u8>) -> u32 {
         if self.table.len() >= self.options.max_flows {
             self.evict();
         }

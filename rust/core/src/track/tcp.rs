@@ -62,11 +62,12 @@ pub fn first(flow: &mut Flow, side: usize, packet: &Packet) {
 pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
     let flags = packet.tcp_flags;
     let (seq, len) = (packet.tcp_seq, packet.payload_len);
-    let begin = flags & SYN != 0;
-    let end = flags & FIN != 0;
+    let (begin, end, plain) = (flags & SYN != 0, flags & FIN != 0, flags & (SYN | FIN | RST) == 0);
     let next = seq.wrapping_add(len).wrapping_add(u32::from(begin)).wrapping_add(u32::from(end));
 
-    flag_letter(flow, side, flags, seq, next);
+    if !plain {
+        flag_letter(flow, side, flags, seq, next);
+    }
     let first_syn = begin && !flow.sides[side].knows(known::ISN);
     if begin {
         syn(flow, side, ts, packet, frame);
@@ -79,7 +80,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     }
     let window_before = own.last_window;
     own.last_window = packet.tcp_window;
-    if packet.tcp_window == 0 && flags & (SYN | FIN | RST) == 0 {
+    if packet.tcp_window == 0 && plain {
         let rare = own.rare_mut();
         rare.zero_window += 1;
         let times = rare.zero_window;
@@ -97,8 +98,11 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     }
     if len > 0 {
         flow.letter(side, b'd');
-    } else if flags & (SYN | FIN | RST) == 0 && flags & ACK != 0 {
+    } else if plain && flags & ACK != 0 {
         flow.letter(side, b'a');
+    }
+    if plain {
+        return;
     }
     let closed = flow.closed;
     let own = &mut flow.sides[side];
@@ -113,7 +117,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
 }
 
 /// The letter of SYN, FIN and RST. `s`, `h`, `f` and `r` stand again when the number differs from the last one's.
-#[inline]
+#[inline(never)]
 fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
     let own = &flow.sides[side];
     let (letter, again) = match (flags & SYN != 0, flags & FIN != 0, flags & RST != 0) {
@@ -169,6 +173,7 @@ fn mss(packet: &Packet, frame: &[u8]) -> Option<u16> {
 }
 
 /// Moves the side's sequence space on; tells new data, holes, late segments and retransmissions apart.
+#[inline(always)]
 fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data: bool) {
     let own = &mut flow.sides[side];
     if flags & RST != 0 {
@@ -214,6 +219,7 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
 }
 
 /// What an acknowledgment of `side` says of the other side.
+#[inline(always)]
 fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: bool) {
     let ack = packet.tcp_ack;
     let plain = packet.tcp_flags & (SYN | FIN | RST) == 0;

@@ -122,9 +122,9 @@ pub fn community_id(flow: &Flow) -> Option<[u8; COMMUNITY_ID]> {
 }
 
 /// Appends a flow's Community ID; `false` if it has none.
-pub fn write_community_id(flow: &Flow, out: &mut String) -> bool {
+pub fn write_community_id(flow: &Flow, out: &mut Vec<u8>) -> bool {
     let id = community_id(flow);
-    push_ascii(id.as_ref().map_or(&[][..], |id| id), out);
+    out.extend(id.iter().flatten());
     id.is_some()
 }
 

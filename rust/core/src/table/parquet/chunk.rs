@@ -72,7 +72,7 @@ pub struct Encoder {
 }
 
 /// Values of a page: what is kept of them fits the second-level cache, for a few columns.
-const PAGE: usize = 8192;
+pub const PAGE: usize = 8192;
 
 /// Which values are there.
 pub(super) enum Shape {

@@ -12,6 +12,9 @@ use std::hash::Hash;
 /// Codes of a dictionary by what its texts stand for.
 type Codes<K> = HashMap<K, u32, RandomState>;
 
+/// Of 64 rows, so few that the others are better left alone.
+const FEW: u32 = 16;
+
 impl Encoder {
     /// Adds rows of a column of numbers.
     #[inline]
@@ -42,11 +45,21 @@ impl Encoder {
                 out.extend(rows.iter().map(|row| get(row).bits()));
                 continue;
             }
-            let mut left = there;
-            while let Some(row) = rows.get(left.trailing_zeros() as usize) {
-                out.push(get(row).bits());
-                left &= left - 1;
+            if there.count_ones() < FEW {
+                let mut left = there;
+                while let Some(row) = rows.get(left.trailing_zeros() as usize) {
+                    out.push(get(row).bits());
+                    left &= left - 1;
+                }
+                continue;
             }
+            // Writes every value and keeps those that are there: no branch to mispredict.
+            let (mut values, mut at) = ([0; 64], 0);
+            for (bit, row) in rows.iter().enumerate() {
+                values[at % 64] = get(row).bits();
+                at += (there >> bit & 1) as usize;
+            }
+            out.extend_from_slice(&values[..at]);
         }
     }
 
@@ -77,18 +90,20 @@ impl Encoder {
         }
     }
 
-    /// Adds rows of a column of text, each written by `write` into a buffer that is reused; `false` makes it null.
-    pub fn texts<I>(&mut self, rows: impl ExactSizeIterator<Item = I>, mut write: impl FnMut(I, &mut String) -> bool) {
+    /// Adds rows of a column of text, each appended by `write`; `false` makes it null.
+    pub fn texts<I>(&mut self, rows: impl ExactSizeIterator<Item = I>, mut write: impl FnMut(I, &mut Vec<u8>) -> bool) {
         let (Values::Text { lengths, bytes }, Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
             unreachable!("only columns of text are asked for text");
         };
-        let mut buffer = String::new();
         let rows = rows.map(|row| {
-            buffer.clear();
-            write(row, &mut buffer).then(|| {
-                bytes.extend_from_slice(buffer.as_bytes());
-                lengths.push(buffer.len() as u64);
-            })
+            let start = bytes.len();
+            let there = write(row, bytes);
+            if there {
+                lengths.push((bytes.len() - start) as u64);
+            } else {
+                bytes.truncate(start);
+            }
+            there.then_some(())
         });
         note(valid, rows, |_| ());
     }
