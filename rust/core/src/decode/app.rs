@@ -5,7 +5,7 @@ use super::{Cursor, Next, Proto};
 use crate::packet::Packet;
 
 /// Names the application that the payload at the cursor belongs to, if its bytes show it.
-#[inline]
+#[inline(always)]
 pub fn next(is_tcp: bool, ports: (u16, u16), at: &mut Cursor<'_>, _packet: &Packet) -> Next {
     let payload = at.rest();
     if payload.is_empty() {

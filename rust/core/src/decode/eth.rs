@@ -9,7 +9,7 @@ use crate::packet::Packet;
 pub const HEADER: usize = 14;
 
 /// Reads destination, source and type or length.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<HEADER>()?;
     let value = be16(header, 12);

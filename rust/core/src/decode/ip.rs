@@ -9,7 +9,7 @@ use crate::packet::{NONE, Packet};
 pub const MIN_HEADER: usize = 20;
 
 /// Reads the header, notes addresses and fragmentation, and limits what follows to the total length.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<MIN_HEADER>()?;
     if header[0] >> 4 != 4 {

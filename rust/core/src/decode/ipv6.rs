@@ -9,7 +9,7 @@ use crate::packet::{NONE, Packet};
 pub const HEADER: usize = 40;
 
 /// Reads the fixed header and limits what follows to the payload length.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<HEADER>()?;
     if header[0] >> 4 != 6 {

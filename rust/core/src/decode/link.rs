@@ -15,6 +15,7 @@ pub fn first(link_type: LinkType) -> Option<Proto> {
     if link_type == LinkType::ETHERNET { Some(Proto::Eth) } else { other(link_type) }
 }
 
+#[cold]
 fn other(link_type: LinkType) -> Option<Proto> {
     Some(match link_type {
         LinkType::NULL | LinkType::LOOP => Proto::Null,

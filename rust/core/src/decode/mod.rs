@@ -36,7 +36,7 @@ macro_rules! protocols {
         const ALL: &[Proto] = &[$(Proto::$variant),*];
 
         impl Proto {
-            #[inline]
+            #[inline(always)]
             fn decode(self, at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
                 match self { $(Proto::$variant => $file::$decode(at, packet),)* }
             }
@@ -147,27 +147,73 @@ impl Proto {
 /// `frame` is what was captured; `frame_len` its length on the wire.
 pub fn decode(frame: &[u8], frame_len: u32, link_type: LinkType, packet: &mut Packet) {
     packet.reset(u32::try_from(frame.len()).unwrap_or(u32::MAX), frame_len);
-    let mut at = Cursor::new(frame, frame_len as usize);
-    let Some(mut next) = link::first(link_type) else {
+    let Some(first) = link::first(link_type) else {
         packet.malformed = Some(Malformed { proto: Proto::Data, offset: 0, why: Why::LinkType(link_type.0) });
         return;
     };
-    let (mut layers, mut last) = (0, next);
-    loop {
-        let offset = at.pos();
-        if !packet.put_layer(layers, Layer::new(next, offset)) {
-            packet.malformed = Some(Malformed { proto: next, offset, why: Why::Bad("too many layers") });
-            break;
+    let mut stack = Stack { at: Cursor::new(frame, frame_len as usize), packet, layers: 0, last: first };
+    stack.decode(first);
+    let Stack { packet, layers, last, .. } = stack;
+    packet.end_layers(layers, last);
+}
+
+/// The layers of a frame as far as they are decoded.
+struct Stack<'a, 'b> {
+    at: Cursor<'a>,
+    packet: &'b mut Packet,
+    layers: usize,
+    last: Proto,
+}
+
+impl Stack<'_, '_> {
+    /// Decodes a layer and all that follow.
+    #[inline(always)]
+    fn decode(&mut self, first: Proto) -> Option<()> {
+        let mut next = first;
+        // What most frames consist of, without a jump from layer to layer that no processor foresees.
+        if next == Proto::Eth {
+            next = self.layer(Proto::Eth)?;
         }
-        (layers, last) = (layers + 1, next);
-        match next.decode(&mut at, packet) {
-            Ok(Next::Layer(proto)) => next = proto,
-            Ok(Next::End) => break,
+        if next == Proto::Vlan {
+            next = self.layer(Proto::Vlan)?;
+        }
+        if next == Proto::Ip {
+            next = self.layer(Proto::Ip)?;
+        } else if next == Proto::Ipv6 {
+            next = self.layer(Proto::Ipv6)?;
+        }
+        if next == Proto::Tcp {
+            next = self.layer(Proto::Tcp)?;
+        } else if next == Proto::Udp {
+            next = self.layer(Proto::Udp)?;
+        }
+        loop {
+            next = self.layer(next)?;
+        }
+    }
+
+    /// Decodes a layer; what follows, unless nothing does.
+    #[inline(always)]
+    fn layer(&mut self, proto: Proto) -> Option<Proto> {
+        let offset = self.at.pos();
+        if !self.packet.put_layer(self.layers, Layer::new(proto, offset)) {
+            self.packet.malformed = Some(Malformed { proto, offset, why: Why::Bad("too many layers") });
+            return None;
+        }
+        self.layers += 1;
+        self.last = proto;
+        match proto.decode(&mut self.at, self.packet) {
+            Ok(Next::Layer(next)) => Some(next),
+            Ok(Next::End) => None,
             Err(fault) => {
-                packet.malformed = Some(Malformed { proto: next, offset, why: at.why(fault) });
-                break;
+                self.fail(proto, offset, fault);
+                None
             }
         }
     }
-    packet.end_layers(layers, last);
+
+    #[cold]
+    fn fail(&mut self, proto: Proto, offset: usize, fault: Fault) {
+        self.packet.malformed = Some(Malformed { proto, offset, why: self.at.why(fault) });
+    }
 }

@@ -9,7 +9,7 @@ use crate::packet::Packet;
 pub const MIN_HEADER: usize = 20;
 
 /// Reads ports, numbers, flags and window.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<MIN_HEADER>().inspect_err(|_| ports_alone(at, packet))?;
     let flags = be16(header, 12) & 0x0fff;

@@ -9,7 +9,7 @@ use crate::packet::Packet;
 pub const HEADER: usize = 8;
 
 /// Reads ports and length, and opens the tunnels that are known by port.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<HEADER>().inspect_err(|_| super::tcp::ports_alone(at, packet))?;
     let (src, dst) = (be16(header, 0), be16(header, 2));

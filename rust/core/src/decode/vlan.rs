@@ -6,7 +6,7 @@ use super::{Cursor, Decoded, ethertype};
 use crate::packet::Packet;
 
 /// Reads tag control information and the type that follows.
-#[inline]
+#[inline(always)]
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<4>()?;
     if !at.quoted {
