@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let out = std::fs::File::create(std::env::temp_dir().join("stages.parquet"))?;
         let mut file = TableFile::new(out, &schema)?;
-        write_flows(&mut file, &mut tracker, &columns)?;
+        write_flows(&mut file, &mut tracker, &columns, 1)?;
         file.finish(&schema)?;
         let write = start.elapsed();
         println!(

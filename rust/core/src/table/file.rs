@@ -33,7 +33,7 @@ impl<W: Write + Send> FlowFile<W> {
     /// # Errors
     /// What the output refused.
     pub fn update(&mut self, tracker: &mut Tracker) -> Result<(), ParquetError> {
-        if tracker.finished_len() >= RUN { write_flows(&mut self.file, tracker, &self.columns) } else { Ok(()) }
+        if tracker.finished_len() >= RUN { self.write(tracker) } else { Ok(()) }
     }
 
     /// Ends every flow and the file. Returns how many rows it has.
@@ -42,7 +42,13 @@ impl<W: Write + Send> FlowFile<W> {
     /// What the output refused.
     pub fn finish(mut self, tracker: &mut Tracker) -> Result<u64, ParquetError> {
         tracker.finish();
-        write_flows(&mut self.file, tracker, &self.columns)?;
+        self.write(tracker)?;
         self.file.finish(&schema(&self.columns, metadata("flows", tracker)))
+    }
+
+    /// On one thread: a capture leaves the other processors to what it watches, and what one row group needed of memory
+    /// serves the next.
+    fn write(&mut self, tracker: &mut Tracker) -> Result<(), ParquetError> {
+        write_flows(&mut self.file, tracker, &self.columns, 1)
     }
 }

@@ -14,7 +14,7 @@ use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, rows};
 use crate::app::Wants;
 use crate::frame::Reached;
-use crate::pipeline::{FrameFilter, Make, Pipeline, Received};
+use crate::pipeline::{FrameFilter, Make, Pipeline, Received, processors};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, share::Share};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -277,7 +277,7 @@ impl TableReader {
         loop {
             let more = self.read_while(&mut go_on);
             if self.flows_are_due(&more) {
-                write_flows(&mut file, &mut self.tracker, &columns)?;
+                write_flows(&mut file, &mut self.tracker, &columns, processors())?;
             }
             if !more? {
                 return Ok(file.finish(&self.schema)?);

@@ -66,7 +66,8 @@ impl std::error::Error for WriteError {
     }
 }
 
-/// Writes the ended flows of a tracker in order of their first frame; then the tracker forgets them.
+/// Writes the ended flows of a tracker in order of their first frame, on so many threads at most; then the tracker forgets
+/// them.
 ///
 /// # Errors
 /// What the output refused.
@@ -74,9 +75,10 @@ pub fn write_flows<W: Write + Send>(
     file: &mut TableFile<W>,
     tracker: &mut Tracker,
     columns: &[&'static Column<Flows>],
+    threads: usize,
 ) -> Result<(), ParquetError> {
     let ordered = tracker.finished_order();
-    write_slots(file, &ordered, tracker, columns, processors())?;
+    write_slots(file, &ordered, tracker, columns, threads)?;
     tracker.release();
     Ok(())
 }

@@ -17,8 +17,8 @@ pub struct Dictionary {
     /// Where each text stands.
     texts: Vec<(u32, u32)>,
     codes: Vec<u32>,
-    /// Texts by hash: only once a second batch comes.
-    known: HashTable<u32>,
+    /// Texts by hash: only once a second batch comes. With its hash beside each, a growing table reads none of them.
+    known: HashTable<(u32, u64)>,
     hasher: RandomState,
     /// What the codes of the batch at hand become.
     renumbered: Vec<u32>,
@@ -101,19 +101,16 @@ impl Dictionary {
         };
         if known.is_empty() {
             for code in 0..texts.len() as u32 {
-                known.insert_unique(hasher.hash_one(at(code)), code, |code| hasher.hash_one(at(*code)));
+                let hash = hasher.hash_one(at(code));
+                known.insert_unique(hash, (code, hash), |(_, hash)| *hash);
             }
         }
         let hash = hasher.hash_one(text);
-        if let Some(code) = known.find(hash, |code| at(*code) == text) {
+        if let Some((code, _)) = known.find(hash, |(code, other)| *other == hash && at(*code) == text) {
             return *code;
         }
         let code = self.push(text);
-        let Self { known, hasher, page, texts, .. } = self;
-        known.insert_unique(hash, code, |code| {
-            let (start, end) = texts[*code as usize];
-            hasher.hash_one(&page[start as usize..end as usize])
-        });
+        self.known.insert_unique(hash, (code, hash), |(_, hash)| *hash);
         code
     }
 
