@@ -43,6 +43,8 @@ pub(crate) struct Collector {
     pub to_consumer: SyncSender<FrameBatch>,
     pub from_consumer: Receiver<FrameBatch>,
     pub batch: FrameBatch,
+    /// Frames are laid out for a pcapng file.
+    pub in_blocks: bool,
     /// Frames at the head of `batch` that have been judged, and wait for older ones of other rings.
     pub judged: usize,
     pub held_since: Instant,
@@ -50,9 +52,9 @@ pub(crate) struct Collector {
     pub consumer_gone: bool,
 }
 
-/// A new batch with room for a block.
-pub(crate) fn room() -> FrameBatch {
-    let mut batch = FrameBatch::default();
+/// A new batch with room for a block of the ring.
+pub(crate) fn room(in_blocks: bool) -> FrameBatch {
+    let mut batch = FrameBatch { in_blocks, ..FrameBatch::default() };
     batch.data.reserve(BLOCK + BLOCK / 4);
     batch
 }
@@ -146,7 +148,7 @@ impl Collector {
             }
             return;
         }
-        let mut next = self.from_consumer.try_recv().unwrap_or_else(|_| room());
+        let mut next = self.from_consumer.try_recv().unwrap_or_else(|_| room(self.in_blocks));
         next.clear();
         for meta in self.batch.frames.drain(ready..) {
             let bytes = &self.batch.data[meta.offset as usize..][..meta.cap_len as usize];

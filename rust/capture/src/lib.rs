@@ -4,6 +4,7 @@ mod block;
 mod collector;
 pub mod error;
 pub mod filter;
+mod flow_table;
 pub mod interface;
 pub mod netns;
 pub mod privilege;

@@ -1,24 +1,24 @@
 //! What happens to captured frames: written, printed, counted into flows, on a thread behind the ring's.
 
 use crate::error::CaptureError;
+use crate::flow_table::FlowTable;
 use crate::session::{PointSpec, PointStats, Session, SessionOptions};
-use crate::unfinished::Unfinished;
+use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::show::conversation::Conversations;
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
-use sniffkit_core::table::file::FlowFile;
-use sniffkit_core::track::{Options, Tracker, options::SECOND};
-use sniffkit_core::write::{CaptureWriter, InterfaceStatistics, WriteError, WriteOptions, Written};
-use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
+use sniffkit_core::write::{CaptureWriter, Format, InterfaceStatistics, WriteError, WriteOptions, Written};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Frames that are written, decoded and followed together: each comes from memory once then, and what is made of it stays in
-/// the processor's own cache.
+/// Frames that go to the file together, from where they are.
+const RUN: usize = 512;
+
+/// Frames of those that are then decoded and followed together: what is made of them stays in the processor's own cache.
 const PART: usize = 64;
 
 /// What to do with the frames.
@@ -78,7 +78,8 @@ impl Recorder {
         options: RecordOptions,
         between: impl FnOnce() -> Result<(), CaptureError>,
     ) -> Result<Self, CaptureError> {
-        let session = Session::start(points, session)?;
+        let in_blocks = options.write.as_ref().is_some_and(|(_, how)| how.format == Format::Pcapng);
+        let session = Session::start(points, session, in_blocks)?;
         between()?;
         let system = |error: &dyn std::fmt::Display| CaptureError::System(error.to_string());
         let writer = options
@@ -162,42 +163,6 @@ impl Drop for Recorder {
         self.stop();
         let _ = self.join();
     }
-}
-
-/// The flow table of a recording.
-struct FlowTable {
-    tracker: Tracker,
-    rows: FlowFile<BufWriter<File>>,
-    file: Unfinished,
-    name: String,
-}
-
-impl FlowTable {
-    fn create(path: PathBuf) -> Result<Self, CaptureError> {
-        let tracker = Tracker::new(Options { active: Some(1800 * SECOND), ..Options::default() });
-        let file = Unfinished::create(&path)?;
-        let name = path.display().to_string();
-        let rows = FlowFile::new(BufWriter::with_capacity(256 << 10, file.handle()?), &tracker)
-            .map_err(|error| CaptureError::System(format!("{name}: {error}")))?;
-        Ok(Self { tracker, rows, file, name })
-    }
-
-    fn update(&mut self) -> Result<(), String> {
-        self.rows.update(&mut self.tracker).map_err(|error| format!("{}: {}", self.name, reason(&error)))
-    }
-
-    fn finish(mut self) -> Result<u64, String> {
-        let rows = self.rows.finish(&mut self.tracker).map_err(|error| format!("{}: {}", self.name, reason(&error)))?;
-        self.file.finish().map_err(|error| error.to_string())?;
-        Ok(rows)
-    }
-}
-
-/// An error of the table's encoder without the names of its layers.
-fn reason(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    text.trim_start_matches("External: ").to_owned()
 }
 
 struct Work {
@@ -287,13 +252,15 @@ impl Work {
     /// for, or an error, the rings are still emptied.
     fn batch(&mut self) {
         let frames = std::mem::take(&mut self.decoded.batch.frames);
-        for part in frames.chunks(PART) {
+        for run in frames.chunks(RUN) {
             if self.done() || self.error.is_some() {
                 break;
             }
-            self.decoded.batch.frames.clear();
-            self.decoded.batch.frames.extend_from_slice(part);
-            self.part();
+            let kept = self.write(run);
+            for part in run[..kept].chunks(PART) {
+                self.leave(part);
+                self.follow();
+            }
         }
         self.decoded.batch.frames = frames; // kept for its memory
         let (mut text, mut said) = (std::mem::take(&mut self.text), std::mem::take(&mut self.said));
@@ -304,28 +271,42 @@ impl Work {
         (self.text, self.said) = (text, said); // likewise
     }
 
-    fn part(&mut self) {
+    /// Leaves only these frames in the batch at hand.
+    fn leave(&mut self, frames: &[FrameMeta]) {
+        self.decoded.batch.frames.clear();
+        self.decoded.batch.frames.extend_from_slice(frames);
+    }
+
+    /// Writes these frames of the batch at hand; how many of them are kept.
+    fn write(&mut self, frames: &[FrameMeta]) -> usize {
         let so_far = self.frames.load(Ordering::Relaxed);
-        if let Some(limit) = self.limit {
-            let room = usize::try_from(limit - so_far).unwrap_or(usize::MAX);
-            self.decoded.batch.frames.truncate(room);
-        }
+        let room = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit - so_far).unwrap_or(usize::MAX));
+        let mut kept = &frames[..frames.len().min(room)];
+        self.leave(kept);
         if let Some(writer) = &mut self.writer {
             match writer.write_batch(&self.decoded.batch) {
                 Ok(Written::All) => {}
                 Ok(Written::Done(taken)) => {
                     self.limit = Some(so_far + taken as u64);
-                    self.decoded.batch.frames.truncate(taken);
+                    kept = &kept[..taken];
                 }
-                Err(error) => return self.failed_to_write(&error),
+                Err(error) => {
+                    self.failed_to_write(&error);
+                    return 0;
+                }
             }
         }
-        for meta in &self.decoded.batch.frames {
-            if let Some(kept) = self.kept.get_mut(meta.interface as usize) {
-                *kept += 1;
+        for meta in kept {
+            if let Some(count) = self.kept.get_mut(meta.interface as usize) {
+                *count += 1;
             }
         }
-        self.frames.store(so_far + self.decoded.batch.frames.len() as u64, Ordering::Relaxed);
+        self.frames.store(so_far + kept.len() as u64, Ordering::Relaxed);
+        kept.len()
+    }
+
+    /// Does with the frames of the batch at hand what is done beside writing.
+    fn follow(&mut self) {
         if self.printer.is_none() && self.flows.is_none() && self.conversations.is_none() {
             return;
         }

@@ -72,11 +72,12 @@ pub struct Session {
 const IN_FLIGHT: usize = 128;
 
 impl Session {
-    /// Opens every point and starts. When this returns, the capture is live: no later frame is missed unseen.
+    /// Opens every point and starts. When this returns, the capture is live: no later frame is missed unseen. `in_blocks`:
+    /// its frames go into a pcapng file, see [`FrameBatch::in_blocks`].
     ///
     /// # Errors
     /// The first point that cannot be opened; nothing is left running then.
-    pub fn start(specs: &[PointSpec], options: &SessionOptions) -> Result<Self, CaptureError> {
+    pub fn start(specs: &[PointSpec], options: &SessionOptions, in_blocks: bool) -> Result<Self, CaptureError> {
         let home = Netns::home()?;
         let mut points: Vec<Point> = Vec::new();
         let mut infos = Vec::new();
@@ -102,7 +103,8 @@ impl Session {
             latest: latest.clone(),
             to_consumer,
             from_consumer,
-            batch: room(),
+            batch: room(in_blocks),
+            in_blocks,
             judged: 0,
             held_since: Instant::now(),
             frames: 0,

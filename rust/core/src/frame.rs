@@ -3,6 +3,7 @@
 //! This is the type on the arrow *source → decode*. File readers and the live ring both fill a
 //! [`FrameBatch`]; decoders only ever see `&[u8]` slices of it.
 
+use crate::write::pcapng;
 use std::sync::Arc;
 
 /// A link-layer header type, numbered as in pcap files (LINKTYPE_*).
@@ -122,6 +123,9 @@ pub struct FrameBatch {
     pub interfaces: Interfaces,
     /// How far a list of files has been read with this batch: for a run that is to be taken up again.
     pub reached: Reached,
+    /// Each frame that is pushed is put into a block of its own as pcapng files hold it, so that whoever writes one need not
+    /// copy it again.
+    pub in_blocks: bool,
 }
 
 /// A place in a list of files that are read as one: see [`crate::source::MergedFiles`].
@@ -156,12 +160,16 @@ impl FrameBatch {
 
     /// The same for a frame whose bytes lie in several places.
     pub fn push_parts<const N: usize>(&mut self, mut meta: FrameMeta, parts: [&[u8]; N]) {
-        let start = self.data.len();
-        for part in parts {
-            self.data.extend_from_slice(part);
-        }
+        let block = if self.in_blocks { pcapng::packet(&mut self.data, &meta, parts) } else { None };
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let start = block.unwrap_or_else(|| {
+            self.in_blocks = false;
+            let start = self.data.len();
+            parts.iter().for_each(|part| self.data.extend_from_slice(part));
+            start
+        });
         meta.offset = u32::try_from(start).expect("a batch stays under 4 GiB");
-        meta.cap_len = u32::try_from(self.data.len() - start).expect("a frame stays under 4 GiB");
+        meta.cap_len = u32::try_from(len).expect("a frame stays under 4 GiB");
         self.frames.push(meta);
     }
 }

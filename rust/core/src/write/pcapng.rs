@@ -182,28 +182,60 @@ pub(super) fn interface(out: &mut Vec<u8>, info: &InterfaceInfo, link_type: u16)
     block.end();
 }
 
-/// Appends an Enhanced Packet Block; `None` for a time before 1970, which the format cannot hold.
-pub(super) fn packet(out: &mut Vec<u8>, frame: &FrameMeta, bytes: &[u8]) -> Option<()> {
+/// Bytes of an Enhanced Packet Block in front of its frame's.
+const PACKET_HEADER: usize = 28;
+
+/// Appends an Enhanced Packet Block of a frame whose bytes lie in one or several places; gives the place of the first of them.
+/// `None` for a time before 1970, which the format cannot hold.
+#[inline]
+pub(crate) fn packet<const N: usize>(out: &mut Vec<u8>, frame: &FrameMeta, parts: [&[u8]; N]) -> Option<usize> {
     let ts = u64::try_from(frame.ts).ok()?;
-    let mut block = Block::begin(out, ENHANCED_PACKET);
-    block.u32(frame.interface);
-    block.split(ts);
-    block.u32(bytes.len() as u32);
-    block.u32(frame.frame_len);
-    block.out.extend_from_slice(bytes);
-    block.pad();
     let direction = match frame.direction {
         Direction::Unknown => 0,
         Direction::In => 1,
         Direction::Out => 2,
     };
-    let flags = direction | if frame.checksum_offloaded { FLAG_CHECKSUM_NOT_READY } else { 0 };
+    let flags: u32 = direction | if frame.checksum_offloaded { FLAG_CHECKSUM_NOT_READY } else { 0 };
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let padding = len.next_multiple_of(4) - len;
+    let mut behind = [0; 3 + 12 + 4];
+    let mut at = padding;
     if flags != 0 {
-        block.option(2, &flags.to_le_bytes());
-        block.end_of_options();
+        // `epb_flags`, four bytes of it; the end of the options is zeros.
+        behind[at..at + 4].copy_from_slice(&[2, 0, 4, 0]);
+        behind[at + 4..at + 8].copy_from_slice(&flags.to_le_bytes());
+        at += 12;
     }
-    block.end();
-    Some(())
+    let total = (PACKET_HEADER + len + at + 4) as u32;
+    behind[at..at + 4].copy_from_slice(&total.to_le_bytes());
+    let words = [ENHANCED_PACKET, total, frame.interface, (ts >> 32) as u32, ts as u32, len as u32, frame.frame_len];
+    let mut header = [0; PACKET_HEADER];
+    for (place, word) in header.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    out.reserve(total as usize);
+    out.extend_from_slice(&header);
+    let start = out.len();
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+    out.extend_from_slice(&behind[..at + 4]);
+    Some(start)
+}
+
+/// How many of these frames, from the first on, stand in blocks of [`packet`] one behind the other, and these blocks. The
+/// bytes of the first must stand in one.
+pub(super) fn packets_in_a_row<'a>(data: &'a [u8], frames: &[FrameMeta]) -> (usize, &'a [u8]) {
+    let mut end = None;
+    let start = frames.first().map_or(0, |first| first.offset as usize - PACKET_HEADER);
+    let in_a_row = frames.iter().take_while(|frame| {
+        let at = frame.offset as usize - PACKET_HEADER;
+        let goes_on = end.is_none_or(|end| end == at);
+        if goes_on {
+            let len = [data[at + 4], data[at + 5], data[at + 6], data[at + 7]];
+            end = Some(at + u32::from_le_bytes(len) as usize);
+        }
+        goes_on
+    });
+    (in_a_row.count(), &data[start..end.unwrap_or(start)])
 }
 
 /// Appends an Interface Statistics Block, written at `now` (ns since the epoch).

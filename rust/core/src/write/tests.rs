@@ -1,5 +1,7 @@
 //! The writer against the reader, and against outputs that fail.
 
+mod in_blocks;
+
 use super::*;
 use crate::frame::{Direction, FrameBatch, FrameMeta, InterfaceInfo, Interfaces, LinkType};
 use crate::source::{CaptureFiles, Input, Source};

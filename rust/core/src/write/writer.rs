@@ -10,6 +10,9 @@ use std::io::{self, ErrorKind};
 /// Bytes that are gathered before they go to the file.
 const BUFFER: usize = 512 << 10;
 
+/// Bytes of blocks one behind the other that go to the file from where they are: to gather fewer costs less than a write.
+pub(super) const RUN: usize = 32 << 10;
+
 /// File format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -63,8 +66,8 @@ pub struct CaptureWriter {
     prompt: bool,
     /// Whole blocks that are not yet in the file.
     buffer: Vec<u8>,
-    /// The interface of each frame in the buffer.
-    buffered_frames: Vec<u32>,
+    /// The interface of each frame that is not yet in the file.
+    frames_on_the_way: Vec<u32>,
     /// Bytes in the file.
     file_bytes: u64,
     interfaces: Interfaces,
@@ -127,7 +130,7 @@ impl CaptureWriter {
             name: file_name,
             prompt: name == "-",
             buffer: Vec::with_capacity(BUFFER + (64 << 10)),
-            buffered_frames: Vec::new(),
+            frames_on_the_way: Vec::new(),
             file_bytes: 0,
             interfaces: Interfaces::default(),
             link_type: interfaces.first().map_or(LinkType::ETHERNET, |info| info.link_type),
@@ -150,9 +153,13 @@ impl CaptureWriter {
         if !std::sync::Arc::ptr_eq(&batch.interfaces, &self.interfaces) {
             self.add_interfaces(&batch.interfaces)?;
         }
-        for (taken, frame) in batch.frames.iter().enumerate() {
-            if !self.write_frame(frame, batch.bytes(frame))? {
-                return Ok(Written::Done(taken));
+        if batch.in_blocks && self.format == Format::Pcapng && self.files.is_single() {
+            self.write_blocks(batch)?;
+        } else {
+            for (taken, frame) in batch.frames.iter().enumerate() {
+                if !self.write_frame(frame, batch.bytes(frame))? {
+                    return Ok(Written::Done(taken));
+                }
             }
         }
         if self.prompt {
@@ -200,26 +207,35 @@ impl CaptureWriter {
         if self.buffer.is_empty() {
             return Ok(());
         }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let result = self.send(&buffer);
+        buffer.clear();
+        self.buffer = buffer;
+        result
+    }
+
+    /// Hands whole blocks to the operating system: the buffer's, or others when it is empty. Their frames are in
+    /// `frames_on_the_way`.
+    fn send(&mut self, blocks: &[u8]) -> Result<(), WriteError> {
         let mut done = 0;
         let result = loop {
-            match self.output.write(&self.buffer[done..]) {
+            match self.output.write(&blocks[done..]) {
                 Ok(0) => break Err(ErrorKind::WriteZero.into()),
                 Ok(n) => done += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => break Err(error),
             }
-            if done == self.buffer.len() {
+            if done == blocks.len() {
                 break self.output.flush();
             }
         };
         match result {
             Ok(()) => {
                 self.file_bytes += done as u64;
-                self.buffer.clear();
-                self.buffered_frames.clear();
+                self.frames_on_the_way.clear();
                 Ok(())
             }
-            Err(error) => Err(self.fail(error, done)),
+            Err(error) => Err(self.fail(error, blocks, done)),
         }
     }
 
@@ -234,11 +250,46 @@ impl CaptureWriter {
         Ok(self.frames)
     }
 
-    /// Writes one frame; false when rotation says that the capture is done.
-    fn write_frame(&mut self, frame: &FrameMeta, bytes: &[u8]) -> Result<bool, WriteError> {
+    /// Writes frames that stand in blocks already: long runs of them as they are.
+    fn write_blocks(&mut self, batch: &FrameBatch) -> Result<(), WriteError> {
+        self.still_sound()?;
+        let mut frames = batch.frames.as_slice();
+        while !frames.is_empty() {
+            let (count, blocks) = pcapng::packets_in_a_row(&batch.data, frames);
+            let (run, rest) = frames.split_at(count);
+            if blocks.len() >= RUN {
+                self.flush()?;
+                run.iter().for_each(|frame| self.count(frame));
+                self.send(blocks)?;
+            } else {
+                for frame in run {
+                    self.write_frame(frame, batch.bytes(frame))?;
+                }
+            }
+            frames = rest;
+        }
+        Ok(())
+    }
+
+    fn still_sound(&self) -> Result<(), WriteError> {
         if self.failed {
             return Err(self.io_error(io::Error::other("nothing more is written after the earlier error"), 0));
         }
+        Ok(())
+    }
+
+    /// Counts a frame that is on its way into the file.
+    fn count(&mut self, frame: &FrameMeta) {
+        self.frames += 1;
+        self.frames_on_the_way.push(frame.interface);
+        if let Some(counters) = self.counters.get_mut(frame.interface as usize) {
+            counters.written += 1;
+        }
+    }
+
+    /// Writes one frame; false when rotation says that the capture is done.
+    fn write_frame(&mut self, frame: &FrameMeta, bytes: &[u8]) -> Result<bool, WriteError> {
+        self.still_sound()?;
         if !self.files.is_single() {
             match self.files.turn(frame.ts, self.file_bytes + self.buffer.len() as u64) {
                 Turn::Stay => {}
@@ -248,7 +299,7 @@ impl CaptureWriter {
         }
         let start = self.buffer.len();
         let encoded = match self.format {
-            Format::Pcapng => pcapng::packet(&mut self.buffer, frame, bytes),
+            Format::Pcapng => pcapng::packet(&mut self.buffer, frame, [bytes]).map(drop),
             Format::Pcap(resolution) => {
                 let (first, own) = (self.interfaces.first(), self.interfaces.get(frame.interface as usize));
                 if let (Some(first), Some(own)) = (first, own)
@@ -263,11 +314,7 @@ impl CaptureWriter {
             self.buffer.truncate(start);
             return Err(self.unsupported(format!("a frame of the time {} ns cannot be written", frame.ts)));
         }
-        self.frames += 1;
-        self.buffered_frames.push(frame.interface);
-        if let Some(counters) = self.counters.get_mut(frame.interface as usize) {
-            counters.written += 1;
-        }
+        self.count(frame);
         if self.buffer.len() >= BUFFER {
             self.flush()?;
         }
@@ -332,40 +379,39 @@ impl CaptureWriter {
         self.flush()
     }
 
-    /// After a failed write of the buffer, of which `done` bytes are in the file: cuts the unfinished block off.
-    fn fail(&mut self, error: io::Error, done: usize) -> WriteError {
-        let (whole, frames) = self.whole_blocks(done);
+    /// After a failed write of blocks, of which `done` bytes are in the file: cuts the unfinished one off.
+    fn fail(&mut self, error: io::Error, blocks: &[u8], done: usize) -> WriteError {
+        let (whole, frames) = self.whole_blocks(&blocks[..done]);
         // Best effort: a full disk can be cut, a pipe cannot. The error to tell is the first one.
         let _ = self.output.cut(self.file_bytes + whole as u64);
         self.file_bytes += whole as u64;
         let mut lost = 0;
-        for &interface in self.buffered_frames.iter().skip(usize::try_from(frames).unwrap_or(usize::MAX)) {
+        for &interface in self.frames_on_the_way.iter().skip(usize::try_from(frames).unwrap_or(usize::MAX)) {
             lost += 1;
             if let Some(counters) = self.counters.get_mut(interface as usize) {
                 counters.written -= 1;
             }
         }
         self.frames -= lost;
-        self.buffer.clear();
-        self.buffered_frames.clear();
+        self.frames_on_the_way.clear();
         self.failed = true;
         self.io_error(error, lost)
     }
 
-    /// How many of the first `limit` bytes of the buffer are whole blocks, and how many of those are frames.
-    fn whole_blocks(&self, limit: usize) -> (usize, u64) {
+    /// How many of these bytes are whole blocks, and how many of those are frames.
+    fn whole_blocks(&self, bytes: &[u8]) -> (usize, u64) {
         let word = |at: usize| {
-            let bytes = self.buffer.get(at..at + 4).and_then(|bytes| bytes.first_chunk::<4>());
-            bytes.map_or(usize::MAX, |&bytes| u32::from_le_bytes(bytes) as usize)
+            let word = bytes.get(at..at + 4).and_then(|bytes| bytes.first_chunk::<4>());
+            word.map_or(usize::MAX, |&word| u32::from_le_bytes(word) as usize)
         };
         let (mut at, mut frames) = (0, 0);
-        while at < limit {
+        while at < bytes.len() {
             let (len, is_frame) = match self.format {
                 Format::Pcapng => (word(at + 4), word(at) == 6),
                 Format::Pcap(_) if self.file_bytes == 0 && at == 0 => (pcap::FILE_HEADER, false),
                 Format::Pcap(_) => (word(at + 8).saturating_add(pcap::RECORD_HEADER), true),
             };
-            if len > limit - at {
+            if len > bytes.len() - at {
                 break;
             }
             at += len;
