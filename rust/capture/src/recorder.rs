@@ -15,10 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Frames that go to the file together, from where they are.
-const RUN: usize = 512;
-
-/// Frames of those that are then decoded and followed together: what is made of them stays in the processor's own cache.
+/// Frames that are decoded and followed together, once they are written: what is made of them stays in the processor's own
+/// cache.
 const PART: usize = 64;
 
 /// What to do with the frames.
@@ -252,15 +250,10 @@ impl Work {
     /// for, or an error, the rings are still emptied.
     fn batch(&mut self) {
         let frames = std::mem::take(&mut self.decoded.batch.frames);
-        for run in frames.chunks(RUN) {
-            if self.done() || self.error.is_some() {
-                break;
-            }
-            let kept = self.write(run);
-            for part in run[..kept].chunks(PART) {
-                self.leave(part);
-                self.follow();
-            }
+        let kept = if self.error.is_none() { self.write(&frames) } else { 0 };
+        for part in frames[..kept].chunks(PART) {
+            self.leave(part);
+            self.follow();
         }
         self.decoded.batch.frames = frames; // kept for its memory
         let (mut text, mut said) = (std::mem::take(&mut self.text), std::mem::take(&mut self.said));
@@ -310,6 +303,7 @@ impl Work {
         if self.printer.is_none() && self.flows.is_none() && self.conversations.is_none() {
             return;
         }
+        self.decoded.bring();
         self.decoded.decode();
         if let Some(flows) = &mut self.flows {
             flows.tracker.batch(&self.decoded.batch, self.decoded.packets(), None);
