@@ -35,6 +35,31 @@ const UNDERWAY: i64 = 5_000_000;
 /// Frames that wait for those of other rings wait at most this long, and are at most this many bytes.
 const HOLD: (Duration, usize) = (Duration::from_millis(500), 64 << 20);
 
+/// How fast blocks come. While many do, the next one is slept for: to ask the kernel for it takes the lock that it holds for
+/// each frame that comes in.
+#[derive(Default)]
+struct Pace {
+    last: Option<Instant>,
+    between: Option<Duration>,
+}
+
+impl Pace {
+    /// Blocks that come this much apart are many.
+    const MANY: Duration = Duration::from_millis(10);
+
+    /// There was a block.
+    fn came(&mut self) {
+        let now = Instant::now();
+        self.between = self.last.map(|last| now - last).filter(|time| *time < Self::MANY);
+        self.last = Some(now);
+    }
+
+    /// How long until the next one is there; `None` if that was said before, or few come.
+    fn next(&mut self) -> Option<Duration> {
+        self.between.take().map(|time| time + time / 4)
+    }
+}
+
 /// The ring thread's state. It copies frames out and never decodes.
 pub(crate) struct Collector {
     pub points: Vec<Point>,
@@ -63,8 +88,13 @@ impl Collector {
     /// Until `stop` is set or every point has gone.
     pub fn run(&mut self, stop: &AtomicBool) -> SessionEnd {
         let mut told = Instant::now();
+        let mut pace = Pace::default();
         while !stop.load(Ordering::Acquire) && self.points.iter().any(|point| point.ended.is_none()) {
-            if !self.round() {
+            if self.round() {
+                pace.came();
+            } else if let Some(time) = pace.next() {
+                std::thread::sleep(time);
+            } else {
                 // Frames that are held go on as soon as the other rings have nothing older.
                 self.wait(if self.batch.frames.is_empty() { RETIRE_MS as i32 } else { RETIRE_MS as i32 / 5 });
             }
@@ -110,6 +140,13 @@ impl Collector {
     fn judge(&mut self) {
         let FrameBatch { data, frames, .. } = &mut self.batch;
         let points = &mut self.points;
+        if let [point] = &mut points[..]
+            && point.program.is_none()
+        {
+            point.stats.captured += (frames.len() - self.judged) as u64;
+            self.judged = frames.len();
+            return;
+        }
         let mut at = 0;
         let known = self.judged;
         frames.retain(|meta| {
@@ -233,5 +270,25 @@ impl Collector {
             latest.extend(self.points.iter().map(|point| point.stats));
         }
         complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_blocks_that_come_fast_are_slept_for_and_each_once() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.next(), None);
+        pace.came();
+        assert_eq!(pace.next(), None, "one block has no pace");
+        pace.came();
+        let time = pace.next();
+        assert!(time.is_some_and(|time| time < 2 * Pace::MANY), "{time:?}");
+        assert_eq!(pace.next(), None, "then the kernel is asked");
+        pace.last = Instant::now().checked_sub(2 * Pace::MANY);
+        pace.came();
+        assert_eq!(pace.next(), None, "few blocks come");
     }
 }
