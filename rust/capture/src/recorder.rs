@@ -275,8 +275,10 @@ impl Work {
         let so_far = self.frames.load(Ordering::Relaxed);
         let room = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit - so_far).unwrap_or(usize::MAX));
         let mut kept = &frames[..frames.len().min(room)];
+        let mut failed = None;
         self.leave(kept);
         if let Some(writer) = &mut self.writer {
+            let before = writer.frames();
             match writer.write_batch(&self.decoded.batch) {
                 Ok(Written::All) => {}
                 Ok(Written::Done(taken)) => {
@@ -284,8 +286,9 @@ impl Work {
                     kept = &kept[..taken];
                 }
                 Err(error) => {
-                    self.failed_to_write(&error);
-                    return 0;
+                    let reached = usize::try_from(writer.frames().saturating_sub(before)).unwrap_or(usize::MAX);
+                    kept = &kept[..reached.min(kept.len())];
+                    failed = Some(error);
                 }
             }
         }
@@ -295,6 +298,9 @@ impl Work {
             }
         }
         self.frames.store(so_far + kept.len() as u64, Ordering::Relaxed);
+        if let Some(error) = failed {
+            self.failed_to_write(&error);
+        }
         kept.len()
     }
 

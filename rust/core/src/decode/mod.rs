@@ -166,7 +166,7 @@ struct Stack<'a, 'b> {
 }
 
 impl Stack<'_, '_> {
-    /// Decodes a layer and all that follow.
+    /// Decodes a layer and all that follow, until [`Stack::layer`] says that nothing does.
     #[inline(always)]
     fn decode(&mut self, first: Proto) -> Option<()> {
         let mut next = first;

@@ -3,7 +3,6 @@
 use super::column::{self, Table, write_ip, write_mac};
 use super::parquet::chunk::Encoder;
 use super::parquet::direct::Bits;
-use crate::track::uid::push_ascii;
 use arrow_array::ArrayRef;
 use std::hash::Hash;
 
@@ -77,7 +76,7 @@ impl Sink for Arrow {
         column::text(rows, |row, out| {
             bytes.clear();
             let there = write(row, &mut bytes);
-            push_ascii(&bytes, out);
+            out.push_str(&String::from_utf8_lossy(&bytes));
             there
         })
     }
