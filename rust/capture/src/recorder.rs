@@ -309,7 +309,7 @@ impl Work {
         if self.printer.is_none() && self.flows.is_none() && self.conversations.is_none() {
             return;
         }
-        self.decoded.bring();
+        self.decoded.batch.bring();
         self.decoded.decode();
         if let Some(flows) = &mut self.flows {
             flows.tracker.batch(&self.decoded.batch, self.decoded.packets(), None);

@@ -147,6 +147,17 @@ impl FrameBatch {
         &self.data[start..start + meta.cap_len as usize]
     }
 
+    /// Brings the headers of all frames into the cache. Worth it where their bytes came a while ago: memory answers for many
+    /// in about the time of one.
+    pub fn bring(&self) {
+        let mut read = 0;
+        for meta in &self.frames {
+            let frame = self.bytes(meta);
+            read ^= frame.first().copied().unwrap_or(0) ^ frame.get(64).copied().unwrap_or(0);
+        }
+        std::hint::black_box(read);
+    }
+
     /// Forgets the frames and keeps the allocations.
     pub fn clear(&mut self) {
         self.data.clear();

@@ -354,8 +354,7 @@ impl Packet {
         (self.layer_count > 0).then(|| Proto::from_index(self.last_proto))
     }
 
-    /// Puts a layer behind the `at` that are there already; `false` when those are [`MAX_LAYERS`]. They count once
-    /// [`Packet::end_layers`] is told of them.
+    /// Puts a layer behind the first `at`, for [`Packet::end_layers`] to count; `false` when those are [`MAX_LAYERS`].
     #[inline]
     pub fn put_layer(&mut self, at: usize, layer: Layer) -> bool {
         if let Some(slot) = self.layers.get_mut(at) {
@@ -366,7 +365,6 @@ impl Packet {
     }
 
     /// Says how many layers there are, and the protocol of the last.
-    #[inline]
     pub fn end_layers(&mut self, count: usize, last: Proto) {
         (self.layer_count, self.last_proto) = (count as u8, last as u8);
     }

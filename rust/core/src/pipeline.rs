@@ -30,17 +30,6 @@ pub struct Decoded {
 }
 
 impl Decoded {
-    /// Brings the headers of all frames into the cache. Worth it where the bytes were written or read a while ago: memory
-    /// answers for many in about the time of one.
-    pub fn bring(&self) {
-        let mut bytes = 0;
-        for meta in &self.batch.frames {
-            let frame = self.batch.bytes(meta);
-            bytes ^= frame.first().copied().unwrap_or(0) ^ frame.get(64).copied().unwrap_or(0);
-        }
-        std::hint::black_box(bytes);
-    }
-
     /// Decodes every frame of the batch.
     pub fn decode(&mut self) {
         self.each(|meta, bytes, link_type, packet| decode(bytes, meta.frame_len, link_type, packet));
