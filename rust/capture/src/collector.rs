@@ -68,8 +68,6 @@ pub(crate) struct Collector {
     pub to_consumer: SyncSender<FrameBatch>,
     pub from_consumer: Receiver<FrameBatch>,
     pub batch: FrameBatch,
-    /// Frames are laid out for a pcapng file.
-    pub in_blocks: bool,
     /// Frames at the head of `batch` that have been judged, and wait for older ones of other rings.
     pub judged: usize,
     pub held_since: Instant,
@@ -185,7 +183,7 @@ impl Collector {
             }
             return;
         }
-        let mut next = self.from_consumer.try_recv().unwrap_or_else(|_| room(self.in_blocks));
+        let mut next = self.from_consumer.try_recv().unwrap_or_else(|_| room(self.batch.in_blocks));
         next.clear();
         for meta in self.batch.frames.drain(ready..) {
             let bytes = &self.batch.data[meta.offset as usize..][..meta.cap_len as usize];

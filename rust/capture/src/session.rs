@@ -104,7 +104,6 @@ impl Session {
             to_consumer,
             from_consumer,
             batch: room(in_blocks),
-            in_blocks,
             judged: 0,
             held_since: Instant::now(),
             frames: 0,
