@@ -3,6 +3,10 @@
 //! Two stages on two cores; batches go round between them, a few at a time, so a long capture allocates what a short one
 //! does.
 
+#[cfg(test)]
+mod tests;
+mod turns;
+
 use crate::decode::decode;
 use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
@@ -12,7 +16,7 @@ use crate::track::{Prepared, Preparer, Tracker, Uid};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -207,6 +211,16 @@ impl<R> Filler<R> {
 
     /// Fills one batch: whether there may be more at once, and what was made of it. `None`: the input has ended.
     fn fill(&mut self, decoded: &mut Decoded) -> Result<Option<(bool, R)>, SourceError> {
+        let Some(full) = self.read(decoded)? else { return Ok(None) };
+        match self.share {
+            Some(share) => decoded.decode_share(share),
+            None => decoded.decode(),
+        }
+        Ok(Some((full, (self.make)(decoded))))
+    }
+
+    /// Reads the frames of one batch: whether there may be more at once. `None`: the input has ended.
+    fn read(&mut self, decoded: &mut Decoded) -> Result<Option<bool>, SourceError> {
         if !self.source.next_batch(&mut decoded.batch)? {
             return Ok(None);
         }
@@ -214,11 +228,7 @@ impl<R> Filler<R> {
         if let Some(keep) = &mut self.filter {
             apply(keep, &mut decoded.batch);
         }
-        match self.share {
-            Some(share) => decoded.decode_share(share),
-            None => decoded.decode(),
-        }
-        Ok(Some((full, (self.make)(decoded))))
+        Ok(Some(full))
     }
 }
 
@@ -355,6 +365,11 @@ pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
     let FrameBatch { data, frames, interfaces, .. } = batch;
     frames.retain(|meta| {
@@ -363,79 +378,4 @@ fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
         let link = interfaces.get(meta.interface as usize).map(|info| info.link_type);
         link.is_some_and(|link| keep(bytes, meta.frame_len, link))
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Batches of one frame each, so many; then the end, or an error.
-    struct Frames {
-        left: u64,
-        fails: bool,
-        bytes: Option<u64>,
-    }
-
-    impl Source for Frames {
-        fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError> {
-            batch.frames.clear();
-            if self.left == 0 {
-                let error = || SourceError::Format { input: "-".to_owned(), what: "no more".to_owned() };
-                return if self.fails { Err(error()) } else { Ok(false) };
-            }
-            batch.frames.push(FrameMeta { number: self.left, ..FrameMeta::default() });
-            self.left -= 1;
-            Ok(true)
-        }
-
-        fn take_warnings(&mut self) -> Vec<Warning> {
-            vec![Warning { input: "-".to_owned(), offset: 0, what: "odd".to_owned() }]
-        }
-
-        fn at_hand(&self) -> Option<u64> {
-            self.bytes
-        }
-    }
-
-    #[test]
-    fn a_thread_works_ahead_unless_little_is_at_hand() {
-        for (bytes, little, ahead) in [
-            (Some(SHORT), true, false),
-            (Some(SHORT), false, true),
-            (Some(SHORT + 1), true, true),
-            (None, true, true), // a pipe, which has to be waited for, or packed
-        ] {
-            let source = Box::new(Frames { left: 1, fails: false, bytes });
-            let pipeline = Pipeline::start_share(source, None, None, Box::new(|_| ()), little);
-            assert_eq!(pipeline.is_ahead(), ahead, "{bytes:?} {little}");
-        }
-    }
-
-    #[test]
-    fn every_batch_comes_in_order_whoever_fills_it() {
-        // More shares than any machine has processors: the second is filled by whoever wants a batch.
-        for share in [None, Share::new(0, 1 << 20)] {
-            for fails in [false, true] {
-                let source = Box::new(Frames { left: 20, fails, bytes: Some(1) });
-                let made = Box::new(|decoded: &mut Decoded| decoded.batch.frames.len());
-                let mut pipeline = Pipeline::start_share(source, None, share, made, false);
-                assert_eq!(pipeline.is_ahead(), share.is_none());
-                let mut numbers = Vec::new();
-                loop {
-                    match pipeline.receive() {
-                        Received::Batch(decoded, made) => {
-                            assert_eq!(made, 1);
-                            numbers.push(decoded.batch.frames[0].number);
-                            pipeline.recycle(decoded);
-                        }
-                        Received::Waiting => {}
-                        Received::End => break,
-                    }
-                }
-                assert_eq!(numbers, (1..=20).rev().collect::<Vec<_>>());
-                assert!(matches!(pipeline.receive(), Received::End));
-                assert_eq!(pipeline.end().map(|warnings| warnings.len()).ok(), (!fails).then_some(1));
-            }
-        }
-    }
 }

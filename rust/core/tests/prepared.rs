@@ -1,27 +1,12 @@
 //! What the thread that decodes prepares changes nothing of the flows.
 
+mod captures;
+
 use sniffkit_core::app::Wants;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, ReadOptions, Source};
 use sniffkit_core::track::{Options, Tracker};
-use std::path::{Path, PathBuf};
-
-/// Every capture of this repository.
-fn captures() -> Vec<PathBuf> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../captures")];
-    let mut found = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path()) {
-            if entry.is_dir() {
-                folders.push(entry);
-            } else if entry.extension().is_some_and(|kind| kind == "pcap" || kind == "pcapng") {
-                found.push(entry);
-            }
-        }
-    }
-    found.sort();
-    found
-}
+use std::path::PathBuf;
 
 /// All flows as text. `prepared` says of each batch whether it is prepared.
 fn flows(captures: &[PathBuf], prepared: impl Fn(usize) -> bool) -> Vec<String> {
@@ -51,7 +36,7 @@ fn flows(captures: &[PathBuf], prepared: impl Fn(usize) -> bool) -> Vec<String> 
 
 #[test]
 fn flows_are_the_same_whoever_prepares_them() {
-    let captures = captures();
+    let captures = captures::of(&["pcap", "pcapng"]);
     let plain = flows(&captures, |_| false);
     for fact in ["http_host", "dns_query"] {
         let named = plain.iter().filter(|flow| flow.contains(&format!("{fact}: Some")));

@@ -1,7 +1,8 @@
 //! What threads make side by side, handed on in order.
 
+use crate::pipeline::lock;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, TryLockError};
 
 /// Hands numbered parts on in order of their numbers, from 0: whoever brings the next one does it, and all others go on.
 pub struct InOrder<T, F> {
@@ -62,11 +63,6 @@ impl<T, E, F: FnMut(T) -> Result<(), E>> InOrder<T, F> {
             }
         }
     }
-}
-
-/// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

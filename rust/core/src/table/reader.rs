@@ -14,7 +14,7 @@ use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, rows};
 use crate::app::Wants;
 use crate::frame::Reached;
-use crate::pipeline::{FrameFilter, Make, Pipeline, Received, processors};
+use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received, processors};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, share::Share};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -24,6 +24,7 @@ use packets::{Made, Packets};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
@@ -274,6 +275,7 @@ impl TableReader {
         };
         let columns = columns.clone();
         let mut file = TableFile::new(out, &self.schema)?;
+        self.follow_in_turns(&mut file, &columns, &mut go_on)?;
         loop {
             let more = self.read_while(&mut go_on);
             if self.flows_are_due(&more) {
@@ -283,6 +285,36 @@ impl TableReader {
                 return Ok(file.finish(&self.schema)?);
             }
         }
+    }
+
+    /// Follows all flows of an input that is at hand.
+    fn follow_in_turns<W: Write + Send>(
+        &mut self,
+        file: &mut TableFile<W>,
+        columns: &[&'static Column<flows::Flows>],
+        go_on: &mut impl FnMut(u64) -> bool,
+    ) -> Result<(), WriteError> {
+        let mut preparer = self.tracker.preparer();
+        let make: Make<Made> = Box::new(move |decoded| {
+            decoded.prepare(&mut preparer);
+            Made::Nothing
+        });
+        let Self { pipeline, tracker, frames, warnings, reached, .. } = self;
+        let seen = AtomicU64::new(*frames);
+        let go_on = || go_on(seen.load(Ordering::Relaxed));
+        let each = |decoded: &mut Decoded, _| {
+            seen.fetch_add(decoded.batch.frames.len() as u64, Ordering::Relaxed);
+            *reached = std::mem::take(&mut decoded.batch.reached);
+            warnings.append(&mut reached.warnings);
+            decoded.account(tracker, None);
+            if tracker.finished_len() < MAX_ORDERED {
+                return Ok(());
+            }
+            write_flows(file, tracker, columns, processors())
+        };
+        let done = pipeline.in_turns(vec![make], go_on, each);
+        *frames = seen.into_inner();
+        done.unwrap_or(Ok(())).map_err(WriteError::from)
     }
 
     fn read_while(&mut self, go_on: &mut impl FnMut(u64) -> bool) -> Result<bool, SourceError> {

@@ -2,8 +2,8 @@
 //! addresses and uids, and a third encodes and writes whole row groups.
 
 use super::{Making, TableReader};
+use crate::pipeline::lock;
 use crate::table::column::{Column, Kind};
-use crate::table::in_order::lock;
 use crate::table::packets::{self, ADDRESSES, Rows};
 use crate::table::parquet::chunk::{Encoder, Spare};
 use crate::table::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile};

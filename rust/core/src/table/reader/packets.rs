@@ -4,10 +4,9 @@
 use super::groups::Groups;
 use super::{Making, Request, TableReader, record_batch};
 use crate::app::Wants;
-use crate::pipeline::{Decoded, Make, Pipeline};
+use crate::pipeline::{Decoded, Make, Pipeline, lock};
 use crate::table::column::{Column, select};
 use crate::table::held::{Held, name_held};
-use crate::table::in_order::lock;
 use crate::table::keep::{Test, tests};
 use crate::table::packets::{self, COLUMNS, Rows, There, UID};
 use crate::table::parquet::ParquetError;
