@@ -187,7 +187,7 @@ fn encode(
         let rows = flows::Rows::new(slice, tracker);
         for (column, encoder) in columns.iter().zip(&mut encoders) {
             column.encode(&rows, encoder);
-            encoder.turn_page(spare)?;
+            encoder.turn_page()?;
         }
     }
     encoders.into_iter().map(|encoder| encoder.close(spare)).collect()
@@ -233,7 +233,7 @@ impl<W: Write> BatchWriter<W> {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
         for (encoder, array) in self.encoders.iter_mut().zip(batch.columns()) {
             encoder.append(array);
-            encoder.turn_page(&mut self.spare)?;
+            encoder.turn_page()?;
         }
         self.rows += batch.num_rows();
         let full = self.rows >= ROW_GROUP || self.encoders.iter().map(Encoder::size).sum::<usize>() >= ROW_GROUP_BYTES;

@@ -71,29 +71,72 @@ pub fn deltas<const NARROW: bool>(values: &[u64], out: &mut Vec<u8>) {
     };
     zigzag(sign(*first), out);
     let mut before = *first;
-    let mut block = [0i64; BLOCK];
+    let mut block = [0; BLOCK];
     for chunk in rest.chunks(BLOCK) {
         let mut least = i64::MAX;
-        for (delta, value) in block.iter_mut().zip(chunk) {
-            *delta = sign(value.wrapping_sub(before));
+        for (above, value) in block.iter_mut().zip(chunk) {
+            let delta = sign(value.wrapping_sub(before));
             before = *value;
-            least = least.min(*delta);
+            least = least.min(delta);
+            *above = delta as u64;
         }
         zigzag(least, out);
-        let above = |delta: i64| {
-            let above = delta.wrapping_sub(least) as u64;
-            if NARROW { u64::from(above as u32) } else { above }
-        };
+        // What a part has no values for is filled up with zeros.
+        let parts = chunk.len().div_ceil(PART);
+        block[chunk.len()..PART * parts].fill(least as u64);
         let widths_at = out.len();
         out.extend_from_slice(&[0; BLOCK / PART]);
-        for (part, deltas) in block[..chunk.len()].chunks(PART).enumerate() {
-            let width = width(deltas.iter().fold(0, |ored, delta| ored | above(*delta)));
+        let (parts_of_block, _) = block.as_chunks_mut::<PART>();
+        for (part, above) in parts_of_block[..parts].iter_mut().enumerate() {
+            let mut ored = 0;
+            for above in above.iter_mut() {
+                *above = above.wrapping_sub(least as u64);
+                if NARROW {
+                    *above = u64::from(*above as u32);
+                }
+                ored |= *above;
+            }
+            let width = width(ored);
             out[widths_at + part] = width as u8;
-            let end = out.len() + PART / 8 * width as usize;
-            pack(deltas.iter().map(|delta| above(*delta)), width, out);
-            out.resize(end, 0);
+            pack_part(above, width, out);
         }
     }
+}
+
+/// Appends one part of a block as [`pack`] does.
+fn pack_part(values: &[u64; PART], width: u32, out: &mut Vec<u8>) {
+    match width {
+        0 => {}
+        // Several values at a time, as many as fit a word: most are small.
+        1..=16 => pack_words::<4>(values, width, out),
+        17..=32 => pack_words::<2>(values, width, out),
+        _ => pack_words::<1>(values, width, out),
+    }
+}
+
+/// The same; `N` values of `width` bits fit 64.
+#[inline(always)]
+fn pack_words<const N: usize>(values: &[u64; PART], width: u32, out: &mut Vec<u8>) {
+    let (mut bytes, mut len) = ([0; PART * 8], 0);
+    let (mut word, mut bits) = (0u64, 0u32);
+    let more = N as u32 * width;
+    for values in values.as_chunks::<N>().0 {
+        let value = values[..N - 1].iter().rev().fold(values[N - 1], |all, value| all << width | value);
+        word |= value << bits;
+        bits += more;
+        if bits >= 64 {
+            bytes[len..len + 8].copy_from_slice(&word.to_le_bytes());
+            len += 8;
+            bits -= 64;
+            // What of this value did not fit; a shift by all 64 bits would be none.
+            word = if bits == 0 { 0 } else { value >> (more - bits) };
+        }
+    }
+    // 32 values of `width` bits end in the middle of a word.
+    if bits > 0 {
+        bytes[len..len + 4].copy_from_slice(&(word as u32).to_le_bytes());
+    }
+    out.extend_from_slice(&bytes[..PART / 8 * width as usize]);
 }
 
 #[cfg(test)]
@@ -119,6 +162,21 @@ mod tests {
         assert_eq!((0..63).map(bit).sum::<u8>(), 63);
         assert_eq!((bit(63), (64..126).map(bit).sum::<u8>()), (1, 0));
         assert_eq!((126..189).map(bit).sum::<u8>(), 63);
+    }
+
+    #[test]
+    fn parts_of_blocks_are_packed_as_any_values_are() {
+        for width in 0..=64 {
+            let values: [u64; PART] = std::array::from_fn(|at| {
+                let mixed = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(width);
+                if width == 0 { 0 } else { mixed >> (64 - width) }
+            });
+            let (mut part, mut plain) = (vec![7], vec![7]);
+            pack_part(&values, width, &mut part);
+            pack(values.into_iter(), width, &mut plain);
+            assert_eq!(part, plain, "{width}");
+            assert_eq!(part.len(), 1 + PART / 8 * width as usize);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::bits;
 use super::dictionary::Dictionary;
 use super::levels::{Levels, Validity};
-use super::numbers::{Bounds, Number, encode_numbers};
+use super::numbers::{self, Bounds, Number, encode_numbers};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -35,7 +35,6 @@ pub(super) enum Values {
 #[derive(Default)]
 pub struct Spare {
     numbers: Vec<Vec<u64>>,
-    page: Vec<u8>,
 }
 
 impl Spare {
@@ -45,7 +44,7 @@ impl Spare {
         numbers
     }
 
-    /// Takes the buffers of another, but for that of pages.
+    /// Takes the buffers of another.
     pub fn take_from(&mut self, other: &mut Self) {
         self.numbers.append(&mut other.numbers);
     }
@@ -64,15 +63,16 @@ pub struct Encoder {
     /// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
     pub(super) codes: Option<Box<dyn Any + Send + Sync>>,
     /// Data pages that are whole, what they use, and what they hold.
-    pages: Vec<u8>,
+    pages: Vec<PageBytes>,
     encodings: Vec<Encoding>,
     bounds: Bounds,
     count: usize,
     nulls: u64,
 }
 
-/// Values of a page: what is kept of them fits the second-level cache, for a few columns.
-pub const PAGE: usize = 8192;
+/// Values of a page: what waits of all columns of a table of flows fits the second-level cache, and a page needs little beside its
+/// values.
+pub const PAGE: usize = 2048;
 
 /// Which values are there.
 pub(super) enum Shape {
@@ -90,8 +90,8 @@ pub(super) const ITEM: u8 = 3;
 
 /// An encoded column chunk.
 pub struct Chunk {
-    /// Dictionary page, if any, and data page.
-    pub bytes: Vec<u8>,
+    /// Dictionary page, if any, and data pages.
+    pub pages: Vec<PageBytes>,
     /// Length of the dictionary page; 0 without.
     pub dictionary: usize,
     /// Values, nulls included.
@@ -154,7 +154,7 @@ impl Encoder {
             Values::Text { lengths, bytes } => lengths.len() * 8 + bytes.len(),
             Values::Dict(dictionary) => dictionary.size(),
         };
-        self.pages.len() + values
+        self.pages.iter().map(|page| page.bytes().len()).sum::<usize>() + values
     }
 
     /// Adds the rows of an array.
@@ -196,8 +196,8 @@ impl Encoder {
     ///
     /// # Errors
     /// A page beyond 2 GiB.
-    pub fn turn_page(&mut self, spare: &mut Spare) -> Result<()> {
-        if self.on_page() >= PAGE { self.end_page(&mut spare.page) } else { Ok(()) }
+    pub fn turn_page(&mut self) -> Result<()> {
+        if self.on_page() >= PAGE { self.end_page() } else { Ok(()) }
     }
 
     /// Whether a page has ended.
@@ -213,8 +213,14 @@ impl Encoder {
         }
     }
 
-    fn end_page(&mut self, page: &mut Vec<u8>) -> Result<()> {
-        page.clear();
+    fn end_page(&mut self) -> Result<()> {
+        let bounds = match &self.values {
+            Values::Numbers(numbers) => Bounds::of(numbers, self.number),
+            _ => Bounds::default(),
+        };
+        let mut page = Vec::with_capacity(HEADER + self.on_page() / 8 + MARGIN + self.most_bytes(bounds));
+        page.resize(HEADER, 0);
+        let page = &mut page;
         let (count, nulls) = match &mut self.shape {
             Shape::Flat(valid) => {
                 valid.encode(page);
@@ -232,7 +238,6 @@ impl Encoder {
         };
         let encoding = match &mut self.values {
             Values::Numbers(numbers) => {
-                let bounds = Bounds::of(numbers, self.number);
                 self.bounds = self.bounds.join(bounds);
                 let encoding = encode_numbers(numbers, self.number, bounds, page);
                 numbers.clear();
@@ -260,9 +265,7 @@ impl Encoder {
                 Encoding::RLE_DICTIONARY
             }
         };
-        self.pages.reserve(page.len() + HEADER);
-        header(page.len(), Page::Data { count, encoding }, &mut self.pages)?;
-        self.pages.extend_from_slice(page);
+        self.pages.push(PageBytes::new(std::mem::take(page), Page::Data { count, encoding })?);
         self.count += count;
         self.nulls += nulls;
         if !self.encodings.contains(&encoding) {
@@ -271,17 +274,27 @@ impl Encoder {
         Ok(())
     }
 
+    /// About how many bytes the values of the page at hand take at most, encoded.
+    fn most_bytes(&self, bounds: Bounds) -> usize {
+        match &self.values {
+            Values::Numbers(numbers) => numbers::most_bytes(numbers.len(), self.number, bounds),
+            Values::Bools(bools) => bools.len() / 8,
+            Values::Text { lengths, bytes } => 4 * lengths.len() + bytes.len(),
+            Values::Dict(dictionary) => dictionary.most_bytes(),
+        }
+    }
+
     /// Ends the chunk.
     ///
     /// # Errors
     /// A page beyond 2 GiB.
     pub fn close(mut self, spare: &mut Spare) -> Result<Chunk> {
         if self.on_page() > 0 || self.count == 0 {
-            self.end_page(&mut spare.page)?;
+            self.end_page()?;
         }
         let nulls = Some(self.nulls);
-        let (mut bytes, mut dictionary) = (self.pages, 0);
-        let statistics = match &self.values {
+        let (mut pages, mut dictionary) = (self.pages, 0);
+        let statistics = match &mut self.values {
             Values::Numbers(_) => self.bounds.statistics(self.number, nulls),
             Values::Bools(_) => {
                 let (least, most) = self.bounds.ends(self.number);
@@ -289,16 +302,14 @@ impl Encoder {
             }
             Values::Text { .. } => Statistics::byte_array(None, None, None, nulls, false),
             Values::Dict(entries) => {
-                if !entries.is_empty() {
-                    let mut whole = Vec::with_capacity(entries.page().len() + HEADER + bytes.len());
-                    header(entries.page().len(), Page::Dictionary { count: entries.len() }, &mut whole)?;
-                    whole.extend_from_slice(entries.page());
-                    dictionary = whole.len();
-                    whole.append(&mut bytes);
-                    bytes = whole;
-                }
                 let (least, most) = entries.bounds().map_or((None, None), |(least, most)| (Some(least), Some(most)));
-                Statistics::byte_array(least.map(text), most.map(text), None, nulls, false)
+                let statistics = Statistics::byte_array(least.map(text), most.map(text), None, nulls, false);
+                if !entries.is_empty() {
+                    let page = PageBytes::new(entries.take_page(), Page::Dictionary { count: entries.len() })?;
+                    dictionary = page.bytes().len();
+                    pages.insert(0, page);
+                }
+                statistics
             }
         };
         if let Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } = self.values {
@@ -309,7 +320,7 @@ impl Encoder {
         if dictionary > 0 && !encodings.contains(&Encoding::PLAIN) {
             encodings.push(Encoding::PLAIN);
         }
-        Ok(Chunk { bytes, dictionary, values: self.count, encodings, statistics })
+        Ok(Chunk { pages, dictionary, values: self.count, encodings, statistics })
     }
 }
 
@@ -384,16 +395,42 @@ fn strings(array: &StringArray, lengths: &mut Vec<u64>, bytes: &mut Vec<u8>) {
 }
 
 /// More bytes than any page header has.
-const HEADER: usize = 64;
+pub(super) const HEADER: usize = 64;
+
+/// Bytes of a page beside its levels and values.
+const MARGIN: usize = 64;
+
+/// A page with its header.
+pub struct PageBytes {
+    /// The header ends at [`HEADER`]: it is known last.
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl PageBytes {
+    /// Of what stands behind the room for the header.
+    fn new(mut bytes: Vec<u8>, page: Page) -> Result<Self> {
+        let header = header(bytes.len() - HEADER, page)?;
+        let start = HEADER - header.len();
+        bytes[start..HEADER].copy_from_slice(&header);
+        Ok(Self { bytes, start })
+    }
+
+    /// The whole of it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
 
 enum Page {
     Dictionary { count: usize },
     Data { count: usize, encoding: Encoding },
 }
 
-/// Appends a page header: Thrift's compact protocol.
+/// A page header: Thrift's compact protocol.
 /// Source: <https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift>
-fn header(len: usize, page: Page, out: &mut Vec<u8>) -> Result<()> {
+fn header(len: usize, page: Page) -> Result<Vec<u8>> {
     const I32: u8 = 5;
     const STRUCT: u8 = 12;
     let len = i32::try_from(len).map_err(|_| ParquetError::General(format!("a page of {len} bytes")))?;
@@ -402,6 +439,8 @@ fn header(len: usize, page: Page, out: &mut Vec<u8>) -> Result<()> {
         out.push(1 << 4 | I32);
         bits::zigzag(i64::from(value), out);
     };
+    let mut bytes = Vec::with_capacity(HEADER);
+    let out = &mut bytes;
     int(if matches!(page, Page::Dictionary { .. }) { 2 } else { 0 }, out);
     int(len, out);
     int(len, out);
@@ -420,7 +459,7 @@ fn header(len: usize, page: Page, out: &mut Vec<u8>) -> Result<()> {
         }
     }
     out.extend_from_slice(&[0, 0]);
-    Ok(())
+    Ok(bytes)
 }
 
 /// The physical type that Parquet's schema must have for a column, as a check that encoder and schema agree.

@@ -1,6 +1,7 @@
 //! Dictionary codes of a column chunk, whatever dictionary each batch brings along.
 
 use super::bits;
+use super::chunk::HEADER;
 use ahash::RandomState;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
@@ -12,7 +13,7 @@ const MAX_BOUND: usize = 64;
 /// The texts of a chunk, each once, and the codes of its rows.
 #[derive(Default)]
 pub struct Dictionary {
-    /// Texts with their length in front, as the dictionary page has them.
+    /// Texts with their length in front, as the dictionary page has them, behind room for its header.
     page: Vec<u8>,
     /// Where each text stands.
     texts: Vec<(u32, u32)>,
@@ -39,9 +40,14 @@ impl Dictionary {
         self.page.len() + self.codes.len() * 4 + self.texts.len() * 16
     }
 
-    /// The dictionary page.
-    pub fn page(&self) -> &[u8] {
-        &self.page
+    /// The dictionary page, behind room for its header; the texts are gone then.
+    pub fn take_page(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.page)
+    }
+
+    /// How many bytes [`Dictionary::encode`] appends at most.
+    pub fn most_bytes(&self) -> usize {
+        self.codes.len() * bits::width(self.texts.len() as u64) as usize / 8 + 16
     }
 
     fn text(&self, code: u32) -> &[u8] {
@@ -89,7 +95,7 @@ impl Dictionary {
     pub fn truncate(&mut self, rows: usize) {
         self.codes.truncate(rows);
         self.texts.truncate(self.codes.iter().max().map_or(0, |code| *code as usize + 1));
-        self.page.truncate(self.texts.last().map_or(0, |(_, end)| *end as usize));
+        self.page.truncate(self.texts.last().map_or(HEADER, |(_, end)| *end as usize));
     }
 
     /// The code of a text.
@@ -116,6 +122,9 @@ impl Dictionary {
 
     /// The code of a text that is not there yet.
     pub fn push(&mut self, text: &[u8]) -> u32 {
+        if self.page.is_empty() {
+            self.page.resize(HEADER, 0);
+        }
         self.page.extend_from_slice(&(text.len() as u32).to_le_bytes());
         let start = self.page.len() as u32;
         self.page.extend_from_slice(text);

@@ -21,7 +21,7 @@ use parquet::file::metadata::{
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::SchemaDescPtr;
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, IoSlice, Write};
 use std::sync::Arc;
 
 /// Rows of a row group: what a reader can skip or read on its own, and what is held in memory.
@@ -62,8 +62,9 @@ impl<W: Write> TableFile<W> {
         }
         let start = self.position;
         let mut columns = Vec::with_capacity(chunks.len());
+        let mut pages = Vec::new();
         for (chunk, column) in chunks.into_iter().zip(self.descriptor.columns()) {
-            let len = chunk.bytes.len() as i64;
+            let len = chunk.pages.iter().map(|page| page.bytes().len()).sum::<usize>() as i64;
             let at = self.position as i64;
             columns.push(
                 ColumnChunkMetaData::builder(column.clone())
@@ -77,9 +78,11 @@ impl<W: Write> TableFile<W> {
                     .set_statistics(chunk.statistics)
                     .build()?,
             );
-            self.out.write_all(&chunk.bytes)?;
-            self.position += chunk.bytes.len() as u64;
+            pages.extend(chunk.pages);
+            self.position += len as u64;
         }
+        let mut parts: Vec<_> = pages.iter().map(|page| IoSlice::new(page.bytes())).collect();
+        write_all_parts(&mut self.out, &mut parts)?;
         let ordinal = i16::try_from(self.groups.len()).ok();
         let mut group = RowGroupMetaData::builder(self.descriptor.clone())
             .set_column_metadata(columns)
@@ -138,6 +141,20 @@ impl<W: Write> TableFile<W> {
         self.out.flush()?;
         Ok((self.rows, self.out))
     }
+}
+
+/// Writes all of several pieces, as many as possible in one go.
+fn write_all_parts(out: &mut impl Write, mut parts: &mut [IoSlice<'_>]) -> std::io::Result<()> {
+    IoSlice::advance_slices(&mut parts, 0); // drops what is empty in front
+    while !parts.is_empty() {
+        match out.write_vectored(parts) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut parts, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Metadata in the order of the keys.

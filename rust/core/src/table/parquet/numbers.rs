@@ -123,6 +123,18 @@ impl Bounds {
     }
 }
 
+/// About how many bytes [`encode_numbers`] appends at most for so many numbers.
+pub fn most_bytes(count: usize, number: Number, bounds: Bounds) -> usize {
+    // A delta needs one bit more than what numbers are apart, and is written as an unsigned one.
+    let apart = bits::width(bounds.most.wrapping_sub(bounds.least)) as usize;
+    let bits = match number {
+        Number::Double => 64,
+        Number::Unsigned32 => (apart + 1).min(32),
+        Number::Unsigned64 | Number::Signed64 => (apart + 1).min(64),
+    };
+    (count * bits).div_ceil(8) + count / 4
+}
+
 /// Appends a page of integers as deltas, unless they are spread so widely that it would not pay; doubles as they are.
 pub fn encode_numbers(numbers: &[u64], number: Number, bounds: Bounds, page: &mut Vec<u8>) -> Encoding {
     let (none, spread) = (numbers.is_empty(), bounds.most.wrapping_sub(bounds.least));
