@@ -2,9 +2,12 @@
 
 use super::rdata;
 use crate::decode::cursor::{be16, be32};
+use crate::track::uid::push_ascii;
 
 /// Longest name in wire form, bytes (RFC 1035, 2.3.4).
 const MAX_NAME: usize = 255;
+/// Bytes that most names have room in.
+const USUAL_NAME: usize = 48;
 /// Records of one message that are read; 64 KiB cannot hold many more.
 const MAX_RECORDS: usize = 6000;
 
@@ -66,6 +69,16 @@ pub fn looks(bytes: &[u8]) -> bool {
     let flags = be16(bytes, 2);
     let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(bytes, at))).sum();
     matches!(flags >> 11 & 0x0f, 0..=2 | 4..=6) && (records > 0 || flags & 0x8000 != 0)
+}
+
+/// The name of a message's first question, as [`Message::parse`] reads it.
+pub(super) fn first_name(bytes: &[u8]) -> Option<String> {
+    let mut at = 12;
+    if bytes.len() < at || be16(bytes, 4) == 0 {
+        return None;
+    }
+    let name = name(bytes, &mut at).ok()?;
+    bytes.get(at..at + 4).map(|_| name)
 }
 
 impl Message {
@@ -137,7 +150,7 @@ impl Message {
 /// Reads a name at `at`, which moves behind it. Compression pointers may only point back, before where the name or
 /// its last pointer began, so they cannot loop (RFC 1035, 4.1.4).
 pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str> {
-    let mut out = String::new();
+    let mut out = String::with_capacity(USUAL_NAME);
     let mut pos = *at;
     let mut floor = pos;
     let mut end = None;
@@ -180,6 +193,10 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
 /// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes as `\DDD` (RFC 1035, 5.1).
 fn push_label(label: &[u8], out: &mut String) {
     use std::fmt::Write as _;
+    // As most are.
+    if label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        return push_ascii(label, out);
+    }
     for chunk in label.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {

@@ -4,6 +4,7 @@ use super::message::{self, Message};
 use crate::app::{After, Analyzer, Datagram, DatagramAnalyzer, Facts, Found, Looks, Out};
 use crate::decode::cursor::be16;
 use crate::stream::{Piece, Place};
+use compact_str::CompactString;
 use std::collections::VecDeque;
 
 /// Queries of one flow that may wait for their answers; the oldest is given up beyond.
@@ -63,7 +64,7 @@ struct Pairs {
 impl Pairs {
     /// A message of a side.
     fn message(&mut self, message: Message, service: &'static str, side: usize, place: Place, out: &mut Out<'_>) {
-        note(&message, service, out);
+        note_message(&message, service, out);
         if !message.is_response {
             self.open.push_back((side, Exchange::asked(service, message, place)));
             if self.open.len() > MAX_OPEN
@@ -99,12 +100,21 @@ impl Pairs {
 }
 
 /// Facts of a flow that a message shows.
-fn note(message: &Message, service: &'static str, out: &mut Out<'_>) {
-    if message.is_response {
+fn note_message(message: &Message, service: &'static str, out: &mut Out<'_>) {
+    note(message.is_response, || message.questions.first().map(|question| question.name.as_str()), service, out);
+}
+
+/// The same of a message whose first question has this name.
+fn note<N: Into<CompactString>>(
+    is_response: bool,
+    name: impl FnOnce() -> Option<N>,
+    service: &'static str,
+    out: &mut Out<'_>,
+) {
+    if is_response {
         out.facts.service.get_or_insert(service);
     } else if out.facts.service.is_none() {
-        let query = message.questions.first().map(|question| question.name.as_str().into());
-        *out.facts = Facts { service: Some(service), dns_query: query, ..std::mem::take(out.facts) };
+        *out.facts = Facts { service: Some(service), dns_query: name().map(Into::into), ..std::mem::take(out.facts) };
     }
 }
 
@@ -150,6 +160,14 @@ struct OverUdp(Pairs);
 impl DatagramAnalyzer for OverUdp {
     fn datagram(&mut self, datagram: &Datagram<'_>, out: &mut Out<'_>) -> bool {
         let Some(service) = service(datagram.ports) else { return true };
+        if !out.wants.dns {
+            // A flow's facts alone are wanted: nothing behind the first question is looked at.
+            if let Some(flags) = datagram.payload.get(2) {
+                let name = || message::first_name(datagram.payload);
+                note(flags & 0x80 != 0, name, service, out);
+            }
+            return false;
+        }
         if let Some(mut message) = Message::parse(datagram.payload) {
             if datagram.payload.len() < datagram.wire_len as usize {
                 message.fault = Some("cut by the snap length");
@@ -157,13 +175,11 @@ impl DatagramAnalyzer for OverUdp {
             if service == "dns" {
                 self.0.message(message, service, datagram.side, datagram.place, out);
             } else {
-                note(&message, service, out);
-                if out.wants.dns {
-                    out.multicast.message(message, service, datagram, out.who, out.rows);
-                }
+                note_message(&message, service, out);
+                out.multicast.message(message, service, datagram, out.who, out.rows);
             }
         }
-        out.wants.dns
+        true
     }
 
     fn finish(&mut self, out: &mut Out<'_>) {
