@@ -61,6 +61,7 @@ impl Tracker {
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
         self.give_up_old(i64::MAX);
+        self.finished.reserve(self.table.len());
         self.table.clear();
         // One pass: to bring the flows from memory takes longer than what is done with them.
         for (slot, flow) in (0..).zip(self.flows.iter_mut()).filter(|(_, flow)| !flow.over) {

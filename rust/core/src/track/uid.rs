@@ -3,6 +3,7 @@
 use super::flow::Flow;
 use super::key::{PORTLESS, icmp_counterpart, is_ported};
 use serde::{Deserialize, Serialize};
+use sha1::block_api::compress;
 use sha1::{Digest, Sha1};
 
 /// 96 bits that name a flow: a hash of its capture point, key and first packet. Same bytes in, same uid.
@@ -49,15 +50,40 @@ pub(crate) fn push_ascii(bytes: &[u8], out: &mut String) {
     out.push_str(text.unwrap_or_default());
 }
 
+/// SHA-1 of a few bytes (FIPS 180-4): at most 119, what two blocks hold. The hasher of the library is made for more, and to
+/// feed it takes as long as to hash.
+struct ShortSha1 {
+    blocks: [[u8; 64]; 2],
+    len: usize,
+}
+
+impl ShortSha1 {
+    const MOST: usize = 128 - 9;
+
+    fn new() -> Self {
+        Self { blocks: [[0; 64]; 2], len: 0 }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.blocks.as_flattened_mut()[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// The digest as five words.
+    fn finish(mut self) -> [u32; 5] {
+        let count = if self.len <= 64 - 9 { 1 } else { 2 };
+        let all = self.blocks.as_flattened_mut();
+        all[self.len] = 0x80;
+        all[64 * count - 8..64 * count].copy_from_slice(&(8 * self.len as u64).to_be_bytes());
+        let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+        compress(&mut state, &self.blocks[..count]);
+        state
+    }
+}
+
 /// The uid of a flow at a capture point (`netns`, interface name).
 #[must_use]
 pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
-    let mut hash = Sha1::new();
-    for text in [netns, interface] {
-        // Length first, so that ("a", "bc") and ("ab", "c") differ; absent is not the same as empty.
-        hash.update((text.map_or(u32::MAX, |t| t.len() as u32)).to_be_bytes());
-        hash.update(text.unwrap_or(""));
-    }
     let k = &flow.key;
     let mut all = [0; 80];
     all[..16].copy_from_slice(&k.low);
@@ -74,10 +100,31 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[24] = k.tunnel as u8;
     rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
-    hash.update(all);
-    let digest = hash.finalize();
+    // Length first, so that ("a", "bc") and ("ab", "c") differ; absent is not the same as empty.
+    let names = [netns, interface].map(|text| (text.map_or(u32::MAX, |t| t.len() as u32).to_be_bytes(), text));
+    let len = names.iter().map(|(len, text)| len.len() + text.map_or(0, str::len)).sum::<usize>() + all.len();
+    let words: [u32; 5] = if len <= ShortSha1::MOST {
+        let mut hash = ShortSha1::new();
+        for (len, text) in names {
+            hash.add(&len);
+            hash.add(text.unwrap_or("").as_bytes());
+        }
+        hash.add(&all);
+        hash.finish()
+    } else {
+        let mut hash = Sha1::new();
+        for (len, text) in names {
+            hash.update(len);
+            hash.update(text.unwrap_or(""));
+        }
+        hash.update(all);
+        let digest = hash.finalize();
+        std::array::from_fn(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| digest[4 * at + byte])))
+    };
     let mut out = [0; 12];
-    out.copy_from_slice(&digest[..12]);
+    for (out, word) in out.chunks_mut(4).zip(words) {
+        out.copy_from_slice(&word.to_be_bytes());
+    }
     Uid(out)
 }
 
@@ -108,16 +155,17 @@ pub fn community_id(flow: &Flow) -> Option<[u8; COMMUNITY_ID]> {
     };
     let swap = !one_way && (dst, dport) < (src, sport);
     let (src, dst, sport, dport) = if swap { (dst, src, dport, sport) } else { (src, dst, sport, dport) };
-    // Seed, addresses, protocol, a zero, ports.
-    let mut all = [0; 2 + 2 * 16 + 2 + 4];
-    let at = 2 + 2 * width;
-    all[2..2 + width].copy_from_slice(src);
-    all[2 + width..at].copy_from_slice(dst);
-    all[at] = k.proto;
-    all[at + 2..at + 4].copy_from_slice(&sport.to_be_bytes());
-    all[at + 4..at + 6].copy_from_slice(&dport.to_be_bytes());
+    let mut hash = ShortSha1::new();
+    hash.add(&[0, 0]); // the seed
+    hash.add(src);
+    hash.add(dst);
+    hash.add(&[k.proto, 0]);
+    if ported {
+        hash.add(&sport.to_be_bytes());
+        hash.add(&dport.to_be_bytes());
+    }
     let mut text = *b"1:                            ";
-    base64(&Sha1::digest(&all[..at + if ported { 6 } else { 2 }]), &mut text[2..]);
+    base64(hash.finish(), &mut text[2..]);
     Some(text)
 }
 
@@ -128,13 +176,55 @@ pub fn write_community_id(flow: &Flow, out: &mut Vec<u8>) -> bool {
     id.is_some()
 }
 
-/// RFC 4648 base 64 with padding.
-fn base64(bytes: &[u8], out: &mut [u8]) {
+/// RFC 4648 base 64 of five words, with padding.
+fn base64(words: [u32; 5], out: &mut [u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (chunk, out) in bytes.chunks(3).zip(out.chunks_mut(4)) {
-        let word = chunk.iter().enumerate().fold(0u32, |word, (i, byte)| word | u32::from(*byte) << (16 - 8 * i));
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = if i <= chunk.len() { DIGITS[(word >> (18 - 6 * i) & 63) as usize] } else { b'=' };
+    let mut bytes = [0; 21];
+    for (bytes, word) in bytes.chunks_mut(4).zip(words) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    let (threes, _) = bytes.as_chunks::<3>();
+    let (fours, _) = out.as_chunks_mut::<4>();
+    for ([a, b, c], out) in threes.iter().zip(fours) {
+        let word = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
+        *out = [18, 12, 6, 0].map(|shift| DIGITS[(word >> shift & 63) as usize]);
+    }
+    // 20 bytes are two of the last three.
+    if let Some(last) = out.last_mut() {
+        *last = b'=';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_are_hashed_as_any() {
+        for len in 0..=ShortSha1::MOST {
+            let bytes: Vec<u8> = (0..len as u8).map(|byte| byte.wrapping_mul(37)).collect();
+            let mut hash = ShortSha1::new();
+            bytes.chunks(7).for_each(|part| hash.add(part));
+            let digest: Vec<u8> = hash.finish().iter().flat_map(|word| word.to_be_bytes()).collect();
+            assert_eq!(digest, Sha1::digest(&bytes).to_vec(), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_uid_is_a_hash_of_all_that_names_a_flow() {
+        let flow = Flow::new(super::super::key::FlowKey { vni: 7, proto: 17, family: 4, ..Default::default() });
+        for len in 0..80 {
+            let name = "n".repeat(len);
+            let mut all = (len as u32).to_be_bytes().to_vec();
+            all.extend(name.as_bytes());
+            all.extend([0xff; 4]);
+            all.extend([0; 40]);
+            all.extend([0, 0, 0, 7]);
+            all.extend([0; 10]);
+            all.extend([17, 4]);
+            all.extend([0; 24]);
+            let digest = Sha1::digest(&all);
+            assert_eq!(uid(&flow, Some(&name), None).0, digest[..12], "{len}");
         }
     }
 }
