@@ -1,8 +1,7 @@
 //! The `arp` table: one row a message that says who has an address; with Neighbor Discovery it is `neighbors`.
 
-use super::column::{
-    Column, Kind, Table, dense, dictionary, name_lists, names, numbers, schema, select, times, write_ip, write_mac,
-};
+use super::address::{write_ip, write_mac};
+use super::column::{Column, Kind, Table, dense, dictionary, name_lists, names, numbers, schema, select, times};
 use super::reader::record_batch;
 use super::stage::Stage;
 use crate::frame::Interfaces;

@@ -1,7 +1,6 @@
 //! A column: its name, type and meaning in one place, and how a run of rows becomes an Arrow array.
 
 use super::parquet::chunk::Encoder;
-use crate::track::uid::push_ascii;
 use ahash::RandomState;
 use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder, UInt32Builder};
 use arrow_array::types::{ArrowPrimitiveType, Int32Type};
@@ -321,39 +320,4 @@ pub fn ranges<'a>(values: impl ExactSizeIterator<Item = &'a [(u64, u64)]>) -> Ar
         let written = write!(out, "{from}-{}", to.saturating_sub(1));
         debug_assert!(written.is_ok(), "writing to a String does not fail");
     })
-}
-
-/// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.
-pub fn write_mac(mac: &[u8; 6], out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b':'; 17];
-    for (byte, digits) in mac.iter().zip(text.chunks_mut(3)) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
-    }
-    push_ascii(&text, out);
-}
-
-/// Appends an IP address of family 4 or 6 (RFC 5952 text for IPv6).
-pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut String) {
-    use std::fmt::Write as _;
-    if family == 6 {
-        let written = write!(out, "{}", std::net::Ipv6Addr::from(*bytes));
-        debug_assert!(written.is_ok(), "writing to a String does not fail");
-        return;
-    }
-    // By hand, which takes a fifth of the time: tables have a million of them.
-    let mut text = [b'.'; 16];
-    let mut len = 0;
-    for byte in &bytes[..4] {
-        let [hundreds, tens, ones] = [byte / 100, byte / 10 % 10, byte % 10].map(|digit| b'0' + digit);
-        text[len] = hundreds;
-        len += usize::from(*byte >= 100);
-        text[len] = tens;
-        len += usize::from(*byte >= 10);
-        text[len] = ones;
-        text[len + 1] = b'.';
-        len += 2;
-    }
-    push_ascii(&text[..len - 1], out);
 }

@@ -1,6 +1,7 @@
 //! The `dhcp` table: one row a message.
 
-use super::column::{Column, booleans, dictionary, names, numbers, text, write_mac};
+use super::address::write_mac;
+use super::column::{Column, booleans, dictionary, names, numbers, text};
 use super::rows::{Rows, Streams, column, ends, hex, point, whose};
 use crate::app::Found;
 use crate::app::dhcp::Message;

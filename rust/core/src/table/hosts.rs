@@ -1,8 +1,8 @@
 //! The `hosts` table: one row an address and the station that says it has it.
 
+use super::address::{write_ip, write_mac};
 use super::column::{
-    Column, Kind, Table, dense, dictionary, lists, name_lists, names, numbers, schema, select, text, times, write_ip,
-    write_mac,
+    Column, Kind, Table, dense, dictionary, lists, name_lists, names, numbers, schema, select, text, times,
 };
 use super::reader::record_batch;
 use super::service::by_port;

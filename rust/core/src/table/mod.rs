@@ -1,5 +1,6 @@
 //! Rows to columns: the tables of the contract as Arrow record batches, and Parquet.
 
+mod address;
 pub mod arp;
 pub mod column;
 mod dhcp;

@@ -1,6 +1,7 @@
 //! Tables of what streams said: their rows, the columns that all of them have, and the list of them.
 
-use super::column::{Column, Table, names, numbers, text, times, write_ip};
+use super::address::write_ip;
+use super::column::{Column, Table, names, numbers, text, times};
 use crate::app::{Found, Row, Wants, Who};
 use crate::track::Points;
 use arrow_array::ArrayRef;

@@ -1,6 +1,7 @@
 //! Where the rows of a column go: a column is declared once for arrays and for encoders.
 
-use super::column::{self, Table, write_ip, write_mac};
+use super::address::{write_ip, write_mac};
+use super::column::{self, Table};
 use super::parquet::chunk::Encoder;
 use super::parquet::direct::Bits;
 use arrow_array::ArrayRef;
