@@ -1,7 +1,7 @@
 //! Dictionary codes of a column chunk, whatever dictionary each batch brings along.
 
 use super::bits;
-use super::chunk::HEADER;
+use super::page::HEADER;
 use ahash::RandomState;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};

@@ -7,6 +7,7 @@ mod dictionary;
 pub mod direct;
 mod levels;
 mod numbers;
+mod page;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{FieldRef, Schema, SchemaRef};
