@@ -2,25 +2,44 @@
 
 use crate::track::uid::push_ascii;
 
+/// Where text goes.
+pub trait Text {
+    /// Appends ASCII.
+    fn push(&mut self, ascii: &[u8]);
+}
+
+impl Text for String {
+    fn push(&mut self, ascii: &[u8]) {
+        push_ascii(ascii, self);
+    }
+}
+
+/// Nobody looks whether it is UTF-8, which takes as long as to write it.
+impl Text for Vec<u8> {
+    fn push(&mut self, ascii: &[u8]) {
+        self.extend_from_slice(ascii);
+    }
+}
+
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends a hardware address, `aa:bb:cc:dd:ee:ff`.
-pub fn write_mac(mac: &[u8; 6], out: &mut String) {
+pub fn write_mac(mac: &[u8; 6], out: &mut impl Text) {
     let mut text = [b':'; 17];
     for (byte, digits) in mac.iter().zip(text.chunks_mut(3)) {
         digits[0] = DIGITS[usize::from(byte >> 4)];
         digits[1] = DIGITS[usize::from(byte & 15)];
     }
-    push_ascii(&text, out);
+    out.push(&text);
 }
 
 /// Appends an IP address of family 4, the first four bytes, or 6.
-pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut String) {
+pub fn write_ip(family: u8, bytes: &[u8; 16], out: &mut impl Text) {
     let [a, b, c, d, ..] = *bytes;
     if family == 6 { write_ipv6(bytes, out) } else { write_ipv4([a, b, c, d], out) }
 }
 
-fn write_ipv4(bytes: [u8; 4], out: &mut String) {
+fn write_ipv4(bytes: [u8; 4], out: &mut impl Text) {
     let mut text = [b'.'; 16];
     let mut len = 0;
     for byte in bytes {
@@ -33,14 +52,14 @@ fn write_ipv4(bytes: [u8; 4], out: &mut String) {
         text[len + 1] = b'.';
         len += 2;
     }
-    push_ascii(&text[..len - 1], out);
+    out.push(&text[..len - 1]);
 }
 
 /// RFC 5952: the first of the longest runs of two or more zeros is left out, and what is mapped from IPv4 (RFC 4291,
 /// 2.5.5.2) ends with its dots.
-fn write_ipv6(bytes: &[u8; 16], out: &mut String) {
+fn write_ipv6(bytes: &[u8; 16], out: &mut impl Text) {
     if let Some([a, b, c, d]) = bytes.strip_prefix(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) {
-        out.push_str("::ffff:");
+        out.push(b"::ffff:");
         return write_ipv4([*a, *b, *c, *d], out);
     }
     let parts: [u16; 8] = std::array::from_fn(|at| u16::from_be_bytes([bytes[2 * at], bytes[2 * at + 1]]));
@@ -62,7 +81,7 @@ fn write_ipv6(bytes: &[u8; 16], out: &mut String) {
         text[len] = b':';
         len += 1;
     }
-    push_ascii(&text[..len - usize::from(zeros + count < 8 || count == 0)], out);
+    out.push(&text[..len - usize::from(zeros + count < 8 || count == 0)]);
 }
 
 /// Where the zeros begin that are left out, and how many they are.

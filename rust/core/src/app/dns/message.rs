@@ -2,7 +2,6 @@
 
 use super::rdata;
 use crate::decode::cursor::{be16, be32};
-use crate::track::uid::push_ascii;
 
 /// Longest name in wire form, bytes (RFC 1035, 2.3.4).
 const MAX_NAME: usize = 255;
@@ -150,7 +149,7 @@ impl Message {
 /// Reads a name at `at`, which moves behind it. Compression pointers may only point back, before where the name or
 /// its last pointer began, so they cannot loop (RFC 1035, 4.1.4).
 pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str> {
-    let mut out = String::with_capacity(USUAL_NAME);
+    let mut out = Vec::with_capacity(USUAL_NAME);
     let mut pos = *at;
     let mut floor = pos;
     let mut end = None;
@@ -166,7 +165,7 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
                     return Err("name longer than 255 bytes");
                 }
                 if !out.is_empty() {
-                    out.push('.');
+                    out.push(b'.');
                 }
                 push_label(label, &mut out);
                 pos += 1 + len;
@@ -185,24 +184,25 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
     }
     *at = end.unwrap_or(pos + 1);
     if out.is_empty() {
-        out.push('.');
+        out.push(b'.');
     }
-    Ok(out)
+    // Labels are appended as UTF-8; to look once is less than at each of them.
+    String::from_utf8(out).map_err(|_| "name that is no text")
 }
 
 /// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes as `\DDD` (RFC 1035, 5.1).
-fn push_label(label: &[u8], out: &mut String) {
-    use std::fmt::Write as _;
+fn push_label(label: &[u8], out: &mut Vec<u8>) {
+    use std::io::Write as _;
     // As most are.
     if label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-        return push_ascii(label, out);
+        return out.extend_from_slice(label);
     }
     for chunk in label.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
-                '.' | '\\' => out.extend(['\\', c]),
+                '.' | '\\' => out.extend([b'\\', c as u8]),
                 c if c.is_control() => write!(out, "\\{:03}", c as u32).unwrap_or_default(),
-                c => out.push(c),
+                c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
         for byte in chunk.invalid() {

@@ -139,12 +139,12 @@ impl Encoder {
     ) {
         // Those of IPv4 apart, since what is looked up for each row should be small.
         let (codes, dictionary, valid) = self.codes::<(Codes<u32>, Codes<u128>)>();
-        let mut buffer = String::new();
+        let mut buffer = Vec::new();
         some(valid, rows, there, get, |(family, address)| {
             let write = || {
                 buffer.clear();
                 write_ip(family, &address.to_be_bytes(), &mut buffer);
-                dictionary.push(buffer.as_bytes())
+                dictionary.push(&buffer)
             };
             let code = match family {
                 4 => *codes.0.entry((address >> 96) as u32).or_insert_with(write),
@@ -158,13 +158,13 @@ impl Encoder {
     pub fn macs(&mut self, rows: usize, there: impl Iterator<Item = u64>, get: impl Fn(usize) -> Option<[u8; 6]>) {
         // As numbers, which hash faster than bytes.
         let (codes, dictionary, valid) = self.codes::<Codes<u64>>();
-        let mut buffer = String::new();
+        let mut buffer = Vec::new();
         some(valid, rows, there, get, |mac| {
             let [a, b, c, d, e, f] = mac;
             let code = *codes.entry(u64::from_be_bytes([0, 0, a, b, c, d, e, f])).or_insert_with(|| {
                 buffer.clear();
                 write_mac(&mac, &mut buffer);
-                dictionary.push(buffer.as_bytes())
+                dictionary.push(&buffer)
             });
             dictionary.row(code);
         });
