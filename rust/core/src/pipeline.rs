@@ -151,14 +151,14 @@ impl<R: Send + 'static> Feed<R> {
 
 /// Batches in flight: enough that neither stage waits for the other's hiccups, nor while what one may prepare for the
 /// other goes back and forth.
-const IN_FLIGHT: usize = 12;
+const IN_FLIGHT: usize = 24;
 
 /// Batches that change hands together where the input gives full ones: each time a thread is woken costs as much as
 /// decoding a hundred frames.
-const TOGETHER: usize = 3;
+const TOGETHER: usize = 6;
 
 /// Bytes of frames from which a batch is full: a pipe gives less, and what it gave must not wait for more.
-const FULL: usize = 128 << 10;
+const FULL: usize = 64 << 10;
 
 /// An input of so many bytes is read and decoded in a twentieth of a second.
 const SHORT: u64 = 256 << 20;

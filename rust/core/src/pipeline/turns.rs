@@ -10,7 +10,7 @@ use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Batches that a thread may hold while it waits for its turn: what one thread is late for does not keep the other.
-const AHEAD: usize = 4;
+const AHEAD: usize = 8;
 
 /// A batch is handed on by whoever holds it, when its number is due.
 struct Turns<R, F> {

@@ -16,8 +16,8 @@ const KEEP_FACTOR: usize = 4;
 /// How captures are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// Bytes read at once, and about the size of a batch. The default, 256 KiB, stays in the second-level cache until
-    /// the frames have been decoded.
+    /// Bytes read at once, and about the size of a batch. The default, 128 KiB, stays in the second-level cache with
+    /// what the frames are decoded to.
     pub chunk: usize,
     /// Whether a pcapng custom block is a frame (of [`crate::frame::LinkType::CUSTOM_BLOCK`], without time), so that
     /// frame numbers are those of Wireshark. On by default; without it custom blocks are skipped, as by tcpdump.
@@ -26,7 +26,7 @@ pub struct ReadOptions {
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { chunk: 256 << 10, custom_blocks: true }
+        Self { chunk: 128 << 10, custom_blocks: true }
     }
 }
 
