@@ -140,13 +140,7 @@ impl TableReader {
             Making::Stage(stage) => stage.schema(),
         };
         let make: Make<Made> = match &kind {
-            Making::Flows(..) | Making::Streams { .. } => {
-                let mut preparer = tracker.preparer();
-                Box::new(move |decoded| {
-                    decoded.prepare(&mut preparer);
-                    Made::Nothing
-                })
-            }
+            Making::Flows(..) | Making::Streams { .. } => preparing(&tracker),
             Making::Stage(_) => Box::new(|_| Made::Nothing),
             Making::Packets(making) => making.arrays(&tracker),
         };
@@ -287,18 +281,15 @@ impl TableReader {
         }
     }
 
-    /// Follows all flows of an input that is at hand.
+    /// Follows all flows of an input that is at hand; of another, none.
     fn follow_in_turns<W: Write + Send>(
         &mut self,
         file: &mut TableFile<W>,
         columns: &[&'static Column<flows::Flows>],
         go_on: &mut impl FnMut(u64) -> bool,
     ) -> Result<(), WriteError> {
-        let mut preparer = self.tracker.preparer();
-        let make: Make<Made> = Box::new(move |decoded| {
-            decoded.prepare(&mut preparer);
-            Made::Nothing
-        });
+        // A third thread would have nothing to do: to follow flows, one at a time, is half of the work.
+        let others = (1..processors().min(2)).map(|_| preparing(&self.tracker)).collect();
         let Self { pipeline, tracker, frames, warnings, reached, .. } = self;
         let seen = AtomicU64::new(*frames);
         let go_on = || go_on(seen.load(Ordering::Relaxed));
@@ -312,7 +303,7 @@ impl TableReader {
             }
             write_flows(file, tracker, columns, processors())
         };
-        let done = pipeline.in_turns(vec![make], go_on, each);
+        let done = pipeline.in_turns(others, go_on, each);
         *frames = seen.into_inner();
         done.unwrap_or(Ok(())).map_err(WriteError::from)
     }
@@ -385,6 +376,15 @@ impl TableReader {
     pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
         self.warnings.splice(0..0, warnings);
     }
+}
+
+/// What prepares batches for a tracker.
+fn preparing(tracker: &Tracker) -> Make<Made> {
+    let mut preparer = tracker.preparer();
+    Box::new(move |decoded| {
+        decoded.prepare(&mut preparer);
+        Made::Nothing
+    })
 }
 
 /// The ended flows of a tracker as record batches, in order of their first frame, on as many threads as help; then

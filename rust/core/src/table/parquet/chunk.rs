@@ -221,9 +221,9 @@ impl Encoder {
             Values::Numbers(numbers) => Bounds::of(numbers, self.number),
             _ => Bounds::default(),
         };
-        let mut page = Vec::with_capacity(HEADER + self.on_page() / 8 + MARGIN + self.most_bytes(bounds));
-        page.resize(HEADER, 0);
-        let page = &mut page;
+        let mut bytes = Vec::with_capacity(HEADER + self.on_page() / 8 + MARGIN + self.most_bytes(bounds));
+        bytes.resize(HEADER, 0);
+        let page = &mut bytes;
         let (count, nulls) = match &mut self.shape {
             Shape::Flat(valid) => {
                 valid.encode(page);
@@ -268,7 +268,7 @@ impl Encoder {
                 Encoding::RLE_DICTIONARY
             }
         };
-        self.pages.push(PageBytes::new(std::mem::take(page), Page::Data { count, encoding })?);
+        self.pages.push(PageBytes::new(bytes, Page::Data { count, encoding })?);
         self.count += count;
         self.nulls += nulls;
         if !self.encodings.contains(&encoding) {
