@@ -61,21 +61,14 @@ const PART: usize = 32;
 
 /// Appends integers as DELTA_BINARY_PACKED. Differences wrap around in 64 bits, or in 32 bits for `i32` columns.
 pub fn deltas<const NARROW: bool>(values: &[u64], out: &mut Vec<u8>) {
-    varint(BLOCK as u64, out);
-    varint((BLOCK / PART) as u64, out);
-    varint(values.len() as u64, out);
-    let sign = |value: u64| if NARROW { i64::from(value as u32 as i32) } else { value as i64 };
-    let Some((first, rest)) = values.split_first() else {
-        zigzag(0, out);
-        return;
-    };
-    zigzag(sign(*first), out);
+    begin_deltas::<NARROW>(values.first().copied(), values.len(), out);
+    let Some((first, rest)) = values.split_first() else { return };
     let mut before = *first;
     let mut block = [0; BLOCK];
     for chunk in rest.chunks(BLOCK) {
         let mut least = i64::MAX;
         for (above, value) in block.iter_mut().zip(chunk) {
-            let delta = sign(value.wrapping_sub(before));
+            let delta = signed::<NARROW>(value.wrapping_sub(before));
             before = *value;
             least = least.min(delta);
             *above = delta as u64;
@@ -101,6 +94,26 @@ pub fn deltas<const NARROW: bool>(values: &[u64], out: &mut Vec<u8>) {
             pack_part(above, width, out);
         }
     }
+}
+
+/// Appends what [`deltas`] does of the same value so many times, without a look at each: many counters are zero.
+pub fn no_deltas<const NARROW: bool>(value: u64, count: usize, out: &mut Vec<u8>) {
+    begin_deltas::<NARROW>((count > 0).then_some(value), count, out);
+    // Of each block the smallest difference, and the widths of its parts.
+    let blocks = count.saturating_sub(1).div_ceil(BLOCK);
+    out.resize(out.len() + blocks * (1 + BLOCK / PART), 0);
+}
+
+/// Appends the header, with the first of so many values.
+fn begin_deltas<const NARROW: bool>(first: Option<u64>, count: usize, out: &mut Vec<u8>) {
+    varint(BLOCK as u64, out);
+    varint((BLOCK / PART) as u64, out);
+    varint(count as u64, out);
+    zigzag(signed::<NARROW>(first.unwrap_or(0)), out);
+}
+
+fn signed<const NARROW: bool>(value: u64) -> i64 {
+    if NARROW { i64::from(value as u32 as i32) } else { value as i64 }
 }
 
 /// Appends one part of a block as [`pack`] does.
@@ -176,6 +189,22 @@ mod tests {
             pack(values.into_iter(), width, &mut plain);
             assert_eq!(part, plain, "{width}");
             assert_eq!(part.len(), 1 + PART / 8 * width as usize);
+        }
+    }
+
+    #[test]
+    fn equal_values_are_encoded_as_any_are() {
+        for count in [0, 1, 2, 32, 33, 128, 129, 130, 257, 2048] {
+            for value in [0, 1, u64::from(u32::MAX), u64::MAX] {
+                let values = vec![value; count];
+                let (mut any, mut equal) = (vec![7], vec![7]);
+                deltas::<false>(&values, &mut any);
+                no_deltas::<false>(value, count, &mut equal);
+                assert_eq!(any, equal, "{count} times {value}");
+                deltas::<true>(&values, &mut any);
+                no_deltas::<true>(value, count, &mut equal);
+                assert_eq!(any, equal, "{count} times {value}");
+            }
         }
     }
 

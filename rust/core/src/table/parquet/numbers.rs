@@ -139,6 +139,8 @@ pub fn most_bytes(count: usize, number: Number, bounds: Bounds) -> usize {
 pub fn encode_numbers(numbers: &[u64], number: Number, bounds: Bounds, page: &mut Vec<u8>) -> Encoding {
     let (none, spread) = (numbers.is_empty(), bounds.most.wrapping_sub(bounds.least));
     match number {
+        Number::Unsigned32 if spread == 0 => bits::no_deltas::<true>(bounds.least, numbers.len(), page),
+        Number::Unsigned64 if spread == 0 => bits::no_deltas::<false>(bounds.least, numbers.len(), page),
         Number::Unsigned32 if spread < 1 << 28 || none => bits::deltas::<true>(numbers, page),
         Number::Unsigned64 | Number::Signed64 if spread < 1 << 56 || none => bits::deltas::<false>(numbers, page),
         Number::Unsigned32 => {
