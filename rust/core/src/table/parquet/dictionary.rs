@@ -10,6 +10,10 @@ use hashbrown::HashTable;
 /// Longest text that is written as a bound of the chunk.
 const MAX_BOUND: usize = 64;
 
+/// Texts of a chunk that has bounds, at most: those of more lie so far apart that no reader could leave the chunk out, and to
+/// find them takes as long as to encode it.
+const MAX_TEXTS: usize = 4096;
+
 /// The texts of a chunk, each once, and the codes of its rows.
 #[derive(Default)]
 pub struct Dictionary {
@@ -55,8 +59,11 @@ impl Dictionary {
         &self.page[start as usize..end as usize]
     }
 
-    /// Smallest and largest text; `None` if there is none or a bound would be long.
+    /// Smallest and largest text; `None` if there is none, if there are many or a bound would be long.
     pub fn bounds(&self) -> Option<(&[u8], &[u8])> {
+        if self.texts.len() > MAX_TEXTS {
+            return None;
+        }
         let all = || (0..self.texts.len() as u32).map(|code| self.text(code));
         let (least, most) = (all().min()?, all().max()?);
         (least.len().max(most.len()) <= MAX_BOUND).then_some((least, most))
