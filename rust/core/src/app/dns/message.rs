@@ -3,6 +3,8 @@
 use super::rdata;
 use crate::decode::cursor::{be16, be32};
 
+/// Bytes in front of the first question (RFC 1035, 4.1.1).
+const HEADER: usize = 12;
 /// Longest name in wire form, bytes (RFC 1035, 2.3.4).
 const MAX_NAME: usize = 255;
 /// Bytes that most names have room in.
@@ -62,7 +64,7 @@ pub struct Message {
 /// Whether a datagram may be a message: a known operation, and questions, records or an answer without any.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> bool {
-    if bytes.len() < 12 {
+    if bytes.len() < HEADER {
         return false;
     }
     let flags = be16(bytes, 2);
@@ -72,19 +74,26 @@ pub fn looks(bytes: &[u8]) -> bool {
 
 /// The name of a message's first question, as [`Message::parse`] reads it.
 pub(super) fn first_name(bytes: &[u8]) -> Option<String> {
-    let mut at = 12;
-    if bytes.len() < at || be16(bytes, 4) == 0 {
+    if bytes.len() < HEADER || be16(bytes, 4) == 0 {
         return None;
     }
-    let name = name(bytes, &mut at).ok()?;
-    bytes.get(at..at + 4).map(|_| name)
+    let mut at = HEADER;
+    Some(question(bytes, &mut at).ok()?.name)
+}
+
+/// Reads a question at `at`, which moves behind it.
+fn question(bytes: &[u8], at: &mut usize) -> Result<Question, &'static str> {
+    let name = name(bytes, at)?;
+    let fixed = bytes.get(*at..*at + 4).ok_or("question cut short")?;
+    *at += 4;
+    Ok(Question { name, qtype: be16(fixed, 0), class: be16(fixed, 2) })
 }
 
 impl Message {
     /// Reads a message; `None` if even the header is not there. What is wrong behind it is its `fault`.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < 12 {
+        if bytes.len() < HEADER {
             return None;
         }
         let flags = be16(bytes, 2);
@@ -107,12 +116,9 @@ impl Message {
     }
 
     fn sections(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
-        let mut at = 12;
+        let mut at = HEADER;
         for _ in 0..be16(bytes, 4) {
-            let name = name(bytes, &mut at)?;
-            let fixed = bytes.get(at..at + 4).ok_or("question cut short")?;
-            self.questions.push(Question { name, qtype: be16(fixed, 0), class: be16(fixed, 2) });
-            at += 4;
+            self.questions.push(question(bytes, &mut at)?);
             if self.questions.len() >= MAX_RECORDS {
                 return Err("too many questions");
             }
