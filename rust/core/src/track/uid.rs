@@ -69,15 +69,18 @@ impl ShortSha1 {
         self.len += bytes.len();
     }
 
-    /// The digest as five words.
-    fn finish(mut self) -> [u32; 5] {
+    fn finish(mut self) -> [u8; 20] {
         let count = if self.len <= 64 - 9 { 1 } else { 2 };
         let all = self.blocks.as_flattened_mut();
         all[self.len] = 0x80;
         all[64 * count - 8..64 * count].copy_from_slice(&(8 * self.len as u64).to_be_bytes());
         let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
         compress(&mut state, &self.blocks[..count]);
-        state
+        let mut digest = [0; 20];
+        for (bytes, word) in digest.chunks_mut(4).zip(state) {
+            bytes.copy_from_slice(&word.to_be_bytes());
+        }
+        digest
     }
 }
 
@@ -101,30 +104,18 @@ pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
     rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
     rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
     // Length first, so that ("a", "bc") and ("ab", "c") differ; absent is not the same as empty.
-    let names = [netns, interface].map(|text| (text.map_or(u32::MAX, |t| t.len() as u32).to_be_bytes(), text));
-    let len = names.iter().map(|(len, text)| len.len() + text.map_or(0, str::len)).sum::<usize>() + all.len();
-    let words: [u32; 5] = if len <= ShortSha1::MOST {
+    let lens = [netns, interface].map(|text| text.map_or(u32::MAX, |text| text.len() as u32).to_be_bytes());
+    let [netns, interface] = [netns, interface].map(|text| text.unwrap_or_default().as_bytes());
+    let parts = [&lens[0], netns, &lens[1], interface, &all];
+    let digest = if parts.iter().map(|part| part.len()).sum::<usize>() <= ShortSha1::MOST {
         let mut hash = ShortSha1::new();
-        for (len, text) in names {
-            hash.add(&len);
-            hash.add(text.unwrap_or("").as_bytes());
-        }
-        hash.add(&all);
+        parts.iter().for_each(|part| hash.add(part));
         hash.finish()
     } else {
-        let mut hash = Sha1::new();
-        for (len, text) in names {
-            hash.update(len);
-            hash.update(text.unwrap_or(""));
-        }
-        hash.update(all);
-        let digest = hash.finalize();
-        std::array::from_fn(|at| u32::from_be_bytes([0, 1, 2, 3].map(|byte| digest[4 * at + byte])))
+        parts.iter().fold(Sha1::new(), Sha1::chain_update).finalize().into()
     };
     let mut out = [0; 12];
-    for (out, word) in out.chunks_mut(4).zip(words) {
-        out.copy_from_slice(&word.to_be_bytes());
-    }
+    out.copy_from_slice(&digest[..12]);
     Uid(out)
 }
 
@@ -176,13 +167,11 @@ pub fn write_community_id(flow: &Flow, out: &mut Vec<u8>) -> bool {
     id.is_some()
 }
 
-/// RFC 4648 base 64 of five words, with padding.
-fn base64(words: [u32; 5], out: &mut [u8]) {
+/// RFC 4648 base 64 of a digest, with padding.
+fn base64(digest: [u8; 20], out: &mut [u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = [0; 21];
-    for (bytes, word) in bytes.chunks_mut(4).zip(words) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
+    bytes[..20].copy_from_slice(&digest);
     let (threes, _) = bytes.as_chunks::<3>();
     let (fours, _) = out.as_chunks_mut::<4>();
     for ([a, b, c], out) in threes.iter().zip(fours) {
@@ -205,8 +194,7 @@ mod tests {
             let bytes: Vec<u8> = (0..len as u8).map(|byte| byte.wrapping_mul(37)).collect();
             let mut hash = ShortSha1::new();
             bytes.chunks(7).for_each(|part| hash.add(part));
-            let digest: Vec<u8> = hash.finish().iter().flat_map(|word| word.to_be_bytes()).collect();
-            assert_eq!(digest, Sha1::digest(&bytes).to_vec(), "{len}");
+            assert_eq!(hash.finish(), <[u8; 20]>::from(Sha1::digest(&bytes)), "{len}");
         }
     }
 
