@@ -1,7 +1,7 @@
 //! Source and decoder on a thread of their own, ahead of whoever consumes the packets.
 //!
 //! Two stages on two cores; batches go round between them, a few at a time, so a long capture allocates what a short one
-//! does.
+//! does. Or each core does both ([`Pipeline::in_turns`]).
 
 #[cfg(test)]
 mod tests;
@@ -14,6 +14,7 @@ use crate::source::{Source, SourceError, Warning};
 use crate::track::share::Share;
 use crate::track::{Prepared, Preparer, Tracker, Uid};
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,10 +167,29 @@ const SHORT: u64 = 256 << 20;
 /// How long a slow input is waited for before the consumer gets to look at signals.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What the thread does: it fills batches.
-struct Filler<R> {
+/// Where frames come from, and which of them count.
+struct Input {
     source: Box<dyn Source>,
     filter: Option<FrameFilter>,
+}
+
+impl Input {
+    /// Reads the frames of one batch: whether there may be more at once. `None`: the input has ended.
+    fn read(&mut self, batch: &mut FrameBatch) -> Result<Option<bool>, SourceError> {
+        if !self.source.next_batch(batch)? {
+            return Ok(None);
+        }
+        let full = batch.frames.last().is_some_and(|last| last.offset as usize >= FULL);
+        if let Some(keep) = &mut self.filter {
+            apply(keep, batch);
+        }
+        Ok(Some(full))
+    }
+}
+
+/// What the thread does: it fills batches.
+struct Filler<R> {
+    input: Input,
     share: Option<Share>,
     make: Make<R>,
 }
@@ -206,29 +226,17 @@ impl<R> Filler<R> {
         if !together.is_empty() {
             let _ = to_ready.send(together); // as above
         }
-        end.map(|()| self.source.take_warnings())
+        end.map(|()| self.input.source.take_warnings())
     }
 
     /// Fills one batch: whether there may be more at once, and what was made of it. `None`: the input has ended.
     fn fill(&mut self, decoded: &mut Decoded) -> Result<Option<(bool, R)>, SourceError> {
-        let Some(full) = self.read(decoded)? else { return Ok(None) };
+        let Some(full) = self.input.read(&mut decoded.batch)? else { return Ok(None) };
         match self.share {
             Some(share) => decoded.decode_share(share),
             None => decoded.decode(),
         }
         Ok(Some((full, (self.make)(decoded))))
-    }
-
-    /// Reads the frames of one batch: whether there may be more at once. `None`: the input has ended.
-    fn read(&mut self, decoded: &mut Decoded) -> Result<Option<bool>, SourceError> {
-        if !self.source.next_batch(&mut decoded.batch)? {
-            return Ok(None);
-        }
-        let full = decoded.batch.frames.last().is_some_and(|last| last.offset as usize >= FULL);
-        if let Some(keep) = &mut self.filter {
-            apply(keep, &mut decoded.batch);
-        }
-        Ok(Some(full))
     }
 }
 
@@ -264,7 +272,7 @@ impl<R: Send + 'static> Pipeline<R> {
     ) -> Self {
         let crowded = share.is_some_and(|share| 2 * share.count() > processors());
         let short = little && source.at_hand().is_some_and(|bytes| bytes <= SHORT);
-        let filler = Filler { source, filter, share, make };
+        let filler = Filler { input: Input { source, filter }, share, make };
         let feed = if crowded || short {
             Feed::Here { filler: Mutex::new(filler), end: None }
         } else {
@@ -348,13 +356,13 @@ impl<R: Send + 'static> Pipeline<R> {
                 match thread.take().map(JoinHandle::join) {
                     None => Ok(Vec::new()),
                     Some(Ok(result)) => result,
-                    Some(Err(panic)) => std::panic::resume_unwind(panic),
+                    Some(Err(panic)) => resume_unwind(panic),
                 }
             }
             Feed::Idle(_) => Ok(Vec::new()),
             Feed::Here { filler, end } => {
                 end.replace(Ok(())).unwrap_or(Ok(()))?;
-                Ok(filler.get_mut().unwrap_or_else(PoisonError::into_inner).source.take_warnings())
+                Ok(filler.get_mut().unwrap_or_else(PoisonError::into_inner).input.source.take_warnings())
             }
         }
     }
@@ -363,6 +371,19 @@ impl<R: Send + 'static> Pipeline<R> {
 /// How many threads run at a time.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Does something on this thread and others on threads of their own, until all are done: what the first that failed said.
+pub(crate) fn side_by_side<E: Send, W: FnOnce() -> Result<(), E> + Send>(
+    own: impl FnOnce() -> Result<(), E>,
+    others: impl Iterator<Item = W>,
+) -> Result<(), E> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = others.map(|work| scope.spawn(work)).collect();
+        let done = own();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.fold(done, Result::and)
+    })
 }
 
 /// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.

@@ -3,18 +3,18 @@
 //! So a batch stays in the cache of one core, and no stage waits for another that is slower: there is always a batch to
 //! read, to decode or to hand on. Reading and handing on are each done by one thread at a time, for different batches.
 
-use super::{Decoded, Feed, Filler, Make, PATIENCE, Pipeline, lock};
+use super::{Decoded, Feed, Filler, Input, Make, PATIENCE, Pipeline, lock, side_by_side};
+use crate::frame::FrameBatch;
 use crate::source::SourceError;
 use std::collections::VecDeque;
-use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Batches that a thread may hold while it waits for its turn: what one thread is late for does not keep the other.
 const AHEAD: usize = 8;
 
 /// A batch is handed on by whoever holds it, when its number is due.
-struct Turns<R, F> {
-    feed: Mutex<Feeder<R>>,
+struct Turns<F> {
+    input: Mutex<Numbered>,
     due: Mutex<Due>,
     passed: Condvar,
     each: Mutex<F>,
@@ -30,21 +30,21 @@ struct Due {
 }
 
 /// Where batches come from, one thread at a time.
-struct Feeder<R> {
-    filler: Filler<R>,
+struct Numbered {
+    input: Input,
     /// How many batches were read.
     read: usize,
     /// The input has ended, has failed, or nobody wants more.
     end: Option<Result<(), SourceError>>,
 }
 
-impl<R> Feeder<R> {
+impl Numbered {
     /// Reads a batch: its number, unless there are no more.
-    fn read(&mut self, decoded: &mut Decoded) -> Option<usize> {
+    fn read(&mut self, batch: &mut FrameBatch) -> Option<usize> {
         if self.end.is_some() {
             return None;
         }
-        match self.filler.read(decoded) {
+        match self.input.read(batch) {
             Ok(Some(_)) => {
                 self.read += 1;
                 return Some(self.read - 1);
@@ -56,7 +56,7 @@ impl<R> Feeder<R> {
     }
 }
 
-impl<R, F> Turns<R, F> {
+impl<F> Turns<F> {
     /// Whether a batch is due; waits a moment for that if it `must`. `None`: none is any more.
     fn is_due(&self, number: usize, must: bool) -> Option<bool> {
         let mut due = lock(&self.due);
@@ -81,9 +81,9 @@ impl<R, F> Turns<R, F> {
 }
 
 /// Ends the waiting of the others if its thread panics.
-struct Guard<'a, R, F>(&'a Turns<R, F>);
+struct Guard<'a, F>(&'a Turns<F>);
 
-impl<R, F> Drop for Guard<'_, R, F> {
+impl<F> Drop for Guard<'_, F> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.pass(true);
@@ -91,15 +91,18 @@ impl<R, F> Drop for Guard<'_, R, F> {
     }
 }
 
-impl<R, E, F: FnMut(&mut Decoded, R) -> Result<(), E>> Turns<R, F> {
+impl<F> Turns<F> {
     /// What each thread does until the input ends or `go_on` says no. All that was read is handed on.
-    fn work(&self, make: &mut Make<R>, mut go_on: impl FnMut() -> bool) -> Result<(), E> {
+    fn work<R, E>(&self, make: &mut Make<R>, mut go_on: impl FnMut() -> bool) -> Result<(), E>
+    where
+        F: FnMut(&mut Decoded, R) -> Result<(), E>,
+    {
         let _guard = Guard(self);
         let (mut held, mut used) = (VecDeque::<(usize, Decoded, R)>::new(), Vec::new());
         let mut more = true;
         loop {
             if !go_on() {
-                lock(&self.feed).end.get_or_insert(Ok(()));
+                lock(&self.input).end.get_or_insert(Ok(()));
             }
             let must = !more || held.len() == AHEAD;
             let due = match held.front() {
@@ -119,7 +122,7 @@ impl<R, E, F: FnMut(&mut Decoded, R) -> Result<(), E>> Turns<R, F> {
                 Some(false) if must => {}
                 Some(false) => {
                     let mut decoded = used.pop().unwrap_or_default();
-                    let number = lock(&self.feed).read(&mut decoded);
+                    let number = lock(&self.input).read(&mut decoded.batch);
                     more = number.is_some();
                     if let Some(number) = number {
                         decoded.decode();
@@ -149,26 +152,22 @@ impl<R: Send + 'static> Pipeline<R> {
         let Feed::Idle(filler) = &mut self.feed else { return None };
         let is_fit = |filler: &mut Mutex<Filler<R>>| {
             let filler = filler.get_mut().unwrap_or_else(PoisonError::into_inner);
-            filler.share.is_none() && filler.source.at_hand().is_some()
+            filler.share.is_none() && filler.input.source.at_hand().is_some()
         };
         let filler = filler.take_if(is_fit)?.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut own = filler.make;
-        let filler = Filler { make: Box::new(|_| unreachable!("each thread has its own")), ..filler };
+        let Filler { input, share, mut make } = filler;
         let turns = Turns {
-            feed: Mutex::new(Feeder { filler, read: 0, end: None }),
+            input: Mutex::new(Numbered { input, read: 0, end: None }),
             due: Mutex::new(Due { number: 0, over: false, waiting: 0 }),
             passed: Condvar::new(),
             each: Mutex::new(each),
         };
-        let done = std::thread::scope(|scope| {
-            let work = |make| turns.work(make, || true);
-            let threads: Vec<_> = others.iter_mut().map(|make| scope.spawn(move || work(make))).collect();
-            let done = turns.work(&mut own, go_on);
-            let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            joined.fold(done, Result::and)
-        });
-        let Feeder { filler, end, .. } = turns.feed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.feed = Feed::Here { filler: Mutex::new(filler), end: Some(end.unwrap_or(Ok(()))) };
+        let all = &turns;
+        let others = others.iter_mut().map(|make| move || all.work(make, || true));
+        let done = side_by_side(|| all.work(&mut make, go_on), others);
+        let Numbered { input, end, .. } = turns.input.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let filler = Mutex::new(Filler { input, share, make });
+        self.feed = Feed::Here { filler, end: Some(end.unwrap_or(Ok(()))) };
         Some(done)
     }
 }

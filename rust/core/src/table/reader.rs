@@ -13,7 +13,7 @@ use super::stage::{Stage, hand_over};
 use super::write::{BatchWriter, WriteError, write_flows};
 use super::{flows, rows};
 use crate::app::Wants;
-use crate::frame::Reached;
+use crate::frame::{FrameBatch, Reached};
 use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received, processors};
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, share::Share};
@@ -225,8 +225,7 @@ impl TableReader {
             return Ok(false);
         };
         self.frames += decoded.batch.frames.len() as u64;
-        self.reached = std::mem::take(&mut decoded.batch.reached);
-        self.warnings.append(&mut self.reached.warnings);
+        note_files(&mut decoded.batch, &mut self.reached, &mut self.warnings);
         match &mut self.kind {
             Making::Flows(..) | Making::Streams { .. } => {
                 decoded.account(&mut self.tracker, None);
@@ -292,18 +291,16 @@ impl TableReader {
         let others = (1..processors().min(2)).map(|_| preparing(&self.tracker)).collect();
         let Self { pipeline, tracker, frames, warnings, reached, .. } = self;
         let seen = AtomicU64::new(*frames);
-        let go_on = || go_on(seen.load(Ordering::Relaxed));
         let each = |decoded: &mut Decoded, _| {
             seen.fetch_add(decoded.batch.frames.len() as u64, Ordering::Relaxed);
-            *reached = std::mem::take(&mut decoded.batch.reached);
-            warnings.append(&mut reached.warnings);
+            note_files(&mut decoded.batch, reached, warnings);
             decoded.account(tracker, None);
             if tracker.finished_len() < MAX_ORDERED {
                 return Ok(());
             }
             write_flows(file, tracker, columns, processors())
         };
-        let done = pipeline.in_turns(others, go_on, each);
+        let done = pipeline.in_turns(others, || go_on(seen.load(Ordering::Relaxed)), each);
         *frames = seen.into_inner();
         done.unwrap_or(Ok(())).map_err(WriteError::from)
     }
@@ -376,6 +373,12 @@ impl TableReader {
     pub fn return_warnings(&mut self, warnings: Vec<Warning>) {
         self.warnings.splice(0..0, warnings);
     }
+}
+
+/// Takes what a batch says of the files that it was read from.
+fn note_files(batch: &mut FrameBatch, reached: &mut Reached, warnings: &mut Vec<Warning>) {
+    *reached = std::mem::take(&mut batch.reached);
+    warnings.append(&mut reached.warnings);
 }
 
 /// What prepares batches for a tracker.

@@ -7,7 +7,7 @@ use super::in_order::InOrder;
 use super::parquet::chunk::{Chunk, Encoder, PAGE, Spare};
 use super::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile, encoders};
 use super::reader::HourFile;
-use crate::pipeline::processors;
+use crate::pipeline::{processors, side_by_side};
 use crate::source::SourceError;
 use crate::track::{Flow, Tracker};
 use arrow_array::{Array, RecordBatch, TimestampNanosecondArray};
@@ -15,7 +15,6 @@ use arrow_schema::Schema;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Write;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Flows whose columns are made at a time: they fit the second-level cache.
@@ -106,12 +105,7 @@ fn write_slots<W: Write + Send>(
                 .inspect_err(|_| next.store(groups.len(), Ordering::Relaxed))?;
         }
     };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        joined.fold(own, Result::and)
-    })
+    side_by_side(work, (1..threads).map(|_| work))
 }
 
 /// The same as a Parquet file for each hour that flows begin in; `alone`: other threads would only be in the way of other
