@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sniffkit.errors import LabError
@@ -80,6 +80,7 @@ def test_any_data(data: Any) -> None:
 
 @QUICK
 @given(LAB_LIKE)
+@example({"links": [{"a/eth0": {"kind": []}}]})
 def test_data_that_is_nearly_a_lab(data: dict[str, Any]) -> None:
     try_all(data)
 

@@ -155,7 +155,7 @@ def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> 
     NodeName.parse(node, (*path[:-1], node), spec.source)
     Name.parse(name, (*path[:-1], name), spec.source)
     wanted = given.get("kind", "veth") if isinstance(given, dict) else "veth"
-    if wanted not in KINDS:
+    if not isinstance(wanted, str) or wanted not in KINDS:
         raise spec.source.error((*path, "kind"), f"{text}: unknown kind {wanted!r}{nearest(str(wanted), KINDS)}")
     found = kind(wanted)
     if pair and found.ends != 2:
