@@ -1,24 +1,37 @@
-//! Names of services read back from a saved state: the same few again and again, each kept once.
+//! Names of services by number, so that a flow keeps a byte of them.
 
 use serde::de::{Deserialize, Deserializer, Error};
-use std::sync::Mutex;
+use std::sync::OnceLock;
 
-/// More names than there are parsers; a state that is none stops here.
-const MAX: usize = 256;
+/// More names than there are parsers. Each is set once, in this order, and stays.
+static NAMES: [OnceLock<&'static str>; 127] = [const { OnceLock::new() }; 127];
 
-static NAMES: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+/// How many of them a saved state may bring along: the others are the parsers'.
+const READ_BACK: usize = 64;
 
-/// A name that lives as long as the program.
+/// The number of a name, from 1; 0 without.
+#[inline]
+pub(super) fn number_of(name: Option<&'static str>) -> u8 {
+    let Some(name) = name else { return 0 };
+    let at = NAMES.iter().position(|kept| *kept.get_or_init(|| name) == name);
+    at.map_or(0, |at| at as u8 + 1)
+}
+
+/// The name of a number.
+#[inline]
+pub(super) fn name_of(number: u8) -> Option<&'static str> {
+    NAMES.get(usize::from(number).checked_sub(1)?)?.get().copied()
+}
+
+/// A name read back from a saved state: the same few again and again, each kept once.
 pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'static str>, D::Error> {
     let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-    let mut names = NAMES.lock().map_err(|_| D::Error::custom("another thread failed"))?;
-    if let Some(known) = names.iter().find(|known| **known == text) {
+    if let Some(known) = NAMES.iter().map_while(OnceLock::get).find(|known| **known == text) {
         return Ok(Some(known));
     }
-    if names.len() == MAX || text.len() > 64 {
+    if text.len() > 64 || NAMES[READ_BACK].get().is_some() {
         return Err(D::Error::custom("no name of a service"));
     }
-    let kept: &'static str = text.leak();
-    names.push(kept);
-    Ok(Some(kept))
+    let number = number_of(Some(text.leak()));
+    Ok(name_of(number))
 }

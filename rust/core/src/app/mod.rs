@@ -13,6 +13,7 @@ pub mod found;
 pub mod http1;
 pub mod http2;
 mod interned;
+mod kept;
 pub mod quic;
 pub mod raw;
 pub mod spool;
@@ -22,7 +23,9 @@ pub mod websocket;
 
 pub use files::name_of;
 pub use found::{Facts, File, Found, Out, Row, Wants, Who};
+pub use kept::Kept;
 
+use crate::decode::Proto;
 use crate::stream::{Piece, Place};
 use crate::track::key::FlowKey;
 
@@ -70,6 +73,8 @@ pub trait Analyzer: Send + Sync {
 
 /// A protocol over TCP.
 pub struct OverTcp {
+    /// What the decoder calls a segment of it, if it names it.
+    pub proto: Proto,
     /// Recognises it by the first bytes of a side; the ports are the sender's and the receiver's.
     pub looks: fn(&[u8], (u16, u16)) -> Looks,
     /// The parser, given the client's side.
@@ -86,20 +91,34 @@ pub const ENOUGH_TO_TELL: usize = 24;
 
 /// The protocols over TCP, in the order they are tried.
 pub const OVER_TCP: &[OverTcp] = &[
-    OverTcp { looks: tls::looks, make: tls::make, wanted: |wants| wants.tls || wants.facts, glance: tls::glance },
     OverTcp {
+        proto: Proto::Tls,
+        looks: tls::looks,
+        make: tls::make,
+        wanted: |wants| wants.tls || wants.facts,
+        glance: tls::glance,
+    },
+    OverTcp {
+        proto: Proto::Http,
         looks: web::looks,
         make: web::make,
         wanted: |wants| wants.http || wants.files || wants.facts,
         glance: web::glance,
     },
     OverTcp {
+        proto: Proto::Http,
         looks: http2::looks,
         make: http2::make,
         wanted: |wants| wants.http || wants.files || wants.facts,
         glance: |_| None,
     },
-    OverTcp { looks: dns::looks_tcp, make: dns::make_tcp, wanted: |wants| wants.dns || wants.facts, glance: |_| None },
+    OverTcp {
+        proto: Proto::Dns,
+        looks: dns::looks_tcp,
+        make: dns::make_tcp,
+        wanted: |wants| wants.dns || wants.facts,
+        glance: |_| None,
+    },
 ];
 
 /// A datagram of a UDP flow.

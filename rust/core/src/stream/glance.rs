@@ -1,12 +1,11 @@
 //! What a packet shows of a flow without a stream, and where a stream of it would begin.
 
 use super::Watch;
-use crate::app::{Facts, Looks, OVER_TCP, Wants};
+use crate::app::{Facts, Kept, Looks, OVER_TCP, OverTcp, Wants};
 use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::side::known;
 use crate::track::tcp::SYN;
-use compact_str::CompactString;
 
 /// Sequence number of the first byte of `packet`.
 pub(super) fn first_byte(packet: &Packet) -> u32 {
@@ -29,34 +28,34 @@ pub(super) fn glance(
     side: usize,
     packet: &Packet,
     frame: &[u8],
-    told: Option<Box<Facts>>,
+    told: Option<Kept>,
 ) -> bool {
     if wants.rows() || first_byte(packet) != beginning(flow, side, packet) {
         return false;
     }
-    let Some(facts) = told.or_else(|| tell(wants, packet, frame)) else { return false };
-    match &flow.facts {
-        None if !facts.is_empty() => flow.facts = Some(facts),
-        _ => keep_facts(flow, *facts),
+    let Some(facts) = told.or_else(|| tell(wants, packet, frame, |_| true)) else { return false };
+    match &mut flow.facts {
+        None => flow.facts = Some(facts),
+        Some(kept) => kept.add(facts.into()),
     }
     flow.watch = Watch::IGNORED;
     true
 }
 
-/// The facts that a segment tells on its own.
-pub fn tell(wants: &Wants, packet: &Packet, frame: &[u8]) -> Option<Box<Facts>> {
+/// The facts that a segment tells on its own, of a protocol that `is_one` picks.
+pub fn tell(wants: &Wants, packet: &Packet, frame: &[u8], is_one: impl Fn(&OverTcp) -> bool) -> Option<Kept> {
     let payload = packet.payload_of(frame);
     if payload.len() != packet.payload_len as usize {
         return None;
     }
     let ports = (packet.src_port, packet.dst_port);
-    let mut protocols = OVER_TCP.iter().filter(|one| (one.wanted)(wants));
+    let mut protocols = OVER_TCP.iter().filter(|one| is_one(one) && (one.wanted)(wants));
     let found = protocols.find_map(|one| match (one.looks)(payload, ports) {
         Looks::Client => Some((one.glance)(payload)),
         Looks::Server => Some(None),
         Looks::Perhaps | Looks::No => None,
     });
-    found.flatten().map(Box::new)
+    found.flatten().map(Kept::from)
 }
 
 /// Adds facts to a flow; the first of each stays.
@@ -64,15 +63,8 @@ pub(super) fn keep_facts(flow: &mut Flow, facts: Facts) {
     if facts.is_empty() {
         return;
     }
-    let kept = flow.facts.get_or_insert_default();
-    kept.service = kept.service.or(facts.service);
-    let keep = |slot: &mut Option<CompactString>, new: Option<CompactString>| {
-        if slot.is_none() {
-            *slot = new;
-        }
-    };
-    keep(&mut kept.http_host, facts.http_host);
-    keep(&mut kept.tls_server_name, facts.tls_server_name);
-    keep(&mut kept.dns_query, facts.dns_query);
-    keep(&mut kept.ja4, facts.ja4);
+    match &mut flow.facts {
+        None => flow.facts = Some(facts.into()),
+        Some(kept) => kept.add(facts),
+    }
 }

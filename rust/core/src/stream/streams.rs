@@ -7,7 +7,7 @@ use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
 use crate::app::raw::Tap;
 use crate::app::spool::Directory;
-use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
+use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Kept, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::side::known;
@@ -50,7 +50,7 @@ pub struct Streams {
     pub(super) keeps: bool,
     pub(crate) datagrams: Datagrams,
     /// Facts of segments to come, by frame.
-    told: VecDeque<(u64, Box<Facts>)>,
+    told: VecDeque<(u64, Kept)>,
 }
 
 /// Where what is found goes.
@@ -170,13 +170,13 @@ impl Streams {
     }
 
     /// Takes facts of segments by frame, in order, that another thread has found: see [`tell`](super::tell).
-    pub fn hear(&mut self, told: impl Iterator<Item = (u64, Box<Facts>)>) {
+    pub fn hear(&mut self, told: impl Iterator<Item = (u64, Kept)>) {
         self.told.clear();
         self.told.extend(told);
     }
 
     /// What it has found in a frame, if it has.
-    fn told(&mut self, frame: u64) -> Option<Box<Facts>> {
+    fn told(&mut self, frame: u64) -> Option<Kept> {
         while self.told.front().is_some_and(|(other, _)| *other < frame) {
             self.told.pop_front();
         }

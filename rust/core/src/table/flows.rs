@@ -4,7 +4,7 @@ use super::column::{Column, Table};
 pub use super::flow_rows::Rows;
 use super::flow_rows::{Sent, There};
 use super::sink::Sink;
-use crate::app::Facts;
+use crate::app::Kept;
 use crate::track::key::vlan_at;
 use crate::track::{Flow, Point, side::Side};
 
@@ -65,8 +65,8 @@ fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 
 fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
     sink.texts(rows.iter(), |flow, out| {
-        flow.parent.iter().for_each(|uid| out.extend_from_slice(&uid.text()));
-        flow.parent.is_some()
+        flow.parent().iter().for_each(|uid| out.extend_from_slice(&uid.text()));
+        flow.parent().is_some()
     })
 }
 
@@ -105,8 +105,8 @@ fn point<S: Sink>(rows: &Rows<'_>, get: fn(&Point) -> Option<&str>, sink: S) -> 
 /// The columns that need the bytes of the flows.
 pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
 
-fn fact<S: Sink>(rows: &Rows<'_>, get: fn(&Facts) -> Option<&str>, sink: S) -> S::Out {
-    sink.names(rows.iter().map(|flow| flow.facts.as_deref().and_then(get)))
+fn fact<S: Sink>(rows: &Rows<'_>, get: fn(&Kept) -> Option<&str>, sink: S) -> S::Out {
+    sink.names(rows.iter().map(|flow| flow.facts.as_ref().and_then(get)))
 }
 
 /// The columns in their order. The contract fixes the names.
@@ -251,16 +251,12 @@ fn columns() -> Vec<Column<Flows>> {
     all.append(&mut series);
     all.extend([
         column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
-        column!("http_host", Dict, "Host of the first HTTP request.", |r, to| fact(r, |f| f.http_host.as_deref(), to)),
+        column!("http_host", Dict, "Host of the first HTTP request.", |r, to| fact(r, Kept::http_host, to)),
         column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", |r, to| {
-            fact(r, |f| f.tls_server_name.as_deref(), to)
+            fact(r, Kept::tls_server_name, to)
         }),
-        column!("dns_query", Dict, "Name of the first DNS query.", |r, to| fact(r, |f| f.dns_query.as_deref(), to)),
-        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r, to| fact(
-            r,
-            |f| f.ja4.as_deref(),
-            to
-        )),
+        column!("dns_query", Dict, "Name of the first DNS query.", |r, to| fact(r, Kept::dns_query, to)),
+        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r, to| fact(r, Kept::ja4, to)),
     ]);
     all
 }

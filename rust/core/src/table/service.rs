@@ -1,5 +1,6 @@
 //! Names of services and protocols in the flow table.
 
+use crate::app::Kept;
 use crate::track::Flow;
 use crate::track::key::{ARP, FlowKey};
 use std::fmt::Write as _;
@@ -56,7 +57,7 @@ pub fn by_port(proto: u8, port: u16) -> Option<&'static str> {
 /// The `service` of a flow.
 #[must_use]
 pub fn of(flow: &Flow) -> Option<&'static str> {
-    if let Some(service) = flow.facts.as_ref().and_then(|facts| facts.service) {
+    if let Some(service) = flow.facts.as_ref().and_then(Kept::service) {
         return Some(service);
     }
     if let Some(service) = flow.service {

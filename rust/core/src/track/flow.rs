@@ -3,7 +3,7 @@
 use super::key::FlowKey;
 use super::side::Side;
 use super::uid::Uid;
-use crate::app::Facts;
+use crate::app::Kept;
 use crate::decode::Proto;
 use crate::stream::Watch;
 use serde::{Deserialize, Serialize};
@@ -48,10 +48,17 @@ impl EndReason {
 /// Longest `history`, letters. Zeek's are unbounded; a hostile flow could grow one without end.
 pub const MAX_HISTORY: usize = 32;
 
-/// A flow and everything counted of it. `sides[0]` is the key's low end. What every packet changes stands in front, in as few
-/// cache lines as it fits.
+/// Uids that a flow keeps; most keep none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Uids {
+    own: Option<Uid>,
+    parent: Option<Uid>,
+}
+
+/// A flow and everything counted of it. `sides[0]` is the key's low end. A packet of either side changes four cache lines:
+/// the key stands in one, what is common in the next, in which the first side begins, and so on; the rest is behind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Flow {
     /// Its key.
     pub key: FlowKey,
@@ -84,9 +91,8 @@ pub struct Flow {
     /// Per direction, by the end that sends.
     pub sides: [Side; 2],
     /// What its bytes said.
-    pub facts: Option<Box<Facts>>,
-    /// The flow that an ICMP error speaks of.
-    pub parent: Option<Box<Uid>>,
+    pub facts: Option<Kept>,
+    uids: Option<Box<Uids>>,
     /// Time of the packet that began it, part of the uid: `ts` is an earlier one's if the capture is out of order.
     pub first_ts: i64,
     /// Time of the originator's first SYN, ns.
@@ -97,8 +103,6 @@ pub struct Flow {
     pub established_ts: i64,
     /// Sequence number of the first packet, part of the uid.
     pub first_seq: u32,
-    /// The flow's uid, when it was asked for at the beginning.
-    pub uid: Option<Uid>,
     /// ICMP type of the first packet.
     pub icmp_type: u8,
     /// ICMP code of the first packet.
@@ -150,11 +154,32 @@ impl Flow {
             history: [0; MAX_HISTORY],
             service: None,
             first_seq: 0,
-            uid: None,
-            parent: None,
+            uids: None,
             watch: Watch::UNDECIDED,
             facts: None,
         }
+    }
+
+    /// Its uid, if it was asked for at the beginning.
+    #[must_use]
+    pub fn uid(&self) -> Option<Uid> {
+        self.uids.as_ref()?.own
+    }
+
+    /// Keeps its uid.
+    pub fn keep_uid(&mut self, uid: Uid) {
+        self.uids.get_or_insert_default().own = Some(uid);
+    }
+
+    /// The flow that an ICMP error speaks of.
+    #[must_use]
+    pub fn parent(&self) -> Option<Uid> {
+        self.uids.as_ref()?.parent
+    }
+
+    /// Keeps what flow an ICMP error speaks of.
+    pub fn keep_parent(&mut self, uid: Uid) {
+        self.uids.get_or_insert_default().parent = Some(uid);
     }
 
     /// The originator's side.

@@ -268,7 +268,7 @@ impl Tracker {
     }
 
     fn note_name(&mut self, frame: u64, slot: u32) {
-        if let Some(uid) = self.flows[slot as usize].uid {
+        if let Some(uid) = self.flows[slot as usize].uid() {
             self.named.push((frame, uid));
         }
     }

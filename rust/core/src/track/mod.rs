@@ -162,7 +162,7 @@ impl Tracker {
         for ((meta, packet), ahead) in metas.iter().zip(packets).zip(&*keys) {
             let slot = self.frame(meta, packet, batch.bytes(meta), ahead);
             if let Some(uids) = uids.as_deref_mut() {
-                uids.push(slot.and_then(|slot| self.flows[slot as usize].uid));
+                uids.push(slot.and_then(|slot| self.flows[slot as usize].uid()));
             }
             // By frames and not by batches: the same input gives the same rows however it is cut.
             if self.counters.frames.is_multiple_of(SWEEP_EVERY) {
@@ -266,7 +266,7 @@ impl Tracker {
             let parent = key::quoted(packet, frame, point).and_then(|quoted| self.find(&quoted.key));
             if let Some(parent) = parent {
                 let uid = self.uid_of(&self.flows[parent as usize]);
-                self.flows[slot as usize].parent = Some(Box::new(uid));
+                self.flows[slot as usize].keep_parent(uid);
             }
         }
         self.name(slot);
@@ -276,14 +276,14 @@ impl Tracker {
     fn name(&mut self, slot: u32) {
         if self.options.uid_per_packet {
             let uid = self.uid_of(&self.flows[slot as usize]);
-            self.flows[slot as usize].uid = Some(uid);
+            self.flows[slot as usize].keep_uid(uid);
         }
     }
 
     /// The uid of a flow that has had its first packet.
     #[must_use]
     pub fn uid_of(&self, flow: &Flow) -> Uid {
-        flow.uid.unwrap_or_else(|| uid_at(flow, &self.points))
+        flow.uid().unwrap_or_else(|| uid_at(flow, &self.points))
     }
 
     /// The streams of the flows, if anything is wanted of them.
@@ -414,7 +414,7 @@ fn uid_at(flow: &Flow, points: &Points) -> Uid {
 /// Whose rows those of a flow are. Works the uid out once.
 fn who(flow: &Flow, points: &Points) -> Who {
     Who {
-        uid: flow.uid.unwrap_or_else(|| uid_at(flow, points)),
+        uid: flow.uid().unwrap_or_else(|| uid_at(flow, points)),
         point: flow.key.point,
         family: flow.key.family,
         proto: flow.key.proto,

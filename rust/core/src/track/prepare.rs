@@ -4,8 +4,7 @@
 use super::lookup::{Ahead, fill};
 use super::store::{Room, room};
 use super::{Points, Tracker, Uid};
-use crate::app::{Facts, Wants};
-use crate::decode::Proto;
+use crate::app::{Kept, Wants};
 use crate::frame::FrameBatch;
 use crate::packet::Packet;
 use crate::stream::tell;
@@ -27,7 +26,7 @@ pub struct Prepared {
     /// At least one a frame; kept, since to write them anew would take as long as to work them out.
     keys: Vec<Ahead>,
     /// Facts by frame, in order.
-    told: Vec<(u64, Box<Facts>)>,
+    told: Vec<(u64, Kept)>,
     room: Option<Room>,
     wants_room: bool,
 }
@@ -65,8 +64,10 @@ impl Preparer {
     /// Reads the segments that decoding has named.
     fn listen(&self, batch: &FrameBatch, packets: &[Packet], to: &mut Prepared) {
         for (meta, packet) in batch.frames.iter().zip(packets) {
-            let named = packet.has_tcp && packet.last_proto().is_some_and(Proto::is_application);
-            if named && let Some(facts) = tell(&self.wants, packet, batch.bytes(meta)) {
+            let Some(named) = packet.last_proto().filter(|proto| packet.has_tcp && proto.is_application()) else {
+                continue;
+            };
+            if let Some(facts) = tell(&self.wants, packet, batch.bytes(meta), |one| one.proto == named) {
                 to.told.push((meta.number, facts));
             }
         }

@@ -1,0 +1,170 @@
+//! Facts as flows keep them: in one piece, no larger than what they say, since most flows have some.
+
+use super::found::{Facts, Name};
+use super::interned::{name_of, number_of};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// What the application layer says of a flow: the number of its service, for each text one more than its length, 0 without,
+/// and then the texts. Numbers stand in base 64, the lowest digit first, 64 added to all but the last: ASCII, so that all of
+/// it is text and need not be looked at again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Facts", into = "Facts")]
+pub struct Kept(Box<str>);
+
+const TEXTS: usize = 4;
+
+/// A digit is lower; the bit says that another follows.
+const MORE: u8 = 64;
+
+impl Kept {
+    /// Protocol, by content.
+    #[must_use]
+    pub fn service(&self) -> Option<Name> {
+        name_of(self.0.as_bytes()[0])
+    }
+
+    /// Host of the first HTTP request.
+    #[must_use]
+    pub fn http_host(&self) -> Option<&str> {
+        self.text(0)
+    }
+
+    /// Server name of the first ClientHello.
+    #[must_use]
+    pub fn tls_server_name(&self) -> Option<&str> {
+        self.text(1)
+    }
+
+    /// Name of the first DNS query.
+    #[must_use]
+    pub fn dns_query(&self) -> Option<&str> {
+        self.text(2)
+    }
+
+    /// JA4 of the first ClientHello.
+    #[must_use]
+    pub fn ja4(&self) -> Option<&str> {
+        self.text(3)
+    }
+
+    /// Adds facts; the first of each stays.
+    pub fn add(&mut self, more: Facts) {
+        let is_new = more.service.is_some() && self.service().is_none()
+            || more.http_host.is_some() && self.http_host().is_none()
+            || more.tls_server_name.is_some() && self.tls_server_name().is_none()
+            || more.dns_query.is_some() && self.dns_query().is_none()
+            || more.ja4.is_some() && self.ja4().is_none();
+        if !is_new {
+            return;
+        }
+        let old = Facts::from(self.clone());
+        let all = Facts {
+            service: old.service.or(more.service),
+            http_host: old.http_host.or(more.http_host),
+            tls_server_name: old.tls_server_name.or(more.tls_server_name),
+            dns_query: old.dns_query.or(more.dns_query),
+            ja4: old.ja4.or(more.ja4),
+        };
+        *self = all.into();
+    }
+
+    /// Reads a word of each of its cache lines.
+    pub(crate) fn touch(&self) -> u8 {
+        self.0.as_bytes().iter().step_by(64).fold(0, |word, byte| word ^ byte)
+    }
+
+    fn text(&self, which: usize) -> Option<&str> {
+        let bytes = self.0.as_bytes();
+        let (mut at, mut before, mut own) = (1, 0, 0);
+        for text in 0..TEXTS {
+            let (mut number, mut shift) = (0, 0);
+            loop {
+                let digit = bytes[at];
+                number |= usize::from(digit & (MORE - 1)) << shift;
+                (at, shift) = (at + 1, shift + 6);
+                if digit < MORE {
+                    break;
+                }
+            }
+            if text < which {
+                before += number.saturating_sub(1);
+            } else if text == which {
+                own = number;
+            }
+        }
+        let start = at + before;
+        own.checked_sub(1).map(|len| &self.0[start..start + len])
+    }
+}
+
+impl From<Facts> for Kept {
+    fn from(facts: Facts) -> Self {
+        let texts = [&facts.http_host, &facts.tls_server_name, &facts.dns_query, &facts.ja4].map(Option::as_deref);
+        let digits = |text: &Option<&str>| text.map_or(1, |text| ((text.len() + 1).ilog2() as usize) / 6 + 1);
+        let len = texts.iter().map(|text| digits(text) + text.map_or(0, str::len)).sum::<usize>() + 1;
+        let mut kept = String::with_capacity(len);
+        kept.push(char::from(number_of(facts.service)));
+        for text in texts {
+            let mut number = text.map_or(0, |text| text.len() + 1);
+            while number >= usize::from(MORE) {
+                kept.push(char::from(number as u8 & (MORE - 1) | MORE));
+                number >>= 6;
+            }
+            kept.push(char::from(number as u8));
+        }
+        texts.into_iter().flatten().for_each(|text| kept.push_str(text));
+        Self(kept.into_boxed_str())
+    }
+}
+
+impl From<Kept> for Facts {
+    fn from(kept: Kept) -> Self {
+        Self {
+            service: kept.service(),
+            http_host: kept.http_host().map(CompactString::from),
+            tls_server_name: kept.tls_server_name().map(CompactString::from),
+            dns_query: kept.dns_query().map(CompactString::from),
+            ja4: kept.ja4().map(CompactString::from),
+        }
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Facts::from(self.clone()).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn facts_are_kept_as_they_were(
+            service in prop::option::of(prop::sample::select(vec!["tls", "http", "dns"])),
+            texts in prop::array::uniform4(prop::option::of("\\PC{0,80}|x{60,70}|y{4090,4100}")),
+        ) {
+            let [http_host, tls_server_name, dns_query, ja4] = texts.map(|text| text.map(CompactString::from));
+            let facts = Facts { service, http_host, tls_server_name, dns_query, ja4 };
+            let kept = Kept::from(facts.clone());
+            prop_assert_eq!(kept.service(), facts.service);
+            prop_assert_eq!(kept.http_host(), facts.http_host.as_deref());
+            prop_assert_eq!(kept.tls_server_name(), facts.tls_server_name.as_deref());
+            prop_assert_eq!(kept.dns_query(), facts.dns_query.as_deref());
+            prop_assert_eq!(kept.ja4(), facts.ja4.as_deref());
+            prop_assert_eq!(Facts::from(kept), facts);
+        }
+    }
+
+    #[test]
+    fn the_first_of_each_fact_stays() {
+        let host = |host: &str| Facts { http_host: Some(host.into()), ..Facts::default() };
+        let mut kept = Kept::from(host("first"));
+        kept.add(Facts { service: Some("http"), ja4: Some("t13".into()), ..host("second") });
+        assert_eq!((kept.service(), kept.http_host(), kept.ja4()), (Some("http"), Some("first"), Some("t13")));
+        assert_eq!((kept.tls_server_name(), kept.dns_query()), (None, None));
+    }
+}
