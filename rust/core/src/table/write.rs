@@ -188,16 +188,14 @@ fn encode(
 }
 
 /// Rows of each row group of a table of so many flows. The same on any machine: threads share row groups, so there are
-/// several where that pays, and they are small, since each thread holds one.
+/// several where that pays, and they are small, since each thread holds one in memory that it has to get first.
 fn group_of(rows: usize) -> usize {
     const MOST: usize = ROW_GROUP / 4;
     const LEAST: usize = ROW_GROUP / 16;
-    let groups = match rows / LEAST {
-        0 | 1 => 1,
-        2 | 3 => 2,
-        _ => rows.div_ceil(MOST).next_multiple_of(4),
-    };
-    rows.div_ceil(groups).max(1)
+    let len = (rows / 8).clamp(LEAST, MOST);
+    let groups = (rows / len).max(rows.div_ceil(MOST));
+    let even = if groups < 4 { groups & !1 } else { groups.next_multiple_of(2) };
+    rows.div_ceil(even.max(1)).max(1)
 }
 
 /// Writes record batches of one schema as they come, a row group at a time.
@@ -271,7 +269,7 @@ mod tests {
     fn row_groups_are_few_and_none_is_large() {
         assert_eq!([0, 1, 16_383].map(group_of), [1, 1, 16_383]);
         assert_eq!([16_384, 32_767].map(group_of), [8192, 16_384]);
-        assert_eq!([32_768, 100_000, 131_072].map(group_of), [8192, 25_000, 32_768]);
+        assert_eq!([32_768, 100_000, 131_072, 1 << 20].map(group_of), [8192, 12_500, 16_384, 32_768]);
         for rows in (1..3_000_000).step_by(7919) {
             let (len, groups) = (group_of(rows), rows.div_ceil(group_of(rows)));
             assert!(len <= ROW_GROUP / 4 && len * groups >= rows && len * (groups - 1) < rows, "{rows}");
