@@ -9,6 +9,8 @@ use sniffkit_core::show::conversation::Conversations;
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
 use sniffkit_core::write::{CaptureWriter, Format, InterfaceStatistics, WriteError, WriteOptions, Written};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,6 +60,8 @@ pub struct Recorder {
     frames: Arc<AtomicU64>,
     names: Vec<String>,
     thread: Mutex<Option<JoinHandle<RecordEnd>>>,
+    /// Its other end is closed when the thread ends.
+    end: UnixStream,
 }
 
 fn now() -> i64 {
@@ -115,11 +119,14 @@ impl Recorder {
             said: Vec::new(),
             error: None,
         };
-        let thread = std::thread::Builder::new()
-            .name("sniffkit-record".into())
-            .spawn(move || work.run())
-            .map_err(|error| CaptureError::system("starting the recording thread", &error))?;
-        Ok(Self { stop, frames, names, thread: Mutex::new(Some(thread)) })
+        let no_thread = |error| CaptureError::system("starting the recording thread", &error);
+        let (end, ends) = UnixStream::pair().map_err(no_thread)?;
+        let run = move || {
+            let _ends = ends;
+            work.run()
+        };
+        let thread = std::thread::Builder::new().name("sniffkit-record".into()).spawn(run).map_err(no_thread)?;
+        Ok(Self { stop, frames, names, thread: Mutex::new(Some(thread)), end })
     }
 
     /// The capture points as `namespace/interface`.
@@ -139,10 +146,13 @@ impl Recorder {
         self.stop.store(true, Ordering::Release);
     }
 
-    /// Whether it has ended.
+    /// Waits for the end, so long at most, or until a signal comes to this thread. Whether it has ended.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.thread.lock().map_or(true, |thread| thread.as_ref().is_none_or(JoinHandle::is_finished))
+    pub fn wait(&self, time: Duration) -> bool {
+        let mut end = libc::pollfd { fd: self.end.as_raw_fd(), events: 0, revents: 0 };
+        let time = libc::c_int::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the pointer is to one pollfd, whose descriptor is open as long as `self` is there.
+        unsafe { libc::poll(&raw mut end, 1, time) > 0 }
     }
 
     /// Waits for the end; `None` if somebody else has done so.

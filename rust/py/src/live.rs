@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// How often a waiting caller looks for signals.
-const TICK: Duration = Duration::from_millis(20);
+/// How often a waiting caller looks for signals; one that comes while it waits wakes it.
+const TICK: Duration = Duration::from_millis(200);
 
 /// A ring of the default size where there are few, KiB.
 const RING_KIB: usize = 8 << 10;
@@ -211,13 +211,15 @@ impl LiveSession {
     #[pyo3(signature = (seconds=None))]
     fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
         let until = seconds.map(|s| std::time::Instant::now() + Duration::from_secs_f64(s.max(0.0)));
-        while !self.recorder.is_finished() {
+        loop {
             let left = until.map_or(TICK, |until| until.saturating_duration_since(std::time::Instant::now()));
+            if py.detach(|| self.recorder.wait(left.min(TICK))) {
+                break;
+            }
+            py.check_signals()?;
             if left.is_zero() {
                 return Ok(false);
             }
-            py.detach(|| std::thread::sleep(left.min(TICK)));
-            py.check_signals()?;
         }
         if let Some(end) = py.detach(|| self.recorder.join())
             && let Ok(mut slot) = self.end.lock()
