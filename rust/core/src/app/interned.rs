@@ -35,3 +35,27 @@ pub(super) fn name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'static
     let number = number_of(Some(text.leak()));
     Ok(name_of(number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Facts;
+
+    #[test]
+    fn made_up_names_do_not_crowd_out_those_of_parsers() {
+        let read = |name: &'static str| {
+            let facts = Facts { service: Some(name), ..Facts::default() };
+            let bytes = postcard::to_stdvec(&facts).expect("facts have a form");
+            postcard::from_bytes::<Facts>(&bytes).map(|facts| facts.service)
+        };
+        let made_up: Vec<&'static str> = (0..200).map(|number| &*format!("made up {number}").leak()).collect();
+        let taken = made_up.iter().filter(|name| read(name) == Ok(Some(**name))).count();
+        assert!((1..=READ_BACK + 1).contains(&taken), "{taken}");
+        assert!(read(made_up[199]).is_err());
+        assert_eq!(read(made_up[0]), Ok(Some(made_up[0])), "known already");
+        for name in ["tls", "http2", "one more"] {
+            assert_eq!(name_of(number_of(Some(name))), Some(name));
+        }
+        assert_eq!((number_of(None), name_of(0)), (0, None));
+    }
+}
