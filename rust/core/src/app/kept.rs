@@ -27,46 +27,35 @@ impl Kept {
     /// Host of the first HTTP request.
     #[must_use]
     pub fn http_host(&self) -> Option<&str> {
-        self.text(0)
+        self.texts()[0]
     }
 
     /// Server name of the first ClientHello.
     #[must_use]
     pub fn tls_server_name(&self) -> Option<&str> {
-        self.text(1)
+        self.texts()[1]
     }
 
     /// Name of the first DNS query.
     #[must_use]
     pub fn dns_query(&self) -> Option<&str> {
-        self.text(2)
+        self.texts()[2]
     }
 
     /// JA4 of the first ClientHello.
     #[must_use]
     pub fn ja4(&self) -> Option<&str> {
-        self.text(3)
+        self.texts()[3]
     }
 
     /// Adds facts; the first of each stays.
-    pub fn add(&mut self, more: Facts) {
-        let is_new = more.service.is_some() && self.service().is_none()
-            || more.http_host.is_some() && self.http_host().is_none()
-            || more.tls_server_name.is_some() && self.tls_server_name().is_none()
-            || more.dns_query.is_some() && self.dns_query().is_none()
-            || more.ja4.is_some() && self.ja4().is_none();
-        if !is_new {
-            return;
+    pub fn add(&mut self, more: &Self) {
+        let (own, new) = (self.texts(), more.texts());
+        let texts = std::array::from_fn(|at| own[at].or(new[at]));
+        let service = self.service().or(more.service());
+        if (service, texts) != (self.service(), own) {
+            *self = Self::of(service, texts);
         }
-        let old = Facts::from(self.clone());
-        let all = Facts {
-            service: old.service.or(more.service),
-            http_host: old.http_host.or(more.http_host),
-            tls_server_name: old.tls_server_name.or(more.tls_server_name),
-            dns_query: old.dns_query.or(more.dns_query),
-            ja4: old.ja4.or(more.ja4),
-        };
-        *self = all.into();
     }
 
     /// Reads a word of each of its cache lines.
@@ -74,37 +63,11 @@ impl Kept {
         self.0.as_bytes().iter().step_by(64).fold(0, |word, byte| word ^ byte)
     }
 
-    fn text(&self, which: usize) -> Option<&str> {
-        let bytes = self.0.as_bytes();
-        let (mut at, mut before, mut own) = (1, 0, 0);
-        for text in 0..TEXTS {
-            let (mut number, mut shift) = (0, 0);
-            loop {
-                let digit = bytes[at];
-                number |= usize::from(digit & (MORE - 1)) << shift;
-                (at, shift) = (at + 1, shift + 6);
-                if digit < MORE {
-                    break;
-                }
-            }
-            if text < which {
-                before += number.saturating_sub(1);
-            } else if text == which {
-                own = number;
-            }
-        }
-        let start = at + before;
-        own.checked_sub(1).map(|len| &self.0[start..start + len])
-    }
-}
-
-impl From<Facts> for Kept {
-    fn from(facts: Facts) -> Self {
-        let texts = [&facts.http_host, &facts.tls_server_name, &facts.dns_query, &facts.ja4].map(Option::as_deref);
+    fn of(service: Option<Name>, texts: [Option<&str>; TEXTS]) -> Self {
         let digits = |text: &Option<&str>| text.map_or(1, |text| ((text.len() + 1).ilog2() as usize) / 6 + 1);
         let len = texts.iter().map(|text| digits(text) + text.map_or(0, str::len)).sum::<usize>() + 1;
         let mut kept = String::with_capacity(len);
-        kept.push(char::from(number_of(facts.service)));
+        kept.push(char::from(number_of(service)));
         for text in texts {
             let mut number = text.map_or(0, |text| text.len() + 1);
             while number >= usize::from(MORE) {
@@ -116,17 +79,40 @@ impl From<Facts> for Kept {
         texts.into_iter().flatten().for_each(|text| kept.push_str(text));
         Self(kept.into_boxed_str())
     }
+
+    fn texts(&self) -> [Option<&str>; TEXTS] {
+        let bytes = self.0.as_bytes();
+        let mut at = 1;
+        let numbers: [usize; TEXTS] = std::array::from_fn(|_| {
+            let (mut number, mut shift) = (0, 0);
+            loop {
+                let digit = bytes[at];
+                number |= usize::from(digit & (MORE - 1)) << shift;
+                (at, shift) = (at + 1, shift + 6);
+                if digit < MORE {
+                    return number;
+                }
+            }
+        });
+        numbers.map(|number| {
+            let len = number.checked_sub(1)?;
+            at += len;
+            Some(&self.0[at - len..at])
+        })
+    }
+}
+
+impl From<Facts> for Kept {
+    fn from(facts: Facts) -> Self {
+        let texts = [&facts.http_host, &facts.tls_server_name, &facts.dns_query, &facts.ja4];
+        Self::of(facts.service, texts.map(Option::as_deref))
+    }
 }
 
 impl From<Kept> for Facts {
     fn from(kept: Kept) -> Self {
-        Self {
-            service: kept.service(),
-            http_host: kept.http_host().map(CompactString::from),
-            tls_server_name: kept.tls_server_name().map(CompactString::from),
-            dns_query: kept.dns_query().map(CompactString::from),
-            ja4: kept.ja4().map(CompactString::from),
-        }
+        let [http_host, tls_server_name, dns_query, ja4] = kept.texts().map(|text| text.map(CompactString::from));
+        Self { service: kept.service(), http_host, tls_server_name, dns_query, ja4 }
     }
 }
 
@@ -163,7 +149,7 @@ mod tests {
     fn the_first_of_each_fact_stays() {
         let host = |host: &str| Facts { http_host: Some(host.into()), ..Facts::default() };
         let mut kept = Kept::from(host("first"));
-        kept.add(Facts { service: Some("http"), ja4: Some("t13".into()), ..host("second") });
+        kept.add(&Facts { service: Some("http"), ja4: Some("t13".into()), ..host("second") }.into());
         assert_eq!((kept.service(), kept.http_host(), kept.ja4()), (Some("http"), Some("first"), Some("t13")));
         assert_eq!((kept.tls_server_name(), kept.dns_query()), (None, None));
     }

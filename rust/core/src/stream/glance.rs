@@ -34,10 +34,7 @@ pub(super) fn glance(
         return false;
     }
     let Some(facts) = told.or_else(|| tell(wants, packet, frame, |_| true)) else { return false };
-    match &mut flow.facts {
-        None => flow.facts = Some(facts),
-        Some(kept) => kept.add(facts.into()),
-    }
+    keep(flow, facts);
     flow.watch = Watch::IGNORED;
     true
 }
@@ -60,11 +57,14 @@ pub fn tell(wants: &Wants, packet: &Packet, frame: &[u8], is_one: impl Fn(&OverT
 
 /// Adds facts to a flow; the first of each stays.
 pub(super) fn keep_facts(flow: &mut Flow, facts: Facts) {
-    if facts.is_empty() {
-        return;
+    if !facts.is_empty() {
+        keep(flow, facts.into());
     }
+}
+
+fn keep(flow: &mut Flow, facts: Kept) {
     match &mut flow.facts {
-        None => flow.facts = Some(facts.into()),
-        Some(kept) => kept.add(facts),
+        None => flow.facts = Some(facts),
+        Some(kept) => kept.add(&facts),
     }
 }

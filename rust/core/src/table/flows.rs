@@ -65,8 +65,9 @@ fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 
 fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
     sink.texts(rows.iter(), |flow, out| {
-        flow.parent().iter().for_each(|uid| out.extend_from_slice(&uid.text()));
-        flow.parent().is_some()
+        let uid = flow.parent();
+        uid.iter().for_each(|uid| out.extend_from_slice(&uid.text()));
+        uid.is_some()
     })
 }
 
