@@ -90,8 +90,7 @@ impl Tracker {
         for ahead in keys.iter().filter(|ahead| ahead.is_there) {
             if let Some(flow) = self.flows.get(ahead.slot as usize) {
                 let side = &flow.sides[usize::from(ahead.keyed.from_high)];
-                words ^= u64::from(flow.key.vni) ^ flow.last_frame ^ u64::from(flow.seen) ^ side.pkts;
-                words ^= u64::from(side.next_seq) ^ u64::from(side.len.max) ^ side.iat.max ^ u64::from(side.letters);
+                words ^= u64::from(flow.key.vni) ^ flow.last_frame ^ u64::from(side.len.max) ^ u64::from(side.letters);
             }
         }
         std::hint::black_box(words);

@@ -104,6 +104,9 @@ mod tests {
         for side in [sides, sides + size_of::<Side>()] {
             let last = side + offset_of!(Side, l2) - 1;
             assert_eq!(line(last) - line(side).max(2), 1, "{side}..{last}");
+            // `look_ahead` reads a word of each.
+            let read = [offset_of!(Side, len), offset_of!(Side, letters)].map(|at| line(side + at));
+            assert_eq!(read, [line(last) - 1, line(last)]);
         }
     }
 
