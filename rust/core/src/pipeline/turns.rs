@@ -7,10 +7,26 @@ use super::{Decoded, Feed, Filler, Input, Make, PATIENCE, Pipeline, lock, side_b
 use crate::frame::FrameBatch;
 use crate::source::SourceError;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Batches that a thread may hold while it waits for its turn: what one thread is late for does not keep the other.
 const AHEAD: usize = 8;
+
+/// How often a thread looks whether a lock is free before it sleeps: to read a batch or to hand it on takes less time than to
+/// be woken.
+const LOOKS: u32 = 1000;
+
+/// A lock that is held for moments only.
+fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(error)) => return error.into_inner(),
+            Err(TryLockError::WouldBlock) => (0..8).for_each(|_| std::hint::spin_loop()),
+        }
+    }
+    lock(mutex)
+}
 
 /// A batch is handed on by whoever holds it, when its number is due.
 struct Turns<F> {
@@ -114,7 +130,7 @@ impl<F> Turns<F> {
                 None => return Ok(()), // another thread has failed, and says why
                 Some(true) => {
                     let Some((_, mut decoded, made)) = held.pop_front() else { continue };
-                    let done = lock(&self.each)(&mut decoded, made);
+                    let done = lock_soon(&self.each)(&mut decoded, made);
                     self.pass(done.is_err());
                     done?;
                     used.push(decoded);
@@ -122,7 +138,7 @@ impl<F> Turns<F> {
                 Some(false) if must => {}
                 Some(false) => {
                     let mut decoded = used.pop().unwrap_or_default();
-                    let number = lock(&self.input).read(&mut decoded.batch);
+                    let number = lock_soon(&self.input).read(&mut decoded.batch);
                     more = number.is_some();
                     if let Some(number) = number {
                         decoded.decode();
