@@ -12,7 +12,21 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "Facts", into = "Facts")]
 pub struct Kept(Box<str>);
 
-const TEXTS: usize = 4;
+/// What texts there are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// Host of the first HTTP request.
+    HttpHost,
+    /// Server name of the first ClientHello.
+    TlsServerName,
+    /// Name of the first DNS query.
+    DnsQuery,
+    /// JA4 of the first ClientHello.
+    Ja4,
+}
+
+/// How many.
+pub const TEXTS: usize = 4;
 
 /// A digit is lower; the bit says that another follows.
 const MORE: u8 = 64;
@@ -24,28 +38,30 @@ impl Kept {
         name_of(self.0.as_bytes()[0])
     }
 
-    /// Host of the first HTTP request.
+    /// One of its texts.
     #[must_use]
-    pub fn http_host(&self) -> Option<&str> {
-        self.texts()[0]
+    #[inline]
+    pub fn text(&self, which: Text) -> Option<&str> {
+        let bytes = self.0.as_bytes();
+        let (mut at, mut before, mut own) = (1, 0, 0);
+        for text in 0..TEXTS {
+            let number = number(bytes, &mut at);
+            if text == which as usize {
+                own = number;
+            } else if text < which as usize {
+                before += number.saturating_sub(1);
+            }
+        }
+        let start = at + before;
+        Some(&self.0[start..start + own.checked_sub(1)?])
     }
 
-    /// Server name of the first ClientHello.
+    /// Which texts there are.
     #[must_use]
-    pub fn tls_server_name(&self) -> Option<&str> {
-        self.texts()[1]
-    }
-
-    /// Name of the first DNS query.
-    #[must_use]
-    pub fn dns_query(&self) -> Option<&str> {
-        self.texts()[2]
-    }
-
-    /// JA4 of the first ClientHello.
-    #[must_use]
-    pub fn ja4(&self) -> Option<&str> {
-        self.texts()[3]
+    #[inline]
+    pub fn has(&self) -> [bool; TEXTS] {
+        let mut at = 1;
+        std::array::from_fn(|_| number(self.0.as_bytes(), &mut at) > 0)
     }
 
     /// Adds facts; the first of each stays.
@@ -81,24 +97,22 @@ impl Kept {
     }
 
     fn texts(&self) -> [Option<&str>; TEXTS] {
-        let bytes = self.0.as_bytes();
-        let mut at = 1;
-        let numbers: [usize; TEXTS] = std::array::from_fn(|_| {
-            let (mut number, mut shift) = (0, 0);
-            loop {
-                let digit = bytes[at];
-                number |= usize::from(digit & (MORE - 1)) << shift;
-                (at, shift) = (at + 1, shift + 6);
-                if digit < MORE {
-                    return number;
-                }
-            }
-        });
-        numbers.map(|number| {
-            let len = number.checked_sub(1)?;
-            at += len;
-            Some(&self.0[at - len..at])
-        })
+        [Text::HttpHost, Text::TlsServerName, Text::DnsQuery, Text::Ja4].map(|text| self.text(text))
+    }
+}
+
+/// Reads a number and goes behind it.
+#[inline]
+fn number(bytes: &[u8], at: &mut usize) -> usize {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        let digit = bytes[*at];
+        *at += 1;
+        number |= usize::from(digit & (MORE - 1)) << shift;
+        shift += 6;
+        if digit < MORE {
+            return number;
+        }
     }
 }
 
@@ -137,10 +151,11 @@ mod tests {
             let facts = Facts { service, http_host, tls_server_name, dns_query, ja4 };
             let kept = Kept::from(facts.clone());
             prop_assert_eq!(kept.service(), facts.service);
-            prop_assert_eq!(kept.http_host(), facts.http_host.as_deref());
-            prop_assert_eq!(kept.tls_server_name(), facts.tls_server_name.as_deref());
-            prop_assert_eq!(kept.dns_query(), facts.dns_query.as_deref());
-            prop_assert_eq!(kept.ja4(), facts.ja4.as_deref());
+            prop_assert_eq!(kept.has(), kept.texts().map(|text| text.is_some()));
+            prop_assert_eq!(kept.text(Text::HttpHost), facts.http_host.as_deref());
+            prop_assert_eq!(kept.text(Text::TlsServerName), facts.tls_server_name.as_deref());
+            prop_assert_eq!(kept.text(Text::DnsQuery), facts.dns_query.as_deref());
+            prop_assert_eq!(kept.text(Text::Ja4), facts.ja4.as_deref());
             prop_assert_eq!(Facts::from(kept), facts);
         }
     }
@@ -150,7 +165,10 @@ mod tests {
         let host = |host: &str| Facts { http_host: Some(host.into()), ..Facts::default() };
         let mut kept = Kept::from(host("first"));
         kept.add(&Facts { service: Some("http"), ja4: Some("t13".into()), ..host("second") }.into());
-        assert_eq!((kept.service(), kept.http_host(), kept.ja4()), (Some("http"), Some("first"), Some("t13")));
-        assert_eq!((kept.tls_server_name(), kept.dns_query()), (None, None));
+        assert_eq!(
+            (kept.service(), kept.text(Text::HttpHost), kept.text(Text::Ja4)),
+            (Some("http"), Some("first"), Some("t13"))
+        );
+        assert_eq!((kept.text(Text::TlsServerName), kept.text(Text::DnsQuery)), (None, None));
     }
 }

@@ -23,7 +23,7 @@ pub mod websocket;
 
 pub use files::name_of;
 pub use found::{Facts, File, Found, Out, Row, Wants, Who};
-pub use kept::Kept;
+pub use kept::{Kept, TEXTS, Text};
 
 use crate::decode::Proto;
 use crate::stream::{Piece, Place};

@@ -1,5 +1,6 @@
 //! Runs of flows, and which of them have what the columns of the flow table are made of.
 
+use crate::app::{Kept, TEXTS};
 use crate::packet::NONE;
 use crate::track::flow::seen;
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
@@ -50,6 +51,8 @@ pub(super) struct There {
     pub tcp_rtt: u64,
     pub synack_rtt: u64,
     pub ackdat_rtt: u64,
+    /// What its bytes said, by [`crate::app::Text`].
+    pub facts: [u64; TEXTS],
     /// Of the originator and the responder.
     pub sides: [Sent; 2],
 }
@@ -95,6 +98,10 @@ impl There {
             there.tcp_rtt |= handshake(seen::SYN | seen::SYNACK | seen::ESTABLISHED, again, syn, end);
             there.synack_rtt |= handshake(seen::SYN | seen::SYNACK, seen::SYN_AGAIN, syn, synack);
             there.ackdat_rtt |= handshake(seen::SYNACK | seen::ESTABLISHED, seen::SYNACK_AGAIN, synack, end);
+            let texts = f.facts.as_ref().map_or([false; TEXTS], Kept::has);
+            for (facts, has) in there.facts.iter_mut().zip(texts) {
+                *facts |= bit(has);
+            }
             for (sent, side) in there.sides.iter_mut().zip([f.originator(), f.responder()]) {
                 sent.any |= bit(side.pkts > 0);
                 sent.ip |= bit(is_ip & (side.pkts > 0));

@@ -4,8 +4,9 @@ use super::column::{Column, Table};
 pub use super::flow_rows::Rows;
 use super::flow_rows::{Sent, There};
 use super::sink::Sink;
-use crate::app::Kept;
+use crate::app::Text;
 use crate::track::key::vlan_at;
+use crate::track::uid::CommunityId;
 use crate::track::{Flow, Point, side::Side};
 
 /// The table of flows.
@@ -57,8 +58,8 @@ fn vlan(flow: &Flow, at: u32) -> u16 {
 }
 
 fn uid<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
-    sink.texts(rows.iter(), |flow, out| {
-        out.extend_from_slice(&rows.tracker.uid_of(flow).text());
+    sink.texts(rows.tracker.uids_of(rows.flows).iter(), |uid, out| {
+        out.extend_from_slice(&uid.text());
         true
     })
 }
@@ -72,7 +73,10 @@ fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 }
 
 fn community_id<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
-    sink.texts(rows.iter(), crate::track::uid::write_community_id)
+    sink.texts(CommunityId::all(rows.iter()).iter(), |id, out| {
+        id.iter().for_each(|id| id.write(out));
+        id.is_some()
+    })
 }
 
 fn address<S: Sink>(rows: &Rows<'_>, get: fn(&Flow) -> &[u8; 16], sink: S) -> S::Out {
@@ -100,14 +104,19 @@ fn service<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 }
 
 fn point<S: Sink>(rows: &Rows<'_>, get: fn(&Point) -> Option<&str>, sink: S) -> S::Out {
-    sink.names(rows.iter().map(|f| rows.tracker.points().get(f.key.point).and_then(get)))
+    let points = rows.tracker.points();
+    // Captures that say nothing of any point are many.
+    let says = points.all().iter().any(|point| get(point).is_some());
+    let there = rows.there.iter().map(|there| if says { there.all } else { 0 });
+    sink.some_names(rows.flows.len(), there, |at| points.get(rows.flows[at].key.point).and_then(get))
 }
 
 /// The columns that need the bytes of the flows.
 pub const FACTS: [&str; 5] = ["service", "http_host", "tls_server_name", "dns_query", "ja4"];
 
-fn fact<S: Sink>(rows: &Rows<'_>, get: fn(&Kept) -> Option<&str>, sink: S) -> S::Out {
-    sink.names(rows.iter().map(|flow| flow.facts.as_ref().and_then(get)))
+fn fact<S: Sink>(rows: &Rows<'_>, text: Text, sink: S) -> S::Out {
+    let there = rows.there.iter().map(|there| there.facts[text as usize]);
+    sink.some_names(rows.flows.len(), there, |at| rows.flows[at].facts.as_ref()?.text(text))
 }
 
 /// The columns in their order. The contract fixes the names.
@@ -252,12 +261,12 @@ fn columns() -> Vec<Column<Flows>> {
     all.append(&mut series);
     all.extend([
         column!("service", Dict, "Application, by content, else by the responder's well-known port.", service),
-        column!("http_host", Dict, "Host of the first HTTP request.", |r, to| fact(r, Kept::http_host, to)),
+        column!("http_host", Dict, "Host of the first HTTP request.", |r, to| fact(r, Text::HttpHost, to)),
         column!("tls_server_name", Dict, "Server name of the first TLS ClientHello.", |r, to| {
-            fact(r, Kept::tls_server_name, to)
+            fact(r, Text::TlsServerName, to)
         }),
-        column!("dns_query", Dict, "Name of the first DNS query.", |r, to| fact(r, Kept::dns_query, to)),
-        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r, to| fact(r, Kept::ja4, to)),
+        column!("dns_query", Dict, "Name of the first DNS query.", |r, to| fact(r, Text::DnsQuery, to)),
+        column!("ja4", Dict, "JA4 fingerprint of the first TLS ClientHello.", |r, to| fact(r, Text::Ja4, to)),
     ]);
     all
 }

@@ -31,6 +31,13 @@ pub trait Sink {
     ) -> Self::Out;
     /// As [`column::names`].
     fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> Self::Out;
+    /// The same of `rows` rows those that `there` has a bit for.
+    fn some_names<'a>(
+        self,
+        rows: usize,
+        there: impl Iterator<Item = u64>,
+        get: impl Fn(usize) -> Option<&'a str>,
+    ) -> Self::Out;
     /// A dictionary of IP addresses, of `rows` rows those that `there` has a bit for: family, 4 or 6, and the bytes as a
     /// number, whose first 4 are an IPv4 address.
     fn addresses(
@@ -91,6 +98,14 @@ impl Sink for Arrow {
     fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) -> ArrayRef {
         column::names(rows)
     }
+    fn some_names<'a>(
+        self,
+        rows: usize,
+        there: impl Iterator<Item = u64>,
+        get: impl Fn(usize) -> Option<&'a str>,
+    ) -> ArrayRef {
+        column::names(options(rows, there, get))
+    }
     fn addresses(
         self,
         rows: usize,
@@ -146,6 +161,9 @@ impl Sink for &mut Encoder {
     }
     fn names<'a>(self, rows: impl ExactSizeIterator<Item = Option<&'a str>>) {
         Encoder::names(self, rows);
+    }
+    fn some_names<'a>(self, rows: usize, there: impl Iterator<Item = u64>, get: impl Fn(usize) -> Option<&'a str>) {
+        Encoder::some_names(self, rows, there, get);
     }
     fn addresses(self, rows: usize, there: impl Iterator<Item = u64>, get: impl Fn(usize) -> Option<(u8, u128)>) {
         Encoder::addresses(self, rows, there, get);

@@ -25,7 +25,7 @@ impl Entry {
 
 /// A whole hash of half a one: the table takes a place from the low bits, and a mark from the highest.
 #[inline]
-pub(super) fn whole(hash: u32) -> u64 {
+pub(crate) fn whole(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 

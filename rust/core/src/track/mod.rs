@@ -19,6 +19,7 @@ pub mod tcp;
 pub mod uid;
 
 pub use flow::{EndReason, Flow};
+pub(crate) use lookup::whole;
 pub use options::{Counters, Options};
 pub use points::{Point, Points};
 pub use prepare::{Prepared, Preparer};
@@ -34,7 +35,7 @@ use count::{close, count, note_l2};
 use fragments::Fragments;
 use hashbrown::HashTable;
 use key::Keyed;
-use lookup::{Ahead, Entry, TOGETHER, whole};
+use lookup::{Ahead, Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 use store::Store;
 
@@ -286,6 +287,15 @@ impl Tracker {
         flow.uid().unwrap_or_else(|| uid_at(flow, &self.points))
     }
 
+    /// Those of several.
+    #[must_use]
+    pub fn uids_of(&self, flows: &[&Flow]) -> Vec<Uid> {
+        if self.options.uid_per_packet {
+            return flows.iter().map(|flow| self.uid_of(flow)).collect();
+        }
+        uid::uids(flows.iter().map(|flow| (*flow, self.points.named(flow.key.point))))
+    }
+
     /// The streams of the flows, if anything is wanted of them.
     pub fn streams(&mut self) -> Option<&mut Streams> {
         self.streams.as_deref_mut()
@@ -407,8 +417,7 @@ impl Tracker {
 }
 
 fn uid_at(flow: &Flow, points: &Points) -> Uid {
-    let point = points.get(flow.key.point);
-    uid::uid(flow, point.and_then(|p| p.netns.as_deref()), point.and_then(|p| p.interface.as_deref()))
+    uid::uid(flow, points.named(flow.key.point))
 }
 
 /// Whose rows those of a flow are. Works the uid out once.

@@ -1,5 +1,6 @@
 //! Capture points: which interfaces of a session are the same place.
 
+use super::uid::{self, POINT};
 use crate::frame::InterfaceInfo;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -20,15 +21,24 @@ pub struct Point {
     pub netns: Option<String>,
     /// Interface name, when known.
     pub interface: Option<String>,
+    /// What stands for it in uids.
+    named: [u8; POINT],
+}
+
+impl Point {
+    fn new(netns: Option<String>, interface: Option<String>) -> Self {
+        let named = uid::point(netns.as_deref(), interface.as_deref());
+        Self { netns, interface, named }
+    }
 }
 
 impl Points {
     /// Learns the interfaces of a batch; those known already are skipped.
     pub fn learn(&mut self, interfaces: &[Arc<InterfaceInfo>]) {
         for info in interfaces.iter().skip(self.of_interface.len()) {
-            let point = Point { netns: info.netns.clone(), interface: info.name.clone() };
-            let at = self.points.iter().position(|known| *known == point).unwrap_or_else(|| {
-                self.points.push(point);
+            let same = |known: &Point| known.netns == info.netns && known.interface == info.name;
+            let at = self.points.iter().position(same).unwrap_or_else(|| {
+                self.points.push(Point::new(info.netns.clone(), info.name.clone()));
                 self.points.len() - 1
             });
             self.of_interface.push(at as u32);
@@ -46,6 +56,12 @@ impl Points {
     #[must_use]
     pub fn get(&self, point: u32) -> Option<&Point> {
         self.points.get(point as usize)
+    }
+
+    /// What stands for a point in uids.
+    #[must_use]
+    pub(super) fn named(&self, point: u32) -> &[u8; POINT] {
+        self.get(point).map_or(&[0; POINT], |point| &point.named)
     }
 
     /// All points.

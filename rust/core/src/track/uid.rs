@@ -1,7 +1,7 @@
 //! Names of flows that are the same on every run, and Community ID.
 
 use super::flow::Flow;
-use super::key::{PORTLESS, icmp_counterpart, is_ported};
+use super::key::{ARP, PORTLESS, icmp_counterpart, is_ported};
 use serde::{Deserialize, Serialize};
 use sha1::block_api::compress;
 use sha1::{Digest, Sha1};
@@ -17,23 +17,26 @@ impl Uid {
     /// `C` and 17 base-62 digits, the shape of Zeek's uids.
     #[must_use]
     pub fn text(self) -> [u8; Self::TEXT] {
-        const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        const FOUR: u64 = 62u64.pow(4);
+        const EIGHT: u64 = 62u64.pow(8);
+        const NINE: u128 = 62u128.pow(9);
         let mut wide = [0; 16];
         wide[4..].copy_from_slice(&self.0);
-        // Two halves of u64 arithmetic instead of 17 divisions of a u128, and one of those instead of two.
+        // One division of a u128, and from there on by halves: digits in pairs, no chain of 17 divisions.
         let value = u128::from_be_bytes(wide);
-        const HALF: u128 = 62u128.pow(9);
-        let quotient = value / HALF;
-        let (mut high, mut low) = (quotient as u64, (value - quotient * HALF) as u64);
+        let quotient = value / NINE;
+        let (high, low) = (quotient as u64, (value - quotient * NINE) as u64);
+        let (ninth, low) = (low / EIGHT, low % EIGHT);
+        let [a, b] = four(high / FOUR);
+        let [c, d] = four(high % FOUR);
+        let [_, [_, e]] = four(ninth);
+        let [f, g] = four(low / FOUR);
+        let [h, i] = four(low % FOUR);
         let mut out = [b'C'; Self::TEXT];
-        for at in (9..18).rev() {
-            out[at] = DIGITS[(low % 62) as usize];
-            low /= 62;
+        for (to, pair) in [1, 3, 5, 7, 10, 12, 14, 16].into_iter().zip([a, b, c, d, f, g, h, i]) {
+            out[to..to + 2].copy_from_slice(&pair);
         }
-        for at in (1..9).rev() {
-            out[at] = DIGITS[(high % 62) as usize];
-            high /= 62;
-        }
+        out[9] = e;
         out
     }
 
@@ -43,6 +46,28 @@ impl Uid {
     }
 }
 
+/// Two digits of each number that has no more, in base 62.
+static BASE_62: [[u8; 2]; 62 * 62] = pairs(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+/// The same in base 64 of RFC 4648.
+static BASE_64: [[u8; 2]; 64 * 64] = pairs(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+const fn pairs<const BASE: usize, const SQUARE: usize>(digits: &[u8; BASE]) -> [[u8; 2]; SQUARE] {
+    let (mut pairs, mut at) = ([[0; 2]; SQUARE], 0);
+    while at < SQUARE {
+        pairs[at] = [digits[at / BASE], digits[at % BASE]];
+        at += 1;
+    }
+    pairs
+}
+
+/// The lowest four base-62 digits of a number, in pairs.
+#[inline]
+fn four(number: u64) -> [[u8; 2]; 2] {
+    const SQUARE: u64 = BASE_62.len() as u64;
+    [BASE_62[(number / SQUARE % SQUARE) as usize], BASE_62[(number % SQUARE) as usize]]
+}
+
 /// Appends digits and letters in one go; one character at a time takes several times as long.
 pub(crate) fn push_ascii(bytes: &[u8], out: &mut String) {
     let text = std::str::from_utf8(bytes);
@@ -50,32 +75,46 @@ pub(crate) fn push_ascii(bytes: &[u8], out: &mut String) {
     out.push_str(text.unwrap_or_default());
 }
 
-/// SHA-1 of a few bytes (FIPS 180-4): at most 119, what two blocks hold. The hasher of the library is made for more, and to
-/// feed it takes as long as to hash.
-struct ShortSha1 {
+/// A few bytes as SHA-1 takes them (FIPS 180-4, 5.1.1): at most 119, what two blocks hold. The hasher of the library is made
+/// for more, and to feed it takes as long as to hash.
+#[derive(Clone, Copy)]
+struct Hashed {
     blocks: [[u8; 64]; 2],
     len: usize,
 }
 
-impl ShortSha1 {
-    const MOST: usize = 128 - 9;
-
+impl Hashed {
     fn new() -> Self {
         Self { blocks: [[0; 64]; 2], len: 0 }
     }
 
+    /// In line, so that to add bytes of a known number is to store them.
+    #[inline(always)]
     fn add(&mut self, bytes: &[u8]) {
         self.blocks.as_flattened_mut()[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
     }
 
-    fn finish(mut self) -> [u8; 20] {
-        let count = if self.len <= 64 - 9 { 1 } else { 2 };
+    /// How many blocks they are.
+    fn count(&self) -> usize {
+        if self.len <= 64 - 9 { 1 } else { 2 }
+    }
+
+    /// All that was to be added is there.
+    #[inline]
+    fn end(mut self) -> Self {
+        let count = self.count();
         let all = self.blocks.as_flattened_mut();
         all[self.len] = 0x80;
         all[64 * count - 8..64 * count].copy_from_slice(&(8 * self.len as u64).to_be_bytes());
+        self
+    }
+
+    /// The digest, once they have ended.
+    #[inline]
+    fn digest(&self) -> [u8; 20] {
         let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
-        compress(&mut state, &self.blocks[..count]);
+        compress(&mut state, &self.blocks[..self.count()]);
         let mut digest = [0; 20];
         for (bytes, word) in digest.chunks_mut(4).zip(state) {
             bytes.copy_from_slice(&word.to_be_bytes());
@@ -84,56 +123,104 @@ impl ShortSha1 {
     }
 }
 
-/// The uid of a flow at a capture point (`netns`, interface name).
+/// Length of what stands for a capture point in the uids of its flows.
+pub const POINT: usize = 10;
+
+/// What stands for a capture point (`netns`, interface name): a part of the SHA-1 of both.
 #[must_use]
-pub fn uid(flow: &Flow, netns: Option<&str>, interface: Option<&str>) -> Uid {
-    let k = &flow.key;
-    let mut all = [0; 80];
-    all[..16].copy_from_slice(&k.low);
-    all[16..32].copy_from_slice(&k.high);
-    let rest = &mut all[32..];
-    rest[..8].copy_from_slice(&k.vlans.to_be_bytes());
-    rest[8..12].copy_from_slice(&k.vni.to_be_bytes());
-    rest[12..16].copy_from_slice(&k.extra.to_be_bytes());
-    rest[16..18].copy_from_slice(&k.ports[0].to_be_bytes());
-    rest[18..20].copy_from_slice(&k.ports[1].to_be_bytes());
-    rest[20..22].copy_from_slice(&k.ethertype.to_be_bytes());
-    rest[22] = k.proto;
-    rest[23] = k.family;
-    rest[24] = k.tunnel as u8;
-    rest[32..40].copy_from_slice(&flow.first_ts.to_be_bytes());
-    rest[40..44].copy_from_slice(&flow.first_seq.to_be_bytes());
+pub fn point(netns: Option<&str>, interface: Option<&str>) -> [u8; POINT] {
     // Length first, so that ("a", "bc") and ("ab", "c") differ; absent is not the same as empty.
-    let lens = [netns, interface].map(|text| text.map_or(u32::MAX, |text| text.len() as u32).to_be_bytes());
-    let [netns, interface] = [netns, interface].map(|text| text.unwrap_or_default().as_bytes());
-    let parts = [&lens[0], netns, &lens[1], interface, &all];
-    let digest = if parts.iter().map(|part| part.len()).sum::<usize>() <= ShortSha1::MOST {
-        let mut hash = ShortSha1::new();
-        parts.iter().for_each(|part| hash.add(part));
-        hash.finish()
-    } else {
-        parts.iter().fold(Sha1::new(), Sha1::chain_update).finalize().into()
-    };
+    let digest = [netns, interface].into_iter().fold(Sha1::new(), |hash, name| {
+        let len = name.map_or(u32::MAX, |name| name.len() as u32);
+        hash.chain_update(len.to_be_bytes()).chain_update(name.unwrap_or_default())
+    });
+    let mut out = [0; POINT];
+    out.copy_from_slice(&digest.finalize()[..POINT]);
+    out
+}
+
+/// The uid of a flow at a capture point, by what [`point`] says of that.
+#[must_use]
+pub fn uid(flow: &Flow, point: &[u8; POINT]) -> Uid {
+    uid_of(&named(flow, point))
+}
+
+/// The uids of several. The processor works on two digests at a time where nothing else is between them.
+pub fn uids<'a>(flows: impl Iterator<Item = (&'a Flow, &'a [u8; POINT])>) -> Vec<Uid> {
+    let all: Vec<Hashed> = flows.map(|(flow, point)| named(flow, point)).collect();
+    all.iter().map(uid_of).collect()
+}
+
+fn uid_of(hashed: &Hashed) -> Uid {
     let mut out = [0; 12];
-    out.copy_from_slice(&digest[..12]);
+    out.copy_from_slice(&hashed.digest()[..12]);
     Uid(out)
 }
 
-/// Length of a Community ID, bytes: `1:` and 20 bytes in base 64.
-pub const COMMUNITY_ID: usize = 30;
+/// What a uid is a hash of. Of IPv4 it is one block to the byte.
+#[inline]
+fn named(flow: &Flow, point: &[u8; POINT]) -> Hashed {
+    let k = &flow.key;
+    let mut hashed = Hashed::new();
+    hashed.add(&[k.family, k.proto, k.tunnel as u8]);
+    hashed.add(&k.ethertype.to_be_bytes());
+    hashed.add(point);
+    hashed.add(&k.vlans.to_be_bytes());
+    hashed.add(&k.vni.to_be_bytes());
+    hashed.add(&k.extra.to_be_bytes());
+    hashed.add(&k.ports[0].to_be_bytes());
+    hashed.add(&k.ports[1].to_be_bytes());
+    hashed.add(&flow.first_ts.to_be_bytes());
+    hashed.add(&flow.first_seq.to_be_bytes());
+    if matches!(k.family, 4 | ARP) {
+        hashed.add(&k.low[..4]);
+        hashed.add(&k.high[..4]);
+    } else {
+        hashed.add(&k.low);
+        hashed.add(&k.high);
+    }
+    hashed.end()
+}
 
-/// Community ID version 1 with seed 0, as ASCII; `None` for flows without IP.
+/// Community ID version 1 with seed 0.
 ///
 /// Source: <https://github.com/corelight/community-id-spec>
-#[must_use]
-pub fn community_id(flow: &Flow) -> Option<[u8; COMMUNITY_ID]> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommunityId([u8; 20]);
+
+impl CommunityId {
+    /// Length of the text: `1:` and 20 bytes in base 64.
+    const TEXT: usize = 30;
+
+    /// That of a flow; `None` without IP.
+    #[must_use]
+    pub fn of(flow: &Flow) -> Option<Self> {
+        ends(flow).map(|hashed| Self(hashed.digest()))
+    }
+
+    /// Those of several, as [`uids`].
+    pub fn all<'a>(flows: impl Iterator<Item = &'a Flow>) -> Vec<Option<Self>> {
+        let all: Vec<Option<Hashed>> = flows.map(ends).collect();
+        all.iter().map(|hashed| hashed.as_ref().map(|hashed| Self(hashed.digest()))).collect()
+    }
+
+    /// Appends the text, ASCII.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + Self::TEXT, b':');
+        out[start] = b'1';
+        base64(&self.0, &mut out[start + 2..]);
+    }
+}
+
+/// What a Community ID is a hash of.
+#[inline]
+fn ends(flow: &Flow) -> Option<Hashed> {
     let k = &flow.key;
-    let width = match k.family {
-        4 => 4,
-        6 => 16,
-        _ => return None,
-    };
-    let (src, dst) = (&flow.orig_addr()[..width], &flow.resp_addr()[..width]);
+    if !matches!(k.family, 4 | 6) {
+        return None;
+    }
+    let (src, dst) = (flow.orig_addr(), flow.resp_addr());
     let mut one_way = false;
     let (sport, dport, ported) = match k.proto {
         1 | 58 if flow.has_icmp => {
@@ -144,39 +231,37 @@ pub fn community_id(flow: &Flow) -> Option<[u8; COMMUNITY_ID]> {
         proto if is_ported(proto) && k.extra != PORTLESS => (flow.orig_port(), flow.resp_port(), true),
         _ => (0, 0, false),
     };
-    let swap = !one_way && (dst, dport) < (src, sport);
+    let order = |addr: &[u8; 16], port| (u128::from_be_bytes(*addr), port);
+    let swap = !one_way && order(dst, dport) < order(src, sport);
     let (src, dst, sport, dport) = if swap { (dst, src, dport, sport) } else { (src, dst, sport, dport) };
-    let mut hash = ShortSha1::new();
-    hash.add(&[0, 0]); // the seed
-    hash.add(src);
-    hash.add(dst);
-    hash.add(&[k.proto, 0]);
-    if ported {
-        hash.add(&sport.to_be_bytes());
-        hash.add(&dport.to_be_bytes());
+    let mut hashed = Hashed::new();
+    hashed.add(&[0, 0]); // the seed
+    if k.family == 4 {
+        hashed.add(&src[..4]);
+        hashed.add(&dst[..4]);
+    } else {
+        hashed.add(src);
+        hashed.add(dst);
     }
-    let mut text = *b"1:                            ";
-    base64(hash.finish(), &mut text[2..]);
-    Some(text)
-}
-
-/// Appends a flow's Community ID; `false` if it has none.
-pub fn write_community_id(flow: &Flow, out: &mut Vec<u8>) -> bool {
-    let id = community_id(flow);
-    out.extend(id.iter().flatten());
-    id.is_some()
+    hashed.add(&[k.proto, 0]);
+    if ported {
+        hashed.add(&sport.to_be_bytes());
+        hashed.add(&dport.to_be_bytes());
+    }
+    Some(hashed.end())
 }
 
 /// RFC 4648 base 64 of a digest, with padding.
-fn base64(digest: [u8; 20], out: &mut [u8]) {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#[inline]
+fn base64(digest: &[u8; 20], out: &mut [u8]) {
     let mut bytes = [0; 21];
-    bytes[..20].copy_from_slice(&digest);
+    bytes[..20].copy_from_slice(digest);
     let (threes, _) = bytes.as_chunks::<3>();
     let (fours, _) = out.as_chunks_mut::<4>();
-    for ([a, b, c], out) in threes.iter().zip(fours) {
+    for ([a, b, c], [first, second, third, fourth]) in threes.iter().zip(fours) {
         let word = u32::from(*a) << 16 | u32::from(*b) << 8 | u32::from(*c);
-        *out = [18, 12, 6, 0].map(|shift| DIGITS[(word >> shift & 63) as usize]);
+        [*first, *second] = BASE_64[(word >> 12) as usize];
+        [*third, *fourth] = BASE_64[(word & 0xfff) as usize];
     }
     // 20 bytes are two of the last three.
     if let Some(last) = out.last_mut() {
@@ -186,33 +271,58 @@ fn base64(digest: [u8; 20], out: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::FlowKey;
     use super::*;
 
     #[test]
-    fn short_texts_are_hashed_as_any() {
-        for len in 0..=ShortSha1::MOST {
+    fn few_bytes_are_hashed_as_any() {
+        for len in 0..=128 - 9 {
             let bytes: Vec<u8> = (0..len as u8).map(|byte| byte.wrapping_mul(37)).collect();
-            let mut hash = ShortSha1::new();
-            bytes.chunks(7).for_each(|part| hash.add(part));
-            assert_eq!(hash.finish(), <[u8; 20]>::from(Sha1::digest(&bytes)), "{len}");
+            let mut hashed = Hashed::new();
+            bytes.chunks(7).for_each(|part| hashed.add(part));
+            assert_eq!(hashed.end().digest(), <[u8; 20]>::from(Sha1::digest(&bytes)), "{len}");
         }
     }
 
     #[test]
     fn a_uid_is_a_hash_of_all_that_names_a_flow() {
-        let flow = Flow::new(super::super::key::FlowKey { vni: 7, proto: 17, family: 4, ..Default::default() });
-        for len in 0..80 {
-            let name = "n".repeat(len);
-            let mut all = (len as u32).to_be_bytes().to_vec();
-            all.extend(name.as_bytes());
-            all.extend([0xff; 4]);
-            all.extend([0; 40]);
+        let key = FlowKey { vni: 7, proto: 17, family: 4, low: [9; 16], high: [8; 16], ..FlowKey::default() };
+        let four = Flow::new(key);
+        let six = Flow::new(FlowKey { family: 6, ..key });
+        let place = point(Some("ns1"), None);
+        let mut names = vec![0, 0, 0, 3];
+        names.extend(b"ns1");
+        names.extend([0xff; 4]);
+        assert_eq!(place, Sha1::digest(&names)[..POINT]);
+        for (flow, width) in [(&four, 4), (&six, 16)] {
+            let mut all = vec![flow.key.family, 17, 0, 0, 0];
+            all.extend(place);
+            all.extend([0; 8]);
             all.extend([0, 0, 0, 7]);
-            all.extend([0; 10]);
-            all.extend([17, 4]);
-            all.extend([0; 24]);
-            let digest = Sha1::digest(&all);
-            assert_eq!(uid(&flow, Some(&name), None).0, digest[..12], "{len}");
+            all.extend([0; 20]);
+            all.extend(&[9; 16][..width]);
+            all.extend(&[8; 16][..width]);
+            assert_eq!(uid(flow, &place).0, Sha1::digest(&all)[..12], "{width}");
+        }
+        assert_eq!(named(&four, &place).count(), 1);
+        let several = [four.clone(), six, four];
+        let each: Vec<Uid> = several.iter().map(|flow| uid(flow, &place)).collect();
+        assert_eq!(uids(several.iter().map(|flow| (flow, &place))), each);
+        let each: Vec<_> = several.iter().map(CommunityId::of).collect();
+        assert_eq!(CommunityId::all(several.iter()), each);
+    }
+
+    #[test]
+    fn a_uid_is_written_in_base_62() {
+        let digits = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        for bytes in [[0; 12], [0xff; 12], *b"a test of it", [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]] {
+            let mut value = bytes.iter().fold(0u128, |value, byte| value << 8 | u128::from(*byte));
+            let mut text = [b'C'; Uid::TEXT];
+            for at in (1..Uid::TEXT).rev() {
+                text[at] = digits[(value % 62) as usize];
+                value /= 62;
+            }
+            assert_eq!(Uid(bytes).text(), text);
         }
     }
 }

@@ -19,6 +19,7 @@ use parquet::data_type::ByteArray;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::statistics::Statistics;
 use std::any::Any;
+use std::collections::VecDeque;
 
 /// Values of a column so far, nulls left out.
 pub(super) enum Values {
@@ -36,6 +37,14 @@ pub(super) enum Values {
 #[derive(Default)]
 pub struct Spare {
     numbers: Vec<Vec<u64>>,
+    /// In the order of the columns, which is that in which the next ones are made.
+    dictionaries: VecDeque<(Dictionary, Option<Box<dyn Codes>>)>,
+}
+
+/// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
+pub(super) trait Codes: Any + Send + Sync {
+    /// Forgets all and keeps the memory.
+    fn clear(&mut self);
 }
 
 impl Spare {
@@ -48,11 +57,18 @@ impl Spare {
     /// Takes the buffers of another.
     pub fn take_from(&mut self, other: &mut Self) {
         self.numbers.append(&mut other.numbers);
+        self.dictionaries.append(&mut other.dictionaries);
     }
 
     fn keep(&mut self, mut numbers: Vec<u64>) {
         numbers.clear();
         self.numbers.push(numbers);
+    }
+
+    fn keep_dictionary(&mut self, mut dictionary: Dictionary, mut codes: Option<Box<dyn Codes>>) {
+        dictionary.clear();
+        codes.iter_mut().for_each(|codes| codes.clear());
+        self.dictionaries.push_back((dictionary, codes));
     }
 }
 
@@ -61,8 +77,7 @@ pub struct Encoder {
     pub(super) values: Values,
     number: Number,
     pub(super) shape: Shape,
-    /// Codes of a dictionary by what its texts stand for: a map whose key the column alone knows.
-    pub(super) codes: Option<Box<dyn Any + Send + Sync>>,
+    pub(super) codes: Option<Box<dyn Codes>>,
     /// Data pages that are whole, what they use, and what they hold.
     pages: Vec<PageBytes>,
     encodings: Vec<Encoding>,
@@ -115,6 +130,7 @@ impl Encoder {
             DataType::List(item) => (item.data_type(), true),
             other => (other, false),
         };
+        let mut codes = None;
         let (values, number) = match leaf {
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => {
                 (Values::Numbers(spare.take(rows)), Number::Unsigned32)
@@ -128,7 +144,11 @@ impl Encoder {
             DataType::Utf8 => {
                 (Values::Text { lengths: spare.take(rows), bytes: Vec::with_capacity(rows * 20) }, Number::Unsigned32)
             }
-            DataType::Dictionary(_, _) => (Values::Dict(Dictionary::default()), Number::Unsigned32),
+            DataType::Dictionary(_, _) => {
+                let (dictionary, own) = spare.dictionaries.pop_front().unwrap_or_default();
+                codes = own;
+                (Values::Dict(dictionary), Number::Unsigned32)
+            }
             other => return Err(ParquetError::NYI(format!("a column of type {other}"))),
         };
         let shape = if list {
@@ -140,7 +160,7 @@ impl Encoder {
             values,
             number,
             shape,
-            codes: None,
+            codes,
             pages: Vec::new(),
             encodings: Vec::new(),
             bounds: Bounds::default(),
@@ -315,8 +335,10 @@ impl Encoder {
                 statistics
             }
         };
-        if let Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } = self.values {
-            spare.keep(numbers);
+        match self.values {
+            Values::Numbers(numbers) | Values::Text { lengths: numbers, .. } => spare.keep(numbers),
+            Values::Dict(dictionary) => spare.keep_dictionary(dictionary, self.codes),
+            Values::Bools(_) => {}
         }
         let mut encodings = self.encodings;
         encodings.push(Encoding::RLE);

@@ -2,6 +2,7 @@
 
 use super::bits;
 use super::page::HEADER;
+use crate::track::whole;
 use ahash::RandomState;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
@@ -22,8 +23,8 @@ pub struct Dictionary {
     /// Where each text stands.
     texts: Vec<(u32, u32)>,
     codes: Vec<u32>,
-    /// Texts by hash: only once a second batch comes. With its hash beside each, a growing table reads none of them.
-    known: HashTable<(u32, u64)>,
+    /// Texts by hash: only once a second batch comes. With half its hash beside each, a growing table reads none of them.
+    known: HashTable<(u32, u32)>,
     hasher: RandomState,
     /// What the codes of the batch at hand become.
     renumbered: Vec<u32>,
@@ -32,6 +33,16 @@ pub struct Dictionary {
 impl Dictionary {
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
+    }
+
+    /// Forgets everything and keeps its memory.
+    pub fn clear(&mut self) {
+        let Self { page, texts, codes, known, hasher: _, renumbered } = self;
+        page.clear();
+        texts.clear();
+        codes.clear();
+        known.clear();
+        renumbered.clear();
     }
 
     /// How many texts there are.
@@ -114,16 +125,16 @@ impl Dictionary {
         };
         if known.is_empty() {
             for code in 0..texts.len() as u32 {
-                let hash = hasher.hash_one(at(code));
-                known.insert_unique(hash, (code, hash), |(_, hash)| *hash);
+                let hash = hasher.hash_one(at(code)) as u32;
+                known.insert_unique(whole(hash), (code, hash), |(_, hash)| whole(*hash));
             }
         }
-        let hash = hasher.hash_one(text);
-        if let Some((code, _)) = known.find(hash, |(code, other)| *other == hash && at(*code) == text) {
+        let hash = hasher.hash_one(text) as u32;
+        if let Some((code, _)) = known.find(whole(hash), |(code, other)| *other == hash && at(*code) == text) {
             return *code;
         }
         let code = self.push(text);
-        self.known.insert_unique(hash, (code, hash), |(_, hash)| *hash);
+        self.known.insert_unique(whole(hash), (code, hash), |(_, hash)| whole(*hash));
         code
     }
 

@@ -1,6 +1,6 @@
 //! Rows straight into an encoder, without an Arrow array between.
 
-use super::chunk::{Encoder, ITEM, Shape, Values};
+use super::chunk::{Codes, Encoder, ITEM, Shape, Values};
 use super::dictionary::Dictionary;
 use super::levels::Validity;
 pub use super::numbers::Bits;
@@ -8,10 +8,31 @@ use crate::table::address::{write_ip, write_mac};
 use crate::table::column::Known;
 use ahash::RandomState;
 use hashbrown::HashMap;
+use std::any::Any;
 use std::hash::Hash;
 
 /// Codes of a dictionary by what its texts stand for.
-type Codes<K> = HashMap<K, u32, RandomState>;
+type By<K> = HashMap<K, u32, RandomState>;
+
+impl<K: Send + Sync + 'static> Codes for By<K> {
+    fn clear(&mut self) {
+        HashMap::clear(self);
+    }
+}
+
+/// Of IPv4 addresses apart, since what is looked up for each row should be small.
+#[derive(Default)]
+struct ByAddress {
+    four: By<u32>,
+    six: By<u128>,
+}
+
+impl Codes for ByAddress {
+    fn clear(&mut self) {
+        self.four.clear();
+        self.six.clear();
+    }
+}
 
 /// Of 64 rows, so few that the others are better left alone.
 const FEW: u32 = 16;
@@ -115,7 +136,7 @@ impl Encoder {
         rows: impl ExactSizeIterator<Item = Option<K>>,
         write: impl Fn(&K, &mut String),
     ) {
-        let (codes, dictionary, valid) = self.codes::<Codes<K>>();
+        let (codes, dictionary, valid) = self.codes::<By<K>>();
         let mut buffer = String::new();
         note(valid, rows, |key| {
             if let Some(key) = key {
@@ -137,8 +158,7 @@ impl Encoder {
         there: impl Iterator<Item = u64>,
         get: impl Fn(usize) -> Option<(u8, u128)>,
     ) {
-        // Those of IPv4 apart, since what is looked up for each row should be small.
-        let (codes, dictionary, valid) = self.codes::<(Codes<u32>, Codes<u128>)>();
+        let (codes, dictionary, valid) = self.codes::<ByAddress>();
         let mut buffer = Vec::new();
         some(valid, rows, there, get, |(family, address)| {
             let write = || {
@@ -147,8 +167,8 @@ impl Encoder {
                 dictionary.push(&buffer)
             };
             let code = match family {
-                4 => *codes.0.entry((address >> 96) as u32).or_insert_with(write),
-                _ => *codes.1.entry(address).or_insert_with(write),
+                4 => *codes.four.entry((address >> 96) as u32).or_insert_with(write),
+                _ => *codes.six.entry(address).or_insert_with(write),
             };
             dictionary.row(code);
         });
@@ -157,7 +177,7 @@ impl Encoder {
     /// Adds rows of a dictionary column of hardware addresses.
     pub fn macs(&mut self, rows: usize, there: impl Iterator<Item = u64>, get: impl Fn(usize) -> Option<[u8; 6]>) {
         // As numbers, which hash faster than bytes.
-        let (codes, dictionary, valid) = self.codes::<Codes<u64>>();
+        let (codes, dictionary, valid) = self.codes::<By<u64>>();
         let mut buffer = Vec::new();
         some(valid, rows, there, get, |mac| {
             let [a, b, c, d, e, f] = mac;
@@ -171,14 +191,16 @@ impl Encoder {
     }
 
     /// What a dictionary column remembers, its texts, and which rows are there.
-    fn codes<C: Default + Send + Sync + 'static>(&mut self) -> (&mut C, &mut Dictionary, &mut Validity) {
+    fn codes<C: Default + Codes>(&mut self) -> (&mut C, &mut Dictionary, &mut Validity) {
         let (Values::Dict(dictionary), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
             unreachable!("only dictionary columns are asked for values of a dictionary");
         };
-        let codes = self.codes.get_or_insert_with(|| Box::new(C::default()));
-        let Some(codes) = codes.downcast_mut() else {
-            unreachable!("a column has values of one type");
-        };
+        // Those that a chunk before has left may be of another type; a column has values of one.
+        if !self.codes.as_ref().is_some_and(|codes| (&**codes as &dyn Any).is::<C>()) {
+            self.codes = Some(Box::new(C::default()));
+        }
+        let codes = self.codes.as_mut().and_then(|codes| (&mut **codes as &mut dyn Any).downcast_mut());
+        let Some(codes) = codes else { unreachable!("they have just been looked at") };
         (codes, dictionary, valid)
     }
 
@@ -195,6 +217,24 @@ impl Encoder {
             }
         });
     }
+
+    /// The same of `rows` rows those that `there` has a bit for; those that have none after all are null.
+    pub fn some_names<'a>(
+        &mut self,
+        rows: usize,
+        there: impl Iterator<Item = u64>,
+        get: impl Fn(usize) -> Option<&'a str>,
+    ) {
+        let (Values::Dict(dictionary), Shape::Flat(valid)) = (&mut self.values, &mut self.shape) else {
+            unreachable!("only dictionary columns are asked for names");
+        };
+        let mut known = Known::default();
+        some(valid, rows, there, get, |name| {
+            let code = known.code(name, |name| dictionary.code(name.as_bytes()));
+            dictionary.row(code);
+        });
+    }
+
     /// Leaves only the first `rows` rows, while none of the pages has ended.
     pub fn truncate(&mut self, rows: usize) {
         debug_assert!(!self.has_pages(), "rows of pages that have ended cannot be taken back");
