@@ -115,6 +115,7 @@ impl Recorder {
             until: options.duration.map(|time| Instant::now() + time),
             frames: frames.clone(),
             decoded: Decoded::default(),
+            part: Vec::new(),
             text: String::new(),
             said: Vec::new(),
             error: None,
@@ -185,6 +186,8 @@ struct Work {
     until: Option<Instant>,
     frames: Arc<AtomicU64>,
     decoded: Decoded,
+    /// Frames of a batch that are followed together.
+    part: Vec<FrameMeta>,
     /// What is to be shown of the batch at hand: lines of frames, and what flows say.
     text: String,
     said: Vec<u8>,
@@ -259,13 +262,14 @@ impl Work {
     /// Does with a batch what is to be done, part by part; what is to be shown goes out once. Behind the end that was asked
     /// for, or an error, the rings are still emptied.
     fn batch(&mut self) {
-        let frames = std::mem::take(&mut self.decoded.batch.frames);
-        let kept = if self.error.is_none() { self.write(&frames) } else { 0 };
+        let kept = if self.error.is_none() { self.write() } else { 0 };
+        let frames = std::mem::replace(&mut self.decoded.batch.frames, std::mem::take(&mut self.part));
         for part in frames[..kept].chunks(PART) {
-            self.leave(part);
+            self.decoded.batch.frames.clear();
+            self.decoded.batch.frames.extend_from_slice(part);
             self.follow();
         }
-        self.decoded.batch.frames = frames; // kept for its memory
+        self.part = std::mem::replace(&mut self.decoded.batch.frames, frames); // both kept for their memory
         let (mut text, mut said) = (std::mem::take(&mut self.text), std::mem::take(&mut self.said));
         self.say(text.as_bytes());
         self.say(&said);
@@ -274,44 +278,38 @@ impl Work {
         (self.text, self.said) = (text, said); // likewise
     }
 
-    /// Leaves only these frames in the batch at hand.
-    fn leave(&mut self, frames: &[FrameMeta]) {
-        self.decoded.batch.frames.clear();
-        self.decoded.batch.frames.extend_from_slice(frames);
-    }
-
-    /// Writes these frames of the batch at hand; how many of them are kept.
-    fn write(&mut self, frames: &[FrameMeta]) -> usize {
+    /// Writes the frames of the batch at hand, those behind the last that was asked for excepted; how many are kept.
+    fn write(&mut self) -> usize {
         let so_far = self.frames.load(Ordering::Relaxed);
         let room = self.limit.map_or(usize::MAX, |limit| usize::try_from(limit - so_far).unwrap_or(usize::MAX));
-        let mut kept = &frames[..frames.len().min(room)];
+        self.decoded.batch.frames.truncate(room);
+        let mut kept = self.decoded.batch.frames.len();
         let mut failed = None;
-        self.leave(kept);
         if let Some(writer) = &mut self.writer {
             let before = writer.frames();
             match writer.write_batch(&self.decoded.batch) {
                 Ok(Written::All) => {}
                 Ok(Written::Done(taken)) => {
                     self.limit = Some(so_far + taken as u64);
-                    kept = &kept[..taken];
+                    kept = taken;
                 }
                 Err(error) => {
                     let reached = usize::try_from(writer.frames().saturating_sub(before)).unwrap_or(usize::MAX);
-                    kept = &kept[..reached.min(kept.len())];
+                    kept = kept.min(reached);
                     failed = Some(error);
                 }
             }
         }
-        for meta in kept {
+        for meta in &self.decoded.batch.frames[..kept] {
             if let Some(count) = self.kept.get_mut(meta.interface as usize) {
                 *count += 1;
             }
         }
-        self.frames.store(so_far + kept.len() as u64, Ordering::Relaxed);
+        self.frames.store(so_far + kept as u64, Ordering::Relaxed);
         if let Some(error) = failed {
             self.failed_to_write(&error);
         }
-        kept.len()
+        kept
     }
 
     /// Does with the frames of the batch at hand what is done beside writing.

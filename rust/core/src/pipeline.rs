@@ -3,9 +3,12 @@
 //! Two stages on two cores; batches go round between them, a few at a time, so a long capture allocates what a short one
 //! does. Or each core does both ([`Pipeline::in_turns`]).
 
+mod beside;
 #[cfg(test)]
 mod tests;
 mod turns;
+
+pub(crate) use beside::{processors, side_by_side};
 
 use crate::decode::decode;
 use crate::frame::{FrameBatch, FrameMeta, LinkType};
@@ -366,24 +369,6 @@ impl<R: Send + 'static> Pipeline<R> {
             }
         }
     }
-}
-
-/// How many threads run at a time.
-pub(crate) fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Does something on this thread and others on threads of their own, until all are done: what the first that failed said.
-pub(crate) fn side_by_side<E: Send, W: FnOnce() -> Result<(), E> + Send>(
-    own: impl FnOnce() -> Result<(), E>,
-    others: impl Iterator<Item = W>,
-) -> Result<(), E> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = others.map(|work| scope.spawn(work)).collect();
-        let done = own();
-        let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        joined.fold(done, Result::and)
-    })
 }
 
 /// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.

@@ -73,7 +73,7 @@ fn parent<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
 }
 
 fn community_id<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
-    sink.texts(CommunityId::all(rows.iter()).iter(), |id, out| {
+    sink.texts(CommunityId::all(rows.flows).iter(), |id, out| {
         id.iter().for_each(|id| id.write(out));
         id.is_some()
     })

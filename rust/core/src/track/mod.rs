@@ -293,7 +293,7 @@ impl Tracker {
         if self.options.uid_per_packet {
             return flows.iter().map(|flow| self.uid_of(flow)).collect();
         }
-        uid::uids(flows.iter().map(|flow| (*flow, self.points.named(flow.key.point))))
+        uid::uids(flows, |flow| self.points.named(flow.key.point))
     }
 
     /// The streams of the flows, if anything is wanted of them.

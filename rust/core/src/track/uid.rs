@@ -5,6 +5,7 @@ use super::key::{ARP, PORTLESS, icmp_counterpart, is_ported};
 use serde::{Deserialize, Serialize};
 use sha1::block_api::compress;
 use sha1::{Digest, Sha1};
+use smallvec::SmallVec;
 
 /// 96 bits that name a flow: a hash of its capture point, key and first packet. Same bytes in, same uid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -145,10 +146,20 @@ pub fn uid(flow: &Flow, point: &[u8; POINT]) -> Uid {
     uid_of(&named(flow, point))
 }
 
-/// The uids of several. The processor works on two digests at a time where nothing else is between them.
-pub fn uids<'a>(flows: impl Iterator<Item = (&'a Flow, &'a [u8; POINT])>) -> Vec<Uid> {
-    let all: Vec<Hashed> = flows.map(|(flow, point)| named(flow, point)).collect();
-    all.iter().map(uid_of).collect()
+/// The uids of several.
+#[must_use]
+pub fn uids<'a>(flows: &[&'a Flow], point: impl Fn(&'a Flow) -> &'a [u8; POINT]) -> Vec<Uid> {
+    together(flows, |flow| named(flow, point(flow)), uid_of)
+}
+
+/// What is made of hashes of several flows. The processor works on two digests at a time where nothing else is between them.
+fn together<'a, H, T>(flows: &[&'a Flow], prepare: impl Fn(&'a Flow) -> H, digest: impl Fn(&H) -> T) -> Vec<T> {
+    let mut made = Vec::with_capacity(flows.len());
+    for flows in flows.chunks(16) {
+        let hashed: SmallVec<[H; 16]> = flows.iter().map(|flow| prepare(flow)).collect();
+        made.extend(hashed.iter().map(&digest));
+    }
+    made
 }
 
 fn uid_of(hashed: &Hashed) -> Uid {
@@ -198,10 +209,10 @@ impl CommunityId {
         ends(flow).map(|hashed| Self(hashed.digest()))
     }
 
-    /// Those of several, as [`uids`].
-    pub fn all<'a>(flows: impl Iterator<Item = &'a Flow>) -> Vec<Option<Self>> {
-        let all: Vec<Option<Hashed>> = flows.map(ends).collect();
-        all.iter().map(|hashed| hashed.as_ref().map(|hashed| Self(hashed.digest()))).collect()
+    /// Those of several.
+    #[must_use]
+    pub fn all(flows: &[&Flow]) -> Vec<Option<Self>> {
+        together(flows, ends, |hashed| hashed.as_ref().map(|hashed| Self(hashed.digest())))
     }
 
     /// Appends the text, ASCII.
@@ -305,11 +316,11 @@ mod tests {
             assert_eq!(uid(flow, &place).0, Sha1::digest(&all)[..12], "{width}");
         }
         assert_eq!(named(&four, &place).count(), 1);
-        let several = [four.clone(), six, four];
+        let several: Vec<&Flow> = (0..40).map(|at| if at % 3 == 0 { &six } else { &four }).collect();
         let each: Vec<Uid> = several.iter().map(|flow| uid(flow, &place)).collect();
-        assert_eq!(uids(several.iter().map(|flow| (flow, &place))), each);
-        let each: Vec<_> = several.iter().map(CommunityId::of).collect();
-        assert_eq!(CommunityId::all(several.iter()), each);
+        assert_eq!(uids(&several, |_| &place), each);
+        let each: Vec<_> = several.iter().map(|flow| CommunityId::of(flow)).collect();
+        assert_eq!(CommunityId::all(&several), each);
     }
 
     #[test]
