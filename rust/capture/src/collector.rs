@@ -35,28 +35,37 @@ const UNDERWAY: i64 = 5_000_000;
 /// Frames that wait for those of other rings wait at most this long, and are at most this many bytes.
 const HOLD: (Duration, usize) = (Duration::from_millis(500), 64 << 20);
 
-/// How fast blocks come. While many do, the next one is slept for: to ask the kernel for it takes the lock that it holds for
-/// each frame that comes in.
-#[derive(Default)]
+/// How fast blocks come. While many do, the next few are slept for: to ask the kernel for each takes the lock that it holds
+/// for each frame that comes in, and waking threads one block at a time takes as long as to copy it.
 struct Pace {
-    last: Option<Instant>,
-    between: Option<Duration>,
+    /// When there was nothing, last.
+    since: Instant,
+    /// Blocks that came then.
+    blocks: u32,
+    /// How many are slept for: a small part of a ring.
+    few: u32,
 }
 
 impl Pace {
     /// Blocks that come this much apart are many.
     const MANY: Duration = Duration::from_millis(10);
 
-    /// There was a block.
-    fn came(&mut self) {
-        let now = Instant::now();
-        self.between = self.last.map(|last| now - last).filter(|time| *time < Self::MANY);
-        self.last = Some(now);
+    /// For rings of so many blocks.
+    fn new(blocks: usize) -> Self {
+        Self { since: Instant::now(), blocks: 0, few: if blocks < 16 { 1 } else { 3 } }
     }
 
-    /// How long until the next one is there; `None` if that was said before, or few come.
+    /// There was a block.
+    fn came(&mut self) {
+        self.blocks += 1;
+    }
+
+    /// There is nothing now. How long until a few are there; `None` if none came since that was said, or few do.
     fn next(&mut self) -> Option<Duration> {
-        self.between.take().map(|time| time + time / 4)
+        let now = Instant::now();
+        let (since, blocks) = (std::mem::replace(&mut self.since, now), std::mem::take(&mut self.blocks));
+        let between = (now - since).checked_div(blocks)?;
+        (between < Self::MANY).then(|| between * self.few + between / 4)
     }
 }
 
@@ -86,7 +95,7 @@ impl Collector {
     /// Until `stop` is set or every point has gone.
     pub fn run(&mut self, stop: &AtomicBool) -> SessionEnd {
         let mut told = Instant::now();
-        let mut pace = Pace::default();
+        let mut pace = Pace::new(self.points.iter().map(|point| point.ring.blocks()).min().unwrap_or(0));
         while !stop.load(Ordering::Acquire) && self.points.iter().any(|point| point.ended.is_none()) {
             if self.round() {
                 pace.came();
@@ -276,17 +285,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_blocks_that_come_fast_are_slept_for_and_each_once() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.next(), None);
+    fn blocks_that_come_fast_are_slept_for_and_a_few_at_a_time() {
+        let ago =
+            |pace: &mut Pace, time: Duration| pace.since = Instant::now().checked_sub(time).expect("a long uptime");
+        let mut pace = Pace::new(2);
+        ago(&mut pace, Pace::MANY / 2);
         pace.came();
-        assert_eq!(pace.next(), None, "one block has no pace");
+        let time = pace.next().expect("one came soon");
+        assert!(time < Pace::MANY, "{time:?}: a small ring would be full");
+        let mut pace = Pace::new(16);
+        assert_eq!(pace.next(), None, "none came");
+        ago(&mut pace, Pace::MANY / 2);
         pace.came();
-        let time = pace.next();
-        assert!(time.is_some_and(|time| time < 2 * Pace::MANY), "{time:?}");
+        let time = pace.next().expect("one came soon");
+        assert!((Pace::MANY..2 * Pace::MANY).contains(&time), "{time:?}");
         assert_eq!(pace.next(), None, "then the kernel is asked");
-        pace.last = Instant::now().checked_sub(2 * Pace::MANY);
+        ago(&mut pace, 2 * Pace::MANY);
+        (0..4).for_each(|_| pace.came());
+        let time = pace.next().expect("four in the time of two");
+        assert!((Pace::MANY..2 * Pace::MANY).contains(&time), "{time:?}");
+        ago(&mut pace, 2 * Pace::MANY);
         pace.came();
-        assert_eq!(pace.next(), None, "few blocks come");
+        assert_eq!(pace.next(), None, "few come");
     }
 }

@@ -219,6 +219,12 @@ impl Ring {
         check(result, &format!("listening on {}", self.interface.name)).map(drop)
     }
 
+    /// How many blocks it has.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
     /// The descriptor to poll.
     #[must_use]
     pub fn fd(&self) -> i32 {

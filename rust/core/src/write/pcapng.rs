@@ -185,26 +185,42 @@ pub(super) fn interface(out: &mut Vec<u8>, info: &InterfaceInfo, link_type: u16)
 /// Bytes of an Enhanced Packet Block in front of its frame's.
 const PACKET_HEADER: usize = 28;
 
-/// Appends an Enhanced Packet Block of a frame whose bytes lie in one or several places; gives the place of the first of them.
-/// `None` for a time before 1970, which the format cannot hold.
+/// Bytes of the options of a frame that has flags.
+const FLAGS_OPTIONS: usize = 12;
+
+/// `epb_flags` of a frame.
 #[inline]
-pub(crate) fn packet<const N: usize>(out: &mut Vec<u8>, frame: &FrameMeta, parts: [&[u8]; N]) -> Option<usize> {
-    let ts = u64::try_from(frame.ts).ok()?;
+fn packet_flags(frame: &FrameMeta) -> u32 {
     let direction = match frame.direction {
         Direction::Unknown => 0,
         Direction::In => 1,
         Direction::Out => 2,
     };
-    let flags: u32 = direction | if frame.checksum_offloaded { FLAG_CHECKSUM_NOT_READY } else { 0 };
+    direction | if frame.checksum_offloaded { FLAG_CHECKSUM_NOT_READY } else { 0 }
+}
+
+/// Length of the block that [`packet`] makes of a frame.
+#[inline]
+fn packet_len(frame: &FrameMeta) -> usize {
+    let options = if packet_flags(frame) != 0 { FLAGS_OPTIONS } else { 0 };
+    PACKET_HEADER + (frame.cap_len as usize).next_multiple_of(4) + options + 4
+}
+
+/// Appends an Enhanced Packet Block of a frame whose bytes lie in one or several places; gives the place of the first of them.
+/// `None` for a time before 1970, which the format cannot hold.
+#[inline]
+pub(crate) fn packet<const N: usize>(out: &mut Vec<u8>, frame: &FrameMeta, parts: [&[u8]; N]) -> Option<usize> {
+    let ts = u64::try_from(frame.ts).ok()?;
+    let flags = packet_flags(frame);
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let padding = len.next_multiple_of(4) - len;
-    let mut behind = [0; 3 + 12 + 4];
+    let mut behind = [0; 3 + FLAGS_OPTIONS + 4];
     let mut at = padding;
     if flags != 0 {
         // `epb_flags`, four bytes of it; the end of the options is zeros.
         behind[at..at + 4].copy_from_slice(&[2, 0, 4, 0]);
         behind[at + 4..at + 8].copy_from_slice(&flags.to_le_bytes());
-        at += 12;
+        at += FLAGS_OPTIONS;
     }
     let total = (PACKET_HEADER + len + at + 4) as u32;
     behind[at..at + 4].copy_from_slice(&total.to_le_bytes());
@@ -222,20 +238,16 @@ pub(crate) fn packet<const N: usize>(out: &mut Vec<u8>, frame: &FrameMeta, parts
 }
 
 /// How many of these frames, from the first on, stand in blocks of [`packet`] one behind the other, and these blocks. The
-/// bytes of the first must stand in one.
+/// bytes of each must stand in one. Looks at none of them: they are in another processor's cache.
 pub(super) fn packets_in_a_row<'a>(data: &'a [u8], frames: &[FrameMeta]) -> (usize, &'a [u8]) {
-    let mut end = None;
     let start = frames.first().map_or(0, |first| first.offset as usize - PACKET_HEADER);
+    let mut end = start;
     let in_a_row = frames.iter().take_while(|frame| {
-        let at = frame.offset as usize - PACKET_HEADER;
-        let goes_on = end.is_none_or(|end| end == at);
-        if goes_on {
-            let len = [data[at + 4], data[at + 5], data[at + 6], data[at + 7]];
-            end = Some(at + u32::from_le_bytes(len) as usize);
-        }
+        let goes_on = end == frame.offset as usize - PACKET_HEADER;
+        end += if goes_on { packet_len(frame) } else { 0 };
         goes_on
     });
-    (in_a_row.count(), &data[start..end.unwrap_or(start)])
+    (in_a_row.count(), &data[start..end])
 }
 
 /// Appends an Interface Statistics Block, written at `now` (ns since the epoch).
