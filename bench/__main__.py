@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.cases import CASES, Case, Contender, Target
+from bench.cases import CASES, OUT, Case, Contender, Target
 from bench.inputs import DATA, NoInput, into_page_cache
 from bench.live import breaking_rate, under_load
 from bench.measure import Cost, RunFailed, measure, median
@@ -49,6 +49,10 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
 
 def run_contender(case: Case, contender: Contender) -> Cost:
     log = DATA / f"{case.name}.log"
+    for part in contender.command:
+        # To replace what the run before has written takes longer than to write it, and argus would go on behind it.
+        if part.startswith(OUT):
+            Path(part).unlink(missing_ok=True)
     if contender.load is not None:
         return under_load(list(contender.command), contender.load, log)[0]
     cost = measure(contender.command, log)
