@@ -31,7 +31,9 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     for path in sorted(inputs | {contender.load for contender in contenders if contender.load is not None}):
         into_page_cache(path)
     for number in range(1, rounds + 1):
-        for contender in contenders:
+        # Each is first once: behind one that took long, or much memory, a process is slower.
+        first = (number - 1) % len(contenders)
+        for contender in contenders[first:] + contenders[:first]:
             if contender.name in failed:
                 continue
             if sys.stderr.isatty():
