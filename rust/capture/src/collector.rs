@@ -42,8 +42,10 @@ struct Pace {
     since: Instant,
     /// Blocks that came then.
     blocks: u32,
-    /// How many are slept for: a small part of a ring.
-    few: u32,
+    /// How many were slept for, last; 0 if none were.
+    slept_for: u32,
+    /// How many are slept for at most: a small part of a ring.
+    most: u32,
 }
 
 impl Pace {
@@ -52,7 +54,7 @@ impl Pace {
 
     /// For rings of so many blocks.
     fn new(blocks: usize) -> Self {
-        Self { since: Instant::now(), blocks: 0, few: if blocks < 16 { 1 } else { 3 } }
+        Self { since: Instant::now(), blocks: 0, slept_for: 0, most: if blocks < 16 { 1 } else { 3 } }
     }
 
     /// There was a block.
@@ -60,12 +62,15 @@ impl Pace {
         self.blocks += 1;
     }
 
-    /// There is nothing now. How long until a few are there; `None` if none came since that was said, or few do.
+    /// There is nothing now. How long until some are there: one, and one more each time that no more came than was thought;
+    /// `None` if none came since that was said, or few do.
     fn next(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let (since, blocks) = (std::mem::replace(&mut self.since, now), std::mem::take(&mut self.blocks));
-        let between = (now - since).checked_div(blocks)?;
-        (between < Self::MANY).then(|| between * self.few + between / 4)
+        let before = std::mem::take(&mut self.slept_for);
+        let between = (now - since).checked_div(blocks).filter(|between| *between < Self::MANY)?;
+        self.slept_for = if blocks <= before + 1 { (before + 1).min(self.most) } else { 1 };
+        Some(between * self.slept_for + between / 4)
     }
 }
 
@@ -284,28 +289,31 @@ impl Collector {
 mod tests {
     use super::*;
 
+    /// How long is slept for once so many blocks have come in this time.
+    fn after(pace: &mut Pace, blocks: u32, time: Duration) -> Option<Duration> {
+        pace.since = Instant::now().checked_sub(time).expect("a machine that has run for a while");
+        (0..blocks).for_each(|_| pace.came());
+        pace.next()
+    }
+
     #[test]
-    fn blocks_that_come_fast_are_slept_for_and_a_few_at_a_time() {
-        let ago =
-            |pace: &mut Pace, time: Duration| pace.since = Instant::now().checked_sub(time).expect("a long uptime");
-        let mut pace = Pace::new(2);
-        ago(&mut pace, Pace::MANY / 2);
-        pace.came();
-        let time = pace.next().expect("one came soon");
-        assert!(time < Pace::MANY, "{time:?}: a small ring would be full");
+    fn blocks_that_come_fast_are_slept_for_and_more_each_time_if_they_keep_their_pace() {
+        const TIME: Duration = Duration::from_millis(4);
+        let slept_for = |time: Option<Duration>| time.map(|time| (time.as_secs_f64() / TIME.as_secs_f64()).round());
         let mut pace = Pace::new(16);
         assert_eq!(pace.next(), None, "none came");
-        ago(&mut pace, Pace::MANY / 2);
-        pace.came();
-        let time = pace.next().expect("one came soon");
-        assert!((Pace::MANY..2 * Pace::MANY).contains(&time), "{time:?}");
+        assert_eq!(slept_for(after(&mut pace, 1, TIME)), Some(1.0));
+        assert_eq!(slept_for(after(&mut pace, 1, TIME)), Some(2.0));
+        assert_eq!(slept_for(after(&mut pace, 2, 2 * TIME)), Some(3.0));
+        assert_eq!(slept_for(after(&mut pace, 4, 4 * TIME)), Some(3.0), "no more than that");
+        assert_eq!(slept_for(after(&mut pace, 5, 5 * TIME)), Some(1.0), "they come faster");
+        assert_eq!(slept_for(after(&mut pace, 1, TIME)), Some(2.0));
         assert_eq!(pace.next(), None, "then the kernel is asked");
-        ago(&mut pace, 2 * Pace::MANY);
-        (0..4).for_each(|_| pace.came());
-        let time = pace.next().expect("four in the time of two");
-        assert!((Pace::MANY..2 * Pace::MANY).contains(&time), "{time:?}");
-        ago(&mut pace, 2 * Pace::MANY);
-        pace.came();
-        assert_eq!(pace.next(), None, "few come");
+        assert_eq!(slept_for(after(&mut pace, 1, TIME)), Some(1.0));
+        assert_eq!(after(&mut pace, 1, 2 * Pace::MANY), None, "few come");
+        let mut small = Pace::new(2);
+        for _ in 0..3 {
+            assert_eq!(slept_for(after(&mut small, 1, TIME)), Some(1.0), "a small ring would be full");
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "Facts", into = "Facts")]
 pub struct Kept(Box<str>);
 
-/// What texts there are of.
+/// The texts that a flow keeps, in their order there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
     /// Host of the first HTTP request.
