@@ -30,14 +30,13 @@ impl Uid {
         let (ninth, low) = (low / EIGHT, low % EIGHT);
         let [a, b] = four(high / FOUR);
         let [c, d] = four(high % FOUR);
-        let [_, [_, e]] = four(ninth);
-        let [f, g] = four(low / FOUR);
-        let [h, i] = four(low % FOUR);
+        let [e, f] = four(low / FOUR);
+        let [g, h] = four(low % FOUR);
         let mut out = [b'C'; Self::TEXT];
-        for (to, pair) in [1, 3, 5, 7, 10, 12, 14, 16].into_iter().zip([a, b, c, d, f, g, h, i]) {
+        for (to, pair) in [1, 3, 5, 7, 10, 12, 14, 16].into_iter().zip([a, b, c, d, e, f, g, h]) {
             out[to..to + 2].copy_from_slice(&pair);
         }
-        out[9] = e;
+        out[9] = BASE_62[ninth as usize][1];
         out
     }
 
@@ -78,7 +77,6 @@ pub(crate) fn push_ascii(bytes: &[u8], out: &mut String) {
 
 /// A few bytes as SHA-1 takes them (FIPS 180-4, 5.1.1): at most 119, what two blocks hold. The hasher of the library is made
 /// for more, and to feed it takes as long as to hash.
-#[derive(Clone, Copy)]
 struct Hashed {
     blocks: [[u8; 64]; 2],
     len: usize,
@@ -94,6 +92,18 @@ impl Hashed {
     fn add(&mut self, bytes: &[u8]) {
         self.blocks.as_flattened_mut()[self.len..self.len + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len();
+    }
+
+    /// Adds two addresses: all of their bytes, or of IPv4 addresses the first four.
+    #[inline(always)]
+    fn add_addresses(&mut self, are_ipv4: bool, [one, other]: [&[u8; 16]; 2]) {
+        if are_ipv4 {
+            self.add(&one[..4]);
+            self.add(&other[..4]);
+        } else {
+            self.add(one);
+            self.add(other);
+        }
     }
 
     /// How many blocks they are.
@@ -183,13 +193,7 @@ fn named(flow: &Flow, point: &[u8; POINT]) -> Hashed {
     hashed.add(&k.ports[1].to_be_bytes());
     hashed.add(&flow.first_ts.to_be_bytes());
     hashed.add(&flow.first_seq.to_be_bytes());
-    if matches!(k.family, 4 | ARP) {
-        hashed.add(&k.low[..4]);
-        hashed.add(&k.high[..4]);
-    } else {
-        hashed.add(&k.low);
-        hashed.add(&k.high);
-    }
+    hashed.add_addresses(matches!(k.family, 4 | ARP), [&k.low, &k.high]);
     hashed.end()
 }
 
@@ -203,13 +207,7 @@ impl CommunityId {
     /// Length of the text: `1:` and 20 bytes in base 64.
     const TEXT: usize = 30;
 
-    /// That of a flow; `None` without IP.
-    #[must_use]
-    pub fn of(flow: &Flow) -> Option<Self> {
-        ends(flow).map(|hashed| Self(hashed.digest()))
-    }
-
-    /// Those of several.
+    /// Those of several flows; `None` without IP.
     #[must_use]
     pub fn all(flows: &[&Flow]) -> Vec<Option<Self>> {
         together(flows, ends, |hashed| hashed.as_ref().map(|hashed| Self(hashed.digest())))
@@ -247,13 +245,7 @@ fn ends(flow: &Flow) -> Option<Hashed> {
     let (src, dst, sport, dport) = if swap { (dst, src, dport, sport) } else { (src, dst, sport, dport) };
     let mut hashed = Hashed::new();
     hashed.add(&[0, 0]); // the seed
-    if k.family == 4 {
-        hashed.add(&src[..4]);
-        hashed.add(&dst[..4]);
-    } else {
-        hashed.add(src);
-        hashed.add(dst);
-    }
+    hashed.add_addresses(k.family == 4, [src, dst]);
     hashed.add(&[k.proto, 0]);
     if ported {
         hashed.add(&sport.to_be_bytes());
@@ -319,7 +311,7 @@ mod tests {
         let several: Vec<&Flow> = (0..40).map(|at| if at % 3 == 0 { &six } else { &four }).collect();
         let each: Vec<Uid> = several.iter().map(|flow| uid(flow, &place)).collect();
         assert_eq!(uids(&several, |_| &place), each);
-        let each: Vec<_> = several.iter().map(|flow| CommunityId::of(flow)).collect();
+        let each: Vec<_> = several.iter().flat_map(|flow| CommunityId::all(&[flow])).collect();
         assert_eq!(CommunityId::all(&several), each);
     }
 

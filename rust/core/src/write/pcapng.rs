@@ -199,11 +199,10 @@ fn packet_flags(frame: &FrameMeta) -> u32 {
     direction | if frame.checksum_offloaded { FLAG_CHECKSUM_NOT_READY } else { 0 }
 }
 
-/// Length of the block that [`packet`] makes of a frame.
+/// Length of the block of a frame of so many bytes that has these flags.
 #[inline]
-fn packet_len(frame: &FrameMeta) -> usize {
-    let options = if packet_flags(frame) != 0 { FLAGS_OPTIONS } else { 0 };
-    PACKET_HEADER + (frame.cap_len as usize).next_multiple_of(4) + options + 4
+fn packet_len(len: usize, flags: u32) -> usize {
+    PACKET_HEADER + len.next_multiple_of(4) + if flags != 0 { FLAGS_OPTIONS } else { 0 } + 4
 }
 
 /// Appends an Enhanced Packet Block of a frame whose bytes lie in one or several places; gives the place of the first of them.
@@ -222,7 +221,7 @@ pub(crate) fn packet<const N: usize>(out: &mut Vec<u8>, frame: &FrameMeta, parts
         behind[at + 4..at + 8].copy_from_slice(&flags.to_le_bytes());
         at += FLAGS_OPTIONS;
     }
-    let total = (PACKET_HEADER + len + at + 4) as u32;
+    let total = packet_len(len, flags) as u32;
     behind[at..at + 4].copy_from_slice(&total.to_le_bytes());
     let words = [ENHANCED_PACKET, total, frame.interface, (ts >> 32) as u32, ts as u32, len as u32, frame.frame_len];
     let mut header = [0; PACKET_HEADER];
@@ -244,7 +243,7 @@ pub(super) fn packets_in_a_row<'a>(data: &'a [u8], frames: &[FrameMeta]) -> (usi
     let mut end = start;
     let in_a_row = frames.iter().take_while(|frame| {
         let goes_on = end == frame.offset as usize - PACKET_HEADER;
-        end += if goes_on { packet_len(frame) } else { 0 };
+        end += if goes_on { packet_len(frame.cap_len as usize, packet_flags(frame)) } else { 0 };
         goes_on
     });
     (in_a_row.count(), &data[start..end])
