@@ -69,8 +69,7 @@ class Case:
     targets: tuple[Target, ...]
 
 
-def flows(packets: int) -> list[Contender]:
-    capture = str(big(packets))
+def flows(capture: str) -> list[Contender]:
     nfstream = str(ROOT / ".tools" / "nfstream" / "bin" / "python")
     return [
         Contender("sniffkit", [SNIFFKIT, "flows", capture, "-o", f"{OUT}-f.parquet"]),
@@ -79,6 +78,10 @@ def flows(packets: int) -> list[Contender]:
         Contender("argus", ["argus", "-r", capture, "-w", f"{OUT}-argus.out"]),
         Contender("NFStream", [nfstream, str(ROOT / "bench" / "nfstream_flows.py"), capture]),
     ]
+
+
+def flows_long(packets: int) -> list[Contender]:
+    return flows(str(big(packets, packets // 100)))[:2]
 
 
 def packets(packets: int) -> list[Contender]:
@@ -216,13 +219,19 @@ CASES = (
     Case(
         "flows",
         "flow table of a file",
-        flows,
+        lambda packets: flows(str(big(packets))),
         (
             Target("sniffkit", "wall", 1.0, "tcpdump"),
             Target("sniffkit", "wall", 1 / 2, "softflowd"),
             Target("sniffkit", "wall", 1 / 4, "argus"),
             Target("sniffkit", "wall", 1 / 30, "NFStream"),
         ),
+    ),
+    Case(
+        "flows-long",
+        "the same of longer flows: 100 packets each",
+        flows_long,
+        (Target("sniffkit", "wall", 1.0, "tcpdump"),),
     ),
     Case(
         "packets",

@@ -75,7 +75,8 @@ impl Kept {
     }
 
     /// Reads a word of each of its cache lines.
-    pub(crate) fn touch(&self) -> u8 {
+    #[must_use]
+    pub fn touch(&self) -> u8 {
         self.0.as_bytes().iter().step_by(64).fold(0, |word, byte| word ^ byte)
     }
 
