@@ -1,4 +1,5 @@
 use super::*;
+use std::sync::atomic::AtomicUsize;
 
 /// Batches of one frame each, so many; then the end, or an error.
 struct Frames {
@@ -82,7 +83,8 @@ fn turns(
     let source = Box::new(Frames { left, fails, bytes: Some(1) });
     let make = || -> Make<usize> { Box::new(|decoded| decoded.batch.frames.len()) };
     let mut pipeline = Pipeline::start(source, None, make());
-    let (mut numbers, mut asked) = (Vec::new(), 0);
+    let (mut numbers, mut firsts, mut asked) = (Vec::new(), Vec::new(), 0);
+    let (aside, done_aside) = (AtomicUsize::new(7), AtomicUsize::new(0));
     let done = pipeline.in_turns(
         (0..others).map(|_| make()).collect(),
         || {
@@ -90,11 +92,22 @@ fn turns(
             asked <= go_on
         },
         |decoded, made| {
-            assert_eq!(made, 1);
+            firsts.push(decoded.batch.frames[0].number);
+            made + 1
+        },
+        |decoded, made| {
+            assert_eq!(made, 2);
             numbers.push(decoded.batch.frames[0].number);
             if numbers.len() == enough { Err("enough") } else { Ok(()) }
         },
+        || {
+            let one = aside.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok();
+            done_aside.fetch_add(usize::from(one), Ordering::Relaxed);
+            Ok(one)
+        },
     );
+    assert!(firsts.starts_with(&numbers), "every batch has had its first step");
+    assert_eq!(done_aside.into_inner(), 7);
     assert!(matches!(pipeline.receive(), Received::End));
     (numbers, done.expect("an input that is at hand"), pipeline.end().is_ok())
 }
@@ -132,10 +145,12 @@ fn a_panic_in_any_thread_ends_all_of_them() {
             pipeline.in_turns(
                 others,
                 || true,
+                |_, ()| (),
                 |decoded, ()| match decoded.batch.frames[0].number {
                     500 => panic!("as expected"),
                     _ => Ok::<_, ()>(()),
                 },
+                || Ok(false),
             )
         });
         assert!(panicked.is_err());
@@ -146,7 +161,7 @@ fn a_panic_in_any_thread_ends_all_of_them() {
 fn an_input_that_has_to_be_waited_for_is_not_read_in_turns() {
     let source = |bytes| Box::new(Frames { left: 3, fails: false, bytes });
     let mut pipeline = Pipeline::<()>::start(source(None), None, Box::new(|_| ()));
-    assert_eq!(pipeline.in_turns(Vec::new(), || true, |_, ()| Err("called")), None);
+    assert_eq!(pipeline.in_turns(Vec::new(), || true, |_, ()| (), |_, ()| Err("called"), || Ok(false)), None);
     let Received::Batch(decoded, ()) = std::iter::repeat_with(|| pipeline.receive())
         .find(|received| !matches!(received, Received::Waiting))
         .expect("repeated for ever")
@@ -156,5 +171,5 @@ fn an_input_that_has_to_be_waited_for_is_not_read_in_turns() {
     assert_eq!(decoded.batch.frames[0].number, 3);
     let mut begun = Pipeline::<()>::start(source(Some(1)), None, Box::new(|_| ()));
     while matches!(begun.receive(), Received::Waiting) {}
-    assert_eq!(begun.in_turns(Vec::new(), || true, |_, ()| Err("called")), None);
+    assert_eq!(begun.in_turns(Vec::new(), || true, |_, ()| (), |_, ()| Err("called"), || Ok(false)), None);
 }

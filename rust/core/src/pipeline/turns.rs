@@ -1,7 +1,8 @@
-//! Threads that take turns: each reads a batch, decodes it, and hands it on itself once those before it have been.
+//! Threads that take turns: each reads a batch, decodes it, and hands it on itself, in two steps, once those before it have
+//! been there.
 //!
 //! So a batch stays in the cache of one core, and no stage waits for another that is slower: there is always a batch to
-//! read, to decode or to hand on. Reading and handing on are each done by one thread at a time, for different batches.
+//! read, to decode or to hand on. Reading and either step are each done by one thread at a time, for different batches.
 
 use super::{Decoded, Feed, Filler, Input, Make, PATIENCE, Pipeline, lock, side_by_side};
 use crate::frame::FrameBatch;
@@ -10,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Batches that a thread may hold while it waits for its turn: what one thread is late for does not keep the other.
-const AHEAD: usize = 8;
+const AHEAD: usize = 4;
 
 /// How often a thread looks whether a lock is free before it sleeps: to read a batch or to hand it on takes less time than to
 /// be woken.
@@ -28,21 +29,40 @@ fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     lock(mutex)
 }
 
-/// A batch is handed on by whoever holds it, when its number is due.
-struct Turns<F> {
+/// A batch goes through both steps, each when its number is due there, by whoever holds it.
+struct Turns<S, F, A> {
     input: Mutex<Numbered>,
     due: Mutex<Due>,
     passed: Condvar,
+    first: Mutex<S>,
     each: Mutex<F>,
+    aside: A,
 }
 
 struct Due {
-    /// Number of the batch that is handed on next.
-    number: usize,
+    /// Numbers of the batches that are next in the first step and in the last.
+    numbers: [usize; 2],
     /// A thread has failed: nothing is handed on any more.
     over: bool,
     /// Threads that wait for their turn.
     waiting: usize,
+}
+
+/// A batch that a thread holds.
+struct Held<R> {
+    number: usize,
+    /// Which step is next.
+    step: usize,
+    decoded: Decoded,
+    made: R,
+}
+
+impl Due {
+    /// Which of these batches has its turn, in the first step if there is one: so the other thread gets at its own sooner.
+    fn of<R>(&self, held: &VecDeque<Held<R>>) -> Option<usize> {
+        let at = |step: usize| held.iter().position(|held| held.step == step && self.numbers[step] == held.number);
+        at(0).or_else(|| at(1))
+    }
 }
 
 /// Where batches come from, one thread at a time.
@@ -72,98 +92,111 @@ impl Numbered {
     }
 }
 
-impl<F> Turns<F> {
-    /// Whether a batch is due; waits a moment for that if it `must`. `None`: none is any more.
-    fn is_due(&self, number: usize, must: bool) -> Option<bool> {
+impl<S, F, A> Turns<S, F, A> {
+    /// Which of these batches has its turn; waits a moment for that if it `must`. `None`: none is handed on any more.
+    fn due<R>(&self, held: &VecDeque<Held<R>>, must: bool) -> Option<Option<usize>> {
         let mut due = lock(&self.due);
-        if must && due.number < number && !due.over {
+        if must {
             due.waiting += 1;
-            let early = |due: &mut Due| due.number < number && !due.over;
+            let early = |due: &mut Due| due.of(held).is_none() && !due.over;
             due = self.passed.wait_timeout_while(due, PATIENCE, early).unwrap_or_else(PoisonError::into_inner).0;
             due.waiting -= 1;
         }
-        (!due.over).then_some(due.number == number)
+        (!due.over).then_some(due.of(held))
     }
 
-    /// The next batch is due; or none is any more.
-    fn pass(&self, over: bool) {
+    /// The next batch is due there.
+    fn pass(&self, step: usize) {
+        self.tell(|due| due.numbers[step] += 1);
+    }
+
+    /// None is any more.
+    fn over(&self) {
+        self.tell(|due| due.over = true);
+    }
+
+    fn tell(&self, what: impl FnOnce(&mut Due)) {
         let mut due = lock(&self.due);
-        due.number += 1;
-        due.over |= over;
+        what(&mut due);
         if due.waiting > 0 {
             self.passed.notify_all();
         }
     }
 }
 
-/// Ends the waiting of the others if its thread panics.
-struct Guard<'a, F>(&'a Turns<F>);
+/// Ends the waiting of the others if its thread fails.
+struct Guard<'a, S, F, A>(&'a Turns<S, F, A>);
 
-impl<F> Drop for Guard<'_, F> {
+impl<S, F, A> Drop for Guard<'_, S, F, A> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.pass(true);
-        }
+        self.0.over();
     }
 }
 
-impl<F> Turns<F> {
+impl<S, F, A> Turns<S, F, A> {
     /// What each thread does until the input ends or `go_on` says no. All that was read is handed on.
     fn work<R, E>(&self, make: &mut Make<R>, mut go_on: impl FnMut() -> bool) -> Result<(), E>
     where
+        S: FnMut(&mut Decoded, R) -> R,
         F: FnMut(&mut Decoded, R) -> Result<(), E>,
+        A: Fn() -> Result<bool, E>,
     {
-        let _guard = Guard(self);
-        let (mut held, mut used) = (VecDeque::<(usize, Decoded, R)>::new(), Vec::new());
+        let guard = Guard(self);
+        let (mut held, mut used) = (VecDeque::<Held<R>>::new(), Vec::new());
         let mut more = true;
         loop {
             if !go_on() {
                 lock(&self.input).end.get_or_insert(Ok(()));
             }
-            let must = !more || held.len() == AHEAD;
-            let due = match held.front() {
-                Some((number, ..)) => self.is_due(*number, must),
-                None if more => Some(false),
-                None => return Ok(()),
-            };
-            match due {
-                None => return Ok(()), // another thread has failed, and says why
-                Some(true) => {
-                    let Some((_, mut decoded, made)) = held.pop_front() else { continue };
-                    let done = lock_soon(&self.each)(&mut decoded, made);
-                    self.pass(done.is_err());
-                    done?;
+            let Some(due) = self.due(&held, false) else { break }; // another thread has failed, and says why
+            if let Some(at) = due {
+                let Some(Held { number, step, mut decoded, made }) = held.remove(at) else { continue };
+                if step == 0 {
+                    let made = lock_soon(&self.first)(&mut decoded, made);
+                    held.insert(at, Held { number, step: 1, decoded, made });
+                } else {
+                    lock_soon(&self.each)(&mut decoded, made)?;
                     used.push(decoded);
                 }
-                Some(false) if must => {}
-                Some(false) => {
-                    let mut decoded = used.pop().unwrap_or_default();
-                    let number = lock_soon(&self.input).read(&mut decoded.batch);
-                    more = number.is_some();
-                    if let Some(number) = number {
-                        decoded.decode();
-                        let made = make(&mut decoded);
-                        held.push_back((number, decoded, made));
-                    }
+                self.pass(step);
+            } else if (self.aside)()? {
+                // There may be more of it, but what is due comes first.
+            } else if more && held.len() < AHEAD {
+                let mut decoded = used.pop().unwrap_or_default();
+                let number = lock_soon(&self.input).read(&mut decoded.batch);
+                more = number.is_some();
+                if let Some(number) = number {
+                    decoded.decode();
+                    let made = make(&mut decoded);
+                    held.push_back(Held { number, step: 0, decoded, made });
                 }
+            } else if held.is_empty() {
+                break;
+            } else {
+                self.due(&held, true);
             }
         }
+        std::mem::forget(guard);
+        Ok(())
     }
 }
 
 impl<R: Send + 'static> Pipeline<R> {
-    /// Reads on to the end: this thread, and one more for each of `others`, which are to make the same of batches. `each`
-    /// gets all batches in order, one at a time, on any of these threads. `go_on` is asked again and again from this thread;
+    /// Reads on to the end: this thread, and one more for each of `others`, which are to make the same of batches. `first`
+    /// and then `each` get all batches in order, one at a time, on any of these threads. A thread that has none to hand on
+    /// does something `aside`, and reads when that says there is nothing. `go_on` is asked again and again from this thread;
     /// once it says no, no more is read. Behind it, [`Pipeline::receive`] has nothing more and [`Pipeline::end`] says how
     /// reading went. `None` if nothing was done: the input has to be waited for, or its first batches were received already.
     ///
     /// # Errors
-    /// What `each` said; it gets nothing more then.
+    /// What `each` or `aside` said; they get nothing more then.
     pub fn in_turns<E: Send>(
         &mut self,
         mut others: Vec<Make<R>>,
         go_on: impl FnMut() -> bool,
+        first: impl FnMut(&mut Decoded, R) -> R + Send,
         each: impl FnMut(&mut Decoded, R) -> Result<(), E> + Send,
+        aside: impl Fn() -> Result<bool, E> + Sync,
     ) -> Option<Result<(), E>> {
         let Feed::Idle(filler) = &mut self.feed else { return None };
         let is_fit = |filler: &mut Mutex<Filler<R>>| {
@@ -174,9 +207,11 @@ impl<R: Send + 'static> Pipeline<R> {
         let Filler { input, share, mut make } = filler;
         let turns = Turns {
             input: Mutex::new(Numbered { input, read: 0, end: None }),
-            due: Mutex::new(Due { number: 0, over: false, waiting: 0 }),
+            due: Mutex::new(Due { numbers: [0; 2], over: false, waiting: 0 }),
             passed: Condvar::new(),
+            first: Mutex::new(first),
             each: Mutex::new(each),
+            aside,
         };
         let all = &turns;
         let others = others.iter_mut().map(|make| move || all.work(make, || true));

@@ -257,12 +257,9 @@ impl TableReader {
     pub fn write<W: Write + Send>(&mut self, out: W, mut go_on: impl FnMut(u64) -> bool) -> Result<u64, WriteError> {
         let columns = match &mut self.kind {
             Making::Flows(columns, _) => columns,
-            Making::Packets(making) => {
-                return if making.fill_encoders(&mut self.pipeline, &self.tracker)? {
-                    self.write_groups(out, go_on)
-                } else {
-                    self.write_batches(out, go_on)
-                };
+            Making::Packets(making) if self.pipeline.make_instead(making.looks(&self.tracker)) => {
+                making.begin_groups()?;
+                return self.write_groups(out, go_on);
             }
             _ => return self.write_batches(out, go_on),
         };
@@ -300,7 +297,8 @@ impl TableReader {
             }
             write_flows(file, tracker, columns, processors())
         };
-        let done = pipeline.in_turns(others, || go_on(seen.load(Ordering::Relaxed)), each);
+        let go_on = || go_on(seen.load(Ordering::Relaxed));
+        let done = pipeline.in_turns(others, go_on, |_, made| made, each, || Ok(false));
         *frames = seen.into_inner();
         done.unwrap_or(Ok(())).map_err(WriteError::from)
     }

@@ -1,37 +1,87 @@
-//! Packets straight into a Parquet file: the thread that decodes fills the encoders, the one that follows flows those of
-//! addresses and uids, and a third encodes and writes whole row groups.
+//! Packets straight into a Parquet file: rows go into the encoders of a row group while they are decoded, those of addresses
+//! and uids while flows are followed; whole row groups are closed column by column, aside.
 
-use super::{Making, TableReader};
-use crate::pipeline::lock;
+use super::packets::fill;
+use super::{Making, TableReader, note_files};
+use crate::pipeline::{Decoded, lock, processors, side_by_side};
 use crate::table::column::{Column, Kind};
+use crate::table::in_order::InOrder;
 use crate::table::packets::{self, ADDRESSES, Rows};
-use crate::table::parquet::chunk::{Encoder, Spare};
+use crate::table::parquet::chunk::{Chunk, Encoder, Spare};
 use crate::table::parquet::{ParquetError, ROW_GROUP, ROW_GROUP_BYTES, TableFile};
 use crate::table::write::WriteError;
 use crate::track::{Tracker, Uid};
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Row groups that wait for the thread that writes them.
+/// Row groups that wait for the thread that closes them, where one does nothing else.
 const AHEAD: usize = 1;
+
+/// Threads that take turns at most: to follow flows, one at a time, is a third of the work.
+const THREADS: usize = 3;
 
 impl TableReader {
     /// Writes packets as row groups that fill while they are decoded.
     pub(super) fn write_groups<W: Write + Send>(
         &mut self,
         out: W,
-        go_on: impl FnMut(u64) -> bool,
+        mut go_on: impl FnMut(u64) -> bool,
     ) -> Result<u64, WriteError> {
-        let writer = (TableFile::new(out, &self.schema)?, Spare::default());
-        let (file, _) =
-            self.write_behind(writer, AHEAD, go_on, Self::take_group, |(file, spare), group| group.write(file, spare))?;
+        let mut file = TableFile::new(out, &self.schema)?;
+        let threads = processors().min(THREADS);
+        let closing = Closing::new(|(chunks, rows)| file.group(chunks, rows), threads);
+        if self.fill_in_turns(threads, &closing, &mut go_on)? {
+            while self.read_while(&mut go_on)? {}
+            while let Some(group) = self.take_group() {
+                closing.add(group);
+            }
+        } else {
+            if let Making::Packets(making) = &self.kind {
+                self.pipeline.make_instead(making.fills(&self.tracker));
+            }
+            self.write_behind(&closing, AHEAD, go_on, Self::take_group, |closing, group| {
+                closing.add(group);
+                closing.all()
+            })?;
+        }
+        side_by_side(|| closing.all(), (1..threads).map(|_| || closing.all()))?;
+        drop(closing);
         Ok(file.finish(&self.schema)?)
+    }
+
+    /// Reads all of an input that is at hand: of another, nothing, and then `false`.
+    fn fill_in_turns<F: FnMut((Vec<Chunk>, usize)) -> Result<(), ParquetError> + Send>(
+        &mut self,
+        threads: usize,
+        closing: &Closing<F>,
+        go_on: &mut impl FnMut(u64) -> bool,
+    ) -> Result<bool, WriteError> {
+        let Self { pipeline, tracker, kind, schema, ready, frames, warnings, reached, .. } = self;
+        let Making::Packets(making) = kind else { return Ok(false) };
+        let Some(filling) = making.groups.as_ref().map(|groups| groups.filling.clone()) else { return Ok(false) };
+        let others = (1..threads).map(|_| making.looks(tracker)).collect();
+        let seen = AtomicU64::new(*frames);
+        let each = |decoded: &mut Decoded, made| {
+            seen.fetch_add(decoded.batch.frames.len() as u64, Ordering::Relaxed);
+            note_files(&mut decoded.batch, reached, warnings);
+            making.frames(decoded, made, tracker, schema, ready);
+            while let Some(group) = making.take_group() {
+                closing.add(group);
+            }
+            Ok(())
+        };
+        let go_on = || go_on(seen.load(Ordering::Relaxed));
+        let first = |decoded: &mut Decoded, made| fill(&filling, decoded, made);
+        let done = pipeline.in_turns(others, go_on, first, each, || closing.one());
+        *frames = seen.into_inner();
+        Ok(done.transpose()?.is_some())
     }
 
     fn take_group(&mut self) -> Option<Group> {
         match &mut self.kind {
-            Making::Packets(making) => making.groups.as_mut()?.ready.pop_front(),
+            Making::Packets(making) => making.take_group(),
             _ => None,
         }
     }
@@ -124,7 +174,7 @@ pub(super) struct Groups {
 }
 
 /// A row group.
-struct Group {
+pub(super) struct Group {
     encoders: Encoders,
     rows: usize,
     /// How many frames the tracker saw before.
@@ -156,6 +206,11 @@ impl Groups {
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
         })
+    }
+
+    /// A whole row group, if there is one.
+    pub fn take(&mut self) -> Option<Group> {
+        self.ready.pop_front()
     }
 
     /// Where the uids of the frames go that are followed next.
@@ -210,17 +265,74 @@ impl Groups {
     }
 }
 
-impl Group {
-    fn write<W: Write>(mut self, file: &mut TableFile<W>, spare: &mut Spare) -> Result<(), ParquetError> {
-        for at in &self.shared.uid_at {
-            let mut encoder = Encoder::new(&Kind::Dict.data_type(), self.rows, spare)?;
-            packets::uids(self.uids.iter().copied(), &mut encoder);
-            self.encoders.push((*at, encoder));
+/// Row groups whose columns are closed one by one, by any thread, and written in order.
+struct Closing<F> {
+    jobs: Mutex<VecDeque<Job>>,
+    groups: AtomicUsize,
+    written: InOrder<(Vec<Chunk>, usize), F>,
+}
+
+/// A column to be closed; one of uids has no encoder yet.
+struct Job {
+    at: usize,
+    encoder: Option<Encoder>,
+    of: Arc<Closed>,
+}
+
+/// A row group, and those of its columns that are closed.
+struct Closed {
+    /// Which in the file.
+    number: usize,
+    columns: usize,
+    rows: usize,
+    uids: Vec<Option<Uid>>,
+    chunks: Mutex<Vec<(usize, Chunk)>>,
+    shared: Arc<Shared>,
+}
+
+impl<F: FnMut((Vec<Chunk>, usize)) -> Result<(), ParquetError>> Closing<F> {
+    fn new(to: F, threads: usize) -> Self {
+        Self { jobs: Mutex::default(), groups: AtomicUsize::new(0), written: InOrder::new(to, threads) }
+    }
+
+    fn add(&self, group: Group) {
+        let Group { encoders, rows, uids, shared, .. } = group;
+        let columns = encoders.len() + shared.uid_at.len();
+        let number = self.groups.fetch_add(1, Ordering::Relaxed);
+        let of = Arc::new(Closed { number, columns, rows, uids, chunks: Mutex::default(), shared });
+        // The longest first.
+        let uids = of.shared.uid_at.iter().map(|at| (*at, None));
+        let all = uids.chain(encoders.into_iter().map(|(at, encoder)| (at, Some(encoder))));
+        lock(&self.jobs).extend(all.map(|(at, encoder)| Job { at, encoder, of: of.clone() }));
+    }
+
+    /// Closes a column. Whether there was one.
+    fn one(&self) -> Result<bool, ParquetError> {
+        let job = lock(&self.jobs).pop_front();
+        let Some(Job { at, encoder, of }) = job else { return Ok(false) };
+        let encoder = match encoder {
+            Some(encoder) => encoder,
+            None => {
+                let mut encoder = Encoder::new(&Kind::Dict.data_type(), of.rows, &mut lock(&of.shared.spare))?;
+                packets::uids(of.uids.iter().copied(), &mut encoder);
+                encoder
+            }
+        };
+        let mut spare = Spare::default();
+        let chunk = encoder.close(&mut spare)?;
+        lock(&of.shared.spare).take_from(&mut spare);
+        let mut chunks = lock(&of.chunks);
+        chunks.push((at, chunk));
+        if chunks.len() == of.columns {
+            let mut chunks = std::mem::take(&mut *chunks);
+            chunks.sort_by_key(|(at, _)| *at);
+            self.written.put(of.number, (chunks.into_iter().map(|(_, chunk)| chunk).collect(), of.rows))?;
         }
-        self.encoders.sort_by_key(|(at, _)| *at);
-        let chunks = self.encoders.into_iter().map(|(_, encoder)| encoder.close(spare));
-        let chunks = chunks.collect::<Result<Vec<_>, _>>()?;
-        lock(&self.shared.spare).take_from(spare);
-        file.group(chunks, self.rows)
+        Ok(true)
+    }
+
+    fn all(&self) -> Result<(), ParquetError> {
+        while self.one()? {}
+        Ok(())
     }
 }

@@ -1,10 +1,9 @@
-//! The table of packets: the thread that decodes makes its columns, as arrays or in encoders, and the one that follows
-//! flows adds the uids.
+//! The table of packets: whoever decodes makes its columns, as arrays or in encoders, and whoever follows flows adds the uids.
 
-use super::groups::Groups;
+use super::groups::{Filling, Group, Groups};
 use super::{Making, Request, TableReader, record_batch};
 use crate::app::Wants;
-use crate::pipeline::{Decoded, Make, Pipeline, lock};
+use crate::pipeline::{Decoded, Make, lock};
 use crate::table::column::{Column, select};
 use crate::table::held::{Held, name_held};
 use crate::table::keep::{Test, tests};
@@ -15,11 +14,14 @@ use crate::track::{Options, Tracker};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use std::collections::VecDeque;
+use std::sync::Mutex;
 
-/// What the thread that decodes made of a batch.
+/// What was made of a batch beside decoding it.
 pub(super) enum Made {
     /// Other tables are made from what was decoded.
     Nothing,
+    /// What the packets have, for columns to come.
+    There(Vec<There>),
     /// The columns, without uids.
     Arrays(Vec<ArrayRef>),
     /// Rows in encoders; whether these are a whole row group now. What the packets have is for the other columns.
@@ -83,19 +85,37 @@ impl Packets {
         })
     }
 
-    /// Fills encoders instead, unless arrays were made already.
-    pub fn fill_encoders(&mut self, pipeline: &mut Pipeline<Made>, tracker: &Tracker) -> Result<bool, ParquetError> {
-        let groups = Groups::new(&self.columns, &self.uid_at)?;
-        let (filling, mut prepare) = (groups.filling.clone(), self.prepare(tracker));
-        let make: Make<Made> = Box::new(move |decoded| {
+    /// Begins row groups.
+    pub fn begin_groups(&mut self) -> Result<(), ParquetError> {
+        self.groups = Some(Groups::new(&self.columns, &self.uid_at)?);
+        Ok(())
+    }
+
+    /// Looks at what the packets of a batch have, for [`fill`].
+    pub fn looks(&self, tracker: &Tracker) -> Make<Made> {
+        let mut prepare = self.prepare(tracker);
+        Box::new(move |decoded| {
             prepare(decoded);
-            let there = There::of(decoded);
-            let full = lock(&filling).add(&Rows::new(decoded, &there));
-            Made::Encoded { there, full }
-        });
-        let instead = pipeline.make_instead(make);
-        self.groups = instead.then_some(groups);
-        Ok(instead)
+            Made::There(There::of(decoded))
+        })
+    }
+
+    /// Does both, once row groups have begun.
+    pub fn fills(&self, tracker: &Tracker) -> Make<Made> {
+        let mut looks = self.looks(tracker);
+        let filling = self.groups.as_ref().map(|groups| groups.filling.clone());
+        Box::new(move |decoded| {
+            let made = looks(decoded);
+            match &filling {
+                Some(filling) => fill(filling, decoded, made),
+                None => made,
+            }
+        })
+    }
+
+    /// A whole row group, if there is one.
+    pub fn take_group(&mut self) -> Option<Group> {
+        self.groups.as_mut()?.take()
     }
 
     /// Takes a batch of frames and what was made of it: follows flows, if asked for, and lets go what is complete.
@@ -145,4 +165,11 @@ impl Packets {
             None => name_held(&mut self.held, tracker.take_named(), None, ready),
         }
     }
+}
+
+/// Puts the rows of a batch into encoders; in the order of the batches.
+pub(super) fn fill(filling: &Mutex<Filling>, decoded: &Decoded, made: Made) -> Made {
+    let Made::There(there) = made else { return made };
+    let full = lock(filling).add(&Rows::new(decoded, &there));
+    Made::Encoded { there, full }
 }
