@@ -1,5 +1,6 @@
-//! A table of packets is the same whether it goes straight into a Parquet file or comes as record batches, also when
-//! somebody stops before the end and when fragments wait for their flow beyond a row group.
+//! A table of packets is the same whether it goes straight into a Parquet file, from an input that is at hand or one that has to
+//! be waited for, or comes as record batches, also when somebody stops before the end and when fragments wait for their flow
+//! beyond a row group.
 #![cfg(feature = "table")]
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray, types::Int32Type};
@@ -9,6 +10,7 @@ use sniffkit_core::source::{Source, SourceError, Warning};
 use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::parquet::ROW_GROUP;
 use sniffkit_core::table::reader::{Request, TableReader};
+use sniffkit_core::table::write::WriteError;
 use sniffkit_core::track::Options;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ const BATCH: u64 = 500;
 struct Frames {
     sent: u64,
     all: u64,
+    at_hand: bool,
 }
 
 impl Source for Frames {
@@ -37,6 +40,10 @@ impl Source for Frames {
 
     fn take_warnings(&mut self) -> Vec<Warning> {
         Vec::new()
+    }
+
+    fn at_hand(&self) -> Option<u64> {
+        self.at_hand.then_some(1 << 30)
     }
 }
 
@@ -65,9 +72,9 @@ fn frame(number: u64) -> Vec<u8> {
     bytes
 }
 
-fn table(all: u64, columns: Option<&[&str]>) -> TableReader {
+fn table(all: u64, columns: Option<&[&str]>, at_hand: bool) -> TableReader {
     let columns = columns.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-    let source = Box::new(Frames { sent: 0, all });
+    let source = Box::new(Frames { sent: 0, all, at_hand });
     let request = Request { source, filter: None, columns, options: Options::default(), keep: Keep::default() };
     TableReader::packets(request).expect("columns of the table")
 }
@@ -98,12 +105,20 @@ fn written(mut table: TableReader, stop: u64, name: &str) -> Vec<RecordBatch> {
 }
 
 fn compare(all: u64, stop: u64, columns: Option<&[&str]>, name: &str) {
-    let file = written(table(all, columns), stop, name);
-    let frames = all.min(stop.checked_next_multiple_of(BATCH).unwrap_or(all));
-    let arrays: Vec<RecordBatch> = table(frames, columns).map(|batch| batch.expect("rows")).collect();
-    assert_eq!(arrays.iter().map(|batch| batch.num_rows() as u64).sum::<u64>(), frames);
-    for (at, field) in arrays[0].schema().fields().iter().enumerate() {
-        assert_eq!(&rows(&file, at), &rows(&arrays, at), "{name}: {}", field.name());
+    for at_hand in [false, true] {
+        let file = written(table(all, columns, at_hand), stop, name);
+        let frames = file.iter().map(|batch| batch.num_rows() as u64).sum();
+        let least = all.min(stop.checked_next_multiple_of(BATCH).unwrap_or(all));
+        // Another thread may have read more by then.
+        assert!(
+            if at_hand { (least..=all).contains(&frames) } else { frames == least },
+            "{name}: {frames}, not {least}"
+        );
+        let arrays: Vec<RecordBatch> = table(frames, columns, at_hand).map(|batch| batch.expect("rows")).collect();
+        assert_eq!(arrays.iter().map(|batch| batch.num_rows() as u64).sum::<u64>(), frames);
+        for (at, field) in arrays[0].schema().fields().iter().enumerate() {
+            assert_eq!(&rows(&file, at), &rows(&arrays, at), "{name}: {}", field.name());
+        }
     }
 }
 
@@ -128,9 +143,34 @@ fn any_columns_in_any_order() {
 
 #[test]
 fn once_record_batches_were_taken_the_rest_goes_into_the_file() {
-    let mut table = table(3000, None);
+    let mut table = table(3000, None, true);
     let first = table.next().expect("rows").expect("rows");
     assert_eq!(first.num_rows() as u64, BATCH);
     let rest = written(table, u64::MAX, "rest");
     assert_eq!(rest.iter().map(RecordBatch::num_rows).sum::<usize>() as u64, 3000 - BATCH);
+}
+
+/// Takes so many bytes.
+struct Full(usize);
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_output_refuses_ends_every_thread() {
+    let all = 2 * ROW_GROUP as u64 + 7;
+    for (at_hand, room) in
+        [false, true].into_iter().flat_map(|at_hand| [4, 100_000, 2_000_000].map(|room| (at_hand, room)))
+    {
+        let refused = table(all, None, at_hand).write(Full(room), |_| true).expect_err("more than there is room for");
+        assert!(matches!(refused, WriteError::Parquet(_)), "{at_hand} {room}: {refused}");
+    }
 }

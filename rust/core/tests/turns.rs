@@ -22,8 +22,11 @@ impl Source for Slow {
     }
 }
 
-/// The flow table as a file, its rows, the frames read, and the warnings. Every third frame is left out.
-fn flows(files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u64, Vec<Warning>) {
+/// What makes a table.
+type Table = fn(Request) -> Result<TableReader, String>;
+
+/// A table as a file, its rows, the frames read, and the warnings. Every third frame is left out.
+fn written(table: Table, files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u64, Vec<Warning>) {
     let options = ReadOptions { chunk: 1 << 12, ..ReadOptions::default() }; // many batches
     let inputs = files.iter().map(|path| Input::from(path.clone()));
     let files = CaptureFiles::with_options(inputs, options).expect("captures");
@@ -40,7 +43,7 @@ fn flows(files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u64, Vec<Warning>)
         options: Options::default(),
         keep: Keep::default(),
     };
-    let mut reader = TableReader::flows(request).expect("all columns");
+    let mut reader = table(request).expect("all columns");
     let mut bytes = Vec::new();
     let rows = reader.write(&mut bytes, |_| true).expect("a whole table");
     (bytes, rows, reader.frames(), reader.take_warnings())
@@ -49,10 +52,12 @@ fn flows(files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u64, Vec<Warning>)
 #[test]
 fn the_table_is_the_same_to_the_byte() {
     let files = captures::of(&["pcap", "pcapng"]);
-    let (bytes, rows, frames, warnings) = flows(&files, false);
-    assert!(rows > 100 && frames > 1000, "{rows} rows of {frames} frames");
-    for _ in 0..10 {
-        assert!(flows(&files, true) == (bytes.clone(), rows, frames, warnings.clone()));
+    for table in [TableReader::flows, TableReader::packets] {
+        let (bytes, rows, frames, warnings) = written(table, &files, false);
+        assert!(rows > 100 && frames > 1000, "{rows} rows of {frames} frames");
+        for _ in 0..10 {
+            assert!(written(table, &files, true) == (bytes.clone(), rows, frames, warnings.clone()));
+        }
     }
 }
 
