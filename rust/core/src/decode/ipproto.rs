@@ -20,6 +20,10 @@ pub fn next(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
 fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     // Which of the two versions carries does not matter for what follows, only for the tunnel's name.
     let over_ipv6 = packet.ip_version == 6;
+    // Of what is only named there must be something.
+    if matches!(proto, 33 | 50 | 88 | 89 | 103 | 112 | 135 | 136) && at.wire_rest() == 0 {
+        return Next::End;
+    }
     Next::Layer(match proto {
         0 => Proto::Ipv6HopOpts,
         2 => Proto::Igmp,

@@ -23,7 +23,7 @@ const BRIDGED: u32 = 0x00_80c2;
 /// Reads access points and control, and under SNAP organization and protocol.
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<3>()?;
-    let (destination, control) = (header[0], header[2]);
+    let (destination, source, control) = (header[0], header[1], header[2]);
     // Unnumbered formats have one control byte, the others two.
     let length = if control & 0x03 == 0x03 { 3 } else { 4 };
     at.slice(length)?;
@@ -33,7 +33,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         return Ok(Next::Layer(Proto::Data));
     }
     match destination {
-        SNAP => snap(at, packet),
+        SNAP if source == SNAP => snap(at, packet),
         BRIDGE => Ok(Next::Layer(Proto::Stp)),
         IP => Ok(ethertype::next(0x0800, at, packet)),
         _ => Ok(Next::Layer(Proto::Data)),
@@ -72,7 +72,7 @@ const LAYOUT_EXTRA: &[Field] = &[
 ];
 
 fn snap_fields(header: &Header<'_>, out: &mut Vec<FieldValue>) {
-    if header.bytes.first() == Some(&SNAP) {
+    if header.bytes.starts_with(&[SNAP, SNAP]) {
         // What the last two bytes mean is the organization's to say.
         let is_type = matches!(header.bytes, [_, _, _, 0, 0, 0 | 0xf8, ..]);
         let fields = LAYOUT_EXTRA.iter().filter(|field| is_type || field.name != "llc.type");

@@ -1,0 +1,40 @@
+"""Frames of random stacks, layer by layer, against tshark: layers in each other as no reference capture has them."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import stacks
+from core_example import RUNS_CARGO, core_example
+from test_corpus_packets import differences
+
+pytestmark = [*RUNS_CARGO, pytest.mark.oracle]
+
+FRAMES = 1500
+
+
+def reference(corpus: Path) -> ModuleType:
+    """What made the kept answers."""
+    spec = importlib.util.spec_from_file_location("reference", corpus / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_tshark_sees_the_same_layers(corpus: Path, tmp_path: Path, seed: int) -> None:
+    capture = tmp_path / "stacks.pcap"
+    stacks.write(capture, seed, FRAMES)
+    answer = reference(corpus).reference(str(capture), objects=False)
+    assert answer["packet_count"] == FRAMES
+    lines = [row.partition("\t") for row in core_example("canonical_lines", [capture])]
+    got = {int(number): line for number, _, line in lines if number not in ("file", "error")}
+    different = differences(answer, got)
+    assert not different, "\n".join(different[:5])
+    compared = FRAMES - len(answer["misaligned_frames"]) - len(answer["malformed_frames"])
+    assert compared > FRAMES * 0.85
