@@ -1,8 +1,9 @@
-"""Frames of random stacks: every layer that sniffkit opens in every layer that may carry it, each field random.
+"""Frames of random stacks and link types: every layer that sniffkit opens, in every layer that may carry it.
 
-Frames are well-formed and whole. Left out is what tshark 4.0 or its kept answers cannot say: an 802.3 length behind an
-S-tag (tshark opens only Ethernet types there), a second S-tag (both stand in one of its layers), a second GRE header
-(keys cannot be told from another), TCP in an ICMP error (few of its fields), VXLAN on port 8472 (not known to it).
+Fields are random, frames well-formed and whole. Left out is what tshark 4.0 or its kept answers cannot say: an 802.3
+length behind an S-tag (tshark opens only Ethernet types there), a second S-tag (both stand in one of its layers), a
+second GRE header (keys cannot be told from another), TCP in an ICMP error (few of its fields), VXLAN on port 8472 (not
+known to it).
 """
 
 from __future__ import annotations
@@ -48,11 +49,6 @@ class Stacks:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.gre_left = 1
-
-    def frame(self) -> bytes:
-        """One Ethernet frame."""
-        self.gre_left = 1
-        return bytes(self.ethernet(0))
 
     def ethernet(self, depth: int) -> Packet:
         """Tags, and what an Ethernet type or a length announces."""
@@ -239,12 +235,42 @@ class Stacks:
         """One for documentation."""
         return f"2001:db8::{self.number(16):x}:{self.random.randrange(1, 1 << 16):x}"
 
+    def behind_a_link(self, link: str) -> bytes:
+        """One frame of a link type."""
+        self.gre_left = 1
+        if link == "ethernet":
+            return bytes(self.ethernet(0))
+        kinds: list[Callable[[int], tuple[Packet, int | None]]] = [self.network]
+        if link in ("sll", "sll2"):
+            kinds += [self.network, self.arp, self.mpls, self.pppoe, self.other_type]
+        content, ethertype = self.random.choice(kinds)(0)
+        return self.link_header(link, ethertype or 0) + bytes(content)
 
-def write(path: Path, seed: int, count: int) -> None:
+    def link_header(self, link: str, ethertype: int) -> bytes:
+        """What stands in front of the network layer."""
+        pick, is_ipv4 = self.random.choice, ethertype == 0x0800
+        kind, arphrd, address = self.random.randrange(5), pick((1, 772, 65534)), self.random.randbytes(8)
+        if link == "sll":
+            return struct.pack("!HHH8sH", kind, arphrd, 6, address, ethertype)
+        if link == "sll2":
+            return struct.pack("!HHIHBB8s", ethertype, 0, 7, arphrd, kind, 6, address)
+        if link in ("null", "loop"):
+            family = 2 if is_ipv4 else pick((24, 28, 30))  # of the BSDs
+            return struct.pack("<I" if link == "null" else ">I", family)
+        if link == "ppp":
+            return pick((b"", b"\xff\x03")) + struct.pack("!H", 0x0021 if is_ipv4 else 0x0057)
+        return b""
+
+
+# Names of link types and their numbers, https://www.tcpdump.org/linktypes.html
+LINKS = {"ethernet": 1, "null": 0, "ppp": 9, "raw": 101, "loop": 108, "sll": 113, "sll2": 276}
+
+
+def write(path: Path, link: str, seed: int, count: int) -> None:
     """A pcap of so many frames."""
     stacks = Stacks(seed)
     with path.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, LINKS[link]))
         for number in range(count):
-            frame = stacks.frame()
+            frame = stacks.behind_a_link(link)
             file.write(struct.pack("<IIII", 1_000_000_000 + number, 0, len(frame), len(frame)) + frame)

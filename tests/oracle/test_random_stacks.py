@@ -26,10 +26,10 @@ def reference(corpus: Path) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_tshark_sees_the_same_layers(corpus: Path, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("link", "seed"), [*((link, 1) for link in stacks.LINKS), ("ethernet", 2)])
+def test_tshark_sees_the_same_layers(corpus: Path, tmp_path: Path, link: str, seed: int) -> None:
     capture = tmp_path / "stacks.pcap"
-    stacks.write(capture, seed, FRAMES)
+    stacks.write(capture, link, seed, FRAMES)
     answer = reference(corpus).reference(str(capture), objects=False)
     assert answer["packet_count"] == FRAMES
     lines = [row.partition("\t") for row in core_example("canonical_lines", [capture])]
