@@ -30,15 +30,16 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     inputs = {Path(path) for word in words for path in glob.glob(str(DATA / word))}
     for path in sorted(inputs | {contender.load for contender in contenders if contender.load is not None}):
         into_page_cache(path)
-    for number in range(1, rounds + 1):
-        # Each is first once: behind one that took long, or much memory, a process is slower.
-        first = (number - 1) % len(contenders)
-        for contender in contenders[first:] + contenders[:first]:
+    for number in range(rounds):
+        for contender in in_turn(contenders, number):
             if contender.name in failed:
                 continue
             if sys.stderr.isatty():
                 print(
-                    f"\r\033[Kbench: {case.name} round {number} {contender.name}", end="", file=sys.stderr, flush=True
+                    f"\r\033[Kbench: {case.name} round {number + 1} {contender.name}",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
                 )
             try:
                 costs[contender.name].append(run_contender(case, contender))
@@ -47,6 +48,17 @@ def run_case(case: Case, contenders: list[Contender], rounds: int) -> tuple[dict
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return {name: median(runs) for name, runs in costs.items() if name not in failed}, failed
+
+
+def in_turn(contenders: list[Contender], number: int) -> list[Contender]:
+    """The order of a round: each is first once, and not always behind the same one.
+
+    Behind one that took long, or much memory, a process is slower: the kernel still gives that memory back. In order
+    0, 1, n - 1, 2, n - 2, … (E. J. Williams, 1949), a step further each round, each has several before it.
+    """
+    count = len(contenders)
+    zigzag = [(at + 1) // 2 if at % 2 else -(at // 2) for at in range(count)]
+    return [contenders[(at + number) % count] for at in zigzag]
 
 
 def run_contender(case: Case, contender: Contender) -> Cost:
