@@ -2,8 +2,8 @@
 
 Fields are random, frames well-formed and whole. Left out is what tshark 4.0 or its kept answers cannot say: an 802.3
 length behind an S-tag (tshark opens only Ethernet types there), a second S-tag (both stand in one of its layers), a
-second GRE header (keys cannot be told from another), TCP in an ICMP error (few of its fields), VXLAN on port 8472 (not
-known to it).
+second GRE header (keys cannot be told from another), TCP in an ICMP error (few of its fields), UDP-Lite (its fields are
+UDP's), VXLAN on port 8472 (not known to it).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
 
 DEEPEST = 4  # tunnels in each other
-NAMED = (33, 50, 88, 89, 103, 112, 136)  # IP protocols that are named and not opened
+NAMED = (33, 50, 88, 89, 103, 112)  # IP protocols that are named and not opened
 OTHERS = (46, 253)  # and some that are not even named
 ETHERTYPES = (0x88CC, 0x8809, 0x88B5, 0x9000, 0x0842, 0x88F7)
 
