@@ -1,9 +1,10 @@
 //! Nothing that arrives makes a decoder panic, whatever the link type, and what it says stays inside the frame.
 
 use proptest::prelude::*;
+use sniffkit_core::decode::Proto;
 use sniffkit_core::decode::decode;
 use sniffkit_core::frame::{FrameBatch, LinkType};
-use sniffkit_core::packet::{NONE, Packet};
+use sniffkit_core::packet::{Layer, MAX_LAYERS, NONE, Packet};
 use sniffkit_core::show::canonical_line;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
 use std::path::PathBuf;
@@ -106,7 +107,26 @@ fn endless_nesting_ends() {
     let frame = [[2; 12].as_slice(), &[0x81, 0, 0, 1].repeat(16_000)].concat();
     check(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
     assert_eq!(packet.malformed.as_ref().map(ToString::to_string).as_deref(), Some("vlan@522: too many layers"));
-    assert_eq!(packet.vlans(), [1; 8]);
+    assert_eq!(packet.vlans(), [1; MAX_LAYERS - 1]);
+}
+
+#[test]
+fn layers_and_tags_go_to_the_heap_and_end_at_the_limit() {
+    let mut packet = Packet::default();
+    for round in 0..2 {
+        packet.reset(0, 0);
+        let all: Vec<Layer> = (0..MAX_LAYERS).map(|at| Layer::new(Proto::Vlan, at + round)).collect();
+        let ids: Vec<u16> = (0..MAX_LAYERS).map(|at| (at + round) as u16).collect();
+        for (at, layer) in all.iter().enumerate() {
+            assert!(packet.put_layer(at, *layer));
+            packet.end_layers(at + 1, Proto::Vlan);
+            packet.push_vlan(ids[at]);
+            assert_eq!((packet.layers(), packet.vlans()), (&all[..=at], &ids[..=at]));
+            assert_eq!(packet.last_proto(), Some(Proto::Vlan));
+        }
+        assert!(!packet.put_layer(MAX_LAYERS, all[0]));
+        assert_eq!(packet.layers(), all);
+    }
 }
 
 /// The link types of the fuzz target's first byte, as in `fuzz/fuzz_targets/decode.rs`.

@@ -83,15 +83,15 @@ pub fn is_ported(proto: u8) -> bool {
     matches!(proto, 6 | 17 | 132)
 }
 
-/// VLAN ids as one number: the count in the low 4 bits, then 12 bits each, outermost first. Beyond five tags, more than
-/// any standard allows, the first two stand and the other bits are a mix of all.
+/// VLAN ids as one number: the count, 15 at most, in the low 4 bits, then 12 bits each, outermost first. Beyond five tags, more
+/// than any standard allows, the first two stand and the other bits are a mix of all.
 #[must_use]
 #[inline]
 pub fn pack_vlans(vlans: &[u16]) -> u64 {
     if vlans.is_empty() {
         return 0;
     }
-    let count = vlans.len() as u64 & 0xf;
+    let count = vlans.len().min(15) as u64;
     if vlans.len() <= 5 {
         return vlans.iter().rev().fold(0u64, |packed, id| (packed << 12) | u64::from(*id)) << 4 | count;
     }
