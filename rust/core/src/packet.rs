@@ -233,7 +233,8 @@ pub struct Packet {
     pub malformed: Option<Malformed>,
 }
 
-/// All layers, once they are more than [`INLINE_LAYERS`], and all tags beyond [`INLINE_VLANS`].
+/// All layers, once they are more than [`INLINE_LAYERS`], and all tags beyond [`INLINE_VLANS`]. With a `SmallVec` of tags,
+/// reading, decoding and following take 2 % longer.
 #[derive(Clone, Debug, Default)]
 struct Many {
     layers: Vec<Layer>,

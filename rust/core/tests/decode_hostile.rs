@@ -1,8 +1,7 @@
 //! Nothing that arrives makes a decoder panic, whatever the link type, and what it says stays inside the frame.
 
 use proptest::prelude::*;
-use sniffkit_core::decode::Proto;
-use sniffkit_core::decode::decode;
+use sniffkit_core::decode::{Proto, decode};
 use sniffkit_core::frame::{FrameBatch, LinkType};
 use sniffkit_core::packet::{Layer, MAX_LAYERS, NONE, Packet};
 use sniffkit_core::show::canonical_line;

@@ -20,9 +20,8 @@ pub fn next(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
 fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     // Which of the two versions carries does not matter for what follows, only for the tunnel's name.
     let over_ipv6 = packet.ip_version == 6;
-    // Of what is only named there must be something.
-    if matches!(proto, 33 | 50 | 88 | 89 | 103 | 112 | 135 | 136) && at.wire_rest() == 0 {
-        return Next::End;
+    if let Some(named) = named(proto) {
+        return if at.wire_rest() == 0 { Next::End } else { Next::Layer(named) };
     }
     Next::Layer(match proto {
         0 => Proto::Ipv6HopOpts,
@@ -31,7 +30,6 @@ fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
             let name = if over_ipv6 { Tunnel::FourInSix } else { Tunnel::IpIp };
             return inner(0x0800, name, at, packet);
         }
-        33 => Proto::Dccp,
         41 => {
             let name = if over_ipv6 { Tunnel::SixInSix } else { Tunnel::SixInFour };
             return inner(0x86dd, name, at, packet);
@@ -39,18 +37,26 @@ fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
         43 => Proto::Ipv6Routing,
         44 => Proto::Ipv6Frag,
         47 => Proto::Gre,
-        50 => Proto::Esp,
         51 => Proto::Ah,
         60 => Proto::Ipv6DstOpts,
+        132 => Proto::Sctp,
+        137 => return ethertype::next(0x8847, at, packet),
+        _ => Proto::Data,
+    })
+}
+
+/// What is named and not opened further, if there is anything of it.
+fn named(proto: u8) -> Option<Proto> {
+    Some(match proto {
+        33 => Proto::Dccp,
+        50 => Proto::Esp,
         88 => Proto::Eigrp,
         89 => Proto::Ospf,
         103 => Proto::Pim,
         112 => Proto::Vrrp,
-        132 => Proto::Sctp,
         135 => Proto::Mipv6,
         136 => Proto::UdpLite,
-        137 => return ethertype::next(0x8847, at, packet),
-        _ => Proto::Data,
+        _ => return None,
     })
 }
 

@@ -258,8 +258,8 @@ impl TableReader {
         let columns = match &mut self.kind {
             Making::Flows(columns, _) => columns,
             Making::Packets(making) if self.pipeline.make_instead(making.looks(&self.tracker)) => {
-                making.begin_groups()?;
-                return self.write_groups(out, go_on);
+                let filling = making.begin_groups()?;
+                return self.write_groups(out, filling, go_on);
             }
             _ => return self.write_batches(out, go_on),
         };

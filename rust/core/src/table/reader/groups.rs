@@ -27,19 +27,20 @@ impl TableReader {
     pub(super) fn write_groups<W: Write + Send>(
         &mut self,
         out: W,
+        filling: Arc<Mutex<Filling>>,
         mut go_on: impl FnMut(u64) -> bool,
     ) -> Result<u64, WriteError> {
         let mut file = TableFile::new(out, &self.schema)?;
         let threads = processors().min(THREADS);
         let closing = Closing::new(|(chunks, rows)| file.group(chunks, rows), threads);
-        if self.fill_in_turns(threads, &closing, &mut go_on)? {
+        if self.fill_in_turns(threads, &filling, &closing, &mut go_on)? {
             while self.read_while(&mut go_on)? {}
             while let Some(group) = self.take_group() {
                 closing.add(group);
             }
         } else {
             if let Making::Packets(making) = &self.kind {
-                self.pipeline.make_instead(making.fills(&self.tracker));
+                self.pipeline.make_instead(making.fills(&self.tracker, filling));
             }
             self.write_behind(&closing, AHEAD, go_on, Self::take_group, |closing, group| {
                 closing.add(group);
@@ -55,12 +56,12 @@ impl TableReader {
     fn fill_in_turns<F: FnMut((Vec<Chunk>, usize)) -> Result<(), ParquetError> + Send>(
         &mut self,
         threads: usize,
+        filling: &Mutex<Filling>,
         closing: &Closing<F>,
         go_on: &mut impl FnMut(u64) -> bool,
     ) -> Result<bool, WriteError> {
         let Self { pipeline, tracker, kind, schema, ready, frames, warnings, reached, .. } = self;
         let Making::Packets(making) = kind else { return Ok(false) };
-        let Some(filling) = making.groups.as_ref().map(|groups| groups.filling.clone()) else { return Ok(false) };
         let others = (1..threads).map(|_| making.looks(tracker)).collect();
         let seen = AtomicU64::new(*frames);
         let each = |decoded: &mut Decoded, made| {
@@ -73,7 +74,7 @@ impl TableReader {
             Ok(())
         };
         let go_on = || go_on(seen.load(Ordering::Relaxed));
-        let first = |decoded: &mut Decoded, made| fill(&filling, decoded, made);
+        let first = |decoded: &mut Decoded, made| fill(filling, decoded, made);
         let done = pipeline.in_turns(others, go_on, first, each, || closing.one());
         *frames = seen.into_inner();
         Ok(done.transpose()?.is_some())

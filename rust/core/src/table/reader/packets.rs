@@ -14,7 +14,7 @@ use crate::track::{Options, Tracker};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What was made of a batch beside decoding it.
 pub(super) enum Made {
@@ -85,10 +85,10 @@ impl Packets {
         })
     }
 
-    /// Begins row groups.
-    pub fn begin_groups(&mut self) -> Result<(), ParquetError> {
-        self.groups = Some(Groups::new(&self.columns, &self.uid_at)?);
-        Ok(())
+    /// Begins row groups; gives what whoever decodes fills.
+    pub fn begin_groups(&mut self) -> Result<Arc<Mutex<Filling>>, ParquetError> {
+        let groups = Groups::new(&self.columns, &self.uid_at)?;
+        Ok(self.groups.insert(groups).filling.clone())
     }
 
     /// Looks at what the packets of a batch have, for [`fill`].
@@ -100,16 +100,12 @@ impl Packets {
         })
     }
 
-    /// Does both, once row groups have begun.
-    pub fn fills(&self, tracker: &Tracker) -> Make<Made> {
+    /// Does both.
+    pub fn fills(&self, tracker: &Tracker, filling: Arc<Mutex<Filling>>) -> Make<Made> {
         let mut looks = self.looks(tracker);
-        let filling = self.groups.as_ref().map(|groups| groups.filling.clone());
         Box::new(move |decoded| {
             let made = looks(decoded);
-            match &filling {
-                Some(filling) => fill(filling, decoded, made),
-                None => made,
-            }
+            fill(&filling, decoded, made)
         })
     }
 
