@@ -26,7 +26,8 @@ impl Tracker {
             streams.expire(now);
         }
         let mut ended = Vec::new();
-        for (slot, flow) in self.in_memory() {
+        let old = self.flows.begun_before(now.saturating_sub(self.options.shortest()));
+        for (slot, flow) in in_memory(old) {
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
                 ended.push((slot, flow.end));
@@ -64,7 +65,10 @@ impl Tracker {
         self.finished.reserve(self.table.len());
         self.table.clear();
         // One pass: to bring the flows from memory takes longer than what is done with them.
-        for (slot, flow) in (0..).zip(self.flows.iter_mut()).filter(|(_, flow)| !flow.over) {
+        for (slot, flow) in self.flows.parts_mut().flat_map(|(first, flows)| (first..).zip(flows)) {
+            if flow.over {
+                continue;
+            }
             if let Some(streams) = &mut self.streams {
                 streams.end(flow);
             }
@@ -79,9 +83,10 @@ impl Tracker {
             streams.close();
         }
     }
+}
 
-    /// The open flows and their slots, as they stand in memory: in the table's order each would have to be waited for.
-    fn in_memory(&self) -> impl Iterator<Item = (u32, &Flow)> {
-        (0..).zip(self.flows.iter()).filter(|(_, flow)| !flow.over)
-    }
+/// The open flows of some parts and their slots, as they stand in memory: in the table's order each would have to be waited
+/// for.
+fn in_memory<'a>(parts: impl Iterator<Item = (u32, &'a [Flow])>) -> impl Iterator<Item = (u32, &'a Flow)> {
+    parts.flat_map(|(first, flows)| (first..).zip(flows)).filter(|(_, flow)| !flow.over)
 }

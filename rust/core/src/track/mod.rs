@@ -343,7 +343,7 @@ impl Tracker {
                 self.flows[slot as usize] = Flow::new(keyed.key);
                 slot
             }
-            None => self.flows.begin(&keyed.key),
+            None => self.flows.begin(&keyed.key, self.now),
         };
         let flow = &mut self.flows[slot as usize];
         flow.first_ts = share.ts;

@@ -61,6 +61,11 @@ impl Options {
         }
     }
 
+    /// The shortest time after which any flow ends because nothing comes, ns.
+    pub(super) fn shortest(&self) -> i64 {
+        self.tcp_idle.min(self.udp_idle).min(self.arp_idle).min(self.linger)
+    }
+
     /// Sets a rule by name: `tcp_idle`, `udp_idle`, `arp_idle`, `active` and `linger` in seconds, `max_flows` and
     /// `max_fragmented` as counts.
     ///
