@@ -13,7 +13,7 @@ pub(crate) use beside::{processors, side_by_side};
 use crate::decode::decode;
 use crate::frame::{FrameBatch, FrameMeta, LinkType};
 use crate::packet::Packet;
-use crate::source::{Source, SourceError, Warning};
+use crate::source::{Piece, Source, SourceError, Warning};
 use crate::track::share::Share;
 use crate::track::{Prepared, Preparer, Tracker, Uid};
 use std::collections::VecDeque;
@@ -183,10 +183,21 @@ impl Input {
             return Ok(None);
         }
         let full = batch.frames.last().is_some_and(|last| last.offset as usize >= FULL);
+        self.keep(batch);
+        Ok(Some(full))
+    }
+
+    /// The frames that end in a piece of a file.
+    fn take_piece(&mut self, piece: Piece, batch: &mut FrameBatch) -> Result<(), SourceError> {
+        self.source.take_piece(piece, batch)?;
+        self.keep(batch);
+        Ok(())
+    }
+
+    fn keep(&mut self, batch: &mut FrameBatch) {
         if let Some(keep) = &mut self.filter {
             apply(keep, batch);
         }
-        Ok(Some(full))
     }
 }
 

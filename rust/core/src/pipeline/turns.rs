@@ -2,11 +2,12 @@
 //! been there.
 //!
 //! So a batch stays in the cache of one core, and no stage waits for another that is slower: there is always a batch to
-//! read, to decode or to hand on. Reading and either step are each done by one thread at a time, for different batches.
+//! read, to decode or to hand on. Either step is done by one thread at a time, for different batches. Files are read by
+//! all beside each other, a piece each; to find the records in a piece is a step too.
 
 use super::{Decoded, Feed, Filler, Input, Make, PATIENCE, Pipeline, lock, side_by_side};
 use crate::frame::FrameBatch;
-use crate::source::SourceError;
+use crate::source::{Piece, SourceError};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -29,7 +30,7 @@ fn lock_soon<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     lock(mutex)
 }
 
-/// A batch goes through both steps, each when its number is due there, by whoever holds it.
+/// A batch goes through all steps, each when its number is due there, by whoever holds it.
 struct Turns<S, F, A> {
     input: Mutex<Numbered>,
     due: Mutex<Due>,
@@ -40,8 +41,8 @@ struct Turns<S, F, A> {
 }
 
 struct Due {
-    /// Numbers of the batches that are next in the first step and in the last.
-    numbers: [usize; 2],
+    /// Numbers of the piece that is next to be parsed, and of the batches that are next in the first step and in the last.
+    numbers: [usize; 3],
     /// A thread has failed: nothing is handed on any more.
     over: bool,
     /// Threads that wait for their turn.
@@ -50,18 +51,35 @@ struct Due {
 
 /// A batch that a thread holds.
 struct Held<R> {
-    number: usize,
-    /// Which step is next.
-    step: usize,
     decoded: Decoded,
-    made: R,
+    next: Next<R>,
+}
+
+/// The step that is next for a batch, which has its number from the first on.
+enum Next<R> {
+    Parse(Piece),
+    First(usize, R),
+    Each(usize, R),
+}
+
+impl<R> Next<R> {
+    /// The step, and the number that has to be due there.
+    fn turn(&self) -> (usize, usize) {
+        match self {
+            Self::Parse(piece) => (0, piece.number),
+            Self::First(number, _) => (1, *number),
+            Self::Each(number, _) => (2, *number),
+        }
+    }
 }
 
 impl Due {
-    /// Which of these batches has its turn, in the first step if there is one: so the other thread gets at its own sooner.
+    /// Which of these batches has its turn, in the earliest step if there are several: so the other thread gets at its own
+    /// sooner.
     fn of<R>(&self, held: &VecDeque<Held<R>>) -> Option<usize> {
-        let at = |step: usize| held.iter().position(|held| held.step == step && self.numbers[step] == held.number);
-        at(0).or_else(|| at(1))
+        let turns = held.iter().map(|held| held.next.turn()).enumerate();
+        let due = turns.filter(|(_, (step, number))| self.numbers[*step] == *number);
+        due.min_by_key(|(_, (step, _))| *step).map(|(at, _)| at)
     }
 }
 
@@ -74,18 +92,46 @@ struct Numbered {
     end: Option<Result<(), SourceError>>,
 }
 
+/// What there is to read.
+enum Found {
+    /// A batch of this number was read.
+    Batch(usize),
+    /// A piece of a file can be, beside others.
+    Piece(Piece),
+}
+
 impl Numbered {
-    /// Reads a batch: its number, unless there are no more.
-    fn read(&mut self, batch: &mut FrameBatch) -> Option<usize> {
+    /// Reads a batch, or finds what can be read; `None`: there is no more.
+    fn next(&mut self, batch: &mut FrameBatch) -> Option<Found> {
         if self.end.is_some() {
             return None;
         }
-        match self.input.read(batch) {
-            Ok(Some(_)) => {
+        match self.input.source.next_piece() {
+            Ok(Some(piece)) => Some(Found::Piece(piece)),
+            Ok(None) => {
+                let read = self.input.read(batch);
+                self.number(read.map(|read| read.is_some())).map(Found::Batch)
+            }
+            Err(error) => self.number(Err(error)).map(Found::Batch),
+        }
+    }
+
+    /// Makes a batch of a piece: its number, unless there are no more.
+    fn take(&mut self, piece: Piece, batch: &mut FrameBatch) -> Option<usize> {
+        if self.end.is_some() {
+            return None;
+        }
+        let taken = self.input.take_piece(piece, batch);
+        self.number(taken.map(|()| true))
+    }
+
+    fn number(&mut self, read: Result<bool, SourceError>) -> Option<usize> {
+        match read {
+            Ok(true) => {
                 self.read += 1;
                 return Some(self.read - 1);
             }
-            Ok(None) => self.end = Some(Ok(())),
+            Ok(false) => self.end = Some(Ok(())),
             Err(error) => self.end = Some(Err(error)),
         }
         None
@@ -142,6 +188,11 @@ impl<S, F, A> Turns<S, F, A> {
         A: Fn() -> Result<bool, E>,
     {
         let guard = Guard(self);
+        let mut decode = |mut decoded: Decoded, number| {
+            decoded.decode();
+            let made = make(&mut decoded);
+            Held { decoded, next: Next::First(number, made) }
+        };
         let (mut held, mut used) = (VecDeque::<Held<R>>::new(), Vec::new());
         let mut more = true;
         loop {
@@ -150,25 +201,40 @@ impl<S, F, A> Turns<S, F, A> {
             }
             let Some(due) = self.due(&held, false) else { break }; // another thread has failed, and says why
             if let Some(at) = due {
-                let Some(Held { number, step, mut decoded, made }) = held.remove(at) else { continue };
-                if step == 0 {
-                    let made = lock_soon(&self.first)(&mut decoded, made);
-                    held.insert(at, Held { number, step: 1, decoded, made });
-                } else {
-                    lock_soon(&self.each)(&mut decoded, made)?;
-                    used.push(decoded);
+                let Some(Held { mut decoded, next }) = held.remove(at) else { continue };
+                let (step, _) = next.turn();
+                match next {
+                    Next::Parse(piece) => {
+                        let taken = lock_soon(&self.input).take(piece, &mut decoded.batch);
+                        self.pass(step);
+                        match taken {
+                            Some(number) => held.insert(at, decode(decoded, number)),
+                            None => more = false,
+                        }
+                        continue;
+                    }
+                    Next::First(number, made) => {
+                        let made = lock_soon(&self.first)(&mut decoded, made);
+                        held.insert(at, Held { decoded, next: Next::Each(number, made) });
+                    }
+                    Next::Each(_, made) => {
+                        lock_soon(&self.each)(&mut decoded, made)?;
+                        used.push(decoded);
+                    }
                 }
                 self.pass(step);
             } else if (self.aside)()? {
                 // There may be more of it, but what is due comes first.
             } else if more && held.len() < AHEAD {
                 let mut decoded = used.pop().unwrap_or_default();
-                let number = lock_soon(&self.input).read(&mut decoded.batch);
-                more = number.is_some();
-                if let Some(number) = number {
-                    decoded.decode();
-                    let made = make(&mut decoded);
-                    held.push_back(Held { number, step: 0, decoded, made });
+                let found = lock_soon(&self.input).next(&mut decoded.batch);
+                match found {
+                    Some(Found::Batch(number)) => held.push_back(decode(decoded, number)),
+                    Some(Found::Piece(mut piece)) => {
+                        piece.read(&mut decoded.batch.data);
+                        held.push_back(Held { decoded, next: Next::Parse(piece) });
+                    }
+                    None => more = false,
                 }
             } else if held.is_empty() {
                 break;
@@ -207,7 +273,7 @@ impl<R: Send + 'static> Pipeline<R> {
         let Filler { input, share, mut make } = filler;
         let turns = Turns {
             input: Mutex::new(Numbered { input, read: 0, end: None }),
-            due: Mutex::new(Due { numbers: [0; 2], over: false, waiting: 0 }),
+            due: Mutex::new(Due { numbers: [0; 3], over: false, waiting: 0 }),
             passed: Condvar::new(),
             first: Mutex::new(first),
             each: Mutex::new(each),

@@ -5,13 +5,11 @@ use super::interfaces::InterfaceTable;
 use super::magic::Kind;
 use super::pcap::PcapParser;
 use super::pcapng::PcapngParser;
+use super::piece::{Piece, ROOM, fit};
 use super::record::{Progress, Sink, Stop};
 use super::{Source, SourceError, Warning};
 use crate::frame::{FrameBatch, FrameMeta};
 use std::collections::VecDeque;
-
-/// A buffer that a huge packet blew up is given back when the next batch does not need it.
-const KEEP_FACTOR: usize = 4;
 
 /// How captures are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +40,9 @@ pub struct CaptureFiles {
     number: u64,
     interfaces: InterfaceTable,
     warnings: Vec<Warning>,
+    /// Files that were opened, and pieces that were given out.
+    opened: usize,
+    pieces: usize,
 }
 
 impl CaptureFiles {
@@ -73,40 +74,69 @@ impl CaptureFiles {
             number: 0,
             interfaces: InterfaceTable::default(),
             warnings: Vec::new(),
+            opened: 0,
+            pieces: 0,
         })
+    }
+
+    /// The file that is being read, or else the next; `None`: there is none left.
+    fn reader(&mut self) -> Result<Option<&mut Reader>, SourceError> {
+        if self.current.is_none() {
+            let Some(next) = self.waiting.pop_front() else { return Ok(None) };
+            self.current = Some(Reader::open(next, self.options, &mut self.interfaces)?);
+            self.opened += 1;
+        }
+        Ok(self.current.as_mut())
+    }
+
+    /// What a file gave: whether there may be frames.
+    fn filled(&mut self, filled: Result<Filled, SourceError>, batch: &mut FrameBatch) -> Result<bool, SourceError> {
+        match filled {
+            Ok(Filled::Frames) => {
+                batch.interfaces.clone_from(self.interfaces.list());
+                return Ok(true);
+            }
+            Ok(Filled::End(warning)) => self.warnings.extend(warning),
+            Err(error) => {
+                self.current = None;
+                return Err(error);
+            }
+        }
+        self.current = None;
+        Ok(false)
     }
 }
 
 impl Source for CaptureFiles {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError> {
         batch.frames.clear();
-        loop {
-            if self.current.is_none() {
-                let Some(next) = self.waiting.pop_front() else {
-                    return Ok(false);
-                };
-                self.current = Some(Reader::open(next, self.options, &mut self.interfaces)?);
-            }
-            let Some(reader) = self.current.as_mut() else {
-                return Ok(false);
-            };
+        while self.reader()?.is_some() {
+            let Some(reader) = &mut self.current else { break };
             let mut sink =
                 Sink { frames: &mut batch.frames, number: &mut self.number, interfaces: &mut self.interfaces };
-            match reader.fill(&mut batch.data, &mut sink) {
-                Ok(Filled::Frames) => {
-                    batch.interfaces.clone_from(self.interfaces.list());
-                    return Ok(true);
-                }
-                Ok(Filled::End(warning)) => {
-                    self.warnings.extend(warning);
-                    self.current = None;
-                }
-                Err(error) => {
-                    self.current = None;
-                    return Err(error);
-                }
+            let filled = reader.fill(&mut batch.data, &mut sink);
+            if self.filled(filled, batch)? {
+                return Ok(true);
             }
         }
+        Ok(false)
+    }
+
+    fn next_piece(&mut self) -> Result<Option<Piece>, SourceError> {
+        let piece = self.reader()?.and_then(Reader::piece);
+        Ok(piece.map(|piece| {
+            self.pieces += 1;
+            Piece { number: self.pieces - 1, of: self.opened, ..piece }
+        }))
+    }
+
+    fn take_piece(&mut self, piece: Piece, batch: &mut FrameBatch) -> Result<(), SourceError> {
+        batch.frames.clear();
+        // One behind the end of its file: what was behind it had been given out already.
+        let Some(reader) = self.current.as_mut().filter(|_| piece.of == self.opened) else { return Ok(()) };
+        let mut sink = Sink { frames: &mut batch.frames, number: &mut self.number, interfaces: &mut self.interfaces };
+        let filled = reader.take(piece, &mut batch.data, &mut sink);
+        self.filled(filled, batch).map(|_| ())
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {
@@ -167,6 +197,10 @@ pub(super) struct Reader {
     carry: Vec<u8>,
     /// Where those stand in the (decompressed) input.
     offset: u64,
+    /// How far it has been read, or given out to be.
+    next: u64,
+    /// Bytes that the record which those begin takes, as far as is known.
+    need: usize,
     /// Why no more bytes come.
     end: Option<End>,
 }
@@ -197,29 +231,77 @@ impl Reader {
             _ => (Parser::Pcapng(PcapngParser::new(options.custom_blocks)), opened.head, 0),
         };
         let chunk = options.chunk.max(1);
-        Ok(Self { name, stream: opened.stream, parser, chunk, carry, offset, end: None })
+        let next = offset + carry.len() as u64;
+        Ok(Self { name, stream: opened.stream, parser, chunk, carry, offset, next, need: 0, end: None })
+    }
+
+    /// How many bytes are read next: to the next multiple of a chunk. So the batches are the same however the bytes come.
+    fn step(&self) -> usize {
+        self.chunk - (self.next % self.chunk as u64) as usize
+    }
+
+    /// The next piece of its bytes, if it is a file that is read as it is. From then on it is read in pieces alone.
+    fn piece(&mut self) -> Option<Piece> {
+        let file = self.stream.file()?.clone();
+        let piece = Piece::new(file, self.next, self.step());
+        self.next += piece.len as u64;
+        Some(piece)
+    }
+
+    /// Parses what came in a piece, behind what the pieces before it left.
+    fn take(&mut self, piece: Piece, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
+        let mut filled = ROOM;
+        if self.end.is_none() {
+            filled += piece.filled;
+            self.end = match piece.failure {
+                Some(error) => Some(End::Io(error)),
+                None => (piece.filled < piece.len).then_some(End::Eof),
+            };
+        }
+        if self.end.is_none() && self.carry.len() + piece.filled < self.need {
+            self.carry.extend_from_slice(&data[ROOM..filled]); // of a record that is longer still
+            return Ok(Filled::Frames);
+        }
+        let more = self.carry.len().saturating_sub(ROOM);
+        data.splice(..0, std::iter::repeat_n(0, more));
+        filled += more;
+        let start = ROOM + more - self.carry.len();
+        data[start..ROOM + more].copy_from_slice(&self.carry);
+        self.carry.clear();
+        let Progress { consumed, stop } = self.parser.parse(&data[start..filled], sink);
+        self.need = match stop {
+            Stop::Damage { what, .. } if sink.frames.is_empty() => {
+                return self.damaged(self.offset + consumed as u64, what);
+            }
+            Stop::Damage { .. } => 0, // met again
+            Stop::Need(need) => need,
+        };
+        if let Some(end) = self.end.take_if(|_| sink.frames.is_empty()) {
+            return self.ended(end, consumed, filled - start, self.need);
+        }
+        sink.frames.iter_mut().for_each(|frame| frame.offset += start as u32);
+        self.carry.extend_from_slice(&data[start + consumed..filled]);
+        self.offset += consumed as u64;
+        Ok(Filled::Frames)
     }
 
     /// Reads and parses until there are frames or the end. The bytes of an unfinished record go to the next call.
     pub(super) fn fill(&mut self, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
-        let wanted = self.chunk.max(self.carry.len() + 1);
-        if data.len() < wanted {
-            data.resize(wanted, 0);
-        } else if data.len() > wanted.saturating_mul(KEEP_FACTOR) {
-            data.truncate(wanted);
-            data.shrink_to_fit();
-        }
         let mut filled = self.carry.len();
+        fit(data, filled + self.step());
         data[..filled].copy_from_slice(&self.carry);
         self.carry.clear();
         loop {
             let mut interrupted = false;
             if self.end.is_none() {
-                let room = data.len() - filled;
-                let (n, failure) = self.stream.read(&mut data[filled..]);
+                // Grows with the bytes that really came, never by what a length field claims.
+                let until = filled + self.step();
+                data.resize(data.len().max(until), 0);
+                let (n, failure) = self.stream.read(&mut data[filled..until]);
                 filled += n;
+                self.next += n as u64;
                 self.end = match failure {
-                    None if n == 0 && room > 0 => Some(End::Eof),
+                    None if n == 0 => Some(End::Eof),
                     None => None,
                     Some(ReadFailure::Interrupted) => {
                         interrupted = true;
@@ -245,15 +327,10 @@ impl Reader {
             if let Some(end) = self.end.take() {
                 return self.ended(end, consumed, filled, need);
             }
-            // Nothing but other blocks so far, or a record longer than the buffer.
+            // Nothing but other blocks so far, or a record longer than what was read.
             data.copy_within(consumed..filled, 0);
             self.offset += consumed as u64;
             filled -= consumed;
-            if filled == data.len() {
-                // Grows with the bytes that really came, never by what a length field claims.
-                let len = need.min(data.len() * 2).max(data.len() + 1);
-                data.resize(len, 0);
-            }
         }
     }
 

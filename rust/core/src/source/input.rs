@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One thing to read frames from.
 pub enum Input {
@@ -82,6 +83,8 @@ pub(super) struct Stream {
     compression: Option<Compression>,
     /// Bytes may come slowly: take what is there instead of filling the buffer.
     live: bool,
+    /// The file that is read as it is, from its beginning.
+    file: Option<Arc<File>>,
 }
 
 /// Why no bytes came.
@@ -95,6 +98,11 @@ pub(super) enum ReadFailure {
 }
 
 impl Stream {
+    /// The regular file that this reads as it is, so that it can be read in pieces.
+    pub fn file(&self) -> Option<&Arc<File>> {
+        self.file.as_ref()
+    }
+
     /// Reads into `buffer` and returns how many bytes came; 0 is the end. A file fills the buffer, a pipe gives what it
     /// has. With a failure the count of bytes before it comes too.
     pub fn read(&mut self, buffer: &mut [u8]) -> (usize, Option<ReadFailure>) {
@@ -137,7 +145,8 @@ pub(super) fn open(input: Input) -> Result<Opened, SourceError> {
         Input::Path(path) => open_path(&path),
         Input::Stdin => {
             let file = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(|e| io_error(&name, e))?;
-            open_file(name, file)
+            let live = is_live(&name, &file)?;
+            open_reader(name, Box::new(file), live)
         }
         Input::Reader(_, reader) => open_reader(name, reader, true),
     }
@@ -145,23 +154,25 @@ pub(super) fn open(input: Input) -> Result<Opened, SourceError> {
 
 fn open_path(path: &Path) -> Result<Opened, SourceError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| io_error(&name, error))?;
-    open_file(name, file)
+    let file = Arc::new(File::open(path).map_err(|error| io_error(&name, error))?);
+    let live = is_live(&name, &file)?;
+    let mut opened = open_reader(name, Box::new(file.clone()), live)?;
+    opened.stream.file = (!live && opened.stream.compression.is_none()).then_some(file);
+    Ok(opened)
 }
 
-fn open_file(name: String, file: File) -> Result<Opened, SourceError> {
-    let live = !file.metadata().map_err(|error| io_error(&name, error))?.is_file();
-    open_reader(name, Box::new(file), live)
+fn is_live(name: &str, file: &File) -> Result<bool, SourceError> {
+    Ok(!file.metadata().map_err(|error| io_error(name, error))?.is_file())
 }
 
 fn open_reader(name: String, reader: Box<dyn Read + Send>, live: bool) -> Result<Opened, SourceError> {
-    let mut stream = Stream { reader, compression: None, live };
+    let mut stream = Stream { reader, compression: None, live, file: None };
     let mut head = read_head(&name, &mut stream)?;
     let mut kind = magic::identify(&head);
     if let Kind::Compressed(compression) = kind {
         let raw = Box::new(io::Cursor::new(head).chain(Origin(stream.reader)));
         let reader = compression.decode(raw).map_err(|error| io_error(&name, error))?;
-        stream = Stream { reader, compression: Some(compression), live };
+        stream = Stream { reader, compression: Some(compression), live, file: None };
         head = read_head(&name, &mut stream)?;
         kind = magic::identify(&head);
         let what = match kind {

@@ -26,12 +26,14 @@ mod magic;
 mod merged;
 mod pcap;
 mod pcapng;
+mod piece;
 mod record;
 mod time;
 
 pub use files::{CaptureFiles, ReadOptions};
 pub use input::Input;
 pub use merged::{MergedFiles, Part, first_time};
+pub use piece::Piece;
 
 use crate::frame::FrameBatch;
 use std::fmt;
@@ -98,6 +100,25 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`] when the input cannot be read as a capture at all.
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError>;
+
+    /// The next piece of a file that may be read in pieces: where there is one, [`Source::take_piece`] stands for
+    /// [`Source::next_batch`].
+    ///
+    /// # Errors
+    /// As [`Source::next_batch`].
+    fn next_piece(&mut self) -> Result<Option<Piece>, SourceError> {
+        Ok(None)
+    }
+
+    /// Takes a piece that was read into `batch.data`, in the order of their numbers, and fills `batch` with the frames that
+    /// end in it. There may be none.
+    ///
+    /// # Errors
+    /// As [`Source::next_batch`].
+    fn take_piece(&mut self, _piece: Piece, batch: &mut FrameBatch) -> Result<(), SourceError> {
+        batch.clear();
+        Ok(())
+    }
 
     /// Takes the warnings met so far.
     fn take_warnings(&mut self) -> Vec<Warning>;
