@@ -182,7 +182,8 @@ impl Input {
         if !self.source.next_batch(batch)? {
             return Ok(None);
         }
-        let full = batch.frames.last().is_some_and(|last| last.offset as usize >= FULL);
+        let span = batch.frames.first().zip(batch.frames.last()).map(|(first, last)| last.offset - first.offset);
+        let full = span.is_some_and(|span| span as usize >= FULL);
         self.keep(batch);
         Ok(Some(full))
     }

@@ -25,10 +25,14 @@ fn open(files: &[PathBuf], chunk: usize) -> CaptureFiles {
 }
 
 fn one_after_the_other(files: &[PathBuf], chunk: usize) -> Found {
-    let (mut found, mut files, mut batch) = (Found::default(), open(files, chunk), FrameBatch::default());
-    loop {
-        match files.next_batch(&mut batch) {
-            Ok(true) => note(&mut found, &batch),
+    let (mut found, mut files) = (Found::default(), open(files, chunk));
+    let mut batches = [FrameBatch::default(), FrameBatch::default(), FrameBatch::default()];
+    for at in 0.. {
+        // One is used for the first time whatever is left of the input.
+        batches[2] = FrameBatch::default();
+        let batch = &mut batches[at % 3];
+        match files.next_batch(batch) {
+            Ok(true) => note(&mut found, batch),
             Ok(false) => break,
             Err(error) => {
                 found.2 = Some(error.to_string());

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_700_000_000 * SECOND;
 const FRAME_LEN: u32 = 47;
+/// What every buffer has in front, for the start of a record that was read before.
+const ROOM: usize = 64 << 10;
 
 /// What one input gave.
 #[derive(Debug, Default, PartialEq)]
@@ -271,7 +273,7 @@ proptest! {
             b"\x1f\x8b\x08\0\0\0\0\0\0\x03",
         ];
         let found = read(&[starts[start], &data].concat(), chunk);
-        prop_assert!(start == 3 || found.largest_buffer <= 4 * (data.len() + chunk + 64));
+        prop_assert!(start == 3 || found.largest_buffer <= ROOM + 4 * (data.len() + chunk + 64));
         prop_assert!(found.warnings.len() <= 1);
     }
 
@@ -285,7 +287,7 @@ proptest! {
             data[at] = value;
         }
         let found = read(&data, chunk);
-        prop_assert!(found.largest_buffer <= 4 * (data.len() + chunk));
+        prop_assert!(found.largest_buffer <= ROOM + 4 * (data.len() + chunk));
         prop_assert_eq!(read(&data, 1 << 16).frames, found.frames);
     }
 }

@@ -248,61 +248,30 @@ impl Reader {
         Some(piece)
     }
 
-    /// Parses what came in a piece, behind what the pieces before it left.
+    /// Takes a piece that was read into `data`.
     fn take(&mut self, piece: Piece, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
-        let mut filled = ROOM;
-        if self.end.is_none() {
-            filled += piece.filled;
-            self.end = match piece.failure {
-                Some(error) => Some(End::Io(error)),
-                None => (piece.filled < piece.len).then_some(End::Eof),
-            };
-        }
-        if self.end.is_none() && self.carry.len() + piece.filled < self.need {
-            self.carry.extend_from_slice(&data[ROOM..filled]); // of a record that is longer still
-            return Ok(Filled::Frames);
-        }
-        let more = self.carry.len().saturating_sub(ROOM);
-        data.splice(..0, std::iter::repeat_n(0, more));
-        filled += more;
-        let start = ROOM + more - self.carry.len();
-        data[start..ROOM + more].copy_from_slice(&self.carry);
-        self.carry.clear();
-        let Progress { consumed, stop } = self.parser.parse(&data[start..filled], sink);
-        self.need = match stop {
-            Stop::Damage { what, .. } if sink.frames.is_empty() => {
-                return self.damaged(self.offset + consumed as u64, what);
-            }
-            Stop::Damage { .. } => 0, // met again
-            Stop::Need(need) => need,
+        let end = match piece.failure {
+            Some(error) => Some(End::Io(error)),
+            None => (piece.filled < piece.len).then_some(End::Eof),
         };
-        if let Some(end) = self.end.take_if(|_| sink.frames.is_empty()) {
-            return self.ended(end, consumed, filled - start, self.need);
-        }
-        sink.frames.iter_mut().for_each(|frame| frame.offset += start as u32);
-        self.carry.extend_from_slice(&data[start + consumed..filled]);
-        self.offset += consumed as u64;
-        Ok(Filled::Frames)
+        // Behind the end nothing counts, though a file may have grown.
+        let filled = if self.end.is_none() { piece.filled } else { 0 };
+        self.end = self.end.take().or(end);
+        self.parse(filled, data, sink)
     }
 
-    /// Reads and parses until there are frames or the end. The bytes of an unfinished record go to the next call.
+    /// Reads and parses until there are frames or the end.
     pub(super) fn fill(&mut self, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
-        let mut filled = self.carry.len();
-        fit(data, filled + self.step());
-        data[..filled].copy_from_slice(&self.carry);
-        self.carry.clear();
         loop {
-            let mut interrupted = false;
+            let (mut filled, mut interrupted) = (0, false);
+            let step = self.step();
+            fit(data, ROOM + step);
             if self.end.is_none() {
-                // Grows with the bytes that really came, never by what a length field claims.
-                let until = filled + self.step();
-                data.resize(data.len().max(until), 0);
-                let (n, failure) = self.stream.read(&mut data[filled..until]);
-                filled += n;
+                let (n, failure) = self.stream.read(&mut data[ROOM..ROOM + step]);
+                filled = n;
                 self.next += n as u64;
                 self.end = match failure {
-                    None if n == 0 => Some(End::Eof),
-                    None => None,
+                    None => (n == 0).then_some(End::Eof),
                     Some(ReadFailure::Interrupted) => {
                         interrupted = true;
                         None
@@ -311,27 +280,42 @@ impl Reader {
                     Some(ReadFailure::Io(error)) => Some(End::Io(error)),
                 };
             }
-            let Progress { consumed, stop } = self.parser.parse(&data[..filled], sink);
-            if let (Stop::Damage { what, .. }, true) = (&stop, sink.frames.is_empty()) {
-                return self.damaged(self.offset + consumed as u64, what.clone());
+            match self.parse(filled, data, sink)? {
+                // Nothing but other blocks so far, or a record longer than what was read.
+                Filled::Frames if sink.frames.is_empty() && !interrupted => {}
+                filled => return Ok(filled),
             }
-            if !sink.frames.is_empty() || interrupted {
-                // Damage is met again when the next call parses the rest.
-                self.carry.extend_from_slice(&data[consumed..filled]);
-                self.offset += consumed as u64;
-                return Ok(Filled::Frames);
-            }
-            let Stop::Need(need) = stop else {
-                return Ok(Filled::End(None));
-            };
-            if let Some(end) = self.end.take() {
-                return self.ended(end, consumed, filled, need);
-            }
-            // Nothing but other blocks so far, or a record longer than what was read.
-            data.copy_within(consumed..filled, 0);
-            self.offset += consumed as u64;
-            filled -= consumed;
         }
+    }
+
+    /// Parses what came into `data` behind some room, and what was left before. The bytes of an unfinished record stay for the
+    /// next call; there may be no frames.
+    fn parse(&mut self, filled: usize, data: &mut Vec<u8>, sink: &mut Sink<'_>) -> Result<Filled, SourceError> {
+        if self.end.is_none() && self.carry.len() + filled < self.need {
+            // Of a record that is longer still: grows with the bytes that really came, never by what a length field claims.
+            self.carry.extend_from_slice(&data[ROOM..ROOM + filled]);
+            return Ok(Filled::Frames);
+        }
+        let more = self.carry.len().saturating_sub(ROOM);
+        data.splice(..0, std::iter::repeat_n(0, more));
+        let (start, until) = (ROOM + more - self.carry.len(), ROOM + more + filled);
+        data[start..ROOM + more].copy_from_slice(&self.carry);
+        self.carry.clear();
+        let Progress { consumed, stop } = self.parser.parse(&data[start..until], sink);
+        self.need = match stop {
+            Stop::Need(need) => need,
+            Stop::Damage { what, .. } if sink.frames.is_empty() => {
+                return self.damaged(self.offset + consumed as u64, what);
+            }
+            Stop::Damage { .. } => 0, // it is met again when the next call parses the rest
+        };
+        if let Some(end) = self.end.take_if(|_| sink.frames.is_empty()) {
+            return self.ended(end, consumed, until - start, self.need);
+        }
+        sink.frames.iter_mut().for_each(|frame| frame.offset += start as u32);
+        self.carry.extend_from_slice(&data[start + consumed..until]);
+        self.offset += consumed as u64;
+        Ok(Filled::Frames)
     }
 
     /// The end of the bytes, with `filled - consumed` of them left over where `need` would make a record.
