@@ -10,6 +10,7 @@ import pty
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import click
 import pytest
+import streams_pcap
 
 from sniffkit import cli
 from sniffkit.cli import group
@@ -258,6 +260,24 @@ def test_a_terminal_gets_a_table() -> None:
     assert "\t" not in text
     assert any("10.0.0.1" in line and "10.0.0.2" in line and "udp" in line for line in lines)
     assert "tls_server_name" not in text, "a terminal shows the columns that matter"
+
+
+def test_what_packets_say_is_no_command_to_a_terminal(tmp_path: Path, run: Run) -> None:
+    request = b"GET /[/a] HTTP/1.1\r\nHost: h\r\nUser-Agent: [red]x [/red] \x1b[2Jy \x7f \xc2\x9b1m\r\n\r\n"
+    segment = streams_pcap.tcp((streams_pcap.CLIENT, streams_pcap.SERVER, 24, 1, 1, request))
+    frame = streams_pcap.eth(streams_pcap.ip("10.0.0.1", "10.0.0.2", 6, segment))
+    path = tmp_path / "escape.pcap"
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    path.write_bytes(header + struct.pack("<IIII", 1, 0, len(frame), len(frame)) + frame)
+    columns = ["http", str(path), "--columns", "uri,user_agent"]
+    text = on_terminal(columns, {})
+    # Brackets are no markup of rich either: `[/a]` would end in a traceback.
+    assert "/[/a]" in text
+    assert r"[red]x [/red] \x1b[2Jy \x7f \x9b1m" in text
+    assert run(*columns)[1].splitlines()[1] == r"/[/a]" + "\t" + r"[red]x [/red] \x1b[2Jy \x7f \x9b1m"
+    row = run(*columns, "--json")[1]
+    assert not set(map(chr, [*range(10), *range(11, 32), *range(127, 160)])) & set(row)
+    assert json.loads(row)["user_agent"] == "[red]x [/red] \x1b[2Jy \x7f \x9b1m"
 
 
 def test_long_work_counts_on_a_terminal(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
     from sniffkit.query import select
     from sniffkit.sinks import core
     from sniffkit.sinks.flat import flatten
+    from sniffkit.sinks.screen import printable
 
     table = with_vendors(table)
     if where is not None:
@@ -125,7 +126,7 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
         return
     clocks = flatten(table.select(["last_seen"])).column(0).to_pylist()
     for clock, row in zip(clocks, table.drop_columns(["first_seen", "last_seen"]).to_pylist(), strict=True):
-        print(line(clock, row), file=sys.stderr, flush=True)
+        print(printable(line(clock, row)), file=sys.stderr, flush=True)
 
 
 def line(seen: str | None, row: dict[str, Any]) -> str:

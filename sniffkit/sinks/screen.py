@@ -18,7 +18,7 @@ def write(table: Any, fit: bool = False) -> int:
     kept = [name for name in table.column_names if table.column(name).null_count < table.num_rows or not table.num_rows]
     rows = table.select(kept).slice(0, MAX_ROWS)
     texts = {name: cells(rows.column(name), name) for name in kept}
-    console = Console()
+    console = Console(markup=False)
     hidden: list[str] = []
     while (width := sum(widths(kept, texts)) + len(kept)) > console.width and fit and len(kept) > 1:
         hidden.insert(0, kept.pop())
@@ -35,16 +35,17 @@ def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
     """The table as rich lays it out: one blank between columns, numbers to the right."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     laid_out = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=0)
     for name, wide in zip(names, widths(names, texts), strict=True):
         numeric = str(rows.schema.field(name).type).startswith(("uint", "int", "double", "decimal"))
-        head = header(name, texts[name])
+        head = Text(header(name, texts[name]))
         laid_out.add_column(
             head, justify="right" if numeric else "left", no_wrap=True, min_width=wide, vertical="bottom"
         )
     for row in zip(*(texts[name] for name in names), strict=True):
-        laid_out.add_row(*row)
+        laid_out.add_row(*map(Text, row))
     return laid_out
 
 
@@ -56,6 +57,16 @@ def header(name: str, texts: list[str]) -> str:
 def widths(names: list[str], texts: dict[str, list[str]]) -> list[int]:
     """Characters that each column needs."""
     return [max(map(len, [*header(name, texts[name]).split("\n"), *texts[name]])) for name in names]
+
+
+def printable(text: str) -> str:
+    """`text` with an escape, as in Python's repr, for each character that cannot be seen, but for ends of lines.
+
+    What packets say is no command to a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def cells(column: Any, name: str) -> list[str]:
@@ -70,8 +81,8 @@ def cells(column: Any, name: str) -> list[str]:
     if name in ("duration", "clock_offset", "elapsed") or {"rtt", "delay"} & set(name.split("_")):
         return ["" if value is None else f"{value / 1e9:.6f}" for value in values]
     if pa.types.is_list(kind):
-        return [" ".join(map(str, value or [])) for value in values]
-    return ["" if value is None else str(value) for value in values]
+        return [printable(" ".join(map(str, value or []))) for value in values]
+    return ["" if value is None else printable(str(value)) for value in values]
 
 
 def clock(value: int | None) -> str:

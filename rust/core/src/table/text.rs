@@ -16,7 +16,8 @@ use std::fmt::Write;
 /// How a line is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Tabs between values; `\t`, `\n`, `\r` and `\\` are escaped.
+    /// Tabs between values; `\t`, `\n`, `\r` and `\\` are escaped, other control characters as `\x1b`: what packets say
+    /// is no command to a terminal.
     Tsv,
     /// Commas between values, quotation marks where they are needed; an empty text is `""`, to differ from null.
     Csv,
@@ -223,11 +224,11 @@ fn escape(text: &str, format: Format, out: &mut String) {
             out.push_str(&text.replace('"', "\"\""));
             out.push('"');
         }
-        Format::Tsv if !text.contains(['\t', '\n', '\r', '\\']) => out.push_str(text),
+        Format::Tsv if !may_need_escape(text) => out.push_str(text),
         Format::Tsv => text.chars().for_each(|c| backslashed(c, out)),
         Format::Json => {
             out.push('"');
-            if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            if may_need_escape(text) {
                 text.chars().for_each(|c| json_char(c, out));
             } else {
                 out.push_str(text);
@@ -237,13 +238,22 @@ fn escape(text: &str, format: Format, out: &mut String) {
     }
 }
 
-/// A character; those that would end a value or a line, and the backslash, with a backslash before their letter.
+/// Whether there may be a quotation mark, a backslash or a control character: 0xc2 begins those from U+0080 on.
+fn may_need_escape(text: &str) -> bool {
+    text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2))
+}
+
+/// A character; those that would end a value or a line, and the backslash, with a backslash before their letter; other control
+/// characters as their number, as Zeek writes them.
 fn backslashed(c: char, out: &mut String) {
     match c {
         '\t' => out.push_str("\\t"),
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\\' => out.push_str("\\\\"),
+        c if c.is_control() => {
+            let _ = write!(out, "\\x{:02x}", c as u32); // writing to a String cannot fail
+        }
         _ => out.push(c),
     }
 }
@@ -253,8 +263,8 @@ fn json_char(c: char, out: &mut String) {
     match c {
         '"' => out.push_str("\\\""),
         '\n' | '\r' | '\t' => backslashed(c, out),
-        '\0'..'\u{20}' => {
-            let _ = write!(out, "\\u{:04x}", c as u32); // writing to a String cannot fail
+        c if c.is_control() => {
+            let _ = write!(out, "\\u{:04x}", c as u32); // the same
         }
         _ => backslashed(c, out),
     }
@@ -283,7 +293,7 @@ mod tests {
         lists.append_value::<_, &str>([]);
         let nothing: ArrayRef = Arc::new(NullArray::new(3));
         vec![
-            ("t", Arc::new(StringArray::from(vec![Some("tab\there \"\\\u{1}"), Some(""), None])) as ArrayRef),
+            ("t", Arc::new(StringArray::from(vec![Some("tab\there \"\\\u{1}\u{9b}§"), Some(""), None])) as ArrayRef),
             ("d", Arc::new(DictionaryArray::<Int32Type>::from_iter([Some("x\ny"), None, Some("é")]))),
             ("n", Arc::new(Int64Array::from(vec![Some(-5), None, Some(7)]))),
             ("f", Arc::new(Float64Array::from(vec![Some(69.0), Some(f64::NAN), None]))),
@@ -299,7 +309,7 @@ mod tests {
     fn tab_separated() {
         let rows = [
             "t\td\tn\tf\tb\ts\tl\th\t0",
-            "tab\\there \"\\\\\u{1}\tx\\ny\t-5\t69.0\ttrue\t1970-01-01T00:00:00.000000000Z\ta,b c\t1208925819614629174706176\t",
+            "tab\\there \"\\\\\\x01\\x9b§\tx\\ny\t-5\t69.0\ttrue\t1970-01-01T00:00:00.000000000Z\ta,b c\t1208925819614629174706176\t",
             "\t\t\tNaN\tfalse\t1969-12-31T23:59:59.000000000Z\t\t2\t",
             "\té\t7\t\t\t\t\t3\t",
         ];
@@ -310,7 +320,7 @@ mod tests {
     fn comma_separated() {
         let rows = [
             "t,d,n,f,b,s,l,h,0",
-            "\"tab\there \"\"\\\u{1}\",\"x\ny\",-5,69.0,true,1970-01-01T00:00:00.000000000Z,\"a,b c\",1208925819614629174706176,",
+            "\"tab\there \"\"\\\u{1}\u{9b}§\",\"x\ny\",-5,69.0,true,1970-01-01T00:00:00.000000000Z,\"a,b c\",1208925819614629174706176,",
             "\"\",,,NaN,false,1969-12-31T23:59:59.000000000Z,,2,",
             ",é,7,,,,\"\",3,",
         ];
@@ -320,7 +330,7 @@ mod tests {
     #[test]
     fn json_lines() {
         let rows = [
-            r#"{"t": "tab\there \"\\\u0001", "d": "x\ny", "n": -5, "f": 69.0, "b": true, "s": "1970-01-01T00:00:00.000000000Z", "l": ["a,b", "c"], "h": 1208925819614629174706176, "0": null}"#,
+            r#"{"t": "tab\there \"\\\u0001\u009b§", "d": "x\ny", "n": -5, "f": 69.0, "b": true, "s": "1970-01-01T00:00:00.000000000Z", "l": ["a,b", "c"], "h": 1208925819614629174706176, "0": null}"#,
             r#"{"t": "", "d": null, "n": null, "f": null, "b": false, "s": "1969-12-31T23:59:59.000000000Z", "l": null, "h": 2, "0": null}"#,
             r#"{"t": null, "d": "é", "n": 7, "f": null, "b": null, "s": null, "l": [], "h": 3, "0": null}"#,
         ];
