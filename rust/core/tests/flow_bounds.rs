@@ -61,6 +61,51 @@ fn more_flows_than_the_bound_evict_the_quiet_ones_and_count_them() {
     }
 }
 
+/// Two points whose clocks are ten minutes apart: flows of the slow one are over at every sweep, wherever they stand in memory.
+#[test]
+fn which_flows_are_swept_does_not_depend_on_their_places() {
+    let rows = |size: usize, release: bool| {
+        let (mut tracker, mut rows) = (Tracker::new(Options::default()), Vec::new());
+        let mut decoded = Decoded::default();
+        decoded.batch.interfaces = Arc::new(vec![Arc::new(InterfaceInfo::anonymous(LinkType::RAW, 0))]);
+        let frames: Vec<u64> = (1..=40_000).collect();
+        for frames in frames.chunks(size) {
+            decoded.batch.clear();
+            for number in frames {
+                let slow = number % 3 == 0;
+                let ts = (*number as i64 + if slow { 0 } else { 60_000 }) * 10_000_000;
+                let source = 0x0b00_0000 + (number * 7919 % 3000) as u32 + (u32::from(slow) << 16);
+                let bytes = ip(source, 1, 0, 17, &[0, 7, 0, 9, 0, 8, 0, 0]);
+                let meta = FrameMeta { ts, number: *number, frame_len: bytes.len() as u32, ..FrameMeta::default() };
+                decoded.batch.push(meta, &bytes);
+            }
+            decoded.decode();
+            tracker.batch(&decoded.batch, decoded.packets(), None);
+            if release {
+                take(&mut tracker, &mut rows);
+            }
+        }
+        tracker.finish();
+        take(&mut tracker, &mut rows);
+        rows.sort_unstable();
+        rows
+    };
+    let all = rows(64, false);
+    assert!(all.len() > 4000, "{} rows of 3,000 ends", all.len());
+    for size in [64, 1000] {
+        assert!(rows(size, true) == all, "batches of {size}");
+    }
+}
+
+/// Takes the rows that have ended: first frame, packets and why.
+fn take(tracker: &mut Tracker, rows: &mut Vec<(u64, u64, &'static str)>) {
+    for slot in tracker.finished_order() {
+        let flow = tracker.flow(slot);
+        rows.push((flow.first_frame, flow.sides.iter().map(|side| side.pkts).sum(), flow.end.name()));
+    }
+    tracker.release();
+}
+
 #[test]
 fn the_same_frames_give_the_same_rows_in_batches_of_any_size() {
     let rows = |size: usize| {

@@ -26,7 +26,7 @@ impl Tracker {
             streams.expire(now);
         }
         let mut ended = Vec::new();
-        let old = self.flows.begun_before(now.saturating_sub(self.options.shortest()));
+        let old = self.flows.quiet_since(now.saturating_sub(self.options.shortest()));
         for (slot, flow) in in_memory(old) {
             let quiet = now.saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {

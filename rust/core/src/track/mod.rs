@@ -340,10 +340,10 @@ impl Tracker {
         }
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.flows[slot as usize] = Flow::new(keyed.key);
+                self.flows.begin_at(slot, &keyed.key, share.ts);
                 slot
             }
-            None => self.flows.begin(&keyed.key, self.now),
+            None => self.flows.begin(&keyed.key, share.ts),
         };
         let flow = &mut self.flows[slot as usize];
         flow.first_ts = share.ts;

@@ -26,23 +26,37 @@ pub fn room() -> Room {
 pub struct Store {
     /// The last one's blank flows are not among the `len`.
     parts: Vec<Room>,
-    /// Of each part, when its first flow began: none of it began before.
+    /// Of each part, the earliest time of a packet that began a flow in it: all its flows have had packets since.
     since: Vec<i64>,
     len: usize,
     spare: Vec<Room>,
 }
 
 impl Store {
-    /// Begins a flow at a time that is no earlier than those before; returns its number.
-    pub fn begin(&mut self, key: &FlowKey, now: i64) -> u32 {
+    /// Begins a flow with a packet of this time; returns its number.
+    pub fn begin(&mut self, key: &FlowKey, ts: i64) -> u32 {
         let at = self.len;
         if at == self.parts.len() * PART {
             self.parts.push(self.spare.pop().unwrap_or_else(room));
-            self.since.push(now);
+            self.since.push(ts);
         }
         self.len += 1;
         self[at].key = *key;
+        self.begun(at, ts);
         at as u32
+    }
+
+    /// Begins a flow in the place of one that is over.
+    pub fn begin_at(&mut self, at: u32, key: &FlowKey, ts: i64) {
+        self[at as usize] = Flow::new(*key);
+        self.begun(at as usize, ts);
+    }
+
+    /// By the packets' times and not by the latest one seen, which may be another clock's: which flows are passed over must
+    /// not depend on where they stand.
+    fn begun(&mut self, at: usize, ts: i64) {
+        let since = &mut self.since[at / PART];
+        *since = ts.min(*since);
     }
 
     /// Keeps a flow that began elsewhere; returns its number.
@@ -58,8 +72,8 @@ impl Store {
         if at < self.len { self.parts.get(at / PART)?.get(at % PART) } else { None }
     }
 
-    /// The parts with flows that began before a time, each with the number of its first.
-    pub fn begun_before(&self, time: i64) -> impl Iterator<Item = (u32, &[Flow])> {
+    /// The parts with flows that may have had no packet since a time, each with the number of its first.
+    pub fn quiet_since(&self, time: i64) -> impl Iterator<Item = (u32, &[Flow])> {
         let parts = (0..self.len).step_by(PART).zip(&self.parts).zip(&self.since);
         parts.filter(move |(_, since)| **since < time).map(|((first, part), _)| {
             let flows = &part[..PART.min(self.len - first)];
@@ -159,13 +173,18 @@ mod tests {
     #[test]
     fn parts_of_young_flows_are_passed_over() {
         let mut store = Store::default();
-        for now in 0..3 * PART as i64 - 5 {
-            store.begin(&FlowKey::default(), now);
+        for ts in 0..3 * PART as i64 - 5 {
+            store.begin(&FlowKey::default(), ts);
         }
-        let parts = |time| store.begun_before(time).map(|(first, flows)| (first, flows.len())).collect::<Vec<_>>();
+        let parts = |time| store.quiet_since(time).map(|(first, flows)| (first, flows.len())).collect::<Vec<_>>();
         assert_eq!(parts(0), []);
         assert_eq!(parts(1), [(0, PART)]);
         assert_eq!(parts(PART as i64), [(0, PART)]);
         assert_eq!(parts(2 * PART as i64 + 1), [(0, PART), (256, PART), (512, PART - 5)]);
+        // The packets' own times count, whatever came before, and wherever there is a place.
+        store.begin_at(300, &FlowKey::default(), -7);
+        store.begin(&FlowKey::default(), -9);
+        let parts = |time| store.quiet_since(time).map(|(first, _)| first).collect::<Vec<_>>();
+        assert_eq!((parts(-6), parts(-8)), (vec![256, 512], vec![512]));
     }
 }
