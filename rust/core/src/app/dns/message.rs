@@ -196,9 +196,9 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
     String::from_utf8(out).map_err(|_| "name that is no text")
 }
 
-/// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes as `\DDD` (RFC 1035, 5.1).
+/// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes and those of control
+/// characters as `\DDD`, which is an octet (RFC 1035, 5.1): C1 is two of them in UTF-8.
 fn push_label(label: &[u8], out: &mut Vec<u8>) {
-    use std::io::Write as _;
     // As most are.
     if label.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
         return out.extend_from_slice(label);
@@ -207,12 +207,36 @@ fn push_label(label: &[u8], out: &mut Vec<u8>) {
         for c in chunk.valid().chars() {
             match c {
                 '.' | '\\' => out.extend([b'\\', c as u8]),
-                c if c.is_control() => write!(out, "\\{:03}", c as u32).unwrap_or_default(),
+                c if c.is_control() => octets(c.encode_utf8(&mut [0; 4]).as_bytes(), out),
                 c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
-        for byte in chunk.invalid() {
-            write!(out, "\\{byte:03}").unwrap_or_default();
-        }
+        octets(chunk.invalid(), out);
+    }
+}
+
+fn octets(bytes: &[u8], out: &mut Vec<u8>) {
+    use std::io::Write as _;
+    for byte in bytes {
+        write!(out, "\\{byte:03}").unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(bytes: &[u8]) -> String {
+        let mut out = Vec::new();
+        push_label(bytes, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn control_characters_are_escaped_by_octet() {
+        assert_eq!(label(b"\xc2\x85ab"), r"\194\133ab");
+        assert_eq!(label(b"\x85ab"), r"\133ab");
+        assert_eq!(label(b"\0\x1f\x7f"), r"\000\031\127");
+        assert_eq!(label("\u{80}\u{9f}\u{a0}\u{e9}".as_bytes()), "\\194\\128\\194\\159\u{a0}\u{e9}");
     }
 }
