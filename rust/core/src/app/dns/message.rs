@@ -11,6 +11,8 @@ const MAX_NAME: usize = 255;
 const USUAL_NAME: usize = 48;
 /// Records of one message that are read; 64 KiB cannot hold many more.
 const MAX_RECORDS: usize = 6000;
+/// Operation of messages that have neither questions nor records, only what follows the header (RFC 8490, 5.4).
+const DSO: u16 = 6;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub struct Message {
     pub id: u16,
     /// It answers.
     pub is_response: bool,
-    /// Operation: 0 query, 4 notify, 5 update.
+    /// Operation: 0 query, 4 notify, 5 update, 6 DSO (RFC 8490).
     pub opcode: u8,
     /// Cut short by the server.
     pub truncated: bool,
@@ -61,7 +63,8 @@ pub struct Message {
     pub fault: Option<&'static str>,
 }
 
-/// Whether a datagram may be a message: a known operation, and questions, records or an answer without any.
+/// Whether a datagram may be a message: a known operation, and questions, records, or one of those that have none: an
+/// answer, and an operation on the session.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> bool {
     if bytes.len() < HEADER {
@@ -69,7 +72,8 @@ pub fn looks(bytes: &[u8]) -> bool {
     }
     let flags = be16(bytes, 2);
     let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(bytes, at))).sum();
-    matches!(flags >> 11 & 0x0f, 0..=2 | 4..=6) && (records > 0 || flags & 0x8000 != 0)
+    let opcode = flags >> 11 & 0x0f;
+    matches!(opcode, 0..=2 | 4..=6) && (records > 0 || opcode == DSO || flags & 0x8000 != 0)
 }
 
 /// The name of a message's first question, as [`Message::parse`] reads it.
@@ -238,5 +242,21 @@ mod tests {
         assert_eq!(label(b"\x85ab"), r"\133ab");
         assert_eq!(label(b"\0\x1f\x7f"), r"\000\031\127");
         assert_eq!(label("\u{80}\u{9f}\u{a0}\u{e9}".as_bytes()), "\\194\\128\\194\\159\u{a0}\u{e9}");
+    }
+
+    #[test]
+    fn messages_without_records() {
+        let header = |flags: u16| [&[0, 5], flags.to_be_bytes().as_slice(), &[0; 8]].concat();
+        // A keepalive of a session, and its answer.
+        assert!(looks(&header(0x3000)));
+        assert!(looks(&header(0xb000)));
+        assert!(looks(&header(0x8181)));
+        // Zeros, operation 3 and one above the known.
+        assert!(!looks(&header(0)));
+        assert!(!looks(&header(0x9800)));
+        assert!(!looks(&header(0x3800)));
+        assert!(!looks(&header(0x3000)[..11]));
+        let parsed = Message::parse(&[header(0x3000), b"\0\x01\0\x08\0\0\0\0\0\0\0\0".to_vec()].concat()).unwrap();
+        assert_eq!((parsed.opcode, parsed.is_response, parsed.fault), (6, false, None));
     }
 }
