@@ -5,6 +5,7 @@ pub mod multicast;
 mod names;
 mod rdata;
 mod session;
+mod svcb;
 #[cfg(test)]
 mod tests;
 

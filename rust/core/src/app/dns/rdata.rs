@@ -1,11 +1,12 @@
 //! Record data as text, the way zone files write it (RFC 1035, 5.1 and the RFC of each type).
 
 use super::message::name;
+use super::svcb::parameters;
 use crate::decode::cursor::{be16, be32};
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const SHORT: &str = "record data cut short";
+pub(super) const SHORT: &str = "record data cut short";
 
 /// The data of a record of type `rtype` at `at`, `len` bytes that are inside the message.
 pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16) -> Result<String, &'static str> {
@@ -66,7 +67,16 @@ pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16) -> Result<String, &
         257 => {
             let head = fixed(2)?;
             let tag = data.get(2..2 + usize::from(head[1])).ok_or(SHORT)?;
-            write!(out, "{} {} ", head[0], String::from_utf8_lossy(tag)).unwrap_or_default();
+            number(u64::from(head[0]), &mut out);
+            // Letters and digits (RFC 8659, 4.1); what else is there may not end the word.
+            for byte in tag {
+                match byte {
+                    b' ' => out.push_str("\\032"),
+                    b'(' | b')' | b';' => out.extend(['\\', char::from(*byte)]),
+                    _ => escaped(*byte, &mut out),
+                }
+            }
+            out.push(' ');
             quoted(&data[2 + tag.len()..], &mut out);
         }
         43 | 59 => {
@@ -80,13 +90,18 @@ pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16) -> Result<String, &
             out.push_str(&target);
             parameters(&data[next..], &mut out)?;
         }
-        _ => {
-            // RFC 3597, 5: unknown types.
-            write!(out, "\\# {len} ").unwrap_or_default();
-            hex(data, &mut out);
-        }
+        _ => unknown(data, &mut out),
     }
     Ok(out)
+}
+
+/// Data of an unknown type (RFC 3597, 5).
+fn unknown(data: &[u8], out: &mut String) {
+    write!(out, "\\# {}", data.len()).unwrap_or_default();
+    if !data.is_empty() {
+        out.push(' ');
+        hex(data, out);
+    }
 }
 
 fn hex(bytes: &[u8], out: &mut String) {
@@ -108,57 +123,63 @@ fn strings(mut data: &[u8], out: &mut String) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn quoted(text: &[u8], out: &mut String) {
+/// A character string in quotes: printable ASCII, other bytes as `\DDD` (RFC 1035, 5.1).
+pub(super) fn quoted(text: &[u8], out: &mut String) {
     out.push('"');
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
-            0x20..=0x7e => out.push(char::from(*byte)),
-            _ => write!(out, "\\{byte:03}").unwrap_or_default(),
-        }
-    }
+    text.iter().for_each(|byte| escaped(*byte, out));
     out.push('"');
 }
 
-/// Parameters of SVCB and HTTPS records (RFC 9460, 2.1): the ones with names, others as `keyN`.
-fn parameters(mut data: &[u8], out: &mut String) -> Result<(), &'static str> {
-    while data.len() >= 4 {
-        let (key, len) = (be16(data, 0), usize::from(be16(data, 2)));
-        let value = data.get(4..4 + len).ok_or(SHORT)?;
-        data = &data[4 + len..];
-        match key {
-            1 => {
-                out.push_str(" alpn=");
-                let mut rest = value;
-                let mut first = true;
-                while let [len, more @ ..] = rest {
-                    let id = more.get(..usize::from(*len)).ok_or(SHORT)?;
-                    if !std::mem::take(&mut first) {
-                        out.push(',');
-                    }
-                    out.push_str(&String::from_utf8_lossy(id));
-                    rest = &more[id.len()..];
+fn escaped(byte: u8, out: &mut String) {
+    match byte {
+        b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+        0x20..=0x7e => out.push(char::from(byte)),
+        _ => write!(out, "\\{byte:03}").unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(rtype: u16, data: &[u8]) -> Result<String, &'static str> {
+        text(data, 0, data.len(), rtype)
+    }
+
+    #[test]
+    fn unknown_data_has_no_space_behind_it() {
+        assert_eq!(of(65280, b"").as_deref(), Ok(r"\# 0"));
+        assert_eq!(of(65280, b"a").as_deref(), Ok(r"\# 1 61"));
+    }
+
+    #[test]
+    fn a_tag_that_does_not_print() {
+        assert_eq!(of(257, b"\0\x05\x1b[31mxy").as_deref(), Ok(r#"0 \027[31m "xy""#));
+        assert_eq!(of(257, b"\x80\x06\xff \"\\;(\xc3\xa9").as_deref(), Ok(r#"128 \255\032\"\\\;\( "\195\169""#));
+    }
+
+    #[test]
+    fn a_service_as_a_zone_file_has_it() {
+        let data = b"\0\x01\0\0\0\0\x02\0\x01\0\x01\0\x06\x05a,b\\c\0\x02\0\0\0\x05\0\x02\x01\x02\x02\x9b\0\x05hello";
+        let expected = r#"1 . mandatory=alpn alpn="a\\,b\\\\c" no-default-alpn ech="AQI=" key667="hello""#;
+        assert_eq!(of(65, data).as_deref(), Ok(expected));
+        for end in 0..data.len() {
+            let _ = of(65, &data[..end]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_data_is_read_without_panic(
+            rtype in prop_oneof![0..66_u16, Just(99), Just(257), any::<u16>()],
+            data in prop::collection::vec(prop_oneof![0..8_u8, any::<u8>()], 0..120),
+        ) {
+            for end in 0..=data.len() {
+                if let Ok(text) = of(rtype, &data[..end]) {
+                    prop_assert!(!text.contains(char::is_control));
                 }
-            }
-            3 if len == 2 => write!(out, " port={}", be16(value, 0)).unwrap_or_default(),
-            4 if len % 4 == 0 => {
-                for (i, octets) in value.chunks_exact(4).enumerate() {
-                    let lead = if i == 0 { " ipv4hint=" } else { "," };
-                    write!(out, "{lead}{}.{}.{}.{}", octets[0], octets[1], octets[2], octets[3]).unwrap_or_default();
-                }
-            }
-            6 if len % 16 == 0 => {
-                for (i, octets) in value.chunks_exact(16).enumerate() {
-                    let lead = if i == 0 { " ipv6hint=" } else { "," };
-                    let octets: [u8; 16] = octets.try_into().unwrap_or_default();
-                    write!(out, "{lead}{}", Ipv6Addr::from(octets)).unwrap_or_default();
-                }
-            }
-            _ => {
-                write!(out, " key{key}=").unwrap_or_default();
-                hex(value, out);
             }
         }
     }
-    if data.is_empty() { Ok(()) } else { Err(SHORT) }
 }
