@@ -13,6 +13,8 @@ const USUAL_NAME: usize = 48;
 const MAX_RECORDS: usize = 6000;
 /// Operation of messages that have neither questions nor records, only what follows the header (RFC 8490, 5.4).
 const DSO: u16 = 6;
+/// Set in the class of a question or record of mDNS, of which it is no part (RFC 6762, 5.4 and 10.2).
+const MULTICAST_BIT: u16 = 0x8000;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +136,7 @@ impl Message {
             let name = name(bytes, &mut at)?;
             let fixed = bytes.get(at..at + 10).ok_or("record cut short")?;
             let (rtype, ttl, len) = (be16(fixed, 0), be32(fixed, 4), usize::from(be16(fixed, 8)));
+            let class = be16(fixed, 2) & !MULTICAST_BIT;
             at += 10;
             if at + len > bytes.len() {
                 return Err("record longer than the message");
@@ -142,11 +145,11 @@ impl Message {
                 self.rcode |= (ttl >> 24 << 4) as u16;
             }
             if index < answers {
-                let data = rdata::text(bytes, at, len, rtype)?;
+                let data = rdata::text(bytes, at, len, rtype, class)?;
                 self.answers.push(Answer { name, rtype, ttl, data });
             } else if index >= additional
-                && matches!(rtype, 1 | 28)
-                && let Ok(data) = rdata::text(bytes, at, len, rtype)
+                && matches!((rtype, class), (1 | 28, rdata::IN))
+                && let Ok(data) = rdata::text(bytes, at, len, rtype, class)
             {
                 self.addresses.push(Answer { name, rtype, ttl, data });
             }
@@ -242,6 +245,50 @@ mod tests {
         assert_eq!(label(b"\x85ab"), r"\133ab");
         assert_eq!(label(b"\0\x1f\x7f"), r"\000\031\127");
         assert_eq!(label("\u{80}\u{9f}\u{a0}\u{e9}".as_bytes()), "\\194\\128\\194\\159\u{a0}\u{e9}");
+    }
+
+    /// `example SOA IN` of an update: a prerequisite and an update with this class, type and data, an additional record.
+    fn update(class: u16, rtype: u16, data: &[u8]) -> Vec<u8> {
+        let mut record = b"\x01a\xc0\x0c".to_vec();
+        record.extend([rtype.to_be_bytes(), class.to_be_bytes(), [0; 2], [0; 2]].as_flattened());
+        record.extend((data.len() as u16).to_be_bytes());
+        record.extend(data);
+        let last = b"\x01b\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x01\x02\x03\x04";
+        let head = b"\0\x02\x28\0\0\x01\0\x01\0\x01\0\x01\x07example\0\0\x06\0\x01";
+        [head.as_slice(), &record, &record, last].concat()
+    }
+
+    #[test]
+    fn prerequisites_without_data() {
+        for (class, rtype) in [(254, 1), (255, 1), (254, 28), (255, 255), (255, 33), (254, 6)] {
+            let parsed = Message::parse(&update(class, rtype, b"")).unwrap();
+            assert_eq!(parsed.fault, None, "{class} {rtype}");
+            assert_eq!((parsed.answers[0].name.as_str(), parsed.answers[0].data.as_str()), ("a.example", ""));
+            assert_eq!(parsed.addresses[0].data, "1.2.3.4");
+        }
+        assert_eq!(Message::parse(&update(1, 1, b"")).unwrap().fault, Some("A record not of 4 bytes"));
+    }
+
+    #[test]
+    fn records_behind_one_of_another_class_are_read() {
+        let parsed = Message::parse(&update(3, 1, b"\x02ch\0\x12\x34")).unwrap();
+        assert_eq!(parsed.fault, None);
+        assert_eq!(parsed.answers[0].data, r"\# 6 026368001234");
+        assert_eq!(parsed.addresses[0].name, "b.example");
+    }
+
+    #[test]
+    fn the_bit_of_multicast_is_no_class() {
+        let parsed = Message::parse(&update(0x8001, 1, &[192, 0, 2, 1])).unwrap();
+        assert_eq!((parsed.fault, parsed.answers[0].data.as_str()), (None, "192.0.2.1"));
+    }
+
+    #[test]
+    fn addresses_are_of_the_internet() {
+        let mut other = update(1, 1, &[192, 0, 2, 1]);
+        let class = other.len() - 4 - 2 - 4 - 1;
+        other[class] = 3;
+        assert_eq!(Message::parse(&other).unwrap().addresses, []);
     }
 
     #[test]

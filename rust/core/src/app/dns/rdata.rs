@@ -8,10 +8,23 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) const SHORT: &str = "record data cut short";
 
-/// The data of a record of type `rtype` at `at`, `len` bytes that are inside the message.
-pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16) -> Result<String, &'static str> {
+/// Class of the Internet (RFC 1035, 3.2.4).
+pub(super) const IN: u16 = 1;
+/// Classes of records without data in updates (RFC 2136, 2.4 and 2.5).
+const NONE: u16 = 254;
+const ANY: u16 = 255;
+
+/// The data of a record of type `rtype` and class `class`, without mDNS's bit, at `at`, `len` bytes that are inside the
+/// message.
+///
+/// Types that are the Internet's alone are unknown ones in other classes (RFC 3597, 5). No data in the classes ANY and
+/// NONE, which updates name records by (RFC 2136, 2.4 and 2.5), is an empty text whatever the type.
+pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16, class: u16) -> Result<String, &'static str> {
     let data = &bytes[at..at + len];
     let mut out = String::new();
+    if data.is_empty() && matches!(class, NONE | ANY) {
+        return Ok(out);
+    }
     let fixed = |n: usize| data.get(..n).ok_or(SHORT);
     // Names within the data may be compressed with the whole message.
     let name_at = |offset: usize| {
@@ -20,6 +33,8 @@ pub fn text(bytes: &[u8], at: usize, len: usize, rtype: u16) -> Result<String, &
     };
     let number = |value: u64, out: &mut String| write!(out, "{value} ").unwrap_or_default();
     match rtype {
+        // RFC 1035, 3.4.1; RFC 3596, 2.1; RFC 2782; RFC 9460, 2: in other classes they have another form or none.
+        1 | 28 | 33 | 64 | 65 if class != IN => unknown(data, &mut out),
         1 => {
             let octets: [u8; 4] = data.try_into().map_err(|_| "A record not of 4 bytes")?;
             write!(out, "{}", Ipv4Addr::from(octets)).unwrap_or_default();
@@ -143,29 +158,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(rtype: u16, data: &[u8]) -> Result<String, &'static str> {
-        text(data, 0, data.len(), rtype)
+    const CH: u16 = 3;
+
+    fn of(rtype: u16, class: u16, data: &[u8]) -> Result<String, &'static str> {
+        text(data, 0, data.len(), rtype, class)
+    }
+
+    #[test]
+    fn no_data_of_updates() {
+        for rtype in [1, 2, 6, 16, 28, 33, 65, 255, 999] {
+            for class in [NONE, ANY] {
+                assert_eq!(of(rtype, class, b"").as_deref(), Ok(""), "{rtype} {class}");
+            }
+        }
+        assert_eq!(of(1, IN, b""), Err("A record not of 4 bytes"));
+        assert_eq!(of(1, CH, b"").as_deref(), Ok("\\# 0"));
+    }
+
+    #[test]
+    fn types_of_the_internet_in_other_classes() {
+        assert_eq!(of(1, CH, b"\x06ch-net\0\x124\0").as_deref(), Ok(r"\# 11 0663682d6e657400123400"));
+        assert_eq!(of(1, CH, &[192, 0, 2, 1]).as_deref(), Ok(r"\# 4 c0000201"));
+        for rtype in [28, 33, 64, 65] {
+            assert_eq!(of(rtype, 4, b"\x01").as_deref(), Ok(r"\# 1 01"));
+        }
+        // Those of every class (RFC 1035, 3.3).
+        assert_eq!(of(16, CH, b"\x02ab").as_deref(), Ok(r#""ab""#));
+        assert_eq!(of(5, CH, b"\x02ab\0").as_deref(), Ok("ab"));
     }
 
     #[test]
     fn unknown_data_has_no_space_behind_it() {
-        assert_eq!(of(65280, b"").as_deref(), Ok(r"\# 0"));
-        assert_eq!(of(65280, b"a").as_deref(), Ok(r"\# 1 61"));
+        assert_eq!(of(65280, IN, b"").as_deref(), Ok(r"\# 0"));
+        assert_eq!(of(65280, IN, b"a").as_deref(), Ok(r"\# 1 61"));
     }
 
     #[test]
     fn a_tag_that_does_not_print() {
-        assert_eq!(of(257, b"\0\x05\x1b[31mxy").as_deref(), Ok(r#"0 \027[31m "xy""#));
-        assert_eq!(of(257, b"\x80\x06\xff \"\\;(\xc3\xa9").as_deref(), Ok(r#"128 \255\032\"\\\;\( "\195\169""#));
+        assert_eq!(of(257, IN, b"\0\x05\x1b[31mxy").as_deref(), Ok(r#"0 \027[31m "xy""#));
+        assert_eq!(of(257, IN, b"\x80\x06\xff \"\\;(\xc3\xa9").as_deref(), Ok(r#"128 \255\032\"\\\;\( "\195\169""#));
     }
 
     #[test]
     fn a_service_as_a_zone_file_has_it() {
         let data = b"\0\x01\0\0\0\0\x02\0\x01\0\x01\0\x06\x05a,b\\c\0\x02\0\0\0\x05\0\x02\x01\x02\x02\x9b\0\x05hello";
         let expected = r#"1 . mandatory=alpn alpn="a\\,b\\\\c" no-default-alpn ech="AQI=" key667="hello""#;
-        assert_eq!(of(65, data).as_deref(), Ok(expected));
+        assert_eq!(of(65, IN, data).as_deref(), Ok(expected));
         for end in 0..data.len() {
-            let _ = of(65, &data[..end]);
+            let _ = of(65, IN, &data[..end]);
         }
     }
 
@@ -173,10 +213,11 @@ mod tests {
         #[test]
         fn any_data_is_read_without_panic(
             rtype in prop_oneof![0..66_u16, Just(99), Just(257), any::<u16>()],
+            class in prop_oneof![Just(IN), Just(CH), Just(NONE), Just(ANY), any::<u16>()],
             data in prop::collection::vec(prop_oneof![0..8_u8, any::<u8>()], 0..120),
         ) {
             for end in 0..=data.len() {
-                if let Ok(text) = of(rtype, &data[..end]) {
+                if let Ok(text) = of(rtype, class, &data[..end]) {
                     prop_assert!(!text.contains(char::is_control));
                 }
             }
