@@ -87,9 +87,20 @@ struct Half {
     fresh: bool,
     /// A handshake message in the making.
     message: Vec<u8>,
+    /// The latest frame so far.
+    last: Place,
     has_hello: bool,
     changed: bool,
     data: bool,
+}
+
+impl Half {
+    /// Out of order, a message is complete in the latest frame that it needed, not in that of its last byte.
+    fn reach(&mut self, place: Place) {
+        if place.frame >= self.last.frame {
+            self.last = place;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -104,6 +115,7 @@ struct Tls {
 impl Tls {
     /// Takes bytes of a side; `false` when enough is known.
     fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
+        self.sides[side].reach(place);
         while !bytes.is_empty() {
             let half = &mut self.sides[side];
             if half.left == 0 {
@@ -134,7 +146,7 @@ impl Tls {
                 let is_start = std::mem::take(&mut half.fresh);
                 if half.kind == HANDSHAKE && !half.has_hello {
                     half.message.extend_from_slice(taken);
-                    if !self.messages(side, place, out) {
+                    if !self.messages(side, out) {
                         return false;
                     }
                 } else if half.kind == ALERT && is_start && taken.first() == Some(&2) && !half.changed && !half.data {
@@ -171,9 +183,10 @@ impl Tls {
     }
 
     /// Reads the handshake messages that are whole, up to the hello.
-    fn messages(&mut self, side: usize, place: Place, out: &mut Out<'_>) -> bool {
+    fn messages(&mut self, side: usize, out: &mut Out<'_>) -> bool {
         loop {
             let half = &mut self.sides[side];
+            let place = half.last;
             let [kind, a, b, c, ..] = half.message[..] else { return true };
             let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
             if len > MAX_MESSAGE {

@@ -170,3 +170,32 @@ fn names() {
     assert_eq!(cipher_name(0x3a3a), None);
     assert_eq!(version_name(0x0303), Some("TLSv1.2"));
 }
+
+/// The frames in which the hellos were complete: (side, frame, bytes) in stream order.
+fn frames(pieces: &[(usize, u64, &[u8])]) -> (Place, Place) {
+    let (mut facts, mut rows, mut multicast) = (Facts::default(), Vec::<Row>::new(), Multicast::default());
+    let wants = Wants { tls: true, ..Wants::default() };
+    let (facts, rows, multicast) = (&mut facts, &mut rows, &mut multicast);
+    let mut out = Out { wants, who: Who::default(), facts, rows, multicast, files: None, tap: None };
+    let mut tls = Tls::default();
+    for (side, frame, bytes) in pieces {
+        let place = Place { ts: *frame as i64 * 1000, frame: *frame };
+        assert_eq!(tls.piece(*side, Piece::Data(bytes, place), &mut out), After::More);
+    }
+    (tls.seen.client_place, tls.seen.server_place)
+}
+
+#[test]
+fn a_hello_is_complete_in_the_latest_of_its_frames() {
+    let client = record(HANDSHAKE, &handshake(1, &client_hello()));
+    let server = record(HANDSHAKE, &handshake(2, &server_hello(0x0304)));
+    let place = |frame: u64| Place { ts: frame as i64 * 1000, frame };
+    // Even where all that came late is the header of the record.
+    for cut in [1, 5, 30] {
+        let pieces: [(usize, u64, &[u8]); 4] =
+            [(0, 5, &client[..cut]), (0, 4, &client[cut..]), (1, 9, &server[..cut]), (1, 8, &server[cut..])];
+        assert_eq!(frames(&pieces), (place(5), place(9)), "cut at {cut}");
+    }
+    let in_order: [(usize, u64, &[u8]); 3] = [(0, 4, &client[..30]), (0, 5, &client[30..]), (1, 6, &server)];
+    assert_eq!(frames(&in_order), (place(5), place(6)));
+}
