@@ -46,18 +46,40 @@ pub struct Handshake {
 pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
     match bytes {
         [HANDSHAKE, 3, 0..=4, high, low, kind, ..] if (4..=MAX_RECORD as u16).contains(&be16(&[*high, *low], 0)) => {
-            match kind {
-                1 => Looks::Client,
-                2 => Looks::Server,
-                _ => Looks::No,
-            }
+            hello_of(*kind)
         }
+        [HANDSHAKE, 3, 0..=4, 0, len @ 1..=3, message @ ..] if !message.is_empty() => looks_cut(*len, message),
         []
         | [HANDSHAKE]
         | [HANDSHAKE, 3]
         | [HANDSHAKE, 3, 0..=4]
         | [HANDSHAKE, 3, 0..=4, _]
         | [HANDSHAKE, 3, 0..=4, _, _] => Looks::Perhaps,
+        _ => Looks::No,
+    }
+}
+
+/// Which side sends a handshake message of that type first.
+fn hello_of(kind: u8) -> Looks {
+    match kind {
+        1 => Looks::Client,
+        2 => Looks::Server,
+        _ => Looks::No,
+    }
+}
+
+/// The same where the first record has only `len` bytes, less than the header of its message, which any fragment but an
+/// empty one may (RFC 8446, 5.1; RFC 5246, 6.2.1). So few bytes prove little: another record of the handshake must
+/// follow, as nothing else may come between.
+fn looks_cut(len: u8, message: &[u8]) -> Looks {
+    let side = hello_of(message[0]);
+    // No hello that is read is as long as 2^17 bytes.
+    if side == Looks::No || len > 1 && message.get(1).is_some_and(|high| *high > 1) {
+        return Looks::No;
+    }
+    match message.get(usize::from(len)..).unwrap_or_default() {
+        [HANDSHAKE, 3, 0..=4, high, low, ..] if (1..=MAX_RECORD as u16).contains(&be16(&[*high, *low], 0)) => side,
+        [] | [HANDSHAKE] | [HANDSHAKE, 3] | [HANDSHAKE, 3, 0..=4] | [HANDSHAKE, 3, 0..=4, _] => Looks::Perhaps,
         _ => Looks::No,
     }
 }

@@ -199,3 +199,42 @@ fn a_hello_is_complete_in_the_latest_of_its_frames() {
     let in_order: [(usize, u64, &[u8]); 3] = [(0, 4, &client[..30]), (0, 5, &client[30..]), (1, 6, &server)];
     assert_eq!(frames(&in_order), (place(5), place(6)));
 }
+
+#[test]
+fn a_first_record_shorter_than_the_header_of_its_message() {
+    let ports = (50_000, 443);
+    for (kind, body, expected) in
+        [(1, client_hello(), Looks::Client), (2, server_hello(0x0304), Looks::Server), (11, vec![0; 40], Looks::No)]
+    {
+        let message = handshake(kind, &body);
+        for cut in 1..=3 {
+            let (first, second) = message.split_at(cut);
+            let bytes = [record(HANDSHAKE, first), record(HANDSHAKE, second)].concat();
+            assert_eq!(looks(&bytes, ports), expected, "{kind} cut at {cut}");
+            let enough = if expected == Looks::No { 6 } else { 5 + cut + 5 };
+            for len in 0..bytes.len() {
+                let so_far = if len < enough { Looks::Perhaps } else { expected };
+                assert_eq!(looks(&bytes[..len], ports), so_far, "{len} bytes of {kind} cut at {cut}");
+            }
+            assert!(glance(&bytes).is_none(), "left to the parser");
+        }
+    }
+    let hello = handshake(1, &client_hello());
+    for cut in 1..=3 {
+        let (first, second) = hello.split_at(cut);
+        let client = [record(HANDSHAKE, first), record(HANDSHAKE, second)].concat();
+        let (seen, facts) = same(&[(0, &client)]);
+        assert_eq!(seen.and_then(|seen| seen.client), ClientHello::parse(&client_hello()));
+        assert_eq!((facts.service, facts.tls_server_name.as_deref()), (Some("tls"), Some("example.com")));
+        // Byte by byte, and with another record in between or behind.
+        let bytewise: Vec<u8> = hello[..4].iter().flat_map(|byte| record(HANDSHAKE, &[*byte])).collect();
+        assert_eq!(looks(&bytewise, ports), Looks::Client);
+        for other in [record(ALERT, &[2, 40]), record(APPLICATION_DATA, &[1; 9]), record(HANDSHAKE, b""), vec![0; 9]] {
+            assert_eq!(looks(&[record(HANDSHAKE, first), other].concat(), ports), Looks::No);
+        }
+    }
+    let long = [record(HANDSHAKE, &[1, 2]), record(HANDSHAKE, &[0, 0])].concat();
+    assert_eq!(looks(&long, ports), Looks::No, "a message of 2^17 bytes or more");
+    assert_eq!(looks(&record(HANDSHAKE, b""), ports), Looks::Perhaps);
+    assert_eq!(looks(&[record(HANDSHAKE, b""), vec![HANDSHAKE]].concat(), ports), Looks::No);
+}
