@@ -23,6 +23,9 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
+/// The extension of a client that sends early data (RFC 8446, 4.2.10).
+const EARLY_DATA: u16 = 42;
+
 /// What was seen of a handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handshake {
@@ -113,6 +116,7 @@ struct Half {
     last: Place,
     has_hello: bool,
     changed: bool,
+    /// Application data, other than early data.
     data: bool,
 }
 
@@ -181,18 +185,30 @@ impl Tls {
 
     /// A record begins.
     fn record(&mut self, side: usize, kind: u8) {
-        let half = &mut self.sides[side];
         match kind {
-            CHANGE_CIPHER_SPEC => half.changed = true,
-            APPLICATION_DATA => half.data = true,
+            CHANGE_CIPHER_SPEC => self.sides[side].changed = true,
+            APPLICATION_DATA if !self.is_early(side) => self.sides[side].data = true,
             _ => {}
         }
-        // TLS 1.3 sends what follows the hellos as application data; before, a changed cipher was finished with.
         let [one, other] = &self.sides;
-        let client = &self.sides[self.client];
-        let is_13 = self.seen.server.as_ref().is_some_and(|server| server.version >= 0x0304);
-        self.seen.established |=
-            if is_13 { client.data } else { one.changed && other.changed } || one.data && other.data;
+        let both = one.data && other.data;
+        self.seen.established |= match &self.seen.server {
+            // Another ServerHello is to come; in between, a changed cipher means nothing (RFC 8446, D.4).
+            Some(hello) if hello.is_retry => both,
+            // TLS 1.3 sends what follows the hellos as application data.
+            Some(hello) if hello.version >= 0x0304 => self.sides[self.client].data,
+            // Before, a changed cipher was finished with.
+            _ => one.changed && other.changed || both,
+        };
+    }
+
+    /// Whether application data of that side now is early data, which the client sends before the server has answered
+    /// (RFC 8446, 4.2.10): it is no sign of a handshake that came to its end.
+    fn is_early(&self, side: usize) -> bool {
+        side == self.client
+            && self.seen.server.as_ref().is_none_or(|hello| hello.is_retry)
+            && !self.sides[side ^ 1].data
+            && self.seen.client.as_ref().is_some_and(|hello| hello.extensions.contains(&EARLY_DATA))
     }
 
     /// Whether nothing more is to be learnt.

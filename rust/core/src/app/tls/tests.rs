@@ -58,8 +58,19 @@ fn client_hello() -> Vec<u8> {
 }
 
 fn server_hello(version: u16) -> Vec<u8> {
+    server_hello_of(version, [8; 32], 0x1301)
+}
+
+fn server_hello_of(version: u16, random: [u8; 32], cipher: u16) -> Vec<u8> {
     let extensions = extension(43, &words(&[version]));
-    [words(&[0x0303]), vec![8; 32], vector(1, &[9; 32]), words(&[0x1301]), vec![0], vector(2, &extensions)].concat()
+    [words(&[0x0303]), random.to_vec(), vector(1, &[9; 32]), words(&[cipher]), vec![0], vector(2, &extensions)].concat()
+}
+
+/// The body of a ClientHello that offers early data.
+fn early_hello() -> Vec<u8> {
+    let extensions = [extension(43, &[2, 3, 4]), extension(42, b"")].concat();
+    [words(&[0x0303]), vec![7; 32], vec![0], vector(2, &words(&[0x1301, 0x1302])), vec![1, 0], vector(2, &extensions)]
+        .concat()
 }
 
 fn handshake(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -237,4 +248,41 @@ fn a_first_record_shorter_than_the_header_of_its_message() {
     assert_eq!(looks(&long, ports), Looks::No, "a message of 2^17 bytes or more");
     assert_eq!(looks(&record(HANDSHAKE, b""), ports), Looks::Perhaps);
     assert_eq!(looks(&[record(HANDSHAKE, b""), vec![HANDSHAKE]].concat(), ports), Looks::No);
+}
+
+/// The random of a HelloRetryRequest, SHA-256 of its name (RFC 8446, 4.1.3).
+fn retry_random() -> [u8; 32] {
+    <sha2::Sha256 as md5::Digest>::digest(b"HelloRetryRequest").into()
+}
+
+#[test]
+fn early_data_before_a_retry_does_not_end_the_handshake() {
+    let hello = record(HANDSHAKE, &handshake(1, &early_hello()));
+    let (changed, data) = (record(CHANGE_CIPHER_SPEC, &[1]), record(APPLICATION_DATA, &[1; 50]));
+    let early = [&hello[..], &changed, &data, &data].concat();
+    let retry = record(HANDSHAKE, &handshake(2, &server_hello_of(0x0304, retry_random(), 0x1302)));
+    let retry = [&retry[..], &changed].concat();
+    let server = [&record(HANDSHAKE, &handshake(2, &server_hello(0x0304)))[..], &data].concat();
+    let (seen, _) = same(&[(0, &early), (1, &retry), (0, &hello), (1, &server), (0, &data), (1, &data)]);
+    let seen = seen.unwrap();
+    assert_eq!(seen.server.as_ref().map(|hello| (hello.is_retry, hello.cipher)), Some((false, 0x1301)));
+    assert_eq!((seen.established, seen.fault), (true, None));
+    let (seen, _) = same(&[(0, &early), (1, &retry), (0, &hello)]);
+    assert!(!seen.unwrap().established, "the server has only asked for another hello");
+}
+
+#[test]
+fn early_data_alone_does_not_establish() {
+    let hello = record(HANDSHAKE, &handshake(1, &early_hello()));
+    let (changed, data) = (record(CHANGE_CIPHER_SPEC, &[1]), record(APPLICATION_DATA, &[1; 50]));
+    let early = [&hello[..], &changed, &data].concat();
+    let server = [&record(HANDSHAKE, &handshake(2, &server_hello(0x0304)))[..], &changed, &data, &data].concat();
+    let (seen, _) = same(&[(0, &early), (1, &server)]);
+    let seen = seen.unwrap();
+    assert_eq!((seen.server.is_some(), seen.established, seen.fault), (true, false, None));
+    let (seen, _) = same(&[(0, &early), (1, &server), (0, &data)]);
+    assert!(seen.unwrap().established);
+    // Without early data on offer, the client's data proves it even if it was captured before the ServerHello.
+    let plain = [record(HANDSHAKE, &handshake(1, &client_hello())), data.clone()].concat();
+    assert!(same(&[(0, &plain), (1, &server)]).0.unwrap().established);
 }
