@@ -40,7 +40,8 @@ def select(
         text += f" WHERE ({where}\n)"
     if sort is not None:
         parts["--sort"] = (len(text) + len(" ORDER BY "), sort)
-    text += f" ORDER BY {sort if sort is not None else row}"
+    # Rows that are alike there stay in the order of the capture.
+    text += f" ORDER BY {row}" if sort is None else f" ORDER BY {sort}\n, {row}"
     text += f"\nLIMIT {limit}" if limit is not None else ""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone='UTC'; SET errors_as_json=true")
@@ -71,5 +72,8 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         if start <= position <= start + len(text):
             column = position - start + 1
             return f"{option} {text!r}: at column {column}: {message}"
+        if position > start and message.startswith("syntax error"):
+            # What stands there is a word of the statement around it.
+            return f"{option} {text!r}: at column {len(text) + 1}: syntax error: it ends too early"
     given = " ".join(f"{option} {text!r}" for option, (_, text) in parts.items())
     return f"{given}: {message}"

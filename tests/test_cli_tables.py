@@ -103,6 +103,7 @@ def test_rows_are_chosen_and_ordered(run: Run) -> None:
         ([PCAP, "--sort", "ts, nope"], "--sort 'ts, nope': at column 5: Referenced column"),
         ([PCAP, "--where", "true; select 1"], "at column 5: syntax error"),
         ([PCAP, "--where", ""], "--where is empty"),
+        ([PCAP, "--where", "(("], "--where '((': at column 3: syntax error: it ends too early"),
         ([PCAP, "--where", "(select count(*) from '/etc/passwd') > 0"], "/etc/passwd does not exist"),
         ([PCAP, "--where", "(select count(*) from read_csv('/etc/passwd')) > 0"], "disabled by configuration"),
         ([PCAP, "--filter", "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5'),
@@ -251,6 +252,16 @@ def test_a_table_needs_one_line_to_have_a_command(monkeypatch: pytest.MonkeyPatc
     text = command.get_help(click.Context(command))
     assert "Table of news. Without FILE: the newest capture." in text
     assert "sniffkit new lab.pcapng -o new.parquet" in text
+
+
+def test_rows_that_sort_alike_stay_in_order(run: Run) -> None:
+    for more in ([], ["--limit", "300"]):
+        for sort in ("ip_version", "ip_version DESC -- of all"):
+            columns = ["--columns", "ip_version,frame_number", "--sort", sort, *more]
+            rows = run("packets", "captures/web/mix.pcap", *columns, "--json")[1].splitlines()
+            numbers = [json.loads(row)["frame_number"] for row in rows if json.loads(row)["ip_version"] == 4]
+            assert len(numbers) > 200
+            assert numbers == sorted(numbers)
 
 
 def test_a_terminal_gets_a_table() -> None:

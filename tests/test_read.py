@@ -161,6 +161,16 @@ def test_deep_is_decoded_by_tshark(run: Run) -> None:
 
 
 @needs_tshark
+def test_broadcasts_of_a_file(run: Run) -> None:
+    # As tcpdump: a file says no netmask, which leaves the addresses of all ones and of all zeros.
+    code, out, err = run("read", "captures/dhcp/leases.pcap", "ip broadcast")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 6
+    assert all("255.255.255.255" in line for line in lines)
+    assert "needs a loop" in run("read", PCAP, "ip protochain 6")[2]
+
+
 def test_display_filters_go_to_tshark(run: Run) -> None:
     code, out, _ = run("-Y", "udp.dstport == 53", PCAP)
     assert (code, out.count("\n")) == (0, 1)

@@ -28,8 +28,27 @@ struct Libpcap {
     geterr: GetError,
 }
 
-/// pcap_compile(3PCAP): "the netmask is not known".
-const NETMASK_UNKNOWN: u32 = 0xffff_ffff;
+/// What a filter is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    link_type: u32,
+    snap_len: u32,
+    netmask: u32,
+}
+
+impl Target {
+    /// Frames of a file. As in tcpdump, `ip broadcast` has only the addresses of all ones and of all zeros there.
+    #[must_use]
+    pub fn file(link_type: u32) -> Self {
+        Self { link_type, snap_len: 262_144, netmask: 0 }
+    }
+
+    /// Frames of an interface, which may have several addresses: pcap_compile(3PCAP) is told that the netmask is not known.
+    #[must_use]
+    pub fn live(link_type: u32, snap_len: u32) -> Self {
+        Self { link_type, snap_len, netmask: 0xffff_ffff }
+    }
+}
 
 fn libpcap() -> Result<&'static Libpcap, CaptureError> {
     static LOADED: OnceLock<Option<Libpcap>> = OnceLock::new();
@@ -62,20 +81,20 @@ fn libpcap() -> Result<&'static Libpcap, CaptureError> {
 }
 
 /// One call of the compiler: the program, or libpcap's message.
-fn compile_once(expression: &str, link_type: u32, snap_len: u32) -> Result<Result<Program, String>, CaptureError> {
+fn compile_once(expression: &str, target: Target) -> Result<Result<Program, String>, CaptureError> {
     let pcap = libpcap()?;
     let text = CString::new(expression).map_err(|_| CaptureError::Filter("bad filter: it has a NUL byte".into()))?;
     // LINKTYPE_RAW is 101 in files and 12 in libpcap's own numbering (pcap/dlt.h).
-    let dlt = if link_type == 101 { 12 } else { link_type };
+    let dlt = if target.link_type == 101 { 12 } else { target.link_type };
     // SAFETY: the handle comes from pcap_open_dead and is closed once; `program` is written by pcap_compile and freed
     // by pcap_freecode after its instructions, `len` of them, were copied; geterr's string lives until the close.
     unsafe {
-        let handle = (pcap.open_dead)(dlt as c_int, snap_len as c_int);
+        let handle = (pcap.open_dead)(dlt as c_int, target.snap_len as c_int);
         if handle.is_null() {
             return Err(CaptureError::System("libpcap: out of memory".into()));
         }
         let mut program = BpfProgram { len: 0, instructions: std::ptr::null_mut() };
-        let result = if (pcap.compile)(handle, &mut program, text.as_ptr(), 1, NETMASK_UNKNOWN) == 0 {
+        let result = if (pcap.compile)(handle, &mut program, text.as_ptr(), 1, target.netmask) == 0 {
             let code = std::slice::from_raw_parts(program.instructions, program.len as usize);
             let code = code.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
             (pcap.freecode)(&mut program);
@@ -88,12 +107,12 @@ fn compile_once(expression: &str, link_type: u32, snap_len: u32) -> Result<Resul
     }
 }
 
-/// Compiles a filter for frames of a link type.
+/// Compiles a filter.
 ///
 /// # Errors
 /// [`CaptureError::Filter`] with libpcap's words and the position in the expression.
-pub fn compile(expression: &str, link_type: u32, snap_len: u32) -> Result<Program, CaptureError> {
-    match compile_once(expression, link_type, snap_len)? {
+pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError> {
+    match compile_once(expression, target)? {
         Ok(program) if asks_kernel(&program) => {
             let word = words(expression).into_iter().find(|(at, end)| expression[*at..*end].ends_with("bound"));
             let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
@@ -103,7 +122,7 @@ pub fn compile(expression: &str, link_type: u32, snap_len: u32) -> Result<Progra
         Ok(program) => Ok(program),
         Err(message) => {
             let why = message.trim_start_matches("can't parse filter expression: ");
-            let place = locate(expression, why, link_type, snap_len)?;
+            let place = locate(expression, why, target)?;
             Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} {place}")))
         }
     }
@@ -119,7 +138,7 @@ fn asks_kernel(program: &Program) -> bool {
 
 /// Where the expression goes wrong; libpcap does not say. An error that quotes a word is at that word. A syntax error
 /// is at the first word with which no beginning of the expression can be completed any more.
-fn locate(expression: &str, why: &str, link_type: u32, snap_len: u32) -> Result<String, CaptureError> {
+fn locate(expression: &str, why: &str, target: Target) -> Result<String, CaptureError> {
     let column = |at: usize| expression[..at].chars().count() + 1;
     if why != "syntax error" {
         let word = why.split(['"', '\'']).nth(1).or_else(|| why.rsplit(' ').next()).unwrap_or("");
@@ -129,7 +148,7 @@ fn locate(expression: &str, why: &str, link_type: u32, snap_len: u32) -> Result<
     }
     let words = words(expression);
     for (at, end) in &words {
-        if !viable(&expression[..*end], link_type, snap_len)? {
+        if !viable(&expression[..*end], target)? {
             return Ok(format!("at column {} ({:?})", column(*at), &expression[*at..*end]));
         }
     }
@@ -154,7 +173,7 @@ fn words(expression: &str) -> Vec<(usize, usize)> {
 }
 
 /// `true` if something can follow this beginning so that the whole compiles.
-fn viable(prefix: &str, link_type: u32, snap_len: u32) -> Result<bool, CaptureError> {
+fn viable(prefix: &str, target: Target) -> Result<bool, CaptureError> {
     const ENDS: &[&str] = &[
         "",
         " 80",
@@ -179,7 +198,7 @@ fn viable(prefix: &str, link_type: u32, snap_len: u32) -> Result<bool, CaptureEr
     for end in ENDS {
         for close in [0, open] {
             let whole = format!("{prefix}{end}{}", ")".repeat(close));
-            if compile_once(&whole, link_type, snap_len)?.is_ok() {
+            if compile_once(&whole, target)?.is_ok() {
                 return Ok(true);
             }
         }

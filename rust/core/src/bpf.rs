@@ -33,6 +33,9 @@ impl Program {
         }
         for (at, instruction) in code.iter().enumerate() {
             let rest = code.len() - at - 1;
+            if instruction.code & 0xf7 == 5 && (instruction.k as i32) < 0 {
+                return Err("it needs a loop (protochain does), which a filter in the kernel cannot have");
+            }
             let fits = match instruction.code & 7 {
                 5 if instruction.code & 0xf0 == 0 => (instruction.k as usize) < rest,
                 5 => usize::from(instruction.jt).max(usize::from(instruction.jf)) < rest,

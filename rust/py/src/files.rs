@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
-use sniffkit_capture::filter::compile;
+use sniffkit_capture::filter::{Target, compile};
 use sniffkit_core::app::spool::Directory;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
@@ -100,12 +100,12 @@ pub fn source_error(error: SourceError) -> PyErr {
 /// A capture filter over frames of files, compiled anew for each link type that turns up.
 pub fn frame_filter(expression: &str) -> PyResult<FrameFilter> {
     let expression = expression.to_owned();
-    let ethernet = compile(&expression, LinkType::ETHERNET.0, 262_144).map_err(capture_error)?;
+    let ethernet = compile(&expression, Target::file(LinkType::ETHERNET.0)).map_err(capture_error)?;
     let mut programs = vec![(LinkType::ETHERNET, Some(ethernet))];
     Ok(Box::new(move |frame, wire_len, link_type| {
         let at = programs.iter().position(|(known, _)| *known == link_type).unwrap_or_else(|| {
             // An expression that makes no sense for a link type matches none of its frames.
-            programs.push((link_type, compile(&expression, link_type.0, 262_144).ok()));
+            programs.push((link_type, compile(&expression, Target::file(link_type.0)).ok()));
             programs.len() - 1
         });
         programs[at].1.as_ref().is_some_and(|program| program.matches(frame, wire_len))
