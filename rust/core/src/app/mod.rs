@@ -55,6 +55,8 @@ pub enum After<'a> {
 
 /// A parser of both sides of a TCP connection. Sides are numbered as in the flow's key.
 pub trait Analyzer: Send + Sync {
+    /// Both sides are seen from the first byte of the connection; said before anything else, if at all.
+    fn begins_here(&mut self) {}
     /// The next piece of a side.
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a>;
     /// The parser of what a connection becomes, asked for behind [`After::Anew`]; without, it is recognised afresh.

@@ -100,6 +100,10 @@ pub(super) fn report(mut exchange: Box<Exchange>, client: usize, out: &mut Out<'
 }
 
 impl Analyzer for Web {
+    fn begins_here(&mut self) {
+        self.conversation.begins_here();
+    }
+
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
         let part = self.side(side);
         if let Piece::Data(bytes, place) = piece

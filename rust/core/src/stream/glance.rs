@@ -20,6 +20,14 @@ pub(super) fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
     if own.knows(known::ISN) && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
 }
 
+/// Whether a stream that is opened for `packet` is seen from the first byte of both sides: the handshake is there, and no
+/// payload came before.
+pub(super) fn is_beginning(flow: &Flow, side: usize, packet: &Packet) -> bool {
+    flow.sides.iter().all(|one| one.knows(known::ISN))
+        && flow.sides[side].payload_bytes == u64::from(packet.payload_len)
+        && flow.sides[side ^ 1].payload_bytes == 0
+}
+
 /// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `told`: the
 /// segment's facts, if another thread has looked. `true` if it has them.
 pub(super) fn glance(

@@ -16,8 +16,8 @@ const UNKNOWN_HELD: usize = 1 << 16;
 const GRACE: i64 = 100_000_000;
 
 pub(super) enum Parser {
-    /// Not recognised yet: the first bytes of each side.
-    Unknown([Vec<u8>; 2]),
+    /// Not recognised yet: the first bytes of each side, and whether nothing of either came before.
+    Unknown([Vec<u8>; 2], bool),
     Tcp(Box<dyn Analyzer>),
     Udp(Box<dyn DatagramAnalyzer>),
     Raw(Box<Raw>),
@@ -78,7 +78,7 @@ impl Stream {
         let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
         sides[side].segment(seq, payload, packet.payload_len, place, &mut emit);
         // What has not been recognised may wait for its beginning, but not for long: it is nobody's yet.
-        while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(_)) {
+        while sides[side].held() > UNKNOWN_HELD && matches!(parser, Parser::Unknown(..)) {
             let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
             sides[side].skip_hole(&mut emit);
         }
@@ -110,7 +110,7 @@ impl Stream {
             match &mut self.parser {
                 Parser::Tcp(parser) => parser.close(side, place, out),
                 Parser::Raw(raw) => raw.close(side),
-                Parser::Udp(_) | Parser::Unknown(_) | Parser::None => {}
+                Parser::Udp(_) | Parser::Unknown(..) | Parser::None => {}
             }
         }
         if self.ended == [true; 2] {
@@ -141,7 +141,7 @@ impl Stream {
             Parser::Tcp(mut parser) => parser.finish(out),
             Parser::Udp(mut parser) => parser.finish(out),
             Parser::Raw(mut raw) => raw.finish(out),
-            Parser::Unknown(_) | Parser::None => {}
+            Parser::Unknown(..) | Parser::None => {}
         }
     }
 }
@@ -166,15 +166,16 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                 After::Anew(rest) => {
                     let next = analyzer.next();
                     analyzer.finish(out);
-                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()]), Parser::Tcp);
+                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()], false), Parser::Tcp);
                     match piece {
                         Piece::Data(_, place) if !rest.is_empty() => piece = Piece::Data(rest, place),
                         _ => return true,
                     }
                 }
             },
-            Parser::Unknown(starts) => {
+            Parser::Unknown(starts, from_start) => {
                 let Piece::Data(bytes, place) = piece else {
+                    *from_start = false;
                     starts[side].clear();
                     return true;
                 };
@@ -190,6 +191,9 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                 let sender = (ports[side], ports[side ^ 1]);
                 match recognise(whole, sender, side, &out.wants) {
                     Ok(Some(mut analyzer)) => {
+                        if *from_start {
+                            analyzer.begins_here();
+                        }
                         let after = analyzer.piece(side, Piece::Data(whole, place), out);
                         *parser = Parser::Tcp(analyzer);
                         match after {
@@ -207,7 +211,7 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                                 }
                                 // The rest is the end of this piece, whatever was joined before it.
                                 let rest = &bytes[bytes.len() - rest.len().min(bytes.len())..];
-                                *parser = Parser::Unknown([Vec::new(), Vec::new()]);
+                                *parser = Parser::Unknown([Vec::new(), Vec::new()], false);
                                 if rest.is_empty() {
                                     return true;
                                 }
@@ -218,7 +222,7 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                     Ok(None) => return false,
                     Err(()) => {
                         let kept = whole.to_vec();
-                        if let Parser::Unknown(starts) = parser {
+                        if let Parser::Unknown(starts, _) = parser {
                             starts[side] = kept;
                         }
                         return true;

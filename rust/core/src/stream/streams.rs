@@ -1,7 +1,7 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
-use super::glance::{beginning, glance, keep_facts};
+use super::glance::{beginning, glance, is_beginning, keep_facts};
 use super::one::{Parser, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
@@ -125,7 +125,7 @@ impl Streams {
         let oldest = |stream: &Stream| match &stream.parser {
             Parser::Tcp(parser) => parser.oldest_open(),
             Parser::Udp(parser) => parser.oldest_open(),
-            Parser::Unknown(_) | Parser::Raw(_) | Parser::None => None,
+            Parser::Unknown(..) | Parser::Raw(_) | Parser::None => None,
         };
         let streams = self.slots.iter().flatten().filter_map(|stream| oldest(stream));
         streams.chain(self.into.multicast.oldest_open()).min()
@@ -249,7 +249,11 @@ impl Streams {
         let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
         sides[side].start(beginning(flow, side, packet));
         let other = &flow.sides[side ^ 1];
-        if packet.tcp_flags & ACK != 0 {
+        let from_start = is_beginning(flow, side, packet);
+        if from_start && !self.wants.raw {
+            // What is acknowledged and was not captured is a hole: what came in it may have been messages.
+            sides[side ^ 1].start(other.isn.wrapping_add(1));
+        } else if packet.tcp_flags & ACK != 0 {
             sides[side ^ 1].guess(packet.tcp_ack);
         } else if other.knows(known::ISN) {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
@@ -262,7 +266,7 @@ impl Streams {
             }
             Parser::Raw(Box::default())
         } else {
-            Parser::Unknown([Vec::new(), Vec::new()])
+            Parser::Unknown([Vec::new(), Vec::new()], from_start)
         };
         flow.watch = self.open(who, flow.key.ports, sides, parser);
     }

@@ -2,12 +2,10 @@
 
 use super::head::{Head, Start};
 use super::message::{Event, Framing, Message};
+use super::pairing::{Order, Pairing};
 use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED};
 use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
-
-/// Requests of one connection that may wait for their responses; the oldest is given up beyond.
-const MAX_OPEN: usize = 1024;
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub struct Part {
     /// What is wrong with it; `None` while it is whole.
     pub fault: Option<&'static str>,
     running: Option<Body>,
-    over: bool,
+    pub(super) over: bool,
 }
 
 /// A request and its response, as far as they were seen.
@@ -52,6 +50,8 @@ pub struct Exchange {
     pub switched: bool,
     /// Frames of the WebSocket that the connection became, by client and server.
     pub websocket: Option<[u64; 2]>,
+    /// Whether the two belong together.
+    pub pairing: Pairing,
 }
 
 impl Part {
@@ -76,13 +76,10 @@ impl Exchange {
         parts()
             .find_map(|part| part.fault)
             .or_else(|| parts().find_map(missing))
+            .or(if self.pairing.doubtful { Some("bytes are missing") } else { None })
             .or_else(|| parts().find_map(|part| part.body.fault))
             .or(if self.request.is_none() { Some("no request") } else { None })
             .or(if self.response.is_none() { Some("no response") } else { None })
-    }
-
-    fn is_over(&self) -> bool {
-        self.request.as_ref().is_some_and(|part| part.over) && self.response.as_ref().is_some_and(|part| part.over)
     }
 
     fn part(&mut self, side: Side) -> &mut Option<Part> {
@@ -142,18 +139,23 @@ pub enum Next {
 /// A connection.
 #[derive(Debug, Default)]
 pub struct Conversation {
-    sides: [Message; 2],
+    pub(super) sides: [Message; 2],
     /// Boxed, since each moves from here through `done` to its row.
-    open: VecDeque<Box<Exchange>>,
+    pub(super) open: VecDeque<Box<Exchange>>,
     /// Index in `open` of the exchange that each side is in.
-    current: [Option<usize>; 2],
-    depth: u32,
+    pub(super) current: [Option<usize>; 2],
+    pub(super) order: Order,
     switched: Option<Next>,
     #[allow(clippy::vec_box)] // they come boxed and go boxed
-    done: Vec<Box<Exchange>>,
+    pub(super) done: Vec<Box<Exchange>>,
 }
 
 impl Conversation {
+    /// Both sides are seen from the first byte of the connection.
+    pub fn begins_here(&mut self) {
+        self.order.from_start = true;
+    }
+
     /// The exchanges that are over, in order. Taken out.
     pub fn take_done(&mut self) -> std::vec::Drain<'_, Box<Exchange>> {
         self.done.drain(..)
@@ -246,15 +248,14 @@ impl Conversation {
     pub fn finish(&mut self, bodies: &mut dyn Bodies) {
         self.close(Side::Request, false, Place::default(), bodies);
         self.close(Side::Response, false, Place::default(), bodies);
-        while let Some(exchange) = self.open.pop_front() {
-            self.done.push(exchange);
-        }
+        self.settle_all();
     }
 
     fn event(&mut self, side: Side, event: Event<'_>, bodies: &mut dyn Bodies) {
         let at = side as usize;
         match event {
             Event::Head(head, first, fault) => self.head(side, head, first, fault, bodies),
+            Event::Garbled => self.doubt(side),
             Event::Body(bytes) => {
                 if let Some(body) = self.running(side) {
                     body.data(bytes);
@@ -280,16 +281,6 @@ impl Conversation {
         self.open.get_mut(index)?.part(side).as_mut()?.running.as_mut()
     }
 
-    /// Moves what is over from the front of the queue.
-    fn settle(&mut self) {
-        while self.open.front().is_some_and(|exchange| exchange.is_over()) || self.open.len() > MAX_OPEN {
-            self.done.extend(self.open.pop_front());
-            for current in &mut self.current {
-                *current = current.and_then(|index| index.checked_sub(1));
-            }
-        }
-    }
-
     fn head(
         &mut self,
         side: Side,
@@ -304,8 +295,12 @@ impl Conversation {
             Start::Request { .. } => None,
         };
         if (status.is_some()) != (side == Side::Response) {
-            // A status line from the client, or the other way round: not a conversation that can be followed.
-            if let Some(event) = self.sides[at].body(Framing::Switch) {
+            // A status line from the client, or the other way round: not a conversation that can be followed. Behind a
+            // hole it is a line of a body.
+            if self.sides[at].has_lost() {
+                self.sides[at].lose();
+                self.doubt(side);
+            } else if let Some(event) = self.sides[at].body(Framing::Switch) {
                 drop(event);
             }
             return;
@@ -315,8 +310,14 @@ impl Conversation {
             let _ = self.sides[at].body(Framing::None);
             return;
         }
-        let index = self.place(side, first.ts);
+        let index = self.place(side, first);
         let (framing, odd) = head.framing(self.open[index].method());
+        if let (Start::Request { method, .. }, Some(response)) = (&head.start, &self.open[index].response)
+            && response.head.framing(Some(method)) != response.head.framing(None)
+        {
+            // Its end was looked for without the method, and in the wrong place.
+            self.open[index].pairing.doubtful = true;
+        }
         let encoding = head.content_encoding.clone();
         let upgrade = head.upgrade.clone();
         let part = Part {
@@ -349,6 +350,7 @@ impl Conversation {
         self.current[at] = Some(index);
         if framing == Framing::Switch && side == Side::Response {
             self.open[index].switched = true;
+            self.open[index].pairing.waits = false; // what comes next is no message
             self.switched = Some(match upgrade.as_deref() {
                 _ if is_connect => Next::Tunnel,
                 Some("websocket") => Next::WebSocket,
@@ -363,27 +365,6 @@ impl Conversation {
         if let Some(event) = self.sides[at].body(framing) {
             self.event(side, event, bodies);
         }
-    }
-
-    /// The exchange that a message belongs to: the first that lacks one of this side. A request does not belong to a
-    /// response that was there before it: that one's request was not captured.
-    fn place(&mut self, side: Side, ts: i64) -> usize {
-        while side == Side::Request
-            && let Some(front) = self.open.front()
-            && front.request.is_none()
-            && front.response.as_ref().is_some_and(|response| response.first.ts < ts && response.over)
-        {
-            self.done.extend(self.open.pop_front());
-            for current in &mut self.current {
-                *current = current.and_then(|index| index.checked_sub(1));
-            }
-        }
-        let found = self.open.iter_mut().position(|exchange| exchange.part(side).is_none());
-        found.unwrap_or_else(|| {
-            self.depth = self.depth.saturating_add(1);
-            self.open.push_back(Box::new(Exchange { depth: self.depth, ..Exchange::default() }));
-            self.open.len() - 1
-        })
     }
 }
 

@@ -33,6 +33,8 @@ pub enum Event<'a> {
     Body(&'a [u8]),
     /// So many bytes of the body are missing.
     Missing(u64),
+    /// What was found behind a hole, and taken for a message or what follows one, is none.
+    Garbled,
     /// The message is over; the fault says why it is not whole.
     End(Place, Option<&'static str>),
 }
@@ -63,11 +65,19 @@ pub struct Message {
     buffer: Vec<u8>,
     first: Place,
     last: Place,
+    /// Messages may have got lost in a hole.
+    has_lost: bool,
 }
 
 impl Default for Message {
     fn default() -> Self {
-        Self { state: State::Head, buffer: Vec::new(), first: Place::default(), last: Place::default() }
+        Self {
+            state: State::Head,
+            buffer: Vec::new(),
+            first: Place::default(),
+            last: Place::default(),
+            has_lost: false,
+        }
     }
 }
 
@@ -82,6 +92,23 @@ impl Message {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.state == State::Head && self.buffer.is_empty() || matches!(self.state, State::Lost | State::Over)
+    }
+
+    /// Whether there was a hole that may have swallowed whole messages.
+    #[must_use]
+    pub fn has_lost(&self) -> bool {
+        self.has_lost
+    }
+
+    /// Looks for the next message at the start of a later piece.
+    pub fn lose(&mut self) {
+        self.state = State::Lost;
+        self.has_lost = true;
+    }
+
+    /// What cannot be read ends the protocol, unless it may be part of a message whose beginning is missing.
+    fn give_up(&mut self) {
+        self.state = if self.has_lost { State::Lost } else { State::Over };
     }
 
     /// Place of the last byte taken.
@@ -127,7 +154,7 @@ impl Message {
 
     fn fail(&mut self, fault: &'static str) -> Option<Event<'static>> {
         self.end(Some(fault));
-        self.state = State::Over;
+        self.give_up();
         Some(Event::End(self.last, Some(fault)))
     }
 
@@ -159,6 +186,9 @@ impl Message {
                 }
                 State::Head => {
                     if let Some(event) = self.head(input, place) {
+                        if event == Event::Garbled {
+                            *input = &[];
+                        }
                         return Some(event);
                     }
                 }
@@ -239,8 +269,12 @@ impl Message {
     }
 
     fn told(&mut self, head: Option<Box<Head>>, fault: Option<&'static str>) -> Option<Event<'static>> {
-        self.state = if head.is_some() { State::Told } else { State::Over };
-        Some(Event::Head(head?, self.first, fault))
+        let Some(head) = head else {
+            self.give_up();
+            return self.has_lost.then_some(Event::Garbled);
+        };
+        self.state = State::Told;
+        Some(Event::Head(head, self.first, fault))
     }
 
     /// Lines within a chunked body.
@@ -305,13 +339,13 @@ impl Message {
                 *len = 0;
                 let bytes = std::mem::take(&mut self.buffer);
                 let head = self.cut(&bytes, "bytes are missing in the head");
-                self.state = State::Lost;
+                self.lose();
                 head
             }
             State::Chunk(_) | State::ChunkSize | State::ChunkEnd | State::Trailer => {
                 *len = 0;
                 self.end(None);
-                self.state = State::Lost;
+                self.lose();
                 Some(Event::End(self.last, Some("bytes are missing between chunks")))
             }
         }

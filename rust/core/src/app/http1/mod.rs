@@ -4,6 +4,9 @@ pub mod exchange;
 mod fields;
 pub mod head;
 pub mod message;
+mod pairing;
+#[cfg(test)]
+mod pairing_tests;
 #[cfg(test)]
 mod tests;
 

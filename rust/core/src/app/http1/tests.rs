@@ -245,26 +245,6 @@ fn missing_bytes_are_listed_where_they_are() {
 }
 
 #[test]
-fn behind_a_hole_the_next_message_is_found() {
-    let place = Place::default();
-    let mut conversation = Conversation::default();
-    let mut bodies = Hashed(true);
-    let request = b"GET / HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n";
-    conversation.piece(Q, Piece::Data(request, Place { ts: 0, frame: 1 }), &mut bodies);
-    conversation.piece(
-        A,
-        Piece::Data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab", place),
-        &mut bodies,
-    );
-    conversation.piece(A, Piece::Gap(30, place), &mut bodies);
-    conversation.piece(A, Piece::Data(b"xyz", place), &mut bodies);
-    conversation.piece(A, Piece::Data(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", place), &mut bodies);
-    let text: String = conversation.take_done().map(|one| line(&one)).collect();
-    assert_eq!(text.lines().count(), 2);
-    assert!(text.contains("2: GET /2 1.1 404 No\n"), "{text}");
-}
-
-#[test]
 fn a_response_whose_request_was_not_captured_stays_alone() {
     let steps: [(Side, &[u8]); 3] = [
         (A, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
