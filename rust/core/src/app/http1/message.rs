@@ -401,8 +401,10 @@ impl Head {
     /// `method`: of the request, when this is the response to a known one.
     #[must_use]
     pub fn framing(&self, method: Option<&str>) -> (Framing, Option<&'static str>) {
-        let chunked =
-            self.transfer_encoding.as_deref().map(|te| te.rsplit(',').next().unwrap_or(te).trim() == "chunked");
+        // Empty elements of a list do not count (RFC 9110, 5.6.1.2).
+        let codings = self.transfer_encoding.as_deref().map(|list| list.rsplit(',').map(str::trim));
+        let last = codings.and_then(|mut all| all.find(|coding| !coding.is_empty()));
+        let chunked = last.map(|coding| coding == "chunked");
         let is_request = matches!(self.start, Start::Request { .. });
         if let Start::Response { status, .. } = self.start {
             match (status, method) {

@@ -107,6 +107,17 @@ fn chunks_with_extensions_and_trailers() {
 }
 
 #[test]
+fn empty_elements_of_transfer_encoding_do_not_count() {
+    for fields in ["Transfer-Encoding: chunked,", "Transfer-Encoding: chunked\r\nTransfer-Encoding:"] {
+        let body = format!("{fields}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+        let (request, answer) = (format!("POST /c HTTP/1.1\r\n{body}"), format!("HTTP/1.1 200 OK\r\n{body}"));
+        let steps = [(Q, request.as_bytes()), (A, answer.as_bytes()), (Q, request.as_bytes()), (A, answer.as_bytes())];
+        let text = "POST /c 1.1 [3 3 ba78] 200 OK [3 3 ba78]\n";
+        assert_eq!(same(&steps), format!("1: {text}2: {text}"), "{fields}");
+    }
+}
+
+#[test]
 fn codings_are_undone() {
     let page = b"abc".as_slice();
     let zip = gzip(page);
