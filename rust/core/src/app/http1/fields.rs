@@ -15,16 +15,6 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether a line is empty, or white space alone.
-#[inline]
-fn is_blank(line: &[u8]) -> bool {
-    match line {
-        [] => true,
-        [b' ' | b'\t' | b'\r', rest @ ..] => trim(rest).is_empty(),
-        _ => false,
-    }
-}
-
 /// A head, line by line.
 pub(super) struct Lines<'a> {
     /// What has not been handed out.
@@ -40,8 +30,12 @@ impl<'a> Lines<'a> {
 
     /// Hands out the field lines up to the empty one, until `each` has seen enough.
     pub(super) fn fields(&mut self, mut each: impl FnMut(&[u8]) -> bool) {
+        // A line that begins with white space right behind the start line is none (RFC 9112, 2.2).
+        while self.goes_on() {
+            self.next();
+        }
         let mut folded = Vec::new();
-        while let Some(line) = self.next().filter(|line| !is_blank(line)) {
+        while let Some(line) = self.next().filter(|line| !matches!(line, [] | [b'\r'])) {
             // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
             let mut whole = line;
             if self.goes_on() {
