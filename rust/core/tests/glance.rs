@@ -7,7 +7,7 @@ use sniffkit_core::stream::{Piece, Place};
 
 const PORTS: (u16, u16) = (40_000, 80);
 
-const REQUESTS: [&[u8]; 9] = [
+const REQUESTS: [&[u8]; 11] = [
     b"GET / HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\n\r\n",
     b"GET / HTTP/1.1\nhost:example.org\nHost: second.example\n\n",
     b"POST /p HTTP/1.1\r\nContent-Length: 3\r\nHost: a\r\n b\r\n\tc\r\n\r\nabcGET / HTTP/1.1\r\n\r\n",
@@ -17,6 +17,8 @@ const REQUESTS: [&[u8]; 9] = [
     b"GET / HTTP/1.1\r\nHost: h2.example\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
     b"GET / nonsense\r\nHost: example.org\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nHost: example.org\r\n\r\n",
+    b"\r\n\r\n\nGET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
+    b"GET / HTTP/1.1\r\n \r\n Host: no.example\r\nHost: example.org\r\n\r\n",
 ];
 
 /// A ClientHello in one record: two cipher suites, a server name, supported versions.
@@ -59,6 +61,8 @@ fn requests_and_hellos_are_known_at_a_glance() {
     assert_eq!(host(REQUESTS[2]).as_deref(), Some("a b c"));
     assert_eq!(at_a_glance(REQUESTS[3]).map(|(_, facts)| (facts.service, facts.http_host)), Some((Some("http"), None)));
     assert_eq!(host(REQUESTS[7]), None);
+    assert_eq!(host(REQUESTS[10]).as_deref(), Some("example.org"));
+    assert_eq!(host(REQUESTS[9]).as_deref(), Some("example.org"));
     let hello = hello(b"example.org");
     let (_, facts) = at_a_glance(&hello).expect("a whole hello");
     assert_eq!(facts.tls_server_name.as_deref(), Some("example.org"));

@@ -23,6 +23,7 @@ pub fn make(client: usize) -> Box<dyn Analyzer> {
 
 /// The facts of a connection that begins with a request whose head is whole.
 pub fn glance(bytes: &[u8]) -> Option<Facts> {
+    let bytes = head::begin(bytes);
     let head = &bytes[..head::end(bytes, 0)?];
     Some(facts(head::host_of_request(head)?))
 }

@@ -2,6 +2,7 @@
 
 use super::cursor::be16;
 use super::{Cursor, Next, Proto};
+use crate::app::http1::head::begin;
 use crate::packet::Packet;
 
 /// Names the application that the payload at the cursor belongs to, if its bytes show it.
@@ -24,6 +25,8 @@ fn tcp(payload: &[u8], ports: (u16, u16)) -> Option<Proto> {
             Some(Proto::Tls)
         }
         [b'A'..=b'Z', ..] if is_http(payload) => Some(Proto::Http),
+        // Empty lines may come first (RFC 9112, 2.2).
+        [b'\r' | b'\n', ..] if is_http(begin(payload)) => Some(Proto::Http),
         // Over TCP a length precedes the message (RFC 1035, 4.2.2).
         [_, _, message @ ..] if has(ports, 53) && is_dns(message) => Some(Proto::Dns),
         _ => None,

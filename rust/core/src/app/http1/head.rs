@@ -120,15 +120,26 @@ const METHODS: [&[u8]; 38] = [
     b"VERSION-CONTROL",
 ];
 
-/// Says what a stream that begins with `bytes` is. A request needs its method and a space, then a target that is not
+/// Without the empty lines before a message, which are passed over (RFC 9112, 2.2).
+#[inline]
+#[must_use]
+pub fn begin(mut bytes: &[u8]) -> &[u8] {
+    while let [b'\r' | b'\n', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Says what a stream that begins with `bytes` is, empty lines before it passed over. A request needs its method and a space, then a target that is not
 /// empty; that the line ends in `HTTP/1.` is checked when it is whole.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> Looks {
     const STATUS: &[u8] = b"HTTP/1.";
     // Nearly everything else is told apart here: this runs over the payload of every flow not known yet.
-    if !matches!(bytes, [b'A'..=b'Z', ..] | []) {
+    if !matches!(bytes, [b'A'..=b'Z' | b'\r' | b'\n', ..] | []) {
         return Looks::No;
     }
+    let bytes = begin(bytes);
     let prefix = bytes.len().min(STATUS.len());
     if bytes[..prefix] == STATUS[..prefix] && prefix > 0 {
         return if prefix == STATUS.len() { Looks::Response } else { Looks::Perhaps };

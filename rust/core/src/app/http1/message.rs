@@ -224,10 +224,7 @@ impl Message {
 
     fn head<'a>(&mut self, input: &mut &'a [u8], place: Place) -> Option<Event<'a>> {
         if self.buffer.is_empty() {
-            // Empty lines before a message are passed over (RFC 9112, 2.2).
-            while let [b'\r' | b'\n', rest @ ..] = *input {
-                *input = rest;
-            }
+            *input = head::begin(input);
             if input.is_empty() {
                 return None;
             }

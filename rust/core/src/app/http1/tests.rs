@@ -276,6 +276,18 @@ fn lines_of_white_space_do_not_end_a_head() {
 }
 
 #[test]
+fn empty_lines_before_the_first_request_are_passed_over() {
+    let request: &[u8] = b"\r\n\r\n\nGET /1 HTTP/1.1\r\n\r\n";
+    let start = request.len() - b"GET /1 HTTP/1.1\r\n\r\n".len();
+    for end in 0..request.len() {
+        let looks = head::looks(&request[..end]);
+        let is_known = end >= start + b"GET /".len();
+        assert_eq!(looks, if is_known { head::Looks::Request } else { head::Looks::Perhaps }, "{end} bytes");
+    }
+    assert_eq!(same(&[(Q, request), (A, &response("Content-Length: 0", b""))]), "1: GET /1 1.1 200 OK\n");
+}
+
+#[test]
 fn folded_fields_are_one_line() {
     let head = head::parse(b"GET / HTTP/1.1\r\nUser-Agent: a\r\n  b\r\n\tc\r\nHost:x\r\n\r\n").unwrap();
     assert_eq!((head.user_agent.as_deref(), head.host.as_deref()), (Some("a b c"), Some("x")));
