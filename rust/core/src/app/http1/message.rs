@@ -384,11 +384,11 @@ fn take<'a>(input: &mut &'a [u8], at_most: u64) -> &'a [u8] {
     taken
 }
 
-/// Size of a chunk; extensions behind `;` are passed over (RFC 9112, 7.1.1).
+/// Size of a chunk, of any number of digits (RFC 9112, 7.1); extensions behind `;` are passed over (7.1.1).
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
-    if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None; // `from_str_radix` would take a sign
     }
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }

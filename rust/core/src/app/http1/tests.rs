@@ -100,7 +100,7 @@ fn pipelined_requests_get_their_responses_in_order() {
 #[test]
 fn chunks_with_extensions_and_trailers() {
     let steps: [(Side, &[u8]); 2] = [
-        (Q, b"POST /c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\na\r\n0002 ; x\r\nbc\r\n0\r\nT: 1\r\n\r\n"),
+        (Q, b"POST /c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\na\r\n00000000000000000002 ; x\r\nbc\r\n0\r\nT: 1\r\n\r\n"),
         (A, b"HTTP/1.1 200\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\nabc\n0\n\n"),
     ];
     assert_eq!(same(&steps), "1: POST /c 1.1 [3 3 ba78] 200  [3 3 ba78]\n");
