@@ -372,7 +372,8 @@ impl Body {
         finished.missing = std::mem::take(&mut self.missing);
         let Some(chain) = self.chain.take() else { return (finished, None) };
         let (result, mut sink) = chain.end();
-        if result.is_err() && self.fault.is_none() {
+        // A body of no bytes is empty whatever its coding, as one of Content-Length 0 is.
+        if result.is_err() && self.fault.is_none() && self.len > 0 {
             (sink, _) = self.fall_back(sink);
         }
         finished.fault = self.fault;

@@ -146,6 +146,16 @@ fn codings_are_undone() {
 }
 
 #[test]
+fn a_body_of_no_bytes_is_whole_in_any_coding() {
+    for coding in ["gzip", "gzip, gzip", "deflate", "zstd", "br"] {
+        for (framing, body) in [("Transfer-Encoding: chunked", "0\r\n\r\n"), ("Connection: close", "")] {
+            let answer = response(&format!("Content-Encoding: {coding}\r\n{framing}"), body.as_bytes());
+            assert_eq!(same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]), "1: GET / 1.1 200 OK\n", "{coding}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_in_its_coding_is_kept_as_it_came() {
     let answer = response("Content-Encoding: gzip\r\nContent-Length: 3", b"abc");
     let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
