@@ -117,7 +117,7 @@ impl Streams {
             for (side, beginning) in sides.iter_mut().zip(heard.beginnings) {
                 side.begin_at(beginning);
             }
-            let parser = Parser::Unknown([Vec::new(), Vec::new()], false);
+            let parser = Parser::Unknown(Default::default(), false);
             let mut stream = Stream::new(number, who, ports, sides, parser);
             let mut packet = Packet::default();
             for segment in &heard.segments {

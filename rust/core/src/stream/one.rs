@@ -17,11 +17,23 @@ const GRACE: i64 = 100_000_000;
 
 pub(super) enum Parser {
     /// Not recognised yet: the first bytes of each side, and whether nothing of either came before.
-    Unknown([Vec<u8>; 2], bool),
+    Unknown([Start; 2], bool),
     Tcp(Box<dyn Analyzer>),
     Udp(Box<dyn DatagramAnalyzer>),
     Raw(Box<Raw>),
     None,
+}
+
+/// The first bytes of a side, fewer than [`ENOUGH_TO_TELL`], in the pieces in which they came: whoever reads them is told
+/// the place of each.
+#[derive(Default)]
+pub(super) struct Start(Vec<(Vec<u8>, Place)>);
+
+impl Start {
+    /// The frame of the first byte.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.0.first().map(|(_, place)| place.frame)
+    }
 }
 
 pub(super) struct Stream {
@@ -166,7 +178,7 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                 After::Anew(rest) => {
                     let next = analyzer.next();
                     analyzer.finish(out);
-                    *parser = next.map_or(Parser::Unknown([Vec::new(), Vec::new()], false), Parser::Tcp);
+                    *parser = next.map_or_else(|| Parser::Unknown(Default::default(), false), Parser::Tcp);
                     match piece {
                         Piece::Data(_, place) if !rest.is_empty() => piece = Piece::Data(rest, place),
                         _ => return true,
@@ -174,18 +186,18 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                 }
             },
             Parser::Unknown(starts, from_start) => {
+                let start = &mut starts[side];
                 let Piece::Data(bytes, place) = piece else {
                     *from_start = false;
-                    starts[side].clear();
+                    start.0.clear();
                     return true;
                 };
-                let start = &mut starts[side];
                 let joined;
-                let whole: &[u8] = if start.is_empty() {
+                let whole: &[u8] = if start.0.is_empty() {
                     bytes
                 } else {
-                    start.extend_from_slice(bytes);
-                    joined = std::mem::take(start);
+                    let parts = start.0.iter().map(|(part, _)| part.as_slice());
+                    joined = parts.chain([bytes]).collect::<Vec<_>>().concat();
                     &joined
                 };
                 let sender = (ports[side], ports[side ^ 1]);
@@ -194,37 +206,17 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                         if *from_start {
                             analyzer.begins_here();
                         }
-                        let after = analyzer.piece(side, Piece::Data(whole, place), out);
+                        let before = std::mem::take(start);
                         *parser = Parser::Tcp(analyzer);
-                        match after {
-                            After::More => return true,
-                            After::Enough => {
-                                if let Parser::Tcp(analyzer) = parser {
-                                    analyzer.finish(out);
-                                }
-                                *parser = Parser::None;
+                        for (part, place) in before.0 {
+                            if !feed(parser, ports, side, Piece::Data(&part, place), out) {
                                 return false;
-                            }
-                            After::Anew(rest) => {
-                                if let Parser::Tcp(analyzer) = parser {
-                                    analyzer.finish(out);
-                                }
-                                // The rest is the end of this piece, whatever was joined before it.
-                                let rest = &bytes[bytes.len() - rest.len().min(bytes.len())..];
-                                *parser = Parser::Unknown([Vec::new(), Vec::new()], false);
-                                if rest.is_empty() {
-                                    return true;
-                                }
-                                piece = Piece::Data(rest, place);
                             }
                         }
                     }
                     Ok(None) => return false,
                     Err(()) => {
-                        let kept = whole.to_vec();
-                        if let Parser::Unknown(starts, _) = parser {
-                            starts[side] = kept;
-                        }
+                        start.0.push((bytes.to_vec(), place));
                         return true;
                     }
                 }

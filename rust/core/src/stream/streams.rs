@@ -2,7 +2,7 @@
 
 use super::datagram::Datagrams;
 use super::glance::{beginning, glance, is_beginning, keep_facts};
-use super::one::{Parser, Stream};
+use super::one::{Parser, Start, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
 use crate::app::raw::Tap;
@@ -14,6 +14,9 @@ use crate::track::side::known;
 use crate::track::tcp::ACK;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+
+/// Packets of a UDP flow in which facts are looked for; QUIC's parser asks for no more datagrams either.
+const FACTS_WITHIN: u64 = 16;
 
 /// What is done with a flow's bytes: nothing yet, nothing ever, or the number of its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +128,8 @@ impl Streams {
         let oldest = |stream: &Stream| match &stream.parser {
             Parser::Tcp(parser) => parser.oldest_open(),
             Parser::Udp(parser) => parser.oldest_open(),
-            Parser::Unknown(..) | Parser::Raw(_) | Parser::None => None,
+            Parser::Unknown(starts, _) => starts.iter().filter_map(Start::first).min(),
+            Parser::Raw(_) | Parser::None => None,
         };
         let streams = self.slots.iter().flatten().filter_map(|stream| oldest(stream));
         streams.chain(self.into.multicast.oldest_open()).min()
@@ -266,7 +270,7 @@ impl Streams {
             }
             Parser::Raw(Box::default())
         } else {
-            Parser::Unknown([Vec::new(), Vec::new()], from_start)
+            Parser::Unknown(Default::default(), from_start)
         };
         flow.watch = self.open(who, flow.key.ports, sides, parser);
     }
@@ -349,11 +353,11 @@ impl Streams {
             };
             let mut parser = (protocol.make)();
             if !wants.rows() {
-                // Facts are in one datagram or in none: no stream is kept.
+                // Each fact is in one datagram, if not in the first: no stream is kept.
                 let mut facts = Facts::default();
                 let more = parser.datagram(&datagram, &mut self.into.out(wants, who(flow), &mut facts));
                 keep_facts(flow, facts);
-                if !more {
+                if !more || flow.sides[0].pkts + flow.sides[1].pkts >= FACTS_WITHIN {
                     flow.watch = Watch::IGNORED;
                 }
                 return;

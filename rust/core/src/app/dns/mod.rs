@@ -3,13 +3,17 @@
 pub mod message;
 pub mod multicast;
 mod names;
+mod over_tcp;
 mod rdata;
 mod session;
 mod svcb;
+#[cfg(test)]
+mod tcp_tests;
 #[cfg(test)]
 mod tests;
 
 pub use message::{Answer, Message, Question};
 pub use multicast::Multicast;
 pub use names::{rcode_name, type_name};
-pub use session::{Exchange, looks, looks_tcp, make, make_tcp};
+pub use over_tcp::{looks_tcp, make_tcp};
+pub use session::{Exchange, looks, make};

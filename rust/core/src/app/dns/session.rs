@@ -1,9 +1,8 @@
 //! Messages of a flow, queries paired with their answers.
 
 use super::message::{self, Message};
-use crate::app::{After, Analyzer, Datagram, DatagramAnalyzer, Facts, Found, Looks, Out};
-use crate::decode::cursor::be16;
-use crate::stream::{Piece, Place};
+use crate::app::{Datagram, DatagramAnalyzer, Found, Out};
+use crate::stream::Place;
 use compact_str::CompactString;
 use std::collections::VecDeque;
 
@@ -15,25 +14,54 @@ const MAX_OPEN: usize = 1024;
 pub struct Exchange {
     /// `dns`, `mdns` or `llmnr`.
     pub service: &'static str,
+    /// Where its first byte was: of the query, or else of the answer.
+    pub first: Place,
     /// The query.
     pub query: Option<Message>,
-    /// Where it was.
+    /// The frame with which the query was whole.
     pub asked: Place,
     /// The answer.
     pub response: Option<Message>,
-    /// Where it was.
+    /// The frame with which the answer was whole.
     pub answered: Place,
+    /// Bytes are missing where its answer may have been.
+    pub is_answer_missing: bool,
+}
+
+/// Where a message was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    /// Its first byte.
+    pub(super) first: Place,
+    /// The latest frame that it needed: out of order, that is not the one of its last byte.
+    pub(super) whole: Place,
+}
+
+impl Span {
+    /// All of it in one frame.
+    pub(super) fn at(place: Place) -> Self {
+        Self { first: place, whole: place }
+    }
+
+    /// It needs this frame too.
+    pub(super) fn reach(&mut self, place: Place) {
+        if place.frame >= self.whole.frame {
+            self.whole = place;
+        }
+    }
 }
 
 impl Exchange {
     /// A query that has no answer yet.
     pub(super) fn asked(service: &'static str, query: Message, asked: Place) -> Self {
-        Self { service, query: Some(query), asked, response: None, answered: Place::default() }
+        let (first, response, answered) = (asked, None, Place::default());
+        Self { service, first, query: Some(query), asked, response, answered, is_answer_missing: false }
     }
 
     /// An answer to no query that was seen.
     pub(super) fn alone(service: &'static str, response: Message, answered: Place) -> Self {
-        Self { service, query: None, asked: answered, response: Some(response), answered }
+        let (first, query, asked) = (answered, None, answered);
+        Self { service, first, query, asked, response: Some(response), answered, is_answer_missing: false }
     }
 
     /// Why it is not whole.
@@ -43,6 +71,7 @@ impl Exchange {
         of(&self.query).or_else(|| of(&self.response)).or(match (&self.query, &self.response) {
             // Who asks a group is not answered by those who do not know, and announcements answer nobody.
             _ if self.service != "dns" => None,
+            (_, None) if self.is_answer_missing => Some("bytes are missing"),
             (_, None) => Some("no response"),
             (None, _) => Some("no query"),
             _ => None,
@@ -56,21 +85,32 @@ impl Exchange {
     }
 }
 
+/// The queries of a flow that wait for their answers.
 #[derive(Default)]
-struct Pairs {
+pub(super) struct Pairs {
     open: VecDeque<(usize, Exchange)>,
+    /// By side: bytes are missing, and its messages have not been found again since.
+    pub(super) is_lost: [bool; 2],
 }
 
 impl Pairs {
     /// A message of a side.
-    fn message(&mut self, message: Message, service: &'static str, side: usize, place: Place, out: &mut Out<'_>) {
+    pub(super) fn message(
+        &mut self,
+        message: Message,
+        service: &'static str,
+        side: usize,
+        span: Span,
+        out: &mut Out<'_>,
+    ) {
         note_message(&message, service, out);
+        let Span { first, whole } = span;
         if !message.is_response {
-            self.open.push_back((side, Exchange::asked(service, message, place)));
+            self.open.push_back((side, Exchange { first, ..Exchange::asked(service, message, whole) }));
             if self.open.len() > MAX_OPEN
-                && let Some((_, oldest)) = self.open.pop_front()
+                && let Some((side, oldest)) = self.open.pop_front()
             {
-                report(oldest, out);
+                self.unanswered(side, oldest, out);
             }
             return;
         }
@@ -82,20 +122,33 @@ impl Pairs {
             && let Some((_, mut exchange)) = self.open.remove(at)
         {
             exchange.response = Some(message);
-            exchange.answered = place;
+            exchange.answered = whole;
             return report(exchange, out);
         }
-        report(Exchange::alone(service, message, place), out);
+        report(Exchange { first, ..Exchange::alone(service, message, whole) }, out);
     }
 
-    fn finish(&mut self, out: &mut Out<'_>) {
-        for (_, exchange) in self.open.drain(..) {
-            report(exchange, out);
+    /// Bytes of a side are missing that were sent before this frame: answers to what was asked until then may have been
+    /// among them.
+    pub(super) fn missed(&mut self, side: usize, before: u64) {
+        for (from, exchange) in &mut self.open {
+            exchange.is_answer_missing |= *from != side && exchange.asked.frame <= before;
         }
     }
 
-    fn oldest(&self) -> Option<u64> {
-        self.open.iter().map(|(_, exchange)| exchange.asked.frame).min()
+    fn unanswered(&self, side: usize, mut exchange: Exchange, out: &mut Out<'_>) {
+        exchange.is_answer_missing |= self.is_lost[side ^ 1];
+        report(exchange, out);
+    }
+
+    pub(super) fn finish(&mut self, out: &mut Out<'_>) {
+        for (side, exchange) in std::mem::take(&mut self.open) {
+            self.unanswered(side, exchange, out);
+        }
+    }
+
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.open.iter().map(|(_, exchange)| exchange.first.frame).min()
     }
 }
 
@@ -111,10 +164,10 @@ fn note<N: Into<CompactString>>(
     service: &'static str,
     out: &mut Out<'_>,
 ) {
-    if is_response {
-        out.facts.service.get_or_insert(service);
-    } else if out.facts.service.is_none() {
-        *out.facts = Facts { service: Some(service), dns_query: name().map(Into::into), ..std::mem::take(out.facts) };
+    out.facts.service.get_or_insert(service);
+    // An answer may come before the first query, and a query may ask nothing.
+    if !is_response && out.facts.dns_query.is_none() {
+        out.facts.dns_query = name().map(Into::into);
     }
 }
 
@@ -128,11 +181,11 @@ pub(super) fn same_question(query: &Message, response: &Message) -> bool {
 
 fn report(exchange: Exchange, out: &mut Out<'_>) {
     if out.wants.dns {
-        out.row(exchange.asked, Found::Dns(Box::new(exchange)));
+        out.row(exchange.first, Found::Dns(Box::new(exchange)));
     }
 }
 
-fn service(ports: (u16, u16)) -> Option<&'static str> {
+pub(super) fn service(ports: (u16, u16)) -> Option<&'static str> {
     let has = |port| ports.0 == port || ports.1 == port;
     if has(53) {
         Some("dns")
@@ -161,19 +214,19 @@ impl DatagramAnalyzer for OverUdp {
     fn datagram(&mut self, datagram: &Datagram<'_>, out: &mut Out<'_>) -> bool {
         let Some(service) = service(datagram.ports) else { return true };
         if !out.wants.dns {
-            // A flow's facts alone are wanted: nothing behind the first question is looked at.
+            // A flow's facts alone are wanted: nothing behind its first question is looked at.
             if let Some(flags) = datagram.payload.get(2) {
                 let name = || message::first_name(datagram.payload);
                 note(flags & 0x80 != 0, name, service, out);
             }
-            return false;
+            return out.facts.dns_query.is_none();
         }
         if let Some(mut message) = Message::parse(datagram.payload) {
             if datagram.payload.len() < datagram.wire_len as usize {
                 message.fault = Some("cut by the snap length");
             }
             if service == "dns" {
-                self.0.message(message, service, datagram.side, datagram.place, out);
+                self.0.message(message, service, datagram.side, Span::at(datagram.place), out);
             } else {
                 note_message(&message, service, out);
                 out.multicast.message(message, service, datagram, out.who, out.rows);
@@ -188,64 +241,5 @@ impl DatagramAnalyzer for OverUdp {
 
     fn oldest_open(&self) -> Option<u64> {
         self.0.oldest()
-    }
-}
-
-/// Recognises a TCP side by port, length and header (RFC 1035, 4.2.2; RFC 4795, 2.4).
-pub fn looks_tcp(bytes: &[u8], ports: (u16, u16)) -> Looks {
-    if !matches!(service(ports), Some("dns" | "llmnr")) {
-        return Looks::No;
-    }
-    match bytes {
-        [a, b, message @ ..] if message.len() >= 12 => {
-            let len = u16::from_be_bytes([*a, *b]);
-            match len >= 12 && message::looks(message) {
-                true if message[2] & 0x80 != 0 => Looks::Server,
-                true => Looks::Client,
-                false => Looks::No,
-            }
-        }
-        _ => Looks::Perhaps,
-    }
-}
-
-/// A TCP connection.
-pub fn make_tcp(_client: usize) -> Box<dyn Analyzer> {
-    Box::new(OverTcp::default())
-}
-
-#[derive(Default)]
-struct OverTcp {
-    pairs: Pairs,
-    sides: [Vec<u8>; 2],
-}
-
-impl Analyzer for OverTcp {
-    fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
-        let Piece::Data(bytes, place) = piece else {
-            // Where the next message begins cannot be known.
-            return After::Enough;
-        };
-        let buffer = &mut self.sides[side];
-        buffer.extend_from_slice(bytes);
-        let mut at = 0;
-        while buffer.len() >= at + 2 {
-            let len = usize::from(be16(buffer, at));
-            let Some(message) = buffer.get(at + 2..at + 2 + len) else { break };
-            at += 2 + len;
-            let Some(message) = Message::parse(message) else { return After::Enough };
-            let service = service((out.who.orig_p, out.who.resp_p)).unwrap_or("dns");
-            self.pairs.message(message, service, side, place, out);
-        }
-        buffer.drain(..at);
-        if out.wants.dns || out.facts.dns_query.is_none() { After::More } else { After::Enough }
-    }
-
-    fn finish(&mut self, out: &mut Out<'_>) {
-        self.pairs.finish(out);
-    }
-
-    fn oldest_open(&self) -> Option<u64> {
-        self.pairs.oldest()
     }
 }

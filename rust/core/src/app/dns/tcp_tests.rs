@@ -1,0 +1,207 @@
+//! DNS over TCP: where messages are, and what becomes of both directions when bytes are missing.
+
+use super::{Exchange, make_tcp};
+use crate::app::{After, Analyzer, Facts, Found, Out, Row, Wants, Who};
+use crate::stream::{Piece, Place};
+
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+const SECOND: i64 = 1_000_000_000;
+
+/// A message that asks `name IN A`, behind its length.
+fn message(id: u16, flags: u16, name: &str) -> Vec<u8> {
+    let mut body = [id, flags, 1, 0, 0, 0].map(u16::to_be_bytes).concat();
+    body.push(name.len() as u8);
+    body.extend(name.as_bytes());
+    body.extend([0, 0, 1, 0, 1]);
+    [&(body.len() as u16).to_be_bytes()[..], &body].concat()
+}
+
+fn query(id: u16) -> Vec<u8> {
+    message(id, 0x0100, &format!("n{id}"))
+}
+
+fn answer(id: u16) -> Vec<u8> {
+    message(id, 0x8180, &format!("n{id}"))
+}
+
+struct Run {
+    parser: Box<dyn Analyzer>,
+    rows: Vec<Row>,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self { parser: make_tcp(CLIENT), rows: Vec::new() }
+    }
+
+    fn with<T>(&mut self, what: impl FnOnce(&mut dyn Analyzer, &mut Out<'_>) -> T) -> T {
+        let wants = Wants { dns: true, ..Wants::default() };
+        let who = Who { orig_p: 4000, resp_p: 53, ..Who::default() };
+        let (mut facts, mut multicast) = (Facts::default(), Default::default());
+        let (facts, rows, multicast) = (&mut facts, &mut self.rows, &mut multicast);
+        what(&mut *self.parser, &mut Out { wants, who, facts, rows, multicast, files: None, tap: None })
+    }
+
+    /// Bytes of this frame, which came in the second of its number.
+    fn data(&mut self, side: usize, frame: u64, bytes: &[u8]) {
+        let place = Place { ts: frame as i64 * SECOND, frame };
+        assert_eq!(self.with(|parser, out| parser.piece(side, Piece::Data(bytes, place), out)), After::More);
+    }
+
+    fn gap(&mut self, side: usize, frame: u64, len: usize) {
+        let place = Place { ts: frame as i64 * SECOND, frame };
+        assert_eq!(self.with(|parser, out| parser.piece(side, Piece::Gap(len as u64, place), out)), After::More);
+    }
+
+    /// All rows in order of their first frame.
+    fn finish(mut self) -> Vec<Exchange> {
+        self.with(|parser, out| parser.finish(out));
+        self.rows.sort_by_key(|row| row.first.frame);
+        let exchange = |row: Row| match row.found {
+            Found::Dns(exchange) => *exchange,
+            other => panic!("{other:?}"),
+        };
+        self.rows.into_iter().map(exchange).collect()
+    }
+
+    /// Number and reason of each row.
+    fn faults(self) -> Vec<(u16, Option<&'static str>)> {
+        self.finish().iter().map(|one| (one.asking().unwrap().id, one.fault())).collect()
+    }
+}
+
+fn frames(one: &Exchange) -> (u64, u64, u64) {
+    (one.first.frame, one.asked.frame, one.answered.frame)
+}
+
+#[test]
+fn a_message_is_whole_with_its_latest_frame() {
+    // The end came in frame 4, before the beginning in frame 5; the second query was in frame 4 as a whole.
+    let mut run = Run::new();
+    let (one, two) = (query(1), query(2));
+    run.data(CLIENT, 5, &one[..10]);
+    run.data(CLIENT, 4, &[&one[10..], &two].concat());
+    let (one, two) = (answer(1), answer(2));
+    run.data(SERVER, 8, &[&one[..], &two[..5]].concat());
+    run.data(SERVER, 7, &two[5..]);
+    let rows = run.finish();
+    assert_eq!(frames(&rows[0]), (4, 4, 8));
+    assert_eq!(frames(&rows[1]), (5, 5, 8));
+    assert_eq!(rows[1].answered.ts - rows[1].asked.ts, 3 * SECOND);
+}
+
+#[test]
+fn a_row_begins_with_the_first_byte() {
+    let mut run = Run::new();
+    let whole = query(1);
+    run.data(CLIENT, 4, &whole[..1]);
+    assert_eq!(run.parser.oldest_open(), Some(4));
+    run.data(CLIENT, 5, &whole[1..20]);
+    run.data(CLIENT, 6, &whole[20..]);
+    assert_eq!(run.parser.oldest_open(), Some(4));
+    run.data(SERVER, 7, &answer(1));
+    assert_eq!(run.parser.oldest_open(), None);
+    assert_eq!(run.rows[0].first, Place { ts: 4 * SECOND, frame: 4 });
+    assert_eq!(frames(&run.finish()[0]), (4, 6, 7));
+    // An answer alone too.
+    let mut run = Run::new();
+    run.data(SERVER, 3, &answer(9)[..15]);
+    run.data(SERVER, 4, &answer(9)[15..]);
+    let rows = run.finish();
+    assert_eq!((rows[0].first.frame, rows[0].answered.frame, rows[0].fault()), (3, 4, Some("no query")));
+}
+
+#[test]
+fn both_directions_go_on_behind_a_lost_answer() {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(1));
+    run.data(SERVER, 2, &answer(1));
+    run.data(CLIENT, 3, &query(2)); // its answer is lost
+    run.data(CLIENT, 4, &query(3));
+    run.gap(SERVER, 5, answer(2).len());
+    run.data(SERVER, 5, &answer(3));
+    run.data(CLIENT, 6, &query(4)); // nobody answers
+    run.data(CLIENT, 7, &query(5));
+    run.data(SERVER, 8, &answer(5));
+    let faults = run.faults();
+    let missing = Some("bytes are missing");
+    assert_eq!(faults, [(1, None), (2, missing), (3, None), (4, Some("no response")), (5, None)]);
+}
+
+#[test]
+fn behind_a_lost_query_the_answers_go_on() {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(1));
+    run.gap(CLIENT, 3, query(2).len());
+    run.data(CLIENT, 3, &query(3));
+    for (frame, id) in [(4, 1), (5, 2), (6, 3)] {
+        run.data(SERVER, frame, &answer(id));
+    }
+    assert_eq!(run.faults(), [(1, None), (3, None), (2, Some("no query"))]);
+}
+
+#[test]
+fn what_is_asked_while_nothing_is_understood_may_have_been_answered() {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(1));
+    run.gap(SERVER, 2, 100);
+    // The middle of a message: of another direction, with many questions, with a name that is none.
+    let no_name = [&[0, 40, 0, 1, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0][..], &[0xff; 26]].concat();
+    for (frame, bytes) in [(2, query(7)), (3, vec![0x11; 200]), (4, no_name)] {
+        run.data(SERVER, frame, &bytes);
+    }
+    run.data(CLIENT, 5, &query(2));
+    let missing = Some("bytes are missing");
+    assert_eq!(run.faults(), [(1, missing), (2, missing)]);
+}
+
+#[test]
+fn a_gap_within_a_message_costs_that_message_only() {
+    for seen in [0, 1, 2, 10, 14, 18] {
+        let mut run = Run::new();
+        run.data(CLIENT, 1, &query(1));
+        run.data(CLIENT, 2, &query(2));
+        let whole = answer(1);
+        if seen > 0 {
+            run.data(SERVER, 3, &whole[..seen]);
+        }
+        // The bytes behind the gap do not begin a piece: the length tells where the next message begins.
+        let end = whole.len() - usize::from(seen > 1) * 2;
+        run.gap(SERVER, 3, end - seen);
+        run.data(SERVER, 4, &[&whole[end..], &answer(2)].concat());
+        run.data(CLIENT, 5, &query(3));
+        let rows = run.finish();
+        let faults: Vec<_> = rows.iter().map(Exchange::fault).collect();
+        assert_eq!(faults, [Some("bytes are missing"), None, Some("no response")], "{seen} bytes were there");
+        // Its header tells whose answer it is.
+        assert_eq!(rows[0].response.is_some(), seen >= 14);
+    }
+}
+
+#[test]
+fn a_beginning_that_was_none_is_given_up_again() {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(1));
+    run.gap(SERVER, 2, 50);
+    run.data(SERVER, 2, &[answer(8), vec![0, 3, 1, 2, 3]].concat()); // shorter than a header
+    run.data(SERVER, 3, &answer(1));
+    assert_eq!(run.faults(), [(1, None), (8, Some("no query"))]);
+    // Without a gap before, it is not DNS.
+    let mut run = Run::new();
+    let place = Place { ts: 0, frame: 1 };
+    let after = run.with(|parser, out| parser.piece(CLIENT, Piece::Data(&[0, 3, 1, 2, 3], place), out));
+    assert_eq!(after, After::Enough);
+}
+
+#[test]
+fn what_is_given_up_for_want_of_room_says_that_bytes_are_missing() {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(1));
+    run.gap(SERVER, 2, 50);
+    for id in 0..1100 {
+        run.data(CLIENT, 3, &query(id));
+    }
+    assert!(run.rows.len() < 100);
+    assert!(run.faults().iter().all(|(_, fault)| *fault == Some("bytes are missing")));
+}
