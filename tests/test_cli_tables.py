@@ -258,7 +258,9 @@ def test_rows_that_sort_alike_stay_in_order(run: Run) -> None:
     for more in ([], ["--limit", "300"]):
         for sort in ("ip_version", "ip_version DESC -- of all"):
             columns = ["--columns", "ip_version,frame_number", "--sort", sort, *more]
-            rows = run("packets", str(SEEDS.parents[2] / "captures" / "web" / "mix.pcap"), *columns, "--json")[1].splitlines()
+            rows = run("packets", str(SEEDS.parents[2] / "captures" / "web" / "mix.pcap"), *columns, "--json")[
+                1
+            ].splitlines()
             numbers = [json.loads(row)["frame_number"] for row in rows if json.loads(row)["ip_version"] == 4]
             assert len(numbers) > 200
             assert numbers == sorted(numbers)

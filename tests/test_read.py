@@ -163,12 +163,12 @@ def test_deep_is_decoded_by_tshark(run: Run) -> None:
 @needs_tshark
 def test_broadcasts_of_a_file(run: Run) -> None:
     # As tcpdump: a file says no netmask, which leaves the addresses of all ones and of all zeros.
-    code, out, err = run("read", str(SEEDS.parents[2] / "captures" / "dhcp" / "leases.pcap"), "ip broadcast")
+    code, out, err = run(str(SEEDS.parents[2] / "captures" / "dhcp" / "leases.pcap"), "ip broadcast")
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert len(lines) == 6
     assert all("255.255.255.255" in line for line in lines)
-    assert "needs a loop" in run("read", PCAP, "ip protochain 6")[2]
+    assert "needs a loop" in run(PCAP, "ip protochain 6")[2]
 
 
 def test_display_filters_go_to_tshark(run: Run) -> None:
