@@ -46,7 +46,7 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("trans_id", U16, "Identification.", |r| numbers::<UInt16Type, _>(
             each(r).map(|one| one.and_then(Exchange::asking).map(|message| message.id))
         )),
-        column!("opcode", U16, "Operation: 0 query, 4 notify, 5 update.", |r| numbers::<UInt16Type, _>(
+        column!("opcode", U16, "Operation: 0 query, 4 notify, 5 update, 6 DSO.", |r| numbers::<UInt16Type, _>(
             each(r).map(|one| one.and_then(Exchange::asking).map(|message| u16::from(message.opcode)))
         )),
         column!("query", Text, "Name of the first question, without the last dot; `.` is the root.", |r| {
