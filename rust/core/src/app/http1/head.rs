@@ -130,8 +130,8 @@ pub fn begin(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Says what a stream that begins with `bytes` is, empty lines before it passed over. A request needs its method and a space, then a target that is not
-/// empty; that the line ends in `HTTP/1.` is checked when it is whole.
+/// Says what a stream that begins with `bytes` is, empty lines before it passed over. A request needs its method and a
+/// space, then a target that is not empty; that the line ends in `HTTP/1.` is checked when it is whole.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> Looks {
     const STATUS: &[u8] = b"HTTP/1.";
