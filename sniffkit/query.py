@@ -72,8 +72,10 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         if start <= position <= start + len(text):
             column = position - start + 1
             return f"{option} {text!r}: at column {column}: {message}"
-        if position > start and message.startswith("syntax error"):
-            # What stands there is a word of the statement around it.
-            return f"{option} {text!r}: at column {len(text) + 1}: syntax error: it ends too early"
+    before = [option for option, (start, _) in parts.items() if start < position]
+    if before and message.startswith("syntax error"):
+        # What stands there is a word of the statement around them.
+        text = parts[before[-1]][1]
+        return f"{before[-1]} {text!r}: at column {len(text) + 1}: syntax error: it ends too early"
     given = " ".join(f"{option} {text!r}" for option, (_, text) in parts.items())
     return f"{given}: {message}"

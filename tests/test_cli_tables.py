@@ -104,6 +104,8 @@ def test_rows_are_chosen_and_ordered(run: Run) -> None:
         ([PCAP, "--where", "true; select 1"], "at column 5: syntax error"),
         ([PCAP, "--where", ""], "--where is empty"),
         ([PCAP, "--where", "(("], "--where '((': at column 3: syntax error: it ends too early"),
+        ([PCAP, "--where", "ip_ttl > 1", "--sort", "ts ts"], "--sort 'ts ts': at column 4: syntax error"),
+        ([PCAP, "--where", "ip_ttl > 1", "--sort", "(("], "--sort '((': at column 3: syntax error: it ends too early"),
         ([PCAP, "--where", "(select count(*) from '/etc/passwd') > 0"], "/etc/passwd does not exist"),
         ([PCAP, "--where", "(select count(*) from read_csv('/etc/passwd')) > 0"], "disabled by configuration"),
         ([PCAP, "--filter", "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5'),

@@ -4,7 +4,7 @@ use super::Watch;
 use crate::app::{Facts, Kept, Looks, OVER_TCP, OverTcp, Wants};
 use crate::packet::Packet;
 use crate::track::Flow;
-use crate::track::side::known;
+use crate::track::side::{Side, known};
 use crate::track::tcp::SYN;
 
 /// Sequence number of the first byte of `packet`.
@@ -16,15 +16,19 @@ pub(super) fn first_byte(packet: &Packet) -> u32 {
 /// at this packet.
 pub(super) fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
     let own = &flow.sides[side];
-    let is_first = own.payload_bytes == u64::from(packet.payload_len);
-    if own.knows(known::ISN) && is_first { own.isn.wrapping_add(1) } else { first_byte(packet) }
+    if own.knows(known::ISN) && is_first(own, packet) { own.isn.wrapping_add(1) } else { first_byte(packet) }
+}
+
+/// Whether nothing of its side was seen before `packet`, which is counted already.
+pub(super) fn is_first(own: &Side, packet: &Packet) -> bool {
+    own.payload_bytes == u64::from(packet.payload_len)
 }
 
 /// Whether a stream that is opened for `packet` is seen from the first byte of both sides: the handshake is there, and no
 /// payload came before.
 pub(super) fn is_beginning(flow: &Flow, side: usize, packet: &Packet) -> bool {
     flow.sides.iter().all(|one| one.knows(known::ISN))
-        && flow.sides[side].payload_bytes == u64::from(packet.payload_len)
+        && is_first(&flow.sides[side], packet)
         && flow.sides[side ^ 1].payload_bytes == 0
 }
 

@@ -16,6 +16,16 @@ pub struct Place {
     pub frame: u64,
 }
 
+impl Place {
+    /// Becomes the later of the two: out of order, a message is whole in the latest frame that it needed, not in that of its
+    /// last byte.
+    pub fn reach(&mut self, place: Self) {
+        if place.frame >= self.frame {
+            *self = place;
+        }
+    }
+}
+
 /// The next part of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {

@@ -1,7 +1,7 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
-use super::glance::{beginning, glance, is_beginning, keep_facts};
+use super::glance::{beginning, glance, is_beginning, is_first, keep_facts};
 use super::one::{Parser, Start, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
@@ -200,8 +200,7 @@ impl Streams {
             return true;
         }
         // The first bytes of a side: too few, or not the first of the stream, because segments came out of order.
-        let is_first = own.payload_bytes == u64::from(packet.payload_len) && own.knows(known::ISN);
-        if !is_first {
+        if !is_first(own, packet) || !own.knows(known::ISN) {
             return false;
         }
         let begins = own.isn.wrapping_add(1).wrapping_sub(packet.tcp_flags as u32 >> 1 & 1) == packet.tcp_seq;
@@ -254,13 +253,12 @@ impl Streams {
         sides[side].start(beginning(flow, side, packet));
         let other = &flow.sides[side ^ 1];
         let from_start = is_beginning(flow, side, packet);
-        if from_start && !self.wants.raw {
-            // What is acknowledged and was not captured is a hole: what came in it may have been messages.
+        let is_acked = packet.tcp_flags & ACK != 0;
+        // From the start, what is acknowledged and was not captured is a hole: what came in it may have been messages.
+        if other.knows(known::ISN) && (!is_acked || from_start && !self.wants.raw) {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
-        } else if packet.tcp_flags & ACK != 0 {
+        } else if is_acked {
             sides[side ^ 1].guess(packet.tcp_ack);
-        } else if other.knows(known::ISN) {
-            sides[side ^ 1].start(other.isn.wrapping_add(1));
         }
         let who = who(flow);
         let parser = if self.wants.raw {

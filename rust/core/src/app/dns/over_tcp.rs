@@ -78,9 +78,9 @@ impl OverTcp {
         if half.buffer.is_empty() {
             half.span = Span::at(place);
         }
-        half.span.reach(place);
+        half.span.whole.reach(place);
         half.buffer.extend_from_slice(bytes);
-        let service = service((out.who.orig_p, out.who.resp_p)).unwrap_or("dns");
+        let service = service_of(out);
         let mut at = 0;
         while half.buffer.len() >= at + LENGTH {
             let len = usize::from(be16(&half.buffer, at));
@@ -116,13 +116,16 @@ impl OverTcp {
         if let Some(mut message) = begun.get(LENGTH..).and_then(Message::parse) {
             is_known = true;
             message.fault = Some("bytes are missing");
-            let service = service((out.who.orig_p, out.who.resp_p)).unwrap_or("dns");
-            self.pairs.message(message, service, side, half.span, out);
+            self.pairs.message(message, service_of(out), side, half.span, out);
         }
         if !is_known {
             self.pairs.missed(side, place.frame);
         }
     }
+}
+
+fn service_of(out: &Out<'_>) -> &'static str {
+    service((out.who.orig_p, out.who.resp_p)).unwrap_or("dns")
 }
 
 /// Whether a message begins here, behind a gap. More is asked than of a connection's first bytes, since the middle of a

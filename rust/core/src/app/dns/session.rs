@@ -42,13 +42,6 @@ impl Span {
     pub(super) fn at(place: Place) -> Self {
         Self { first: place, whole: place }
     }
-
-    /// It needs this frame too.
-    pub(super) fn reach(&mut self, place: Place) {
-        if place.frame >= self.whole.frame {
-            self.whole = place;
-        }
-    }
 }
 
 impl Exchange {

@@ -35,7 +35,7 @@ impl<'a> Lines<'a> {
             self.next();
         }
         let mut folded = Vec::new();
-        while let Some(line) = self.next().filter(|line| !matches!(line, [] | [b'\r'])) {
+        while let Some(line) = self.next().filter(|line| !is_empty(line)) {
             // A line that begins with white space goes on with the one before (obs-fold, RFC 9112, 5.2).
             let mut whole = line;
             if self.goes_on() {
@@ -68,10 +68,14 @@ impl<'a> Lines<'a> {
             Some(end) => (&self.rest[..end], &self.rest[end + 1..]),
             None => (self.rest, &[][..]),
         };
-        self.at_empty = end.is_some() && matches!(line, [] | [b'\r']);
+        self.at_empty = end.is_some() && is_empty(line);
         self.rest = rest;
         Some(line)
     }
+}
+
+fn is_empty(line: &[u8]) -> bool {
+    matches!(line, [] | [b'\r'])
 }
 
 /// Name and value of a field line.

@@ -139,13 +139,6 @@ impl Message {
         None
     }
 
-    /// The latest frame that the message needed: out of order, that is not the one of its last byte.
-    fn reach(&mut self, place: Place) {
-        if place.frame >= self.last.frame {
-            self.last = place;
-        }
-    }
-
     fn end(&mut self, fault: Option<&'static str>) -> Option<Event<'static>> {
         self.state = State::Head;
         self.buffer.clear();
@@ -169,7 +162,7 @@ impl Message {
                 return None;
             }
             if self.state != State::Lost && self.state != State::Over {
-                self.reach(place);
+                self.last.reach(place);
             }
             match self.state {
                 State::Over => {
@@ -217,7 +210,7 @@ impl Message {
     pub fn within_body(&mut self, len: usize, place: Place) -> bool {
         let State::Length(left) = self.state else { return false };
         let Some(left) = left.checked_sub(len as u64).filter(|left| *left > 0 && len > 0) else { return false };
-        self.reach(place);
+        self.last.reach(place);
         self.state = State::Length(left);
         true
     }
@@ -315,20 +308,20 @@ impl Message {
             }
             State::Length(0) => self.end(None),
             State::Length(left) => {
-                self.reach(place);
+                self.last.reach(place);
                 let part = missing.min(left);
                 *len -= part;
                 self.state = State::Length(left - part);
                 Some(Event::Missing(part))
             }
             State::Chunk(left) if missing <= left => {
-                self.reach(place);
+                self.last.reach(place);
                 *len = 0;
                 self.state = if missing == left { State::ChunkEnd } else { State::Chunk(left - missing) };
                 Some(Event::Missing(missing))
             }
             State::UntilClose => {
-                self.reach(place);
+                self.last.reach(place);
                 *len = 0;
                 Some(Event::Missing(missing))
             }
@@ -360,7 +353,7 @@ impl Message {
         match std::mem::replace(&mut self.state, State::Over) {
             State::UntilClose => {
                 if whole {
-                    self.reach(place);
+                    self.last.reach(place);
                 }
                 let fault = if whole { None } else { Some("the end was not seen") };
                 Some(Event::End(self.last, fault))

@@ -120,15 +120,6 @@ struct Half {
     data: bool,
 }
 
-impl Half {
-    /// Out of order, a message is complete in the latest frame that it needed, not in that of its last byte.
-    fn reach(&mut self, place: Place) {
-        if place.frame >= self.last.frame {
-            self.last = place;
-        }
-    }
-}
-
 #[derive(Default)]
 struct Tls {
     client: usize,
@@ -141,7 +132,7 @@ struct Tls {
 impl Tls {
     /// Takes bytes of a side; `false` when enough is known.
     fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
-        self.sides[side].reach(place);
+        self.sides[side].last.reach(place);
         while !bytes.is_empty() {
             let half = &mut self.sides[side];
             if half.left == 0 {
