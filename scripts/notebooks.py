@@ -6,6 +6,7 @@ As root they build their labs and capture; else they read the captures that are 
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import tempfile
@@ -28,11 +29,12 @@ def run(path: Path, change: Callable[[nbformat.NotebookNode], None] | None = Non
     notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if change is not None:
         change(notebook)
-    with tempfile.TemporaryDirectory(prefix="sniffkit-notebook-") as sockets:
-        # Sockets in a directory of ours: no port that others could reach.
-        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+    with tempfile.TemporaryDirectory(prefix="sniffkit-notebook-") as scratch:
+        # Sockets in a directory of ours: no port that others could reach. At the end the kernel is killed, and what
+        # it would have removed by itself goes with the directory.
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{scratch}/kernel")
         where = {"metadata": {"path": str(path.parent)}}
-        NotebookClient(notebook, km=kernel, timeout=100, resources=where).execute()
+        NotebookClient(notebook, km=kernel, timeout=100, resources=where).execute(env={**os.environ, "TMPDIR": scratch})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when each cell ran: nothing to keep
         for output in cell.get("outputs", []):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureError, CaptureWarning, SniffkitError
-from sniffkit.points import convert, parquet_of, point, start
+from sniffkit.points import convert, parquet_of, point, start, within
 from sniffkit.tables import Table
 
 
@@ -143,14 +143,28 @@ def capture(
     write: pcapng, or pcap by its suffix; without it a temporary file that goes with the object.
     flows: file for the flow table, kept while capturing: .parquet .csv .tsv .jsonl .arrow. duration in seconds,
     buffer_kib per interface.
-    Raises CaptureError, FilterError or PrivilegeError before anything is captured.
+    Raises CaptureError, FilterError, PrivilegeError or another SniffkitError before anything is captured.
     """
     from sniffkit import _core
     from sniffkit.sinks import Output
 
     if not points:
         raise SniffkitError("no interface to capture on")
+    within("count", count, 1, 2**63)
+    within("duration", duration, 0)
+    within("snap_len", snap_len, 0, 262144)
+    within("buffer_kib", buffer_kib, 1, 2**32)
+    if direction not in ("in", "out", "inout"):
+        raise SniffkitError(f"direction is in, out or inout, not {direction!r}")
     options = _core.LiveOptions()
+    table = None if flows is None else os.fspath(flows)
+    if table is not None:
+        Output(table, False, False)  # says what is wrong with the name
+    options.flows = parquet_of(table)
+    options.filter, options.count, options.duration = filter, count, duration
+    options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
+    options.buffer = None if buffer_kib is None else buffer_kib * 1024
+    options.comments = [comment] if comment else []
     temporary = write is None
     if write is None:
         import tempfile
@@ -161,17 +175,9 @@ def capture(
         path = os.fspath(write)
     options.write = path
     options.format = "pcap" if path.endswith(".pcap") else "pcapng"
-    table = None if flows is None else os.fspath(flows)
-    if table is not None:
-        Output(table, False, False)  # says what is wrong with the name
-    options.flows = parquet_of(table)
-    options.filter, options.count, options.duration = filter, count, duration
-    options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
-    options.buffer = None if buffer_kib is None else buffer_kib * 1024
-    options.comments = [comment] if comment else []
     try:
         session = start([point(text, netns) for text in points], options)
-    except SniffkitError:
+    except BaseException:
         if temporary:
             os.unlink(path)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 
@@ -19,6 +20,13 @@ def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
         namespace, _, interface = text.rpartition("/")
         return namespace, interface
     return netns, text
+
+
+def within(name: str, value: float | None, least: float, most: float = math.inf) -> None:
+    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no number."""
+    if value is not None and not least <= value <= most:
+        bounds = f"at least {least}" if most == math.inf else f"{least} to {most}"
+        raise SniffkitError(f"{name} is {bounds}, not {value}")
 
 
 def start(points: Sequence[tuple[str | None, str]], options: Any) -> Any:

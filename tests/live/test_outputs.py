@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow.feather
 import pyarrow.parquet
@@ -94,8 +96,35 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
     assert len((tmp_path / "f.csv").read_text().splitlines()) == 2
     assert live.flows(["orig_pkts"]).to_arrow()["orig_pkts"].to_pylist() == [1]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["f.csv", "x.pcapng"]
-    with pytest.raises(sk.SniffkitError, match="no format for this suffix"):
-        sk.capture(net.veth2, flows=tmp_path / "f.xls")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"flows": "f.xls"}, "no format for this suffix"),
+        ({"filter": "udp and ("}, "syntax error"),
+        ({"count": 0}, "count is 1 to .*, not 0"),
+        ({"duration": -1}, "duration is at least 0, not -1"),
+        ({"duration": float("nan")}, "duration is at least 0, not nan"),
+        ({"snap_len": 262145}, "snap_len is 0 to 262144, not 262145"),
+        ({"buffer_kib": -8}, "buffer_kib is 1 to"),
+        ({"direction": "up"}, "direction is in, out or inout, not 'up'"),
+    ],
+)
+def test_a_capture_that_is_refused_leaves_no_file(
+    net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(sk.SniffkitError, match=said):
+        sk.capture(net.veth2, **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_capture_may_last_longer_than_clocks(net: Net) -> None:
+    with sk.capture(net.veth2, filter="udp", duration=float("inf")) as live:
+        net.send([frame(1)])
+        assert live.wait_for(1)
+        assert not live.wait(0.01)
 
 
 def test_a_capture_without_a_name_leaves_no_file(net: Net) -> None:

@@ -11,7 +11,7 @@ use sniffkit_core::table::rows;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a waiting caller looks for signals; one that comes while it waits wakes it.
 const TICK: Duration = Duration::from_millis(200);
@@ -128,6 +128,14 @@ fn conversations(what: &str, options: &LiveOptions) -> PyResult<Conversations> {
     }
 }
 
+/// So many seconds from now on; `None` if that is behind all that the clock can say (`inf`).
+fn time(what: &str, seconds: f64) -> PyResult<Option<Duration>> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!("{what} is a time in seconds, not {seconds}")));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).ok().filter(|time| Instant::now().checked_add(*time).is_some()))
+}
+
 /// A running capture: live when the constructor returns.
 #[pyclass(module = "sniffkit._core")]
 pub struct LiveSession {
@@ -182,7 +190,7 @@ impl LiveSession {
             print: options.print.then_some((line, dump)),
             conversations: options.say.as_deref().map(|what| conversations(what, &options)).transpose()?,
             count: options.count,
-            duration: options.duration.map(Duration::from_secs_f64),
+            duration: options.duration.map(|s| time("duration", s)).transpose()?.flatten(),
         };
         let drop_to = options.drop_to;
         let between = || drop_to.map_or(Ok(()), |(uid, gid)| sniffkit_capture::privilege::drop_to(uid, gid));
@@ -210,9 +218,10 @@ impl LiveSession {
     /// Wait for the end, at most `seconds` (for ever without). `True` when it has ended. ^C raises.
     #[pyo3(signature = (seconds=None))]
     fn wait(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<bool> {
-        let until = seconds.map(|s| std::time::Instant::now() + Duration::from_secs_f64(s.max(0.0)));
+        let until = seconds.map(|s| time("a wait", s.max(0.0))).transpose()?.flatten();
+        let until = until.map(|time| Instant::now() + time);
         loop {
-            let left = until.map_or(TICK, |until| until.saturating_duration_since(std::time::Instant::now()));
+            let left = until.map_or(TICK, |until| until.saturating_duration_since(Instant::now()));
             if py.detach(|| self.recorder.wait(left.min(TICK))) {
                 break;
             }
