@@ -120,12 +120,17 @@ class LiveOptions:
     duration: float | None
     zone: list[tuple[int, int]]
     own_output: str | None
-    drop_to: tuple[int, int] | None
+    drop_to: tuple[int, int, list[int]] | None
     def __new__(cls) -> LiveOptions: ...
 
 @final
 class LiveSession:
-    def __new__(cls, points: list[tuple[str | None, str]], options: LiveOptions) -> LiveSession: ...
+    def __new__(
+        cls,
+        points: list[tuple[str | None, str]],
+        options: LiveOptions,
+        given_up: Callable[[], bool] | None = None,
+    ) -> LiveSession: ...
     @property
     def names(self) -> list[str]: ...
     @property

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureError, CaptureWarning, SniffkitError
-from sniffkit.points import convert, parquet_of, point, start, within
+from sniffkit.points import convert, parquet_of, point, start, utf8, within
 from sniffkit.tables import Table
 
 
@@ -45,9 +45,9 @@ class LiveCapture:
     After the end, `flows()` and `packets()` give the tables of what was captured.
     """
 
-    def __init__(self, session: Any, path: str, temporary: bool, flows: str | None = None) -> None:
+    def __init__(self, session: Any, path: str, temporary: bool, flows: tuple[str, str] | None = None) -> None:
         self._session = session
-        self._flows = flows
+        self._flows = flows  # as it is written while capturing, and as it was asked for
         self.path = path
         self.ready = True
         if temporary:
@@ -81,7 +81,7 @@ class LiveCapture:
         self._session.stop()
         self._session.wait()
         if self._flows is not None and self._session.flow_rows is not None:
-            convert(parquet_of(self._flows), self._flows)
+            convert(*self._flows)
         for text in self._session.lost:
             warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
         if self._session.error:
@@ -157,22 +157,23 @@ def capture(
     if direction not in ("in", "out", "inout"):
         raise SniffkitError(f"direction is in, out or inout, not {direction!r}")
     options = _core.LiveOptions()
-    table = None if flows is None else os.fspath(flows)
-    if table is not None:
-        Output(table, False, False)  # says what is wrong with the name
-    options.flows = parquet_of(table)
+    target, asked = (None if name is None else os.fspath(name) for name in (write, flows))
+    if asked is not None:
+        Output(asked, False, False)  # says what is wrong with the name
+    utf8(*points, netns, target, asked, filter)
+    options.flows = table = parquet_of(asked, target)
     options.filter, options.count, options.duration = filter, count, duration
     options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
     options.buffer = None if buffer_kib is None else buffer_kib * 1024
     options.comments = [comment] if comment else []
-    temporary = write is None
-    if write is None:
+    temporary = target is None
+    if target is None:
         import tempfile
 
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
         os.close(handle)
     else:
-        path = os.fspath(write)
+        path = target
     options.write = path
     options.format = "pcap" if path.endswith(".pcap") else "pcapng"
     try:
@@ -181,4 +182,4 @@ def capture(
         if temporary:
             os.unlink(path)
         raise
-    return LiveCapture(session, path, temporary, table)
+    return LiveCapture(session, path, temporary, (table, asked) if table and asked else None)

@@ -230,19 +230,30 @@ def pairs(data: bytes) -> Iterable[tuple[int, bytes]]:
 def all_interfaces(netns: str | None) -> list[Interface]:
     """The interfaces of a namespace, or of every one for "all" (the process' own first, as None), peers resolved.
 
-    Namespaces without a name are called by the PID of a process in them.
+    Namespaces without a name are called by the PID of a process in them; one of several names by the first.
     """
     others: list[str | None] = [*namespaces(), *unnamed_namespaces()]
     if netns == "all":
-        found = links(None) + [one for name in others for one in reachable(name)]
+        found = links(None)
+        found += elsewhere(found, others)
         resolve_peers(found, found)
         return found
     found = links(netns)
     # The other end may be anywhere, but only veths have one.
     if any(one.kind == "veth" and one.peer is None for one in found):
         rest = [name for name in [None, *others] if name != netns]
-        resolve_peers(found, found + [one for name in rest for one in reachable(name)])
+        resolve_peers(found, found + elsewhere(found, rest))
     return found
+
+
+def elsewhere(found: list[Interface], names: list[str | None]) -> list[Interface]:
+    """The interfaces of other namespaces than those of `found`, of each once: it may have several names."""
+    seen, more = {one.inode for one in found}, list[Interface]()
+    for name in names:
+        here = [one for one in reachable(name) if one.inode not in seen]
+        seen.update(one.inode for one in here)
+        more += here
+    return more
 
 
 def reachable(name: str | None) -> list[Interface]:

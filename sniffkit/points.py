@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -10,7 +11,7 @@ from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitE
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 
@@ -29,12 +30,19 @@ def within(name: str, value: float | None, least: float, most: float = math.inf)
         raise SniffkitError(f"{name} is {bounds}, not {value}")
 
 
-def start(points: Sequence[tuple[str | None, str]], options: Any) -> Any:
-    """Start a `_core.LiveSession`, with its errors as sniffkit's own."""
+def utf8(*texts: str | None) -> None:
+    """Raises SniffkitError for a text with bytes that are none: what the core takes are strings."""
+    for text in texts:
+        if text is not None and not text.isascii() and any("\udc80" <= one <= "\udcff" for one in text):
+            raise SniffkitError(f"{text!r} is not UTF-8")
+
+
+def start(points: Sequence[tuple[str | None, str]], options: Any, given_up: Callable[[], bool] | None = None) -> Any:
+    """Start a `_core.LiveSession`, with its errors as sniffkit's own. given_up: asked while that lasts."""
     from sniffkit import _core
 
     try:
-        return _core.LiveSession(list(points), options)
+        return _core.LiveSession(list(points), options, given_up)
     except PermissionError as error:
         raise PrivilegeError(str(error)) from None
     except ValueError as error:
@@ -81,9 +89,41 @@ def connection_filter(connection: str) -> str | None:
     return f"tcp port {ports[0]} and tcp port {ports[1]} and host {hosts[0]} and host {hosts[1]}"
 
 
-def parquet_of(flows: str | None) -> str | None:
-    """The Parquet file that is written while capturing for the flow table `flows`, whose suffix names its format."""
-    return flows if flows is None or flows.endswith(".parquet") else f"{flows}.parquet"
+def parquet_of(flows: str | None, write: str | None) -> str | None:
+    """The Parquet file that is written while capturing for the flow table `flows`, whose suffix names its format.
+
+    write: the capture file beside it. Raises SniffkitError if the table would take its place, or cannot be.
+    """
+    if flows is None:
+        return None
+    if os.path.isdir(flows):
+        raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
+    capture = write and os.path.realpath(write)
+    if os.path.realpath(flows) == capture:
+        raise SniffkitError(f"{flows}: the capture and its flow table would be one file")
+    if flows.endswith(".parquet"):
+        return flows
+    table, number = f"{flows}.parquet", 1
+    while os.path.lexists(table) or os.path.realpath(table) == capture:
+        number += 1
+        table = f"{flows}.{number}.parquet"
+    return table
+
+
+def rehearse(flows: str) -> None:
+    """Load all that `convert` needs: behind `-Z USER` the interpreter's own files may be out of reach."""
+    import importlib
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from sniffkit.sinks import SINKS, Output
+
+    suffix = Output(flows, False, False).suffix
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({"ts": pa.array([0], pa.timestamp("ns", "UTC"))}), file)
+    importlib.import_module(SINKS[suffix]).write(pyarrow.parquet.read_table(file), io.BytesIO(), suffix, None)
 
 
 def convert(table: str | None, flows: str) -> None:

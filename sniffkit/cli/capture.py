@@ -37,22 +37,26 @@ class CaptureCommand(click.Command):
 @click.option("--no-save", is_flag=True, help="Only print; save nothing.")
 @click.option("--dir", "directory", metavar="DIR", help="Where captures are saved ($SNIFFKIT_CAPTURES, captures/).")
 @click.option("--flows", metavar="FILE", help="Keep the flow table while capturing: .parquet .csv .jsonl .arrow.")
-@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="End after so many frames.")
+@click.option("-c", "count", type=click.IntRange(1, 2**63), metavar="N", help="End after so many frames.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")
 @click.option(
-    "-B", "buffer", type=click.IntRange(min=1), metavar="KIB", help="Ring size per interface (8192; less if many)."
+    "-B", "buffer", type=click.IntRange(1, 2**32), metavar="KIB", help="Ring size per interface (8192; less if many)."
 )
 @click.option(
     "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."
 )
 @click.option("-p", "no_promiscuous", is_flag=True, help="No promiscuous mode.")
 @click.option(
-    "-C", "megabytes", type=click.IntRange(min=1), metavar="MB", help="Next file after so many million bytes."
+    "-C", "megabytes", type=click.IntRange(1, 10**12), metavar="MB", help="Next file after so many million bytes."
 )
-@click.option("-G", "seconds", type=click.IntRange(min=1), metavar="S", help="Next file after so many seconds.")
+@click.option("-G", "seconds", type=click.IntRange(1, 2**32 - 1), metavar="S", help="Next file after so many seconds.")
 @click.option(
-    "-W", "files", type=click.IntRange(min=1), metavar="N", help="So many files: a ring with -C, the end with -G."
+    "-W",
+    "files",
+    type=click.IntRange(1, 2**32 - 1),
+    metavar="N",
+    help="So many files: a ring with -C, the end with -G.",
 )
 @click.option("-n", "numeric", is_flag=True, help="No names for addresses; always so, kept for tcpdump's users.")
 @click.option("-e", "link", is_flag=True, help="Print the link header of each frame.")

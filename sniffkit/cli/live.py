@@ -41,7 +41,7 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.session import attend
-    from sniffkit.points import point, start
+    from sniffkit.points import point
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
@@ -51,7 +51,7 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     live.say, live.duration, live.zone = what, options["duration"], zone_from_now()
     for name, value in more.items():
         setattr(live, name, value)
-    return attend(start(points, live), None, None, None)
+    return attend(points, live)
 
 
 def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: Any) -> LiveTable:

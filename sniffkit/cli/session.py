@@ -7,7 +7,7 @@ import sys
 import time
 
 from sniffkit.errors import CaptureError, SniffkitError
-from sniffkit.points import convert, own_output, parquet_of, point, start
+from sniffkit.points import convert, own_output, parquet_of, point, rehearse, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
@@ -45,8 +45,11 @@ def run(expression: str, options: dict[str, Any]) -> int:
     points = [point(text, options["netns"]) for text in interfaces]
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
+    utf8(expression, *interfaces, options["netns"], options["write"], options["flows"], options["directory"])
     write, flows = outputs(points, options)
-    table = parquet_of(flows)
+    table = parquet_of(flows, write)
+    if options["user"] is not None and flows != table and flows is not None:
+        rehearse(flows)
     live = _core.LiveOptions()
     live.filter = expression or None
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
@@ -69,15 +72,12 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.zone = zone_from_now()
     live.comments = comments
-    live.drop_to = account(options["user"])
+    live.drop_to = becoming(options["user"])
     if write == "-" and (live.print or live.say):
         raise SniffkitError("-w - and --print would share standard output")
     if live.print or write == "-":
         live.own_output = own_output(sys.stdout.fileno())
-    # Until the capture is live SIGTERM is what ^C is: nothing has been captured yet.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    session = start(points, live)
-    return attend(session, write, flows, table)
+    return attend(points, live, write, flows, table)
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -159,41 +159,74 @@ def account(user: str | None) -> tuple[int, int] | None:
     return entry.pw_uid, entry.pw_gid
 
 
-def attend(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
-    """Wait for the end of a live session, ^C included, then say what became of it."""
-    interrupted = end_on_signals(session)
-    print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
+def becoming(user: str | None) -> tuple[int, int, list[int]] | None:
+    """User id, group id and all groups of `-Z USER`."""
+    owner = account(user)
+    return None if user is None or owner is None else (*owner, os.getgrouplist(user, owner[1]))
+
+
+def attend(
+    points: Sequence[tuple[str | None, str]],
+    options: Any,
+    write: str | None = None,
+    flows: str | None = None,
+    table: str | None = None,
+) -> int:
+    """Start a live session, wait for its end, ^C included, then say what became of it."""
+    signals = Signals()
+    session = signals.session = start(points, options, lambda: bool(signals.seen))
+    if signals.seen:  # while it started
+        session.stop()
+    say(f"sniffkit: listening on {', '.join(session.names)}")
     session.wait()
-    if signal.SIGINT in interrupted:
-        print(file=sys.stderr)
+    if signal.SIGINT in signals.seen:
+        say("")
+    failed = None
     if flows is not None and session.flow_rows is not None:
-        convert(table, flows)
-    report(session, write, flows if session.flow_rows is not None else None)
+        try:
+            convert(table, flows)
+        except CaptureError as error:
+            failed = error
+    report(session, write, flows if session.flow_rows is not None and failed is None else None)
     for text in session.lost:
-        print(f"sniffkit: {text}; what came before is kept", file=sys.stderr)
+        say(f"sniffkit: {text}; what came before is kept")
     if session.error:
         raise incomplete(session.error)
+    if failed is not None:
+        raise failed
     return 1 if session.lost else 0
 
 
-def end_on_signals(session: Any) -> list[int]:
+class Signals:
     """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
-    insists a second later (the output may be stuck) ends the process. Returns the list that signals will be added to.
+    insists a second later (the output may be stuck) ends the process.
     """
-    seen: list[int] = []
-    since: list[float] = []
 
-    def handle(number: int, _: object) -> None:
-        if since and time.monotonic() - since[0] > 1:
+    def __init__(self) -> None:
+        self.session: Any = None
+        self.seen: list[int] = []
+        self._first = 0.0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _: object) -> None:
+        now = time.monotonic()
+        if self.seen and now - self._first > 1:
             os._exit(130)
-        seen.append(number)
-        since.append(time.monotonic())
-        session.stop()
+        if not self.seen:
+            self._first = now
+        self.seen.append(number)
+        if self.session is not None:
+            self.session.stop()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, handle)
-    return seen
+
+def say(text: str) -> None:
+    """A line for whoever watches. That nobody can read it is no reason to lose a capture."""
+    try:  # noqa: SIM105 - contextlib takes longer to import than the rest of this
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def incomplete(text: str) -> CaptureError:
@@ -208,12 +241,12 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     stats = session.stats()
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
-            print(f"{name}: {lines(captured, received - rejected, dropped, ', ')}", file=sys.stderr)
+            say(f"{name}: {lines(captured, received - rejected, dropped, ', ')}")
     received = sum(one[1] - one[3] for one in stats)
     dropped = sum(one[2] for one in stats)
-    print(lines(session.frames, received, dropped, "\n"), file=sys.stderr)
+    say(lines(session.frames, received, dropped, "\n"))
     if write is not None and write != "-":
-        print(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""), file=sys.stderr)
+        say(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""))
 
 
 def lines(captured: int, received: int, dropped: int, joint: str) -> str:

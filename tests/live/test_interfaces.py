@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sniffkit.netlink import Interface, all_interfaces
+from sniffkit.netlink import Interface, all_interfaces, run_in
 
 NAMES = [f"skif{os.getpid()}{letter}" for letter in "abc"]
 
@@ -79,6 +80,24 @@ def test_each_veth_names_its_other_end(names: list[str]) -> None:
     for name, peers in expected.items():
         for found in (everything, all_interfaces(name)):
             assert {n: one.peer for n, one in of(name, found).items() if one.kind == "veth"} == peers
+
+
+def test_a_namespace_of_two_names_is_one(names: list[str]) -> None:
+    a, b, _ = names
+    second = Path("/run/netns") / f"{b}-again"
+    second.touch()
+    try:
+        subprocess.run(["mount", "--bind", f"/run/netns/{b}", second], check=True)
+        assert of(a, all_interfaces(a))["veth1"].peer == f"{b}/veth2"
+        everything = all_interfaces("all")
+        assert of(a, everything)["veth1"].peer == f"{b}/veth2"
+        assert of(second.name, everything) == {}
+        inside = run_in(a, lambda: all_interfaces("all"))
+        assert (of(a, inside), inside[0].netns) == ({}, None)
+        assert {one.name: one.peer for one in inside if one.netns == b and one.kind == "veth"} == {"veth2": "veth1"}
+    finally:
+        subprocess.run(["umount", second], check=False)
+        second.unlink()
 
 
 def test_a_namespace_by_name_path_and_pid(names: list[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 from livenet import SNIFFKIT, Capture, Net, frame, numbers
 
 import sniffkit as sk
+from sniffkit.netlink import run_in
 
 Refused = Callable[..., tuple[int, str]]
 
@@ -48,6 +51,7 @@ def test_namespace_not_there(net: Net, refused: Refused) -> None:
         ("host 1.2.3.4.5", "at column 6"),
         ("(tcp", "column"),
         ("udp and inbound", "use -Q in or -Q out (at column 9)"),
+        (" or ".join(f"host 10.0.{n // 250}.{n % 250}" for n in range(300)) + " and and tcp", '("and")'),
     ],
 )
 def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, place: str) -> None:
@@ -75,11 +79,36 @@ def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, p
         (["-Z", "no-such-user", "-w", "x"], "-Z: no user 'no-such-user'"),
         (["-w", "."], ".: Is a directory"),
         (["-w", "x", "-B", "999999999"], "a ring has at most 4193280 KiB"),
+        (
+            ["-w", "x.parquet", "--flows", "./x.parquet"],
+            "./x.parquet: the capture and its flow table would be one file",
+        ),
+        (["-w", "x\udcff.pcapng"], "'x\\udcff.pcapng' is not UTF-8"),
+        (["-w", "x", "--duration", "nan"], "duration is a time in seconds, not NaN"),
     ],
 )
 def test_bad_options(net: Net, refused: Refused, arguments: list[str], said: str, tmp_path: Path) -> None:
     assert line(refused("-i", net.veth2, *arguments)) == said
     assert [path.name for path in tmp_path.iterdir() if path.name != "captures"] == []
+
+
+@pytest.mark.parametrize("option", ["-c", "-s", "-B", "-C", "-G", "-W"])
+def test_a_number_that_is_too_large(net: Net, refused: Refused, option: str) -> None:
+    code, said = refused("-i", net.veth2, "-w", "x", option, "9" * 23)
+    assert (code, said.count("\n")) == (2, 1), said
+
+
+def test_a_flow_table_takes_no_place_that_is_taken(net: Net, refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").mkdir()
+    assert line(refused("-i", net.veth2, "-w", "x", "--flows", "d.csv")) == "d.csv: Is a directory"
+    for name, capture in (("f.csv.parquet", "x.pcapng"), ("other", "f.csv.parquet")):
+        (tmp_path / name).write_text("mine")
+        assert refused("-i", net.veth2, "-w", capture, "--flows", "f.csv", "--duration", "0.1")[0] == 0
+        assert (tmp_path / name).read_text() == "mine"
+        assert (tmp_path / "f.csv").stat().st_size
+        (tmp_path / name).unlink()
+    assert sk.open(str(tmp_path / "f.csv.parquet")).packets().to_arrow().num_rows == 0
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["d.csv", "f.csv", "f.csv.parquet", "x.pcapng"]
 
 
 def test_no_interface_and_the_same_twice(net: Net, refused: Refused) -> None:
@@ -118,6 +147,18 @@ def test_an_interface_that_goes_away_ends_it(own_net: Net, capture: Capture, tmp
     assert f"sniffkit: {own_net.veth2}: the interface has gone; what came before is kept\n" in said
     assert numbers(tmp_path / "x.pcapng") == list(range(50))
     assert (tmp_path / "f.parquet").exists()
+
+
+def test_another_interface_of_that_name_and_index_is_not_it(own_net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", own_net.veth2, "-w", "x.pcapng", "udp")
+    index = run_in(own_net.b, lambda: socket.if_nametoindex("veth2"))
+    running.process.send_signal(signal.SIGSTOP)
+    own_net.run(own_net.b, "ip", "link", "delete", "veth2")
+    again = ("ip", "link", "add", "veth2", "index", str(index), "type", "veth", "peer", "name", "veth8")
+    own_net.run(own_net.b, *again)
+    running.process.send_signal(signal.SIGCONT)
+    code, _, said = running.end(None)
+    assert (code, "the interface has gone" in said) == (1, True)
 
 
 def test_python_warns_of_an_interface_that_went_away(own_net: Net) -> None:

@@ -38,6 +38,30 @@ def test_frames_are_as_they_were_sent(net: Net) -> None:
     assert [row["direction"] for row in rows] == ["out", "in"] * len(FRAMES)
 
 
+@pytest.mark.parametrize("filter", ["vlan 5 and icmp", "icmp", "vlan 9 and vlan 5 and icmp"])
+def test_a_filter_sees_more_than_is_kept(net: Net, tmp_path: Path, filter: str) -> None:
+    """A snap length says what is kept of a frame, and not which ones are."""
+    with (
+        sk.capture(net.veth2, filter=filter) as whole,
+        sk.capture(net.veth2, filter=filter, snap_len=16, write=tmp_path / "cut.pcapng") as cut,
+    ):
+        net.send(FRAMES)
+        net.send([frame(9, b"", 80, 1)])
+    matching = whole.packets(["ts"]).to_arrow().num_rows
+    assert matching
+    kept = cut.packets(["cap_len", "frame_len"]).to_arrow().to_pylist()
+    assert kept == [{"cap_len": 16, "frame_len": 80}] * matching
+    assert [len(one) for one in cut.capture.scapy()] == [16] * matching
+    (point,) = cut.stats
+    assert point.captured + point.rejected + point.dropped == point.received
+
+
+def test_a_filter_sees_more_of_cooked_frames_than_is_kept(net: Net) -> None:
+    with sk.capture("any", netns=net.b, filter="udp port 4097", snap_len=30) as live:
+        net.send([frame(1), frame(2, b"", 60, 1)])
+    assert live.packets(["cap_len", "frame_len"]).to_arrow().to_pylist() == [{"cap_len": 30, "frame_len": 66}]
+
+
 @pytest.mark.parametrize(
     ("filter", "expected"),
     [

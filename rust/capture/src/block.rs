@@ -47,6 +47,7 @@ fn parse_frame(header: &[u8], interface: &Interface, index: u32, snap_len: usize
         direction: if outgoing { Direction::Out } else { Direction::In },
         checksum_offloaded: status & libc::TP_STATUS_CSUMNOTREADY != 0,
         ts_missing: false,
+        put_together: false,
     };
     let tag = (status & libc::TP_STATUS_VLAN_VALID != 0).then(|| {
         let tpid = if status & libc::TP_STATUS_VLAN_TPID_VALID != 0 { u16_at(header, 36) } else { 0x8100 };
@@ -57,9 +58,11 @@ fn parse_frame(header: &[u8], interface: &Interface, index: u32, snap_len: usize
         let (cooked, used) = cooked_header(interface.link_type, address, tag);
         let cooked = &cooked[..used];
         meta.frame_len += cooked.len() as u32;
+        meta.put_together = true;
         batch.push_parts(meta, within(snap_len, [cooked, bytes]));
     } else if let Some(tag) = tag {
         meta.frame_len += 4;
+        meta.put_together = true;
         let (addresses, rest) = bytes.split_at(bytes.len().min(12));
         // A snap length that cuts into the addresses leaves no place for the tag.
         let tag = if addresses.len() == 12 { &tag[..] } else { &[] };

@@ -25,6 +25,15 @@ pub(crate) struct Point {
     pub ended: Option<String>,
 }
 
+impl Point {
+    /// Ends it if its interface has gone.
+    fn look(&mut self) {
+        if self.ended.is_none() && self.ring.is_gone() {
+            self.ended = Some(format!("{}: the interface has gone", self.name));
+        }
+    }
+}
+
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
@@ -113,6 +122,8 @@ impl Collector {
             if told.elapsed() >= Duration::from_millis(400) {
                 told = Instant::now();
                 self.complete();
+                // An interface that goes is down first, and the socket has an error of that alone.
+                self.points.iter_mut().for_each(Point::look);
             }
             if self.consumer_gone {
                 break;
@@ -150,7 +161,7 @@ impl Collector {
 
     /// Counts the new frames and drops those that the exact filter refuses.
     fn judge(&mut self) {
-        let FrameBatch { data, frames, .. } = &mut self.batch;
+        let FrameBatch { data, frames, in_blocks, .. } = &mut self.batch;
         let points = &mut self.points;
         if let [point] = &mut points[..]
             && point.program.is_none()
@@ -161,7 +172,7 @@ impl Collector {
         }
         let mut at = 0;
         let known = self.judged;
-        frames.retain(|meta| {
+        frames.retain_mut(|meta| {
             at += 1;
             if at <= known {
                 return true;
@@ -169,10 +180,12 @@ impl Collector {
             let Some(point) = points.get_mut(meta.interface as usize) else { return false };
             let passes = point.program.as_ref().is_none_or(|program| {
                 let bytes = &data[meta.offset as usize..][..meta.cap_len as usize];
-                let tagged = bytes.len() > 13 && matches!(bytes[12..14], [0x81, 0] | [0x88, 0xa8] | [0x91, 0]);
-                let judged = !point.ring.interface.cooked && !tagged; // by the kernel, on these very bytes
-                judged || program.matches(bytes, meta.frame_len)
+                !meta.put_together || program.matches(bytes, meta.frame_len)
             });
+            if meta.cap_len > point.ring.snap_len {
+                meta.cap_len = point.ring.snap_len;
+                *in_blocks = false; // its block has more
+            }
             point.stats.captured += u64::from(passes);
             point.stats.rejected += u64::from(!passes);
             passes
@@ -232,8 +245,8 @@ impl Collector {
         // SAFETY: pointer and length describe the vector. A negative descriptor is skipped by poll.
         unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, timeout_ms) };
         for (point, fd) in self.points.iter_mut().zip(fds) {
-            if fd.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 && point.ring.is_gone() {
-                point.ended = Some(format!("{}: the interface has gone", point.name));
+            if fd.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
+                point.look();
             }
         }
     }

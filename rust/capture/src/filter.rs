@@ -80,8 +80,16 @@ fn libpcap() -> Result<&'static Libpcap, CaptureError> {
         .ok_or_else(|| CaptureError::System("filters need libpcap: sudo apt install libpcap0.8".into()))
 }
 
-/// One call of the compiler: the program, or libpcap's message.
-fn compile_once(expression: &str, target: Target) -> Result<Result<Program, String>, CaptureError> {
+/// Why an expression gives no program.
+enum Refused {
+    /// libpcap's message.
+    Expression(String),
+    /// Of the program that it made.
+    Program(&'static str),
+}
+
+/// One call of the compiler. `optimise` takes most of the time of a long expression, and refuses none.
+fn compile_once(expression: &str, target: Target, optimise: bool) -> Result<Result<Program, Refused>, CaptureError> {
     let pcap = libpcap()?;
     let text = CString::new(expression).map_err(|_| CaptureError::Filter("bad filter: it has a NUL byte".into()))?;
     // LINKTYPE_RAW is 101 in files and 12 in libpcap's own numbering (pcap/dlt.h).
@@ -94,13 +102,14 @@ fn compile_once(expression: &str, target: Target) -> Result<Result<Program, Stri
             return Err(CaptureError::System("libpcap: out of memory".into()));
         }
         let mut program = BpfProgram { len: 0, instructions: std::ptr::null_mut() };
-        let result = if (pcap.compile)(handle, &mut program, text.as_ptr(), 1, target.netmask) == 0 {
+        let result = if (pcap.compile)(handle, &mut program, text.as_ptr(), c_int::from(optimise), target.netmask) == 0
+        {
             let code = std::slice::from_raw_parts(program.instructions, program.len as usize);
             let code = code.iter().map(|i| Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k }).collect();
             (pcap.freecode)(&mut program);
-            Program::new(code).map_err(str::to_owned)
+            Program::new(code).map_err(Refused::Program)
         } else {
-            Err(CStr::from_ptr((pcap.geterr)(handle)).to_string_lossy().into_owned())
+            Err(Refused::Expression(CStr::from_ptr((pcap.geterr)(handle)).to_string_lossy().into_owned()))
         };
         (pcap.close)(handle);
         Ok(result)
@@ -112,7 +121,7 @@ fn compile_once(expression: &str, target: Target) -> Result<Result<Program, Stri
 /// # Errors
 /// [`CaptureError::Filter`] with libpcap's words and the position in the expression.
 pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError> {
-    match compile_once(expression, target)? {
+    match compile_once(expression, target, true)? {
         Ok(program) if asks_kernel(&program) => {
             let word = words(expression).into_iter().find(|(at, end)| expression[*at..*end].ends_with("bound"));
             let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
@@ -120,10 +129,11 @@ pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError
             Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} (at column {column})")))
         }
         Ok(program) => Ok(program),
-        Err(message) => {
+        Err(Refused::Program(why)) => Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}"))),
+        Err(Refused::Expression(message)) => {
             let why = message.trim_start_matches("can't parse filter expression: ");
             let place = locate(expression, why, target)?;
-            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} {place}")))
+            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}{place}")))
         }
     }
 }
@@ -136,23 +146,30 @@ fn asks_kernel(program: &Program) -> bool {
     program.instructions().iter().any(|i| i.code & 7 == 0 && i.code & 0xe0 == 0x20 && i.k >= ANCILLARY)
 }
 
-/// Where the expression goes wrong; libpcap does not say. An error that quotes a word is at that word. A syntax error
-/// is at the first word with which no beginning of the expression can be completed any more.
+/// Where the expression goes wrong, if that can be told; libpcap does not. An error that quotes a word is at that word; a
+/// syntax error is at the first word with which no beginning of the expression can be completed any more.
 fn locate(expression: &str, why: &str, target: Target) -> Result<String, CaptureError> {
     let column = |at: usize| expression[..at].chars().count() + 1;
-    if why != "syntax error" {
+    if !why.starts_with("syntax error") {
         let word = why.split(['"', '\'']).nth(1).or_else(|| why.rsplit(' ').next()).unwrap_or("");
-        if let Some(at) = expression.find(word).filter(|_| !word.is_empty()) {
-            return Ok(format!("at column {}", column(at)));
-        }
+        let at = expression.find(word).filter(|_| !word.is_empty());
+        return Ok(at.map_or(String::new(), |at| format!(" at column {}", column(at))));
     }
+    // What cannot be completed cannot be when more stands behind it: so by halves.
     let words = words(expression);
-    for (at, end) in &words {
-        if !viable(&expression[..*end], target)? {
-            return Ok(format!("at column {} ({:?})", column(*at), &expression[*at..*end]));
+    let (mut good, mut bad) = (0, words.len());
+    while good < bad {
+        let middle = good.midpoint(bad);
+        if viable(&expression[..words[middle].1], target)? {
+            good = middle + 1;
+        } else {
+            bad = middle;
         }
     }
-    Ok(format!("at column {}: it ends too early", column(expression.trim_end().len())))
+    if let Some((at, end)) = words.get(good) {
+        return Ok(format!(" at column {} ({:?})", column(*at), &expression[*at..*end]));
+    }
+    Ok(format!(" at column {}: it ends too early", column(expression.trim_end().len())))
 }
 
 /// Words and operators with their byte ranges.
@@ -198,7 +215,7 @@ fn viable(prefix: &str, target: Target) -> Result<bool, CaptureError> {
     for end in ENDS {
         for close in [0, open] {
             let whole = format!("{prefix}{end}{}", ")".repeat(close));
-            if compile_once(&whole, target)?.is_ok() {
+            if !matches!(compile_once(&whole, target, false)?, Err(Refused::Expression(_))) {
                 return Ok(true);
             }
         }

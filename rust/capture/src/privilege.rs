@@ -3,14 +3,14 @@
 use crate::error::CaptureError;
 use std::io;
 
-/// Goes on as this user and group, in every thread, for good: no way back.
+/// Goes on as this user, with this group and these others, in every thread, for good: no way back.
 ///
 /// # Errors
 /// What the system refused; the process must not go on capturing then.
-pub fn drop_to(uid: u32, gid: u32) -> Result<(), CaptureError> {
-    // SAFETY: glibc's functions apply the change to all threads; they take plain numbers, and an empty group list.
+pub fn drop_to(uid: u32, gid: u32, groups: &[u32]) -> Result<(), CaptureError> {
+    // SAFETY: glibc's functions apply the change to all threads; pointer and length describe `groups`, the rest are numbers.
     let done = unsafe {
-        libc::setgroups(0, std::ptr::null()) == 0
+        libc::setgroups(groups.len(), groups.as_ptr()) == 0
             && libc::setresgid(gid, gid, gid) == 0
             && libc::setresuid(uid, uid, uid) == 0
     };

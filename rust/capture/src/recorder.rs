@@ -351,7 +351,7 @@ impl Work {
                 self.reader_gone();
                 self.writer = writer;
             }
-            Err(error) => self.fail(format!("standard output: {error}")),
+            Err(error) => self.fail(CaptureError::system("standard output", &error).to_string()),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::error::CaptureError;
 use crate::interface::Interface;
 use sniffkit_core::bpf::{Instruction, Program};
 use sniffkit_core::frame::{Direction, FrameBatch};
+use sniffkit_core::write::SNAP_LEN;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,7 +59,10 @@ pub struct Ring {
     next: usize,
     /// What it listens on.
     pub interface: Interface,
-    snap_len: u32,
+    /// Bytes of a frame to keep.
+    pub snap_len: u32,
+    /// Bytes kept of a frame that is put together here: the whole of it if a filter is to see it.
+    put_together: u32,
     stats: KernelStats,
 }
 
@@ -131,11 +135,13 @@ fn kernel_program(interface: &Interface, options: &RingOptions, filter: Option<&
         code.extend([TYPE, op(0x15, 0, 3, OUT), INDEX, op(0x15, 0, 1, index as u32), ret(0)]);
     }
     match filter {
+        // Whole, whatever is to be kept: a filter may look at any byte.
         Some(filter) if !interface.cooked => {
-            code.extend([TAGGED, op(0x15, 0, 1, 1), ret(options.snap_len)]);
+            code.extend([TAGGED, op(0x15, 0, 1, 1), ret(SNAP_LEN)]);
             code.extend(filter.instructions());
         }
-        _ => code.push(ret(options.snap_len)),
+        Some(_) => code.push(ret(SNAP_LEN)),
+        None => code.push(ret(options.snap_len)),
     }
     code
 }
@@ -183,9 +189,17 @@ impl Ring {
         if map == libc::MAP_FAILED {
             return Err(CaptureError::system("mapping the ring", &io::Error::last_os_error()));
         }
-        let stats = KernelStats::default();
-        let mut ring =
-            Self { socket, map: map.cast(), block, blocks, next: 0, interface, snap_len: options.snap_len, stats };
+        let mut ring = Self {
+            socket,
+            map: map.cast(),
+            block,
+            blocks,
+            next: 0,
+            interface,
+            snap_len: options.snap_len,
+            put_together: if filter.is_some() { SNAP_LEN } else { options.snap_len },
+            stats: KernelStats::default(),
+        };
         ring.bind()?;
         if options.promiscuous && ring.interface.index != 0 {
             let member = libc::packet_mreq {
@@ -263,7 +277,7 @@ impl Ring {
         Ok(self.stats)
     }
 
-    /// Why the socket reported an error: `true` if its interface is gone for good.
+    /// Whether its interface is gone for good, and not just down, which is an error of the socket too.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let mut error: libc::c_int = 0;
@@ -278,7 +292,20 @@ impl Ring {
                 &mut len,
             );
         }
-        self.interface.index != 0 && !crate::interface::exists(&self.socket, self.interface.index)
+        let index = self.interface.index;
+        index != 0 && (self.bound_to() != index || !crate::interface::exists(&self.socket, index))
+    }
+
+    /// The index of the interface that the kernel has bound the socket to: -1 some moments after that one has gone, and for
+    /// good, even if another takes its name and index.
+    fn bound_to(&self) -> i32 {
+        // SAFETY: sockaddr_ll is plain data, for which all zeros is a value; pointer and length describe it.
+        unsafe {
+            let mut address: libc::sockaddr_ll = std::mem::zeroed();
+            let mut len = std::mem::size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            libc::getsockname(self.socket.as_raw_fd(), std::ptr::from_mut(&mut address).cast(), &mut len);
+            address.sll_ifindex
+        }
     }
 
     /// Status word and number of frames of the block that is next to be read.
@@ -307,7 +334,7 @@ impl Ring {
         // SAFETY: `next` is below `blocks`, so the block lies inside the mapping. The kernel has given it to us and
         // does not write it until the status is set back below.
         let bytes = unsafe { std::slice::from_raw_parts(self.map.add(self.next * self.block), self.block) };
-        parse_block(bytes, &self.interface, interface, self.snap_len as usize, batch);
+        parse_block(bytes, &self.interface, interface, self.put_together as usize, batch);
         frames.store(0, Ordering::Relaxed); // until the kernel opens the block again: see `is_empty`
         status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
         self.next = (self.next + 1) % self.blocks;

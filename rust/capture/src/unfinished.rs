@@ -36,7 +36,7 @@ impl Unfinished {
             return Err(CaptureError::System(text));
         }
         let mut partial = path.as_os_str().to_owned();
-        partial.push(".part");
+        partial.push(format!(".{}.part", std::process::id()));
         let partial = PathBuf::from(partial);
         let nameless = OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(directory);
         let (file, named) = match nameless {

@@ -109,6 +109,8 @@ pub struct FrameMeta {
     /// The file records no time for this frame (a pcapng Simple Packet Block), or one that 64 bits of nanoseconds cannot
     /// hold. `ts` then repeats the frame before it, so that time does not jump; tables show null.
     pub ts_missing: bool,
+    /// A live capture put the frame's tag or header back, which its filter in the kernel did not see.
+    pub put_together: bool,
 }
 
 /// A run of frames that share one buffer. Batches are recycled between stages, so nothing is allocated a frame.

@@ -1,6 +1,6 @@
 //! Live capture for Python.
 
-use pyo3::exceptions::{PyOSError, PyPermissionError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
@@ -11,6 +11,7 @@ use sniffkit_core::table::rows;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How often a waiting caller looks for signals; one that comes while it waits wakes it.
@@ -67,8 +68,8 @@ pub struct LiveOptions {
     zone: Vec<(i64, i32)>,
     /// A filter expression for what is left out in the process' own namespace: who reads the capture's output.
     own_output: Option<String>,
-    /// User and group id to go on as, once every capture point is open.
-    drop_to: Option<(u32, u32)>,
+    /// User id, group id and all groups to go on as, once every capture point is open.
+    drop_to: Option<(u32, u32, Vec<u32>)>,
 }
 
 #[pymethods]
@@ -136,6 +137,40 @@ fn time(what: &str, seconds: f64) -> PyResult<Option<Duration>> {
     Ok(Duration::try_from_secs_f64(seconds).ok().filter(|time| Instant::now().checked_add(*time).is_some()))
 }
 
+/// What `work` gives, on a thread that is left behind if the caller gives up before it ends.
+fn beside<T: Send + 'static>(
+    py: Python<'_>,
+    given_up: Option<Bound<'_, PyAny>>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> PyResult<T> {
+    const TICK: Duration = Duration::from_millis(20);
+    /// What is about to end shall end: it may have made files.
+    const GRACE: Duration = Duration::from_millis(500);
+    let (done, mut result) = sync_channel(1);
+    let mut wait = |time| {
+        let result = &mut result;
+        py.detach(move || result.recv_timeout(time))
+    };
+    let thread = std::thread::Builder::new().name("sniffkit-start".into()).spawn(move || done.send(work()))?;
+    loop {
+        match wait(TICK) {
+            Ok(value) => return Ok(value),
+            Err(RecvTimeoutError::Disconnected) => match thread.join() {
+                Err(panic) => std::panic::resume_unwind(panic),
+                Ok(_) => return Err(PyOSError::new_err("the starting thread gave nothing")),
+            },
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let raised = py.check_signals();
+        let given_up = given_up.as_ref().map_or(Ok(false), |ask| ask.call0()?.is_truthy())?;
+        if raised.is_err() || given_up {
+            let last = wait(GRACE);
+            raised?;
+            return last.map_err(|_| PyKeyboardInterrupt::new_err(()));
+        }
+    }
+}
+
 /// A running capture: live when the constructor returns.
 #[pyclass(module = "sniffkit._core")]
 pub struct LiveSession {
@@ -151,9 +186,16 @@ impl LiveSession {
 
 #[pymethods]
 impl LiveSession {
-    /// Opens every point ((namespace or None, interface) each) and starts.
+    /// Opens every point ((namespace or None, interface) each) and starts. `given_up`: asked while it lasts, because a long
+    /// filter or a pipe that nobody reads can take for ever; then KeyboardInterrupt. So does a signal whose handler raises.
     #[new]
-    fn new(py: Python<'_>, points: Vec<(Option<String>, String)>, options: PyRef<'_, LiveOptions>) -> PyResult<Self> {
+    #[pyo3(signature = (points, options, given_up=None))]
+    fn new(
+        py: Python<'_>,
+        points: Vec<(Option<String>, String)>,
+        options: PyRef<'_, LiveOptions>,
+        given_up: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let options = options.clone();
         let points: Vec<PointSpec> =
             points.into_iter().map(|(netns, interface)| PointSpec { netns, interface }).collect();
@@ -193,8 +235,11 @@ impl LiveSession {
             duration: options.duration.map(|s| time("duration", s)).transpose()?.flatten(),
         };
         let drop_to = options.drop_to;
-        let between = || drop_to.map_or(Ok(()), |(uid, gid)| sniffkit_capture::privilege::drop_to(uid, gid));
-        let recorder = py.detach(|| Recorder::start(&points, &session, record, between)).map_err(capture_error)?;
+        let between = move || {
+            drop_to.map_or(Ok(()), |(uid, gid, groups)| sniffkit_capture::privilege::drop_to(uid, gid, &groups))
+        };
+        let started = beside(py, given_up, move || Recorder::start(&points, &session, record, between))?;
+        let recorder = started.map_err(capture_error)?;
         Ok(Self { recorder, end: Mutex::new(None) })
     }
 

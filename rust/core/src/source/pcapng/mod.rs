@@ -281,6 +281,7 @@ impl PcapngParser {
             direction,
             checksum_offloaded,
             ts_missing: ts.is_none(),
+            put_together: false,
         });
         Ok(())
     }
