@@ -44,18 +44,26 @@ def up(ctx: click.Context, /, file: str, dry_run: bool) -> None:
         for op in made.plan():
             print(op.line)
         return
-    # SIGTERM is as ^C: what was made is taken away again.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_as_on_interrupt()
     made.up(keep=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: while Python ends there is nothing to take back
     size = f"{len(made.spec.nodes)} namespaces, {len(made.spec.interfaces)} interfaces"
     print(f"sniffkit: lab {made.name} is up: {size}", file=sys.stderr)
+
+
+def _end_as_on_interrupt() -> None:
+    """SIGTERM is as ^C: what was made is taken away again, and what is being taken away is not left half."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @lab.command()
 @click.argument("lab", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every lab that is up.")
-def down(lab: str | None, everything: bool) -> None:
+@click.pass_context
+def down(ctx: click.Context, /, lab: str | None, everything: bool) -> None:
     """Remove a lab, by its file or its name, and nothing else. One that is not up is no error.
+
+    Exits with 1 if an interface of this machine could not be brought back: it and the lab's record stay.
 
     \b
     Examples:
@@ -68,16 +76,23 @@ def down(lab: str | None, everything: bool) -> None:
 
     if (lab is None) == (not everything):
         raise LabError("down needs a FILE or a lab's name, or --all")
+    _end_as_on_interrupt()
+    stayed = False
     for name in state.names() if lab is None else [name_of(lab)]:
         if not (state.ROOT / name).is_dir():
             print(f"sniffkit: lab {name} is not up", file=sys.stderr)
             continue
         for text in tear_down(state.Journal(state.ROOT / name)):
             print(f"sniffkit: {text}", file=sys.stderr)
+        stayed |= (state.ROOT / name).is_dir()
+    ctx.exit(1 if stayed else 0)
 
 
 def name_of(text: str) -> str:
-    """The name of a lab given by its file or its name. A file that is gone or wrong still names its lab."""
+    """The name of a lab given by its file or its name. A file that is gone or wrong still names its lab.
+
+    Raises LabError if the lab of that name came up from another file.
+    """
     import os
 
     from sniffkit.lab import state
@@ -87,11 +102,14 @@ def name_of(text: str) -> str:
         return text
     path = os.path.abspath(text)
     for name in state.names():
-        entries = state.read_entries(state.ROOT / name / "journal")
-        if entries and entries[0].get("file") == path:
+        if state.file_of(name) == path:
             return name
     if os.path.exists(text):
-        return parse(text).name
+        name = parse(text).name
+        other = state.file_of(name)
+        if name in state.names() and (other is None or os.path.realpath(other) != os.path.realpath(path)):
+            raise LabError(f"{text}: lab {name} is up from {other or 'a Python program'}: sniffkit lab down {name}")
+        return name
     if "/" in text or text.endswith((".yaml", ".yml")):
         raise LabError(f"{text}: no such file")
     return text
@@ -180,6 +198,11 @@ def exec_(node: str, command: tuple[str, ...]) -> None:
         raise LabError("exec needs a command after the node")
     argv, env = find_node(node, words)
     sys.stdout.flush()
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    ):  # Python ignores them, and what is ignored stays so behind execve(2)
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(argv[0], argv, env)
     except OSError as error:
@@ -204,7 +227,7 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
     """
     from sniffkit.lab.check import COLUMNS, check_file
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _end_as_on_interrupt()
     results = check_file(file, write)
     _write([one.row() for one in results], COLUMNS, out, json)
     for one in results:

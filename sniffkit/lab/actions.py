@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sniffkit.errors import LabError
-from sniffkit.lab import processes, wire
+from sniffkit.lab import machine, processes, wire
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import ends
+from sniffkit.lab.plan import host_ends
 from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix
 
 if TYPE_CHECKING:
@@ -72,29 +72,28 @@ def make_link(engine: Engine, op: Op) -> Request | None:
         data += wire.nest(1, wire.link_header() + _end(peer) + there)
     info = wire.attribute(1, wire.text(found.name)) + (wire.nest(2, data) if data else b"")
     body += wire.nest(LINKINFO, info)
-    for node, name in ends(op):
-        if node == HOST:
-            engine.record_host_link(name)
+    for _, name in host_ends(op):
+        machine.announce(engine, name)
     return asked, wire.message(wire.NEWLINK, wire.CREATE | wire.EXCL, wire.link_header() + body)
 
 
 def do_link(engine: Engine, op: Op) -> None:
     """tun and tap by an ioctl of their device; physical by moving what is there."""
     if kind(op.args["kind"]).how == "physical":
-        engine.take_physical(op)
+        machine.borrow(engine, op)
     else:
         _make_tun(engine, op)
     rest = _end(op.args)
     if "mtu" in op.args or "mac" in op.args:
-        engine.socket(op.node).send([wire.message(wire.NEWLINK, 0, wire.link_header() + rest)])
+        engine.ask(op.node, [(op, wire.message(wire.NEWLINK, 0, wire.link_header() + rest))])
 
 
 def _make_tun(engine: Engine, op: Op) -> None:
     import fcntl
 
     name = op.args["name"]
-    if op.node == HOST:
-        engine.record_host_link(name)
+    for _, own in host_ends(op):
+        machine.announce(engine, own)
     engine.enter(op.node)
     if name in (found for _, found in socket.if_nameindex()):
         raise LabError(f"{op.node}/{name} exists already and is not this lab's")
@@ -115,16 +114,20 @@ def _make_tun(engine: Engine, op: Op) -> None:
 
 
 def delete_link(engine: Engine, op: Op) -> Request | None:
-    """RTM_DELLINK by name."""
+    """RTM_DELLINK by name; on this machine, where others may have made one of that name, by index."""
     if kind(op.args["kind"]).how == "physical":
         return None
+    if op.node == HOST:
+        index = machine.link_index(engine, op.args["name"])
+        return None if index is None else (HOST, wire.message(wire.DELLINK, 0, wire.link_header(index)))
     name = wire.attribute(IFNAME, wire.text(op.args["name"]))
     return op.node, wire.message(wire.DELLINK, 0, wire.link_header() + name)
 
 
 def undo_link(engine: Engine, op: Op) -> None:
-    """Bring a physical interface back."""
-    engine.return_physical(op.args["name"])
+    """Bring a physical interface back. A link of this machine that is not the lab's any more stays."""
+    if kind(op.args["kind"]).how == "physical":
+        machine.bring_back(engine, op.args["name"])
 
 
 def _named(op: Op, body: bytes, flags: int = 0, change: int = 0) -> Request:

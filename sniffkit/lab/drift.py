@@ -29,7 +29,7 @@ COUNTERS = re.compile(r"\b(?:PN|packets|bytes|direct_packets_stat|refcnt) \d+")
 def gone(engine: Engine, plan: list[Op], shown: dict[str, str]) -> set[str]:
     """The ids of the operations of a plan whose result is not there. shown: what `shown` said when it was made."""
     inodes = {entry["node"]: entry["inode"] for entry in engine.journal.of("netns")}
-    lost = {op.node for op in plan if op.do == "netns" and namespaces.inode(op.node) != inodes.get(op.node)}
+    lost = {op.node for op in plan if op.do == "netns" and namespaces.inode(op.node) != (inodes.get(op.node) or -1)}
     nodes = {op.node for op in plan if op.do == "netns"} - lost
     there = {node: see(engine.socket(node)) for node in [*nodes, HOST]}
     running = set(processes.find(processes.token(engine.journal)))

@@ -7,20 +7,18 @@ there asks the engine to stop at the next step, so that no step is left half don
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from sniffkit.errors import LabError
-from sniffkit.lab import namespaces, processes, wire
+from sniffkit.lab import machine, namespaces, processes, wire
 from sniffkit.lab.actions import ACTIONS, refusal
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import ends
+from sniffkit.lab.plan import ends, host_ends
 from sniffkit.lab.state import Journal
 
 T = TypeVar("T")
@@ -92,10 +90,15 @@ class Engine:
     # namespaces
 
     def make_namespace(self, name: str) -> None:
-        """Make a namespace that no one had, recorded before its name exists."""
+        """Make a namespace that no one had, recorded before its name exists. One that the lab has already is taken."""
         if not self._sockets:
             namespaces.prepare()
-        if namespaces.inode(name) is not None:
+        there = namespaces.inode(name)
+        if there and self.owns(name):
+            return
+        if there == 0 and self._inode(name) is not None:  # a name whose maker was killed before it stood for anything
+            namespaces.remove(name)
+        elif there is not None:
             raise LabError(f"namespace {name} exists already and is not this lab's: nothing was changed")
         entry = {"is": "netns", "node": name}
         try:
@@ -105,6 +108,15 @@ class Engine:
             raise LabError(f"namespace {name} exists already and is not this lab's") from None
         self._fds[name], self._here = fd, name
         self._sockets[name] = wire.Socket()
+
+    def _inode(self, node: str) -> int | None:
+        """The inode of the namespace that the lab made for a node; None if it made none, or removed it."""
+        found = [one for one in self.journal.entries if one["is"] in ("netns", "gone") and one["node"] == node]
+        return found[-1].get("inode") if found else None
+
+    def owns(self, node: str) -> bool:
+        """Whether the namespace of a node's name is the one that the lab made."""
+        return namespaces.inode(node) == (self._inode(node) or -1)
 
     def descriptor(self, node: str) -> int:
         """The descriptor of a node's namespace."""
@@ -141,6 +153,10 @@ class Engine:
                 raise LabError(f"{node}: no interface {name}") from None
         return self._indexes[key]
 
+    def forget(self, node: str, name: str) -> None:
+        """An interface may have another index from now on."""
+        self._indexes.pop((node, name), None)
+
     def drop(self, node: str) -> None:
         """Remove a node's namespace and what it holds."""
         for one in (self._sockets.pop(node, None),):
@@ -150,8 +166,8 @@ class Engine:
             self.enter(HOST)
             os.close(self._fds.pop(node))
         self._indexes = {key: index for key, index in self._indexes.items() if key[0] != node}
-        found = [one["inode"] for one in self.journal.of("netns") if one["node"] == node]
-        if found and namespaces.inode(node) in (found[-1], 0):
+        mine = self._inode(node)
+        if mine is not None and namespaces.inode(node) in (mine, 0):
             namespaces.remove(node)
         self.journal.add(**{"is": "gone", "node": node})
 
@@ -176,16 +192,12 @@ class Engine:
                 if op.do == "service":
                     started.append(op)
             for node, requests in waiting.items():
-                self._send(node, requests)
+                self.ask(node, requests)
+            for op in stage:
+                for _, name in host_ends(op):
+                    machine.record(self, name)
             if started:
                 processes.wait_ready(self, started)
-
-    def _send(self, node: str, requests: list[tuple[Op, bytes]]) -> None:
-        try:
-            self.socket(node).send([request for _, request in requests])
-        except wire.Refused as error:
-            op = requests[error.number][0]
-            raise refusal(op, error.code, error.words) from None
 
     def undo(self, plan: list[Op]) -> None:
         """Undo operations in the order given; what went with something else is no error."""
@@ -205,82 +217,30 @@ class Engine:
                     raise
             if op.do == "link":
                 for end in ends(op):
-                    self._indexes.pop(end, None)
+                    self.forget(*end)
+                for _, name in host_ends(op):
+                    machine.withdraw(self, name)
 
     def _check_stop(self) -> None:
         if self.stop.is_set():
             raise Stopped
 
-    # interfaces of this machine's own namespace
+    def ask(self, node: str, requests: list[tuple[Op, bytes]]) -> None:
+        """Send requests to a node's kernel. Raises LabError about the operation that is refused."""
+        try:
+            self.socket(node).send([request for _, request in requests])
+        except wire.Refused as error:
+            op = requests[error.number][0]
+            raise refusal(op, error.code, error.words) from None
 
-    def record_host_link(self, name: str) -> None:
-        """Before an interface is made where others make theirs: its index will be above all there are."""
-        self.enter(HOST)
-        there = socket.if_nameindex()
-        if name in (found for _, found in there):
-            raise LabError(f"interface {name} exists already on this machine and is not this lab's")
-        self.journal.add(**{"is": "host link", "name": name, "above": max((index for index, _ in there), default=0)})
+    def try_one(self, node: str, request: bytes) -> None:
+        """Send a request that may be refused."""
+        with contextlib.suppress(wire.Refused):
+            self.socket(node).send([request])
 
-    def take_physical(self, op: Op) -> None:
-        """Move an interface of this machine into a node; how it was is recorded before."""
-        from sniffkit.netlink import links
-
-        name = op.args["name"]
-        self.enter(HOST)
-        found = [one for one in links(None) if one.name == name]
-        if not found:
-            raise LabError(f"{op.node}/{name}: this machine has no interface {name} to move")
-        up = _is_up(name)
-        self.journal.add(**{"is": "physical", "node": op.node, "name": name, "addresses": found[0].addresses, "up": up})
-        body = wire.attribute(28, struct.pack("=i", self.descriptor(op.node)))
-        request = wire.message(wire.NEWLINK, 0, wire.link_header(found[0].index) + body)
-        self._send(HOST, [(op, request)])
-
-    def return_physical(self, name: str) -> None:
-        """Bring it back, with its addresses, and up if it was up."""
-        entry = [one for one in self.journal.of("physical") if one["name"] == name][-1]
-        node = entry["node"]
-        if namespaces.inode(node) is None or name in _names_in(self, HOST) or name not in _names_in(self, node):
-            return
-        body = wire.attribute(28, struct.pack("=i", self.descriptor(HOST)))
-        named = wire.attribute(3, wire.text(name))
-        self.socket(node).send([wire.message(wire.NEWLINK, 0, wire.link_header() + named + body)])
-        self._indexes.pop((HOST, name), None)
-        requests = []
-        if entry["up"]:
-            header = wire.link_header(0, wire.IFF_UP, wire.IFF_UP)
-            requests.append(wire.message(wire.NEWLINK, 0, header + named))
-        for address in entry["addresses"]:
-            if address.startswith("fe80"):
-                continue  # the kernel makes it anew
-            op = Op(0, "address", HOST, name, {"dev": name, "address": address}, (), "")
-            request = ACTIONS["address"].request
-            if request is not None:
-                found = request(self, op)
-                if found is not None:
-                    requests.append(found[1])
-        self.socket(HOST).send(requests)
-
-    def remove_host_links(self) -> None:
-        """Those that this lab made, told by their index."""
-        self.enter(HOST)
-        for entry in self.journal.of("host link"):
-            for index, name in socket.if_nameindex():
-                if name == entry["name"] and index > entry["above"]:
-                    with contextlib.suppress(wire.Refused):
-                        self.socket(HOST).send([wire.message(wire.DELLINK, 0, wire.link_header(index))])
-
-
-def _is_up(name: str) -> bool:
-    """Whether an interface of this thread's namespace is up: SIOCGIFFLAGS, netdevice(7)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sH22x", name.encode(), 0))
-    return bool(struct.unpack_from("16xH", answer)[0] & wire.IFF_UP)
-
-
-def _names_in(engine: Engine, node: str) -> list[str]:
-    engine.enter(node)
-    return [name for _, name in socket.if_nameindex()]
+    def delete_index(self, node: str, index: int) -> None:
+        """Delete an interface, if it can be."""
+        self.try_one(node, wire.message(wire.DELLINK, 0, wire.link_header(index)))
 
 
 def _stages(plan: list[Op]) -> Iterator[list[Op]]:
@@ -297,16 +257,21 @@ def _stages(plan: list[Op]) -> Iterator[list[Op]]:
 def tear_down(journal: Journal) -> list[str]:
     """Remove everything that a journal says was made, then the journal. Returns what was left alone, and why.
 
-    Safe to call for a lab that is half made or half removed.
+    Safe to call for a lab that is half made or half removed. The journal stays where an interface of this machine could
+    not be brought back: taking the lab away again does it.
     """
     left: list[str] = []
 
     def work(stop: threading.Event) -> None:
         with Engine(journal, threading.Event()) as engine:
             processes.stop_all(journal)
-            for entry in reversed(journal.of("physical")):
-                engine.return_physical(entry["name"])
-            engine.remove_host_links()
+            staying: dict[str, str] = {}
+            for name, node in machine.borrowed(journal).items():
+                try:
+                    machine.bring_back(engine, name)
+                except LabError as error:
+                    staying[node] = str(error)
+            machine.remove_links(engine)
             lost = {entry["node"] for entry in journal.of("not ours")}
             kept = {entry["node"]: entry["inode"] for entry in journal.of("netns")}
             for entry in reversed(journal.of("netns")):
@@ -317,12 +282,18 @@ def tear_down(journal: Journal) -> list[str]:
                 if there not in (entry["inode"], 0) or node in lost:
                     left.append(f"namespace {node} is not this lab's any more: left alone")
                     continue
+                if node in staying:
+                    left.append(staying[node])
+                    continue
                 busy = processes.inside(entry["inode"]) if there else []
                 if busy:
                     left.append(f"namespace {node} lives on in {', '.join(busy)}; its interfaces are removed")
                     _empty(engine, node)
                 engine.drop(node)
-        journal.remove()  # here, so that no second ^C comes between
+        if staying:
+            journal.close()  # what stayed is still the lab's
+        else:
+            journal.remove()  # here, so that no second ^C comes between
 
     try:
         run(work)
@@ -334,8 +305,6 @@ def tear_down(journal: Journal) -> list[str]:
 
 def _empty(engine: Engine, node: str) -> None:
     """Delete the interfaces of a namespace that somebody's process keeps alive."""
-    engine.enter(node)
-    for index, name in socket.if_nameindex():
+    for index, name in machine.names_in(engine, node):
         if name != "lo":
-            with contextlib.suppress(wire.Refused):
-                engine.socket(node).send([wire.message(wire.DELLINK, 0, wire.link_header(index))])
+            engine.delete_index(node, index)

@@ -154,6 +154,12 @@ def ends(op: Op) -> list[tuple[str, str]]:
     return [(op.node, op.args["name"]), *([(peer["node"], peer["name"])] if peer else [])]
 
 
+def host_ends(op: Op) -> list[tuple[str, str]]:
+    """Those of them that a lab makes in this machine's own namespace."""
+    made = op.do == "link" and kind(op.args["kind"]).how != "physical"
+    return [end for end in ends(op) if end[0] == HOST] if made else []
+
+
 def dependent(plan: list[Op], ids: set[str]) -> set[str]:
     """`ids`, and those of all operations whose result goes with theirs."""
     # Both ends of a pair are one operation.
@@ -182,3 +188,12 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
     dropped = dependent(old, dropped)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
+
+
+def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:
+    """The operations of two plans of which it is not known which were done, in the order they run; and the ids of those
+    that are in both and not the same: what is there of them may be either."""
+    before = {op.id: op for op in old}
+    differ = {op.id for op in new if op.id in before and before[op.id].args != op.args}
+    both = [*old, *(op for op in new if op.id not in before or op.id in differ)]
+    return sorted(both, key=lambda op: op.stage), differ

@@ -19,13 +19,14 @@ INTERFACES = ("node", "name", "kind", "address", "leads_to", "details", "state")
 
 
 def labs() -> list[dict[str, Any]]:
-    """The labs that are recorded; `broken` are those whose making was cut off."""
+    """The labs that are recorded; `broken` are those whose making, or changing, was cut off."""
     out = []
     for name in state.names():
         found = state.stored(name)
         entries = state.read_entries(state.ROOT / name / "journal")
-        file = entries[0].get("file") if entries else None
-        row: dict[str, Any] = {"name": name, "state": "up" if found else "broken", "file": file or "-"}
+        file = state.file_of(name)
+        whole = found and state.cut_off(entries) is None
+        row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or "-"}
         ops = state.operations(found) if found else []
         row["nodes"] = sum(op.do == "netns" for op in ops)
         row["interfaces"] = sum(1 + ("peer" in op.args) for op in ops if op.do == "link")

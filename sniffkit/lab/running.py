@@ -15,7 +15,7 @@ from sniffkit.lab import guard, processes, state
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import dependent, difference, plan
+from sniffkit.lab.plan import dependent, difference, merged, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
@@ -34,6 +34,8 @@ class Node:
     def run(self, command: Sequence[str], check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command in the namespace and wait for it. Raises LabError with its output if it fails (check)."""
         options = {"text": True, "capture_output": True, "env": self._lab.environment, **options}
+        if options["text"]:  # what a program says need not be text
+            options.setdefault("errors", "replace")
         done: subprocess.CompletedProcess[str] = subprocess.run(self.argv(command), check=False, **options)
         if check and done.returncode != 0:
             said = " ".join(f"{done.stderr or ''} {done.stdout or ''}".split())
@@ -136,37 +138,38 @@ class Lab(Mapping[str, Node]):
         journal = state.Journal(self.directory)
         ups = journal.of("up")
         if not ups:
-            tear_down(journal)
+            left = tear_down(journal)
+            if self.directory.is_dir():
+                raise LabError(f"lab {self.name} was left half made: {'; '.join(left)}")
             self.up(keep)
             return
         if journal.entries[0]["file"] != self._file():
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
-        old = state.operations(ups[-1])
+        old, differ = _done(journal)
+        shown = ups[-1].get("shown", {})
         try:
-            lost = run(lambda stop: _lost(journal, stop, old, ups[-1].get("shown", {})))
+            lost = run(lambda stop: _lost(journal, stop, old, shown)) | differ
         except BaseException:
             journal.close()
             raise
         also_lost = dependent(old, lost)
         there = [op for op in old if op.id not in also_lost]
-        undo, do = difference(old, wanted, lost)
-        # A namespace that is gone, or another's by now, took all with it: nothing is to be undone there.
-        strange = {op.node for op in old if op.do == "netns" and op.id in lost}
-        undo = [op for op in undo if op.node not in strange]
+        journal.add(**{"is": "change", "plan": wanted})
+        watching = guard.watch(self.name, "back")
         try:
-            run(lambda stop: _change(journal, stop, undo, do, lost))
+            run(lambda stop: _change(journal, stop, old, wanted, lost))
             self._record(journal, wanted)
         except BaseException as error:
             try:
-                back, forth = difference(wanted, there)
-                run(lambda stop: _change(journal, threading.Event(), back, forth, set()))
+                run(lambda stop: _back(journal, there, wanted, shown))
             except SniffkitError as second:
                 tear_down(journal)
                 raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
-            journal.close()
             raise
-        journal.close()
+        finally:
+            journal.close()
+            guard.release(watching)
 
     def drift(self) -> list[Op]:
         """The operations of a running lab whose result is gone or not as it was made; `up` does them again."""
@@ -251,11 +254,38 @@ def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], shown: d
         return gone(engine, old, shown)
 
 
-def _change(journal: state.Journal, stop: threading.Event, undo: list[Op], do: list[Op], mend: set[str]) -> None:
+def _done(journal: state.Journal) -> tuple[list[Op], set[str]]:
+    """What was made of a lab that came up once, and the ids of what may be other than it says; see `merged`."""
+    plan = state.operations(journal.of("up")[-1])
+    cut = state.cut_off(journal.entries)
+    return (plan, set()) if cut is None else merged(plan, state.operations(cut))
+
+
+def _change(journal: state.Journal, stop: threading.Event, old: list[Op], new: list[Op], lost: set[str]) -> None:
+    """Make of `old`, of which `lost` is not there, `new`."""
+    undo, do = difference(old, new, lost)
+    # A namespace that is gone, or another's by now, took all with it: nothing is to be undone there.
+    strange = {op.node for op in old if op.do == "netns" and op.id in lost}
     with Engine(journal, stop) as engine:
-        engine.mend = mend
-        engine.undo(undo)
+        engine.mend = lost
+        engine.undo([op for op in undo if op.node not in strange])
         engine.do(do)
+
+
+def _back(journal: state.Journal, old: list[Op], new: list[Op], shown: dict[str, str]) -> None:
+    """Make `old` again where some of it has become `new`. Nothing stops it."""
+    both, differ = merged(old, new)
+    lost = _lost(journal, threading.Event(), both, shown)
+    _change(journal, threading.Event(), both, old, lost | differ)
+    journal.add(**{"is": "back"})
+
+
+def take_back(journal: state.Journal) -> None:
+    """Make a lab what it was before a change that was cut off."""
+    cut, ups = state.cut_off(journal.entries), journal.of("up")
+    if cut is not None and ups:
+        old, new = state.operations(ups[-1]), state.operations(cut)
+        run(lambda stop: _back(journal, old, new, ups[-1].get("shown", {})))
 
 
 def _stop(started: list[subprocess.Popen[Any]]) -> None:

@@ -53,8 +53,10 @@ class Journal:
         os.write(self._fd, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:
-        """Let others change the lab."""
-        os.close(self._fd)
+        """Let others change the lab. Safe to call twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def remove(self) -> None:
         """Forget the lab."""
@@ -131,8 +133,20 @@ def stored(name: str) -> dict[str, Any] | None:
     return found[-1] if found else None
 
 
+def file_of(name: str) -> str | None:
+    """The file that a lab that is recorded was made from, as an absolute path; None for one of a Python program."""
+    entries = read_entries(ROOT / name / "journal")
+    return entries[0].get("file") if entries else None
+
+
+def cut_off(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The `change` entry of an update that was neither finished nor taken back: its process was killed, or is at it."""
+    found = [one for one in entries if one["is"] in ("up", "change", "back")]
+    return found[-1] if found and found[-1]["is"] == "change" else None
+
+
 def operations(entry: dict[str, Any]) -> list[Op]:
-    """The plan of an `up` entry."""
+    """The plan of an `up` or `change` entry."""
     return [Op(op[0], op[1], op[2], op[3], op[4], tuple(op[5]), op[6]) for op in entry["plan"]]
 
 

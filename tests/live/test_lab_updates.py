@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from labs import P, ip, netns, sniffkit, write
+from labs import ROOT, P, ip, netns, sniffkit, write
+
+from sniffkit.lab import state
+from sniffkit.lab.engine import Engine, run
+from sniffkit.lab.running import Lab
+from sniffkit.lab.spec import parse
 
 
 def test_up_again_changes_only_what_differs(file: Path) -> None:
@@ -84,6 +92,51 @@ def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
     assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
     assert netns() == [f"{P}a", f"{P}b"]
     assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+
+
+def test_an_update_that_is_killed_is_taken_back(file: Path) -> None:
+    nodes: dict[str, Any] = {f"{P}a": {"services": {"http": 8080}}, f"{P}b": None}
+    assert sniffkit("lab", "up", write(file, nodes=nodes)).returncode == 0
+    slow = {f"{P}c": {"services": {"run": {"command": "sleep 60", "tcp": 9}}}}
+    links = [{f"{P}a/eth0": {"address": "10.0.0.1/24", "mtu": 1400}, f"{P}c/eth0": "10.0.0.3/24"}]
+    command = [sys.executable, "-m", "sniffkit", "lab", "up", write(file, nodes=slow, links=links)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    until = time.monotonic() + 20
+    while not (state.ROOT / f"{P}lab" / f"{P}c.run-1.log").exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    while "\tup\t" not in sniffkit("lab", "list").stdout:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert netns() == [f"{P}a", f"{P}b"]
+    assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8080/").stdout == f"{P}a\n"
+
+
+def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
+    """As if machine and guard had gone in the middle: a namespace of the new plan is there, another is only a name."""
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    links = [{f"{P}{one}/eth0": f"10.0.{one_at}.1/24", f"{P}d/{one}": None} for one_at, one in enumerate("ac")]
+    path = write(file, links=links, nodes={f"{P}{one}": {"forward": True} for one in "acd"})
+    wanted = Lab(parse(path)).plan()
+    journal = state.Journal(state.ROOT / f"{P}lab")
+    journal.add(**{"is": "change", "plan": wanted})
+
+    def half(stop: threading.Event) -> None:
+        with Engine(journal, stop) as engine:
+            engine.undo([op for op in state.operations(journal.of("up")[-1]) if op.id == f"link:{P}a/eth0"])
+            engine.do([op for op in wanted if op.node in (f"{P}c", f"{P}d") and op.do == "netns"])
+
+    run(half)
+    journal.close()
+    subprocess.run(["umount", f"/run/netns/{P}d"], check=True)
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
+    done = sniffkit("lab", "up", path)
+    assert done.returncode == 0, done.stderr
+    assert netns() == [f"{P}a", f"{P}c", f"{P}d"]
+    assert Lab(parse(path)).drift() == []
+    assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
 
 
 def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:

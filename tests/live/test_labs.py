@@ -76,6 +76,21 @@ def test_nothing_is_left_behind_in_the_middle(file: Path, number: signal.Signals
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_what_is_taken_away_is_not_left_half(file: Path, number: signal.Signals) -> None:
+    stubborn = "trap '' TERM; while :; do sleep 0.1; done"
+    file.write_text(f'nodes:\n  {P}a: {{services: {{run: "{stubborn}"}}}}\n')
+    assert sniffkit("lab", "up", str(file)).returncode == 0
+    command = [sys.executable, "-m", "sniffkit", "lab", "down", str(file)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)  # it waits 3 s for the service
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[1].strip() == ""
+    assert process.returncode == 130
+    assert netns() == []
+    assert f"{P}lab" not in state.names()
+
+
 def test_a_service_that_dies(file: Path) -> None:
     file.write_text(f"nodes:\n  {P}a: {{services: {{run: 'echo no luck today >&2; exit 3'}}}}\n")
     done = sniffkit("lab", "up", str(file))
@@ -107,6 +122,25 @@ def test_a_namespace_made_anew_by_another_is_left_alone(file: Path) -> None:
     assert f"namespace {P}a is not this lab's any more: left alone" in done.stderr
     assert netns() == [f"{P}a"]
     ip("netns", "del", f"{P}a")
+
+
+def test_a_lab_of_the_same_name_from_another_file_is_left_alone(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other" / file.name)
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    done = sniffkit("lab", "down", other)
+    assert done.returncode == 2
+    assert f"lab {P}lab is up from {file}: sniffkit lab down {P}lab" in done.stderr
+    assert netns() == [f"{P}a", f"{P}b"]
+    file.with_name("link.yaml").symlink_to(file)
+    assert sniffkit("lab", "down", str(file.with_name("link.yaml"))).returncode == 0
+    assert netns() == []
+
+
+def test_exec_gives_programs_the_signals_that_python_ignores(file: Path) -> None:
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    done = sniffkit("lab", "exec", f"{P}a", "grep", "SigIgn", "/proc/self/status")
+    assert int(done.stdout.split()[1], 16) & (1 << 12 | 1 << 24) == 0  # SIGPIPE, SIGXFSZ
 
 
 def test_without_privileges(file: Path) -> None:
@@ -179,40 +213,6 @@ def test_a_program_that_is_missing_is_named_before_anything_is_made(
         2,
         f"sniffkit: {P}a: ssh: dropbear is missing: sudo apt install dropbear-bin\n",
     )
-
-
-def test_an_interface_of_this_machine_comes_back(file: Path) -> None:
-    """In a namespace that plays the machine: `host` is where sniffkit runs."""
-    machine = f"{P}m"
-    ip("netns", "add", machine)
-    try:
-        ip("-n", machine, "link", "add", "phy0", "type", "veth", "peer", "name", "far0")
-        ip("-n", machine, "address", "add", "192.0.2.1/24", "dev", "phy0")
-        ip("-n", machine, "link", "set", "phy0", "up")
-        inside = ("nsenter", f"--net=/run/netns/{machine}")
-        links = [{f"{P}a/phy0": {"kind": "physical", "address": "10.0.0.1/24"}}, {f"{P}a/v0": None, "host/v1": None}]
-        done = sniffkit("lab", "up", write(file, links=links), prefix=inside)
-        assert done.returncode == 0, done.stderr
-        assert "10.0.0.1/24" in ip("-n", f"{P}a", "-br", "address", "show", "phy0")
-        assert set(interfaces(machine)) == {"lo", "far0", "v1"}
-        done = sniffkit(
-            "lab",
-            "up",
-            write(file.with_name("x.yaml"), name=f"{P}x", links=[{f"{P}q/v": None, "host/v1": None}]),
-            prefix=inside,
-        )
-        assert "interface v1 exists already on this machine" in done.stderr
-        assert sniffkit("lab", "down", f"{P}lab", prefix=inside).returncode == 0
-        assert set(interfaces(machine)) == {"lo", "far0", "phy0"}
-        back = json.loads(ip("-j", "-n", machine, "address", "show", "phy0"))[0]
-        assert "192.0.2.1" in [one["local"] for one in back["addr_info"]]
-        assert "UP" in back["flags"]
-    finally:
-        ip("netns", "del", machine)
-
-
-def interfaces(name: str) -> list[str]:
-    return [one["ifname"] for one in json.loads(ip("-j", "-n", name, "link"))]
 
 
 def test_processes_end_with_the_lab(file: Path) -> None:

@@ -1,0 +1,97 @@
+"""Interfaces of the machine itself: what a lab makes there goes, what it borrows comes back, all else is left alone.
+
+In a namespace that plays the machine: `host` is where sniffkit runs.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from labs import P, ip, netns, sniffkit, write
+
+from sniffkit.lab import state
+
+M = f"{P}m"
+
+
+@pytest.fixture(name="machine")
+def the_machine() -> Iterator[str]:
+    """The namespace, with phy0 to borrow."""
+    ip("netns", "add", M)
+    ip("-n", M, "link", "add", "phy0", "mtu", "1450", "type", "veth", "peer", "name", "far0")
+    ip("-n", M, "link", "set", "phy0", "address", "02:00:00:00:00:aa")
+    try:
+        yield M
+    finally:
+        ip("netns", "del", M)
+
+
+def there(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return sniffkit("lab", *arguments, prefix=("nsenter", f"--net=/run/netns/{M}"))
+
+
+def interfaces() -> set[str]:
+    return {one["ifname"] for one in json.loads(ip("-j", "-n", M, "link"))}
+
+
+def shown(name: str) -> dict[str, Any]:
+    return dict(json.loads(ip("-j", "-n", M, "address", "show", name))[0])
+
+
+def test_an_interface_of_this_machine_comes_back(file: Path, machine: str) -> None:
+    ip("-n", machine, "address", "add", "192.0.2.1/24", "dev", "phy0")
+    ip("-n", machine, "link", "set", "phy0", "up")
+    moved = {"kind": "physical", "address": "10.0.0.1/24", "mtu": 1300, "mac": "02:00:00:00:00:bb"}
+    links = [{f"{P}a/phy0": moved}, {f"{P}a/v0": None, "host/v1": None}]
+    done = there("up", write(file, links=links))
+    assert done.returncode == 0, done.stderr
+    assert "10.0.0.1/24" in ip("-n", f"{P}a", "-br", "address", "show", "phy0")
+    assert interfaces() == {"lo", "far0", "v1"}
+    done = there("up", write(file.with_name("x.yaml"), name=f"{P}x", links=[{f"{P}q/v": None, "host/v1": None}]))
+    assert "interface v1 exists already on this machine" in done.stderr
+    assert there("down", f"{P}lab").returncode == 0
+    assert interfaces() == {"lo", "far0", "phy0"}
+    back = shown("phy0")
+    assert "192.0.2.1" in [one["local"] for one in back["addr_info"]]
+    assert "UP" in back["flags"]
+    assert (back["mtu"], back["address"]) == (1450, "02:00:00:00:00:aa")
+
+
+def test_an_interface_whose_name_is_taken_stays_until_it_can_come_back(file: Path, machine: str) -> None:
+    links = [{f"{P}a/phy0": {"kind": "physical"}}]
+    assert there("up", write(file, links=links)).returncode == 0
+    ip("-n", machine, "link", "add", "phy0", "type", "bridge")
+    said = f"interface phy0 stays in namespace {P}a: this machine has another phy0 now"
+    done = there("up", write(file, nodes=[f"{P}a", f"{P}b"], links=[]))
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    done = there("down", f"{P}lab")
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+    assert shown("phy0")["address"] != "02:00:00:00:00:aa"
+    assert f"{P}a" in netns()
+    assert f"{P}lab" in state.names()
+    ip("-n", machine, "link", "del", "phy0")
+    assert there("down", f"{P}lab").returncode == 0
+    assert shown("phy0")["address"] == "02:00:00:00:00:aa"
+    assert netns() == [machine]
+
+
+@pytest.mark.parametrize("how", ["removed by an update", "deleted by another"])
+def test_what_others_make_under_the_name_of_a_link_that_went_is_theirs(file: Path, machine: str, how: str) -> None:
+    links = [{"host/v1": "192.0.2.1/24", f"{P}a/v0": None}]
+    assert there("up", write(file, links=links)).returncode == 0
+    if how == "deleted by another":
+        ip("-n", machine, "link", "del", "v1")
+        ip("-n", machine, "link", "add", "v1", "type", "bridge")
+        done = there("up", write(file, links=links))
+        assert "interface v1 exists already on this machine" in done.stderr
+    else:
+        assert there("up", write(file, nodes=[f"{P}a"], links=[])).returncode == 0
+        ip("-n", machine, "link", "add", "v1", "type", "bridge")
+    assert there("down", f"{P}lab").returncode == 0
+    assert "v1" in interfaces()
+    assert netns() == [machine]
