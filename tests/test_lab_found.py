@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sniffkit.lab import observe_tc
 from sniffkit.lab.describe import plain
 from sniffkit.lab.host import _vlans
 from sniffkit.lab.observe_tc import WORD, burst, percent, rate, size, time
@@ -65,10 +66,20 @@ def test_numbers_of_tc() -> None:
 @pytest.mark.parametrize("bytes_per_second", [1000, 37_500, 250_000, 12_500_000, 1_250_000_000])
 @pytest.mark.parametrize("number", [1600, 2048, 5000, 32 * 1024])
 def test_bursts_are_told_from_ticks(bytes_per_second: int, number: int) -> None:
-    ticks = int(1_000_000 * (number / bytes_per_second) * 15.625)
-    back = burst(ticks, bytes_per_second)
-    assert int(1_000_000 * (back / bytes_per_second) * 15.625) == ticks
-    assert number % 1024 or back == number
+    wait = 1_000_000 * (number / bytes_per_second)
+    for ticks in (int(wait * 15.625), int(int(wait) * 15.625)):  # tc takes whole microseconds, as of iproute2 6.1
+        back = burst(ticks, bytes_per_second)
+        assert observe_tc._fits(back, ticks, bytes_per_second)
+        assert number % 1024 or back == number
+
+
+@pytest.mark.parametrize("bytes_per_second", [125, 875_000, 11_875_000, 112_500_000, 250_000_000])
+def test_a_burst_that_is_tc_s_own_choice_is_left_out(bytes_per_second: int) -> None:
+    wait = 1_000_000 * (1600 / bytes_per_second)
+    in_microsecond, _ = observe_tc._clock()
+    assert observe_tc._burst(int(int(wait) * in_microsecond), bytes_per_second) == {}
+    assert observe_tc._burst(int(wait * in_microsecond), bytes_per_second) == {}
+    assert observe_tc._burst(int(40 * wait * in_microsecond), bytes_per_second) != {}
 
 
 def test_vlans_of_a_port() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sniffkit.errors import LabError
 from sniffkit.lab.describe import to_yaml
-from sniffkit.lab.filekeys import EXPECT, LAB, NODE, interface_keys
+from sniffkit.lab.expectations import EXPECT
+from sniffkit.lab.filekeys import LAB, NODE, interface_keys
 from sniffkit.lab.graph import dot, svg, text
 from sniffkit.lab.links import KINDS
 from sniffkit.lab.plan import difference, plan

@@ -16,7 +16,7 @@ from sniffkit.lab.graph import dot, svg, text
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import Interface
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import difference, plan
+from sniffkit.lab.plan import difference, merged, plan
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
@@ -88,6 +88,61 @@ def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
 def test_a_bridge_that_changes_takes_its_ports_but_not_their_cables() -> None:
     _, do = difference(small(), small(stp=True))
     assert ids(do) == ["link:s/br0", "port:s/p1", "up:s/br0"]
+
+
+def test_the_mtu_of_a_bridge_is_set_behind_its_ports() -> None:
+    links = [{"a/e": None, "s/p1": None}, {"s/br0": {"kind": "bridge", "mtu": 1400, "ports": ["p1"]}}]
+    there = plan(parse({"links": links}))
+    assert ids(there).index("mtu:s/br0") > ids(there).index("port:s/p1")
+    links[0]["a/e"] = {"mtu": 1300}  # type: ignore[assignment]
+    assert "mtu:s/br0" in ids(difference(there, plan(parse({"links": links})))[1])
+
+
+def test_a_program_bound_to_an_interface_goes_with_it() -> None:
+    def lab(mtu: int) -> list[Op]:
+        services = {"dhcp_client": "e", "dnsmasq": {"interfaces": ["f"]}, "http": 80}
+        links = [{"a/e": {"mtu": mtu}, "b/e": None}, {"a/f": None, "b/f": {"mtu": mtu}}]
+        return plan(parse({"nodes": {"a": {"services": services}}, "links": links}))
+
+    restarted = [op.key for op in difference(lab(1500), lab(1400))[1] if op.do == "service"]
+    assert restarted == ["dnsmasq-2", "dhcp_client-1"]
+
+
+def test_dnsmasq_is_ready_by_the_port_of_what_it_serves() -> None:
+    def service(**more: object) -> dict[str, object]:
+        nodes = {"a": {"services": {"dnsmasq": {"interfaces": ["e"], **more}}}}
+        found = plan(parse({"nodes": nodes, "links": [{"a/e": "fd00::1/64", "b/e": None}]}))
+        return next(op.args for op in found if op.do == "service")
+
+    four, six = {"from": "10.0.0.100", "to": "10.0.0.199"}, {"from": "fd00::100", "to": "fd00::1ff"}
+    ready = [service(**more)["ready"] for more in ({}, {"dhcp": four}, {"dhcp": six}, {"dhcp": [six, four]})]
+    assert ready == [{"udp": 53}, {"udp": 67}, {"udp": 547}, {"udp": 67}]
+    reserved = service(dhcp=six, reserve={"02:00:00:00:00:01": "fd00::5", "02:00:00:00:00:02": "10.0.0.5"})["argv"]
+    assert "--dhcp-host=02:00:00:00:00:01,[fd00::5]" in reserved  # type: ignore[operator]
+    assert "--dhcp-host=02:00:00:00:00:02,10.0.0.5" in reserved  # type: ignore[operator]
+
+
+def test_tables_of_a_ruleset_are_found_by_their_names() -> None:
+    text = "table ip my.tab {\n}\nadd table inet a/b; table c { chain d { }; } table ip6 e-f { }\n# table ip no\n"
+    op = plan(parse({"nodes": {"a": {"nft": text}}}))[-1]
+    assert op.args["undo_stdin"].split("\n")[::2] == [
+        "add table ip my.tab",
+        "add table inet a/b",
+        "add table ip c",
+        "add table ip6 e-f",
+        "",
+    ]
+
+
+def test_two_plans_of_which_either_may_be_there() -> None:
+    old, new = small(), small(**{"a/eth0": {"address": "10.0.0.5/24", "mtu": 1400}})
+    both, differ = merged(old, new)
+    assert differ == {"link:a/eth0"}
+    assert set(ids(both)) == set(ids(old)) | set(ids(new))
+    assert [op.stage for op in both] == sorted(op.stage for op in both)
+    undo, do = difference(both, old, differ)
+    assert "address:a/eth0 10.0.0.5/24" in ids(undo)
+    assert "address:a/eth0 10.0.0.1/24" in ids(do)
 
 
 def test_rules_of_nat_replace_the_old_ones() -> None:

@@ -11,7 +11,9 @@ import pytest
 from sniffkit.errors import LabError
 from sniffkit.lab import lab, parse
 from sniffkit.lab.describe import to_yaml
+from sniffkit.lab.expectations import address_of
 from sniffkit.lab.filekeys import json_schema
+from sniffkit.lab.kernel import missing_tools
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.plan import plan
 from sniffkit.lab.spec import build
@@ -121,6 +123,50 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "no address": ("links:\n  - {a/e: 10.0.0.300/24, b/e}\n", 2, "'10.0.0.300/24' is not an address with its prefix"),
     "a route without a way": ("nodes:\n  a: {routes: [10.0.0.0/8]}\n", 2, "a route needs via, dev or nexthops"),
     "two things at once": (PAIR + "expect:\n  - {from: a, ping: b, tcp: 'b:80'}\n", 4, "one of ping"),
+    "a node that is not there": (PAIR + "expect:\n  - a -> 10.0.0.2\n  - c -> b\n", 5, "no node 'c'; there are: a b"),
+    "a ping of no one": (
+        PAIR + "expect:\n  - a !> bb\n",
+        4,
+        "'bb' is neither an address nor a node; did you mean 'b'?",
+    ),
+    "a way to no one": (PAIR + "traffic:\n  - {from: a, path: www}\n", 4, "'www' is neither an address nor a node"),
+    "a ping of a node without address": ("links: [{a/e: 10.0.0.1/24, b/e}]\nexpect: [a -> b]\n", 2, "b has no address"),
+    "a point that is not there": (
+        PAIR + "expect:\n  - {from: a, ping: b, sees: {b/f: icmp}}\n",
+        4,
+        "no interface b/f; there are: a/eth0 b/eth0",
+    ),
+    "a lease of no interface": (PAIR + "expect: [{from: a, lease: f}]\n", 3, "no interface a/f"),
+    "a lease in no network": (PAIR + "expect: [{from: a, lease: e, in: 10.0.0.1/24}]\n", 3, "is not a network"),
+    "a port over 65535": (PAIR + "expect: [{from: a, tcp: 'b:65616'}]\n", 3, "with a port from 1 to 65535"),
+    "no regular expression": (
+        PAIR + "expect: [{from: a, run: 'true', output: '('}]\n",
+        3,
+        "'(' is not a regular expression: missing ), unterminated subpattern",
+    ),
+    "a MAC address of a tun": (
+        "links:\n  - a/t: {kind: tun, mac: '02:00:00:00:00:01'}\n",
+        2,
+        "a tun has no MAC address",
+    ),
+    "a sysctl that is not ASCII": (
+        "nodes: {a: {sysctls: {net.core.somaxconn: é}}}\n",
+        1,
+        "'é' is not a value, in ASCII",
+    ),
+    "stp without delay": ("bridges:\n  s/b:\n    stp: true\n    forward_delay: 1\n", 4, "is 2 or more"),
+    "jitter without delay": (
+        "links:\n  - a/x: {kind: dummy, qdisc: {netem: {jitter: 1ms}}}\n",
+        2,
+        "netem: jitter needs delay",
+    ),
+    "nat by no interface": ("nodes: {a: {nat: [{masquerade: wan}]}}\n", 1, "nat: no interface a/wan"),
+    "a rule for no interface": ("nodes: {a: {rules: [iif e table 9 priority 1]}}\n", 1, "no interface a/e"),
+    "a range of both versions": (
+        "nodes: {a: {services: {dnsmasq: {interfaces: [], dhcp: {from: 10.0.0.1, to: 'fd00::2'}}}}}\n",
+        1,
+        "dhcp from 10.0.0.1 to fd00::2: IPv4 and IPv6",
+    ),
     "no YAML": ("links: [\n", 2, "did not find expected node content"),
     "not a mapping": ("- a\n", 1, "a lab is a mapping with nodes and links"),
     "a macsec sender without mac": (
@@ -157,6 +203,30 @@ def test_aliases_cannot_multiply_without_end() -> None:
         parse_yaml("\n".join(lines), "bomb.yaml")
     with pytest.raises(LabError, match="nested"):
         parse_yaml("a: &a [*a]", "loop.yaml")
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_nesting_without_end_is_refused_before_it_is_built(opening: str) -> None:
+    with pytest.raises(LabError, match=r"lab\.yaml:1: too many or too deeply nested values"):
+        parse_yaml(opening * 200_000, "lab.yaml")
+
+
+def test_a_ping_may_name_an_interface() -> None:
+    spec = lab(
+        {"links": [{"a/e": "10.0.0.1/24", "host/v": "10.0.0.2/24"}], "expect": ["a -> host/v", "a -> ::1%e"]}
+    ).spec
+    assert [address_of(spec, one["ping"]) for one in spec.expect] == ["10.0.0.2", "::1%e"]
+
+
+def test_a_directory_to_serve_is_found_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text("nodes: {a: {services: {http: {directory: www}}}}\n")
+    spec = parse(path)
+    assert str(tmp_path / "www") in plan(spec)[-1].args["argv"]
+    with pytest.raises(LabError, match=f"a: http: {tmp_path}/www: no such directory"):
+        missing_tools(spec)
+    (tmp_path / "www").mkdir()
+    missing_tools(spec)
 
 
 def test_scalars_keep_what_they_mean() -> None:

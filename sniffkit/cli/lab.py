@@ -147,9 +147,13 @@ def show(ctx: click.Context, /, lab: str, out: str | None, json: bool) -> None:
       sniffkit lab show docs/labs/vlan.yaml
       sniffkit lab show veth --json
     """
-    from sniffkit.lab.report import INTERFACES, interfaces, load
+    from sniffkit.lab.report import INTERFACES, interfaces, load, outdated
 
-    ctx.exit(0 if _write(interfaces(load(lab)), INTERFACES, out, json) else 1)
+    spec = load(lab)
+    changed = outdated(spec)
+    if changed is not None:
+        print(f"sniffkit: {changed}", file=sys.stderr)
+    ctx.exit(0 if _write(interfaces(spec), INTERFACES, out, json) else 1)
 
 
 def _write(rows: list[dict[str, Any]], columns: tuple[str, ...], out: str | None, json: bool) -> int:

@@ -16,7 +16,7 @@ from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import host_ends
-from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix
+from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix, scope_of, table_of
 
 if TYPE_CHECKING:
     from sniffkit.lab.engine import Engine
@@ -141,8 +141,13 @@ def set_up(engine: Engine, op: Op) -> Request:
 
 
 def set_down(engine: Engine, op: Op) -> Request:
-    """The opposite."""
+    """No IFF_UP."""
     return _named(op, b"", 0, wire.IFF_UP)
+
+
+def set_mtu(engine: Engine, op: Op) -> Request:
+    """IFLA_MTU."""
+    return _named(op, wire.attribute(MTU, struct.pack("=I", op.args["mtu"])))
 
 
 def join(engine: Engine, op: Op) -> Request:
@@ -198,12 +203,11 @@ def _address(engine: Engine, op: Op, kind: int, flags: int) -> Request:
 def _route(engine: Engine, op: Op, kind: int, flags: int) -> Request:
     given = op.args
     destination, length = prefix(given["to"])
-    table = given.get("table", 254)
+    table = table_of(given)
     typ = ROUTE_TYPES[given.get("type", "unicast")]
-    near = "via" not in given and not given.get("nexthops") and typ == 1
     family_ = family(given["to"], given.get("via"), *(hop["via"] for hop in given.get("nexthops", [])))
     body = struct.pack(
-        "=BBBBBBBBI", family_, length, 0, 0, min(table, 252) if table > 255 else table, 4, 253 if near else 0, typ, 0
+        "=BBBBBBBBI", family_, length, 0, 0, min(table, 252) if table > 255 else table, 4, scope_of(given), typ, 0
     )
     body += wire.attribute(15, struct.pack("=I", table))
     if destination:
@@ -309,6 +313,8 @@ ACTIONS: dict[str, Action] = {
     "netns": Action(do=lambda engine, op: engine.make_namespace(op.node), undo=lambda engine, op: engine.drop(op.node)),
     "link": Action(make_link, delete_link, do_link, undo_link),
     "up": Action(set_up, set_down),
+    "down": Action(set_down),
+    "mtu": Action(set_mtu),
     "port": Action(join, leave),
     "port_settings": Action(port_settings),
     "bridge_vlan": Action(lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK)),

@@ -34,8 +34,7 @@ def points_of(spec: LabSpec, given: Sequence[str]) -> list[str]:
                 raise LabError(f"{text} has no interface to capture on")
             out += found
         else:
-            node, _, name = text.partition("/")
-            if (node, name) not in spec.interfaces and not (node in spec.nodes and name == "lo"):
+            if not spec.has(text):
                 known = [*spec.nodes, *map(str, spec.interfaces.values())]
                 raise LabError(f"lab {spec.name} has no {text!r}{nearest(text, known)}")
             out.append(text)

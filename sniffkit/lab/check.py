@@ -5,16 +5,20 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sniffkit.errors import LabError
 from sniffkit.lab import state
+from sniffkit.lab.expectations import ACTS, address_of, host_of
 from sniffkit.lab.model import LabSpec
+from sniffkit.lab.processes import search_path
+from sniffkit.lab.report import outdated
 from sniffkit.lab.running import Lab
-from sniffkit.lab.schema import nearest
 from sniffkit.lab.spec import parse
 
 if TYPE_CHECKING:
@@ -27,6 +31,8 @@ MAX_POINTS = 64
 # Frames are captured in blocks: wait this long for those of the last action to be there before the next begins.
 SETTLE_SECONDS = 0.02
 TRIES_SECONDS = 8.0
+TIMEOUT = 124  # as timeout(1) ends
+CURL_UNDONE = {1, 2, 3, 5, 6}  # curl(1): its own faults, a URL it cannot read, names without an address
 
 
 @dataclass
@@ -51,11 +57,11 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
     lab = Lab(spec)
     if not spec.expect and not spec.traffic:
         raise LabError(f"{path}: there is nothing under expect")
-    found = state.stored(lab.name)
-    if found is not None:
-        file = state.read_entries(lab.directory / "journal")[0].get("file")
-        if file == os.path.abspath(path):
-            return check(lab, write)
+    if lab.is_up and state.file_of(lab.name) == os.path.abspath(path):
+        changed = outdated(spec)
+        if changed is not None:
+            raise LabError(changed)
+        return check(lab, write)
     with lab:
         return check(lab, write)
 
@@ -63,9 +69,6 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
 def check(lab: Lab, write: str | None = None) -> list[Result]:
     """Run the traffic, then each expectation; look at the capture afterwards. Raises LabError if traffic fails."""
     spec = lab.spec
-    for one in [*spec.traffic, *spec.expect]:
-        if one["from"] not in spec.nodes:
-            raise LabError(f"lab {spec.name}: expect: no node {one['from']!r}{nearest(one['from'], spec.nodes)}")
     path = write
     if path is None:
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
@@ -74,7 +77,10 @@ def check(lab: Lab, write: str | None = None) -> list[Result]:
         live = _watch(spec, path)
         try:
             for one in spec.traffic:
-                ok, said = act(lab, one)
+                try:
+                    ok, said = act(lab, one)
+                except Undone as error:
+                    ok, said = False, str(error)
                 if not ok:
                     raise LabError(f"lab {spec.name}: traffic: {title(one)}: {said}")
             results = [_expect(lab, one) for one in spec.expect]
@@ -110,8 +116,6 @@ def _watch(spec: LabSpec, path: str) -> LiveCapture | None:
 
 def title(one: dict[str, Any]) -> str:
     """An expectation as a line."""
-    from sniffkit.lab.filekeys import ACTS
-
     if "name" in one:
         return str(one["name"])
     what = next(name for name in ACTS if name in one)
@@ -127,10 +131,13 @@ def title(one: dict[str, Any]) -> str:
 
 def _expect(lab: Lab, one: dict[str, Any]) -> Result:
     begin = time.time_ns()
-    worked, said = act(lab, one)
+    try:
+        worked, said = act(lab, one)
+        ok = worked != bool(one.get("fails"))
+    except Undone as error:
+        ok, said = False, f"could not be done: {error}"
     time.sleep(SETTLE_SECONDS)
-    fails = bool(one.get("fails"))
-    return Result(title(one), worked != fails, said, begin=begin, end=time.time_ns())
+    return Result(title(one), ok, said, begin=begin, end=time.time_ns())
 
 
 def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) -> None:
@@ -165,36 +172,46 @@ def place(row: dict[str, Any]) -> str:
 
 
 def act(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
-    """Do what an entry of traffic or expect says."""
+    """Do what an entry of traffic or expect says. Raises Undone if that cannot be done, whatever the network does."""
     for name, action in ACTIONS.items():
         if name in one:
             return action(lab, one)
     raise AssertionError(one)
 
 
-def target_of(spec: LabSpec, text: str) -> str:
-    """An address as it is, a node's name as its first address."""
-    try:
-        return str(ipaddress.ip_address(text.partition("%")[0])) + text[len(text.partition("%")[0]) :]
-    except ValueError:
-        pass
-    node, _, name = text.partition("/")
-    for found in spec.of(node) if node in spec.nodes else []:
-        if found.addresses and name in ("", found.name):
-            return found.addresses[0].partition("/")[0]
-    if node in spec.nodes:
-        raise LabError(f"lab {spec.name}: expect: {text} has no address")
-    return text
+class Undone(Exception):
+    """An action that could not be done at all: neither that something works nor that it fails is shown by it."""
 
 
-def _run(lab: Lab, one: dict[str, Any], argv: list[str], seconds: float = 30) -> tuple[int, str]:
+class Done(NamedTuple):
+    """What a command in a node came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """All that it said."""
+        return self.out + self.err
+
+
+# program → the Debian package that has it
+PROGRAMS = {"ping": "iputils-ping", "curl": "curl", "getent": "libc-bin", "ip": "iproute2"}
+
+
+def _run(lab: Lab, one: dict[str, Any], argv: list[str], seconds: float = 30) -> Done:
     import subprocess
 
+    if argv[0] in PROGRAMS and shutil.which(argv[0], path=search_path()) is None:
+        raise Undone(f"{argv[0]} is missing: sudo apt install {PROGRAMS[argv[0]]}")
     try:
         done = lab[one["from"]].run(argv, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return 124, f"no answer within {seconds:.0f} s"
-    return done.returncode, (done.stdout or "") + (done.stderr or "")
+        return Done(TIMEOUT, "", f"no answer within {seconds:.0f} s")
+    if done.stderr.startswith(("exec of ", "Cannot open network namespace")):  # ip-netns(8)'s own words
+        raise Undone(_last(done.stderr))
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def _last(text: str) -> str:
@@ -202,18 +219,27 @@ def _last(text: str) -> str:
     return lines[-1][:160] if lines else "no output"
 
 
+def _echo(lab: Lab, one: dict[str, Any], argv: list[str], seconds: float = 30) -> tuple[int, str]:
+    """ping(8). Without its statistics only a route that refuses, as connect(2) tells, says something of the network."""
+    done = _run(lab, one, argv, seconds)
+    refused = re.search(r"^(?:ping: )?connect: |check your local firewall rules", done.text, re.MULTILINE)
+    if not refused and "packets transmitted" not in done.text and done.code != TIMEOUT:
+        raise Undone(_last(done.text))
+    return done.code, done.text
+
+
 def _ping(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     """Again while nothing at all answers: neighbours that cannot be found are given up after 3 s (RFC 4861, 7.2.2).
 
     A network that was made a moment ago may need longer to settle.
     """
-    target, count = target_of(lab.spec, one["ping"]), one.get("count", 1)
+    target, count = address_of(lab.spec, one["ping"]), one.get("count", 1)
     argv = ["ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1" if one.get("fails") else "5"]
     if "size" in one:
         argv += ["-s", str(one["size"])]
     until = time.monotonic() + (0 if one.get("fails") else TRIES_SECONDS)
     while True:
-        code, text = _run(lab, one, [*argv, "--", target], 30 + count)
+        code, text = _echo(lab, one, [*argv, "--", target], 30 + count)
         found = re.search(r"(\d+) packets transmitted, (\d+) received", text)
         if found is None or found[2] != "0" or time.monotonic() > until:
             break
@@ -227,40 +253,53 @@ def _ping(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
 def _http(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     limit = "2" if one.get("fails") else "8"
     argv = ["curl", "-sS", "-m", limit, "-o", "-", "-w", "\n%{http_code}", one["http"]]
-    code, text = _run(lab, one, argv)
-    if code:
-        return False, _last(text)
-    body, _, status = text.rpartition("\n")
+    done = _run(lab, one, argv)
+    if done.code in CURL_UNDONE:
+        raise Undone(_last(done.text))
+    if done.code:
+        return False, _last(done.text)
+    body, _, status = done.out.rpartition("\n")
     ok = int(status) == one.get("status", 200)
     if "output" in one:
         ok = ok and re.search(one["output"], body) is not None
     return ok, f"status {status}, {body.strip()[:60]!r}"
 
 
-def _tcp(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
-    host, _, port = one["tcp"].rpartition(":")
-    code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])).close()"
-    import sys
+# Ends with 1 if there is no connection, with 2 if there is no address to connect to.
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])).close()
+except OSError as error:
+    print(f"{type(error).__name__}: {error}")
+    sys.exit(2 if isinstance(error, socket.gaierror) else 1)
+"""
 
+
+def _tcp(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     limit = "1.5" if one.get("fails") else "8"
-    argv = [sys.executable, "-S", "-c", code, target_of(lab.spec, host.strip("[]")), port, limit]
-    status, text = _run(lab, one, argv)
-    return status == 0, "connected" if status == 0 else _last(text)
+    port = one["tcp"].rpartition(":")[2]
+    done = _run(lab, one, [sys.executable, "-S", "-c", CONNECT, host_of(lab.spec, one["tcp"]), port, limit])
+    if done.code not in (0, 1, TIMEOUT):
+        raise Undone(_last(done.text))
+    return done.code == 0, "connected" if done.code == 0 else _last(done.text)
 
 
 def _dns(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
-    status, text = _run(lab, one, ["getent", "-s", "dns", "ahosts", one["dns"]])
-    addresses = list(dict.fromkeys(line.split()[0] for line in text.splitlines() if line.strip()))
-    ok = status == 0 and bool(addresses) and ("answer" not in one or one["answer"] in addresses)
+    done = _run(lab, one, ["getent", "-s", "dns", "ahosts", one["dns"]])
+    if done.code not in (0, 2, TIMEOUT):  # 2: it has no such name
+        raise Undone(_last(done.text))
+    addresses = list(dict.fromkeys(line.split()[0] for line in done.out.splitlines() if line.strip()))
+    ok = done.code == 0 and bool(addresses) and ("answer" not in one or one["answer"] in addresses)
     return ok, " ".join(addresses) or "no answer"
 
 
 def _path(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     """Echo requests with growing TTL; each router on the way says who it is."""
-    target = target_of(lab.spec, one["path"])
+    target = address_of(lab.spec, one["path"])
     hops: list[str] = []
     for ttl in range(1, 31):
-        _, text = _run(lab, one, ["ping", "-n", "-c1", "-W2", "-t", str(ttl), "--", target])
+        _, text = _echo(lab, one, ["ping", "-n", "-c1", "-W2", "-t", str(ttl), "--", target])
         found = re.search(r"^From (\S+?):? icmp_seq=\d+ Time (?:to live )?exceeded", text, re.MULTILINE)
         reached = re.search(r"^\d+ bytes from (\S+?):? ", text, re.MULTILINE)
         hops.append((found or reached)[1].rstrip(":") if found or reached else "*")  # type: ignore[index]
@@ -271,7 +310,10 @@ def _path(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
 
 
 def _command(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
-    code, text = _run(lab, one, ["sh", "-c", one["run"]], 60)
+    done = _run(lab, one, ["sh", "-c", one["run"]], 60)
+    code, text = done.code, done.text
+    if code in (126, 127):  # sh(1): what is to be run cannot be, or is not there
+        raise Undone(f"exit {code}: {_last(text)}")
     ok = code == 0
     if "output" in one:
         ok = ok and re.search(one["output"], text) is not None
@@ -286,9 +328,11 @@ def _lease(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     until = time.monotonic() + TRIES_SECONDS
     found: list[str] = []
     while True:
-        _, text = _run(lab, one, ["ip", "-j", "address", "show", "dev", one["lease"], "scope", "global"])
+        done = _run(lab, one, ["ip", "-j", "address", "show", "dev", one["lease"], "scope", "global"])
+        if done.code not in (0, TIMEOUT):
+            raise Undone(_last(done.text))
         found = []
-        for entry in json.loads(text or "[]"):
+        for entry in json.loads(done.out or "[]"):
             for address in entry.get("addr_info", []):
                 if "local" in address and not address.get("tentative"):
                     found.append(address["local"])

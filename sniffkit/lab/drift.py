@@ -20,7 +20,7 @@ from sniffkit.lab.model import HOST
 from sniffkit.lab.observe import IPV6_METRIC, Seen, SeenLink, see
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends
-from sniffkit.lab.routing import family
+from sniffkit.lab.routing import family, table_of
 
 # What the kernel counts in what `shown` looks at: macsec's next packet numbers, what passed htb's classes.
 COUNTERS = re.compile(r"\b(?:PN|packets|bytes|direct_packets_stat|refcnt) \d+")
@@ -113,6 +113,10 @@ def _up(there: dict[str, Seen], op: Op) -> bool:
     return one is not None and one.up
 
 
+def _down(there: dict[str, Seen], op: Op) -> bool:
+    return not _up(there, op)
+
+
 def _port(there: dict[str, Seen], op: Op) -> bool:
     one = _named(there, op)
     return one is not None and there[op.node].name(one.master) == str(op.args["master"])
@@ -139,9 +143,8 @@ def _address(there: dict[str, Seen], op: Op) -> bool:
 def route_key(given: dict[str, Any]) -> dict[str, Any]:
     """A route with its defaults, so that two can be compared."""
     version = family(given["to"], given.get("via"), *(hop.get("via") for hop in given.get("nexthops", [])))
-    unicast = given.get("type", "unicast") == "unicast"
     hops = [{"weight": 1, **hop} for hop in given.get("nexthops", [])]
-    defaults = {"type": "unicast", "table": 254, "metric": IPV6_METRIC if version == 10 and unicast else 0}
+    defaults = {"type": "unicast", "table": table_of(given), "metric": IPV6_METRIC if version == 10 else 0}
     to = "default" if given["to"] in ("0.0.0.0/0", "::/0") else given["to"]
     return {**defaults, **given, "to": to, "nexthops": hops, "version": version}
 
@@ -178,6 +181,7 @@ def _rule(there: dict[str, Seen], op: Op) -> bool:
 LOOK = {
     "link": _link,
     "up": _up,
+    "down": _down,
     "port": _port,
     "port_settings": _port_settings,
     "bridge_vlan": _bridge_vlan,

@@ -4,71 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffkit.lab import filtering, qdiscs, services
+from sniffkit.lab import expectations, filtering, qdiscs, services
+from sniffkit.lab.expectations import ACTION, EXPECT, Action
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import LabSpec, NodeSpec
-from sniffkit.lab.routing import SYSCTL_NAME, Route, Rule
-from sniffkit.lab.schema import Choice, Flag, Int, Ip, Key, Keys, ListOf, MapOf, Text, nearest
+from sniffkit.lab.routing import SYSCTL_NAME, SYSCTL_VALUE, Route, Rule
+from sniffkit.lab.schema import Choice, Flag, Ip, Key, Keys, ListOf, MapOf, Text, nearest
 from sniffkit.lab.spec import INTERFACE
-from sniffkit.lab.yamlfile import Path, Source
-
-Where = Text("NODE/IF", r"[^\s/]+/[^\s/]+")
-Filter = Text("a capture filter such as 'icmp and host 10.0.0.1'")
-
-ACTION = {
-    "from": Key(Text("a node's name"), "the node that does it", required=True),
-    "ping": Key(Text("an address or a node"), "ICMP echo to this address, or this node's first"),
-    "count": Key(Int(1, 1000), "so many pings (1)"),
-    "size": Key(Int(0, 65507), "bytes of payload of a ping"),
-    "http": Key(Text("a URL", r"https?://\S+"), "fetch this URL"),
-    "tcp": Key(Text("ADDRESS:PORT", r"\S+:[0-9]+"), "open and close a connection"),
-    "dns": Key(Text("a host name"), "ask the node's name server for its address"),
-    "path": Key(Text("an address or a node"), "follow the way there, hop by hop"),
-    "run": Key(Text("a command"), "run a shell command"),
-    "lease": Key(Text("an interface"), "wait until this interface has an address it was not given by the file"),
-}
-ACTS = ("ping", "http", "tcp", "dns", "path", "run", "lease")
-EXPECT = {
-    **ACTION,
-    "name": Key(Text(), "what this expectation is called"),
-    "fails": Key(Flag(), "it must not work: isolation, a firewall (false)"),
-    "hops": Key(ListOf(Ip), "path: the routers on the way, then the target"),
-    "status": Key(Int(100, 599), "http: the status (200)"),
-    "answer": Key(Ip, "dns: the address"),
-    "output": Key(Text("a regular expression"), "run, http: found in what comes out"),
-    "in": Key(Text("a network", r"[0-9a-fA-F.:]+/[0-9]+"), "lease: the network of the address"),
-    "sees": Key(MapOf(Where, Filter), "NODE/IF: filter; a matching frame must pass there meanwhile"),
-    "never": Key(MapOf(Where, Filter), "NODE/IF: filter; no matching frame may pass there meanwhile"),
-}
-
-
-class Action(Keys):
-    """A mapping with one thing to do; `a -> b` and `a !> b` are short for a ping that works and one that must not."""
-
-    def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
-        if isinstance(value, str):
-            for arrow, fails in ((" -> ", False), (" !> ", True)):
-                start, found, target = value.partition(arrow)
-                if found:
-                    value = {"from": start.strip(), "ping": target.strip()}
-                    if fails:
-                        value["fails"] = True
-                    break
-            else:
-                raise source.error(path, f"{value!r} is neither a mapping nor 'NODE -> ADDRESS' nor 'NODE !> ADDRESS'")
-        out = super().parse(value, path, source)
-        acts = [name for name in ACTS if name in out]
-        if len(acts) != 1:
-            raise source.error(path, f"one of {' '.join(ACTS)} is needed, this has {' and '.join(acts) or 'none'}")
-        return out
-
-    def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "pattern": " [-!]> "}, super().schema()]}
-
 
 NODE: dict[str, Key] = {
     "forward": Key(Flag(), "route between its interfaces, IPv4 and IPv6 (false)"),
-    "sysctls": Key(MapOf(SYSCTL_NAME, Text("a value")), "kernel settings below net"),
+    "sysctls": Key(MapOf(SYSCTL_NAME, SYSCTL_VALUE), "kernel settings below net"),
     "routes": Key(ListOf(Route), "static routes"),
     "rules": Key(ListOf(Rule), "policy routing: which table a packet is routed by"),
     "nat": Key(ListOf(filtering.NAT), "address translation"),
@@ -99,7 +45,14 @@ def interface_keys(name: str) -> dict[str, Key]:
     return {**keys, **found.keys}
 
 
-def check_node(spec: LabSpec, node: NodeSpec) -> None:
+def check_whole(spec: LabSpec) -> None:
+    """What nodes and expectations name must be there."""
+    for node in spec.nodes.values():
+        _check_node(spec, node)
+    expectations.check(spec)
+
+
+def _check_node(spec: LabSpec, node: NodeSpec) -> None:
     """Interfaces that routes, rules and NAT name must be there."""
     names = [one.name for one in spec.of(node.name)] + ["lo"]
     for number, route in enumerate(node.settings.get("routes", [])):
@@ -110,9 +63,13 @@ def check_node(spec: LabSpec, node: NodeSpec) -> None:
             if dev is not None and dev not in names:
                 raise spec.source.error(path, f"{node.name}: no interface {node.name}/{dev}{nearest(dev, names)}")
     for number, rule in enumerate(node.settings.get("rules", [])):
+        path = (*node.path, "rules", number)
         if ("table" in rule) == ("action" in rule):
-            raise spec.source.error((*node.path, "rules", number), f"{node.name}: a rule needs a table or an action")
-    filtering.check(spec, node)
+            raise spec.source.error(path, f"{node.name}: a rule needs a table or an action")
+        for dev in [rule[key] for key in ("iif", "oif") if key in rule]:
+            if dev not in names:
+                raise spec.source.error(path, f"{node.name}: no interface {node.name}/{dev}{nearest(dev, names)}")
+    filtering.check(spec, node, names)
     services.check(spec, node)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sniffkit.lab.model import LabSpec, NodeSpec
 from sniffkit.lab.ops import FILTER, Op, netns_id
-from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text
+from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text, nearest
 
 NAT = Keys(
     {
@@ -29,11 +29,13 @@ CHAIN = Keys(
     shorthand="rules",
 )
 FIREWALL = Keys({name: Key(CHAIN, f"chain {name}") for name in ("input", "forward", "output")})
-TABLE = re.compile(r"^\s*(?:add\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w-]+)", re.MULTILINE)
+TABLE = re.compile(
+    r"(?:^|[;}])\s*(?:(?:add|create)\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w./-]+)", re.MULTILINE
+)
 
 
-def check(spec: LabSpec, node: NodeSpec) -> None:
-    """Each entry of nat does one thing and has what that needs."""
+def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
+    """Each entry of nat does one thing and has what that needs. names: the interfaces of the node."""
     for number, entry in enumerate(node.settings.get("nat", [])):
         path = (*node.path, "nat", number)
         does = [key for key in ("masquerade", "snat", "dnat") if key in entry]
@@ -42,6 +44,10 @@ def check(spec: LabSpec, node: NodeSpec) -> None:
         for key in {"snat": ("out", "to"), "dnat": ("to",)}.get(does[0], ()):
             if key not in entry:
                 raise spec.source.error(path, f"{node.name}: nat: {does[0]} needs {key}")
+        for key in {"masquerade", "out"} & set(entry):
+            if entry[key] not in names:
+                text = f"{node.name}: nat: no interface {node.name}/{entry[key]}{nearest(entry[key], names)}"
+                raise spec.source.error((*path, key), text)
 
 
 def ruleset(settings: dict[str, Any]) -> str:

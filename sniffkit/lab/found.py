@@ -115,9 +115,14 @@ def _routing(found: Found, names: set[str]) -> dict[str, Any]:
             routes.append(one if hops else text)
     if routes:
         out["routes"] = routes
-    if found.seen.rules:
-        out["rules"] = [text_of(one, RULE, None) for one in found.seen.rules]
-    return out
+    rules = []
+    for one in found.seen.rules:
+        missing = {one[key] for key in ("iif", "oif") if key in one} - names - {"lo"}
+        if missing:
+            found.notes.append(f"the rule {text_of(one, RULE, None)}: {' '.join(sorted(missing))} is left out")
+        else:
+            rules.append(text_of(one, RULE, None))
+    return out | ({"rules": rules} if rules else {})
 
 
 def _tables(found: Found) -> str:

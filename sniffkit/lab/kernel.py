@@ -176,10 +176,14 @@ def preflight(spec: LabSpec) -> None:
 
 
 def missing_tools(spec: LabSpec) -> None:
-    """The programs that services, qdiscs and NAT call. Raises MissingToolError for the first that is not there."""
+    """The programs that services, qdiscs and NAT call. Raises MissingToolError for the first that is not there, and
+    LabError where a service lacks something else."""
     for node in spec.nodes.values():
-        for name, _ in node.settings.get("services", []):
+        for name, given in node.settings.get("services", []):
             found = service(name)
+            wrong = found.lacks(given, spec) if found.lacks else None
+            if wrong:
+                raise LabError(f"{node.name}: {name}: {wrong}")
             if found.tool and shutil.which(found.tool, path=search_path()) is None:
                 raise MissingToolError(
                     f"{node.name}: {name}: {found.tool} is missing: sudo apt install {found.package}"

@@ -66,10 +66,21 @@ class LabSpec:
     traffic: list[dict[str, Any]] = field(default_factory=list)
     expect: list[dict[str, Any]] = field(default_factory=list)
     description: str = ""
+    _by_node: dict[str, list[Interface]] = field(default_factory=dict)
+
+    def add(self, one: Interface) -> None:
+        """An interface more."""
+        self.interfaces[one.point] = one
+        self._by_node.setdefault(one.node, []).append(one)
 
     def of(self, node: str) -> list[Interface]:
         """The interfaces of a node."""
-        return [one for one in self.interfaces.values() if one.node == node]
+        return self._by_node.get(node, [])
+
+    def has(self, point: str) -> bool:
+        """Whether frames can be seen at a NODE/IF: an interface, or a node's lo."""
+        node, _, name = point.partition("/")
+        return (node, name) in self.interfaces or (node in self.nodes and name == "lo")
 
     def level(self, one: Interface) -> int:
         """How many interfaces it stands on: 0 for one without parent."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sniffkit.lab import wire
-from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, TABLES
+from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, SCOPES, table_of
 
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTM_F_CLONED = 0x200
@@ -168,12 +168,12 @@ def _route(out: Seen, body: bytes) -> None:
     elif kind == 1 and given["to"] == "default" and family == socket.AF_INET6:
         given["to"] = "::/0"  # nothing else in it says which version
     dev = out.name(_number(found, 4))
-    if dev is not None and kind == 1:
+    if dev is not None and (kind == 1 or TYPES[kind] in SCOPES):
         given["dev"] = dev
-    if table != TABLES["main"]:
+    if table != table_of(given):
         given["table"] = table
     metric = _number(found, 6)
-    if metric and kind == 1 and (family != socket.AF_INET6 or metric != IPV6_METRIC):
+    if metric and (family != socket.AF_INET6 or metric != IPV6_METRIC):
         given["metric"] = metric
     if 7 in found:
         given["src"] = wire.ip_text(found[7])

@@ -148,21 +148,24 @@ def _clock() -> tuple[float, int]:
 def burst(ticks: int, bytes_per_second: int) -> int:
     """The bytes that tc turned into so many ticks: a multiple of 1024 if one fits."""
     in_microsecond, _ = _clock()
-
-    def fits(number: int) -> bool:
-        return int(1_000_000 * (number / bytes_per_second) * in_microsecond) == ticks
-
     near = ticks / in_microsecond * bytes_per_second / 1_000_000
     step = int(bytes_per_second / (1_000_000 * in_microsecond)) + 2
-    tried: list[int] = [round(near / 1024) * 1024, *range(max(0, int(near) - step), int(near) + step + 1)]
-    return next((number for number in tried if fits(number)), round(near))
+    whole = [(int(near / 1024) + more) * 1024 for more in (0, 1)]
+    tried = [*whole, *range(max(0, int(near) - step), int(near) + step + 1)]
+    return next((number for number in tried if _fits(number, ticks, bytes_per_second)), round(near))
+
+
+def _fits(number: int, ticks: int, bytes_per_second: int) -> bool:
+    """Whether tc turns so many bytes into so many ticks: of whole microseconds, or of their fractions too."""
+    in_microsecond, _ = _clock()
+    wait = 1_000_000 * (number / bytes_per_second)
+    return ticks in (int(int(wait) * in_microsecond), int(wait * in_microsecond))
 
 
 def _burst(ticks: int, bytes_per_second: int) -> dict[str, str]:
     """The key `burst`, if it is not what tc takes without one."""
-    number = burst(ticks, bytes_per_second)
     usual = bytes_per_second // _clock()[1] + MTU
-    return {} if abs(number - usual) * 1000 <= usual else {"burst": size(number)}
+    return {} if _fits(usual, ticks, bytes_per_second) else {"burst": size(burst(ticks, bytes_per_second))}
 
 
 def _ratespec(data: bytes) -> int:

@@ -95,10 +95,10 @@ def _interface(spec: LabSpec, one: Interface) -> list[Op]:
         line = f"{_ip(one.node)} address add {address} dev {one.name}"
         args = {"dev": one.name, "address": address}
         out.append(Op(ADDRESS, "address", one.node, f"{one.name} {address}", args, needs, line))
-    if one.up:
-        line = f"{_ip(one.node)} link set {one.name} up"
-        up: dict[str, Any] = {"dev": one.name, "up": True}
-        out.append(Op(UP + spec.level(one), "up", one.node, one.name, up, needs, line))
+    state = "up" if one.up else "down"
+    line = f"{_ip(one.node)} link set {one.name} {state}"
+    up: dict[str, Any] = {"dev": one.name, "up": one.up}
+    out.append(Op(UP + spec.level(one), state, one.node, one.name, up, needs, line))
     if one.qdisc or one.ingress:
         out += qdiscs.operations(one)
     return out

@@ -185,10 +185,23 @@ def is_ready(engine: Engine, op: Op, pid: int) -> bool:
         return os.path.exists(engine.journal.directory / ready["file"])
     for protocol, state in LISTENING.items():
         if protocol in ready:
-            # Any process of the namespace: what was started may have started another.
             there = [*_sockets(f"/proc/{pid}/net/{protocol}"), *_sockets(f"/proc/{pid}/net/{protocol}6")]
-            return any(int(words[1].rpartition(":")[2], 16) == ready[protocol] for words in there if words[3] == state)
+            port = f":{ready[protocol]:04X}"
+            sockets = {words[9] for words in there if words[3] == state and words[1].endswith(port)}
+            # Any process of the namespace, what was started may have started another; but no other service's.
+            holders = _holders(sockets, {entry["pid"] for entry in engine.journal.of("process")}) if sockets else set()
+            return bool(sockets) and (pid in holders or not holders)
     return True
+
+
+def _holders(sockets: set[str], groups: set[int]) -> set[int]:
+    """Which of these process groups hold one of these sockets, given by their inodes."""
+    out: set[int] = set()
+    for entry in os.scandir("/proc"):
+        group = _group(int(entry.name)) if entry.name.isdecimal() else -1
+        if group in groups - out and sockets & _sockets_of(int(entry.name)):
+            out.add(group)
+    return out
 
 
 def stop_service(engine: Engine, op: Op) -> None:
@@ -289,12 +302,7 @@ LISTENING = {"tcp": "0A", "udp": "07"}  # states of /proc/net: TCP_LISTEN; UDP w
 
 def listening(pid: int) -> list[str]:
     """The ports that a process listens on, as `tcp 80`."""
-    sockets = set()
-    try:
-        for entry in os.scandir(f"/proc/{pid}/fd"):
-            sockets.add(os.readlink(entry.path).removeprefix("socket:[").removesuffix("]"))
-    except OSError:
-        pass  # it has ended
+    sockets = _sockets_of(pid)
     out = set()
     for protocol, state in LISTENING.items():
         for name in (protocol, f"{protocol}6"):
@@ -302,6 +310,19 @@ def listening(pid: int) -> list[str]:
                 if words[3] == state and words[9] in sockets:
                     out.add((protocol, int(words[1].rpartition(":")[2], 16)))
     return [f"{protocol} {port}" for protocol, port in sorted(out)]
+
+
+def _sockets_of(pid: int) -> set[str]:
+    """The inodes of a process' sockets."""
+    out = set()
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            target = os.readlink(entry.path)
+            if target.startswith("socket:["):
+                out.add(target[8:-1])
+    except OSError:
+        pass  # it has ended
+    return out
 
 
 def _sockets(path: str) -> list[list[str]]:

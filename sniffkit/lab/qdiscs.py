@@ -84,6 +84,9 @@ INGRESS = Keys(
 
 def check(one: Interface, spec: LabSpec) -> None:
     """What only shows when the whole lab is known: classes that fit into their interface, targets that are there."""
+    netem = (one.qdisc or {}).get("netem", {})
+    if "jitter" in netem and "delay" not in netem:
+        raise spec.source.error((*one.path, "qdisc", "netem"), f"{one}: netem: jitter needs delay")
     htb = (one.qdisc or {}).get("htb", {})
     for number, given in enumerate(htb.get("classes", [])):
         path = (*one.path, "qdisc", "htb", "classes", number)
@@ -108,7 +111,7 @@ def bits(rate: str) -> int:
 
 
 def operations(one: Interface) -> list[Op]:
-    """The tc commands of an interface. netem and sfq go below htb or tbf when both are given."""
+    """The tc commands of an interface. Of several qdiscs each goes below the one before it, as the file has them."""
     out: list[Op] = []
     show = f"qdisc show dev {one.name}\nclass show dev {one.name}\nfilter show dev {one.name}\n"
     show += f"filter show dev {one.name} ingress\n" if one.ingress else ""

@@ -10,6 +10,7 @@ from sniffkit.errors import LabError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
+from sniffkit.lab.plan import difference, plan
 from sniffkit.lab.running import Lab
 from sniffkit.lab.schema import nearest
 from sniffkit.lab.spec import build, parse
@@ -65,6 +66,16 @@ def of_capture(path: str) -> LabSpec:
     raise LabError(f"{path}: the capture carries no lab")
 
 
+def outdated(spec: LabSpec) -> str | None:
+    """What to say of a lab that is up, if its file says something else by now."""
+    found = state.stored(spec.name)
+    if found is None or spec.file is None or state.file_of(spec.name) != os.path.abspath(spec.file):
+        return None
+    if difference(state.operations(found), plan(spec)) == ([], []):
+        return None
+    return f"{spec.file} has changed since lab {spec.name} came up: sniffkit lab up {spec.file}"
+
+
 def details(one: Interface) -> str:
     """The words of `ip link`, and what its bridge says of it."""
     said = [kind(one.kind).line(one.data)]
@@ -87,12 +98,14 @@ def leads_to(spec: LabSpec, one: Interface) -> str:
 def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
     """A row an interface, with its state if the lab is up."""
     now: dict[tuple[str, str], tuple[str, list[str]]] = {}
-    if state.stored(spec.name) is not None:
-        from sniffkit.netlink import links
+    found = state.stored(spec.name)
+    if found is not None:
+        from sniffkit.netlink import links, namespaces
 
-        for node in spec.nodes:
-            for found in links(node):
-                now[node, found.name] = (found.state, found.addresses)
+        made = {op.node for op in state.operations(found) if op.do == "netns"} & set(namespaces())
+        for node in made & set(spec.nodes):
+            for there in links(node):
+                now[node, there.name] = (there.state, there.addresses)
     rows = []
     for one in spec.interfaces.values():
         known, addresses = now.get(one.point, ("-", one.addresses))

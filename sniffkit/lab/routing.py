@@ -10,6 +10,8 @@ from sniffkit.lab.yamlfile import Path, Source
 
 TABLES = {"local": 255, "main": 254, "default": 253}
 ROUTE_TYPES = {"unicast": 1, "local": 2, "broadcast": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8}
+UNIVERSE, LINK, HOST = 0, 253, 254  # RT_SCOPE_…
+SCOPES = {"local": HOST, "broadcast": LINK}  # types whose destinations are near by nature
 RULE_ACTIONS = {"blackhole": 6, "unreachable": 7, "prohibit": 8}
 
 
@@ -55,7 +57,7 @@ ROUTE = {
     "to": Key(Network, "network, or default", required=True),
     "via": Key(Ip, "next hop"),
     "dev": Key(Name, "interface"),
-    "table": Key(Table(), "routing table (main)"),
+    "table": Key(Table(), "routing table (main; local for the types local and broadcast)"),
     "metric": Key(Number(0, 2**32 - 1), "the lowest wins"),
     "src": Key(Ip, "source address of what starts here"),
     "type": Key(Choice(*ROUTE_TYPES), "unicast, or what becomes of the packet"),
@@ -118,6 +120,7 @@ class Words(Keys):
 Route = Words(ROUTE, "route", "to", "10.1.0.0/24 via 10.0.0.1", ROUTE_TYPES)
 Rule = Words(RULE, "rule", None, "from 10.0.0.0/24 table 100 priority 1000", RULE_ACTIONS)
 SYSCTL_NAME = Text("a sysctl below net such as net.ipv4.ip_forward", r"net[./](?!.*\.\.)[a-zA-Z0-9_./@+-]+")
+SYSCTL_VALUE = Text("a value, in ASCII", r"[\t -~]*")
 
 
 def family(*texts: str | None) -> int:
@@ -126,6 +129,18 @@ def family(*texts: str | None) -> int:
         if text and text != "default":
             return 10 if ":" in text else 2
     return 2
+
+
+def table_of(given: dict[str, Any]) -> int:
+    """The table of a route: where ip-route(8) puts one of its type that names none."""
+    usual = "local" if given.get("type") in SCOPES else "main"
+    return int(given.get("table", TABLES[usual]))
+
+
+def scope_of(given: dict[str, Any]) -> int:
+    """The scope of a route, as ip-route(8) chooses it: how far away its destinations are."""
+    far = "via" in given or bool(given.get("nexthops")) or given.get("type", "unicast") != "unicast"
+    return SCOPES.get(given.get("type", ""), UNIVERSE if far else LINK)
 
 
 def text_of(given: dict[str, Any], order: dict[str, Key], first: str | None) -> str:

@@ -181,9 +181,14 @@ def _cidr(text: str) -> str:
 
 Ip = Checked("an IP address", lambda text: str(ipaddress.ip_address(text)))
 Cidr = Checked("an address with its prefix length such as 10.0.0.1/24", _cidr)
-Network = Checked(
-    "a network such as 10.0.0.0/24", lambda text: text if text == "default" else str(ipaddress.ip_network(text))
-)
+
+
+def _subnet(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+Subnet = Checked("a network such as 10.0.0.0/24", _subnet)
+Network = Checked(Subnet.words, lambda text: text if text == "default" else _subnet(text))
 Mac = Checked("a MAC address such as 02:00:00:00:00:01", _mac)
 OwnMac = Checked("a MAC address that an interface can have: not zero, and no group's (an odd first byte)", _own_mac)
 # Names stand in commands and scripts, so they hold nothing that means something there.

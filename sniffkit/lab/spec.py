@@ -124,7 +124,7 @@ def _add(spec: LabSpec, one: Interface) -> None:
         raise spec.source.error(one.path, f"interface {one} is there twice")
     if one.node not in spec.nodes and one.node != HOST:
         spec.nodes[one.node] = NodeSpec(one.node, one.path)
-    spec.interfaces[one.point] = one
+    spec.add(one)
 
 
 def _bridges(spec: LabSpec, given: Any) -> None:
@@ -197,10 +197,9 @@ def _check(spec: LabSpec) -> None:
         if check is not None:
             check(one, spec)
     _addresses(spec)
-    from sniffkit.lab.filekeys import check_node
+    from sniffkit.lab.filekeys import check_whole
 
-    for node in spec.nodes.values():
-        check_node(spec, node)
+    check_whole(spec)
 
 
 def _addresses(spec: LabSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sniffkit.errors import LabError
@@ -14,6 +15,7 @@ Path = tuple[Any, ...]
 MAX_VALUES = 200_000
 MAX_DEPTH = 40
 MAX_BYTES = 4 << 20
+TOO_MANY = "too many or too deeply nested values"
 
 # Core schema of YAML 1.2 with 1.1's yes/no/on/off; 1.1's base 60 is left out, it turns MAC addresses into numbers.
 WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
@@ -73,6 +75,7 @@ def parse(data: bytes | str, name: str) -> tuple[Any, Source]:
     source = Source(name)
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(yaml.parse(data, loader), source)
         node = yaml.compose(data, loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -81,6 +84,19 @@ def parse(data: bytes | str, name: str) -> tuple[Any, Source]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise LabError(f"{name}: {' '.join(str(error).split())}") from None
     return (None if node is None else _Builder(source).build(node, ())), source
+
+
+def _check_depth(events: Iterable[Any], source: Source) -> None:
+    """Before libyaml builds the nodes: it goes down one call a level, and a stack that is used up is no exception."""
+    depth = 0
+    for event in events:
+        if hasattr(event, "flow_style"):  # the start of a sequence or a mapping
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                source.mark((), event.start_mark.line + 1)
+                raise source.error((), TOO_MANY)
+        elif type(event).__name__ in ("SequenceEndEvent", "MappingEndEvent"):
+            depth -= 1
 
 
 class _Builder:
@@ -92,7 +108,7 @@ class _Builder:
         self.values += 1
         self.source.mark(path, node.start_mark.line + 1)
         if self.values > MAX_VALUES or len(path) > MAX_DEPTH:
-            raise self.source.error(path, "too many or too deeply nested values")
+            raise self.source.error(path, TOO_MANY)
         if node.id == "scalar":
             return self.scalar(node, path)
         if node.id == "sequence":

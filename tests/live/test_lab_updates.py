@@ -139,6 +139,39 @@ def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
     assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
 
 
+def test_a_program_starts_anew_with_the_interface_that_it_is_bound_to(file: Path) -> None:
+    def lab(mtu: int) -> str:
+        tap = {f"{P}a/tap0": {"kind": "tap", "address": "10.0.2.1/24", "mtu": mtu}}
+        services = {"responder": {"interface": "tap0", "address": "10.0.2.2"}}
+        return write(file, nodes={f"{P}a": {"services": services}}, links=[tap])
+
+    for mtu in (1500, 1400):
+        assert sniffkit("lab", "up", lab(mtu)).returncode == 0
+        assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.2.2").returncode == 0
+
+
+def test_a_table_whose_name_has_a_dot_is_replaced(file: Path) -> None:
+    def lab(verdict: str) -> str:
+        table = f"table ip my.tab {{\n  chain c {{\n    counter {verdict}\n  }}\n}}\n"
+        return write(file, nodes={f"{P}a": {"nft": table}}, links=[])
+
+    for verdict in ("accept", "drop"):
+        assert sniffkit("lab", "up", lab(verdict)).returncode == 0
+    rules = ip("netns", "exec", f"{P}a", "nft", "list", "ruleset")
+    assert (rules.count("counter"), "drop" in rules) == (1, True)
+
+
+def test_a_second_service_on_a_port_is_no_success(file: Path) -> None:
+    node = {"services": [{"http": {"port": 80, "text": "one"}}]}
+    assert sniffkit("lab", "up", write(file, nodes={f"{P}a": node}, links=[])).returncode == 0
+    node["services"].append({"http": {"port": 80, "text": "two"}})
+    done = sniffkit("lab", "up", write(file, nodes={f"{P}a": node}, links=[]))
+    assert done.returncode == 2
+    assert f"{P}a: service http-2 ended with exit code 1: " in done.stderr
+    assert "Address already in use" in done.stderr
+    assert sniffkit("lab", "exec", f"{P}a", "curl", "-sS", "-m5", "http://127.0.0.1/").stdout == "one"
+
+
 def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
     settings = {
         "routes": [
@@ -146,6 +179,10 @@ def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
             "default via 10.0.0.2 table 1000",
             "blackhole 10.66.0.0/16",
             "unreachable 2001:db8:66::/48 table 12",
+            "local 10.7.0.0/24 dev lo",
+            "broadcast 10.7.9.255/32 dev eth0",
+            "local 2001:db8:7::/48 dev lo",
+            "blackhole 10.67.0.0/16 metric 5",
             "2001:db8:9::/48 via 2001:db8::2 dev eth0",
             {"to": "10.2.0.0/16", "nexthops": [{"via": "10.0.0.2", "weight": 3}, "10.0.0.3"]},
         ],
@@ -167,8 +204,18 @@ def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
         "default via 10.0.0.2 dev eth0 table 1000 proto static",
         "blackhole 10.66.0.0/16 proto static",
         "unreachable 2001:db8:66::/48 dev lo proto static",
+        "local 10.7.0.0/24 dev lo table local proto static scope host",
+        "broadcast 10.7.9.255 dev eth0 table local proto static scope link",
+        "local 2001:db8:7::/48 dev lo table local proto static",
+        "blackhole 10.67.0.0/16 proto static metric 5",
     ):
         assert line in shown
+    assert Lab(parse(path)).drift() == []
+    found = file.with_name("found.yaml")
+    assert sniffkit("lab", "from-host", "--netns", f"{P}a", "--netns", f"{P}b", "-o", str(found)).returncode == 0
+    given = parse(found).nodes[f"{P}a"].settings["routes"]
+    assert {"type": "local", "to": "10.7.0.0/24", "dev": "lo"} in given
+    assert {"type": "broadcast", "to": "10.7.9.255/32", "dev": "eth0"} in given
     assert "2001:db8:9::/48 via 2001:db8::2 dev eth0 proto static" in ip("-6", "-n", f"{P}a", "route")
     hops = ip("-n", f"{P}a", "route", "show", "10.2.0.0/16")
     assert "nexthop via 10.0.0.2 dev eth0 weight 3" in hops
@@ -185,3 +232,22 @@ def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
     assert sniffkit("lab", "up", write(file, nodes={f"{P}a": None, f"{P}b": None}, links=links)).returncode == 0
     assert "static" not in ip("-n", f"{P}a", "route", "show", "table", "all")
     assert len(ip("-n", f"{P}a", "rule").splitlines()) == 3
+
+
+def test_a_bridge_keeps_the_mtu_that_it_was_given(file: Path) -> None:
+    links = [{f"{P}a/e": "10.0.0.1/24", f"{P}b/p": None}]
+    bridges = {f"{P}b/br0": {"mtu": 1400, "ports": ["p"]}}
+    path = write(file, links=links, bridges=bridges)
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert json.loads(ip("-j", "-n", f"{P}b", "link", "show", "br0"))[0]["mtu"] == 1400
+    assert Lab(parse(path)).drift() == []
+
+
+def test_an_interface_that_is_to_be_down_is_set_down_again(file: Path) -> None:
+    path = write(file, links=[{f"{P}a/e": {"up": False}, f"{P}b/e": None}])
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert Lab(parse(path)).drift() == []
+    ip("-n", f"{P}a", "link", "set", "e", "up")
+    assert [op.id for op in Lab(parse(path)).drift()] == [f"down:{P}a/e"]
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert "UP" not in json.loads(ip("-j", "-n", f"{P}a", "link", "show", "e"))[0]["flags"]

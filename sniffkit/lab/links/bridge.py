@@ -39,6 +39,7 @@ PORT_KEYS = {
     "isolated": Key(Flag(), "no frames to other isolated ports", attribute=(33, "u8"), default=False),
 }
 TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
+LEAST_DELAY = 2  # BR_MIN_FORWARD_DELAY of linux/br_private.h, where the spanning tree runs
 DEFAULT_TIMES = {"forward_delay": 15, "hello_time": 2, "max_age": 20, "ageing_time": 300}
 
 
@@ -94,7 +95,7 @@ def words(given: Mapping[str, Any]) -> str:
 
 
 def check(one: Interface, spec: LabSpec) -> None:
-    """Ports are interfaces of the same node, each on one bridge; VLANs of ports need vlan_filtering."""
+    """Ports are interfaces of the same node, each on one bridge; VLANs of ports need vlan_filtering, stp a delay."""
     vlans = False
     for name, port in one.data.get("ports", {}).items():
         path = (*one.path, "ports", name)
@@ -108,6 +109,9 @@ def check(one: Interface, spec: LabSpec) -> None:
             raise spec.source.error(path, f"{found} is a port of {found.bridge} already")
         found.bridge, found.port = one.name, port
         vlans = vlans or bool(set(VLANS) & set(port))
+    if one.data.get("stp") and one.data.get("forward_delay", 15) < LEAST_DELAY:
+        path = (*one.path, "forward_delay")
+        raise spec.source.error(path, f"{one}: with stp forward_delay is {LEAST_DELAY} or more")
     if (vlans or set(VLANS) & set(one.data)) and not one.data.get("vlan_filtering"):
         raise spec.source.error(one.path, f"{one}: VLANs of ports need vlan_filtering: true")
     if vlans:
@@ -116,9 +120,10 @@ def check(one: Interface, spec: LabSpec) -> None:
 
 
 def extra(one: Interface, spec: LabSpec) -> list[Op]:
-    """Ports, their settings and VLANs."""
+    """Ports, their settings and VLANs; the MTU once more, as until then that of the smallest port is in force."""
     out: list[Op] = []
     bridge = link_id(*one.point)
+    joined: list[str] = []
     for name, port in one.data.get("ports", {}).items():
         needs = (link_id(one.node, name), bridge)
         master = Op(
@@ -131,6 +136,7 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
             f"ip -n {one.node} link set {name} master {one.name}",
         )
         out.append(master)
+        joined += [*needs[:-1], master.id]
         settings = {key: value for key, value in port.items() if PORT_KEYS[key].attribute}
         if settings:
             said = " ".join(f"{key} {int(value)}" for key, value in settings.items())
@@ -138,6 +144,9 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
             args = {"dev": name, "settings": settings}
             out.append(Op(PORT + 10, "port_settings", one.node, name, args, (*needs, master.id), line))
         out += vlan_entries(one.node, name, port, (*needs, master.id), "master")
+    if one.mtu is not None and joined:
+        line = f"ip -n {one.node} link set {one.name} mtu {one.mtu}"
+        out.append(Op(PORT + 30, "mtu", one.node, one.name, {"dev": one.name, "mtu": one.mtu}, (*joined, bridge), line))
     return out + vlan_entries(one.node, one.name, one.data, (bridge,), "self")
 
 
@@ -178,7 +187,7 @@ KIND = Kind(
             Int(0, 65535), "bridge priority of the spanning tree (32768)", attribute=(6, "u16"), default=32768
         ),
         "hello_time": Key(Int(1, 10), "seconds between BPDUs (2)"),
-        "forward_delay": Key(Int(0, 30), "seconds of listening, and of learning (15); 0 only without stp"),
+        "forward_delay": Key(Int(0, 30), "seconds of listening, and of learning (15); with stp 2 or more"),
         "max_age": Key(Int(6, 40), "seconds until a silent root is given up (20)"),
         "ageing_time": Key(Int(0, 1_000_000), "seconds until a silent address is forgotten (300)"),
         "vlan_filtering": Key(Flag(), "VLANs per port (false)", attribute=(7, "u8"), default=False),

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from sniffkit.lab.model import LabSpec, NodeSpec
-from sniffkit.lab.ops import SERVICE, Op, netns_id
+from sniffkit.lab.ops import SERVICE, Op, link_id, netns_id
 from sniffkit.lab.schema import Keys, Type, nearest
 from sniffkit.lab.services.service import Service
 from sniffkit.lab.yamlfile import Path, Source
@@ -67,11 +67,10 @@ def check(spec: LabSpec, node: NodeSpec) -> None:
     for name, given in node.settings.get("services", []):
         found = service(name)
         path = (*node.path, "services")
-        for key in found.interfaces:
-            for dev in [given[key]] if isinstance(given.get(key), str) else given.get(key, []):
-                if dev not in names:
-                    text = f"{node.name}: {name}: no interface {node.name}/{dev}{nearest(dev, names)}"
-                    raise spec.source.error(path, text)
+        for dev in found.named(given):
+            if dev not in names:
+                text = f"{node.name}: {name}: no interface {node.name}/{dev}{nearest(dev, names)}"
+                raise spec.source.error(path, text)
         wrong = found.check(node, given, spec) if found.check else None
         if wrong:
             raise spec.source.error(path, f"{node.name}: {name}: {wrong}")
@@ -95,5 +94,7 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
         }
         words = ["python3" if word == sys.executable else word for word in start.argv]
         line = f"ip netns exec {node.name} {shlex.join(words)} &".replace("\n", "\\n")
-        out.append(Op(SERVICE + 10 * start.late, "service", node.name, key, args, (netns_id(node.name),), line))
+        # A program that is bound to an interface knows it by its index: with another one it starts anew.
+        needs = (netns_id(node.name), *(link_id(node.name, dev) for dev in found.named(given)))
+        out.append(Op(SERVICE + 10 * start.late, "service", node.name, key, args, needs, line))
     return out

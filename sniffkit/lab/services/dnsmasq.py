@@ -8,6 +8,7 @@ from sniffkit.lab.model import LabSpec, NodeSpec
 from sniffkit.lab.schema import Flag, Ip, Key, Keys, ListOf, Mac, MapOf, Name, Text
 from sniffkit.lab.services.service import Service, Start
 
+DNS, DHCP, DHCPV6 = 53, 67, 547  # RFC 1035, 4.2.1; RFC 2131, 4.1; RFC 8415, 7.2
 RANGE = Keys(
     {
         "from": Key(Ip, "first address", required=True),
@@ -16,6 +17,12 @@ RANGE = Keys(
     }
 )
 HOST = Text("a host name", r"[A-Za-z0-9._-]{1,253}")
+
+
+def check(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> str | None:
+    """A range is of one version of IP."""
+    mixed = [one for one in given.get("dhcp", []) if (":" in one["from"]) != (":" in one["to"])]
+    return f"dhcp from {mixed[0]['from']} to {mixed[0]['to']}: IPv4 and IPv6" if mixed else None
 
 
 def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
@@ -31,7 +38,7 @@ def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     if "router" in given:
         argv.append(f"--dhcp-option=option:router,{given['router']}")
     for mac, address in given.get("reserve", {}).items():
-        argv.append(f"--dhcp-host={mac},{address}")
+        argv.append(f"--dhcp-host={mac},{f'[{address}]' if ':' in address else address}")
     if given.get("ra"):
         argv += ["--enable-ra", "--ra-param=*,4"]
         argv += [f"--dhcp-range=::,constructor:{name},ra-only,1h" for name in given.get("interfaces", [])]
@@ -39,8 +46,8 @@ def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     argv += [f"--server={address}" for address in given.get("upstream", [])]
     if "domain" in given:
         argv.append(f"--domain={given['domain']}")
-    ready: dict[str, Any] = {"udp": 67 if given.get("dhcp") else 53}
-    return Start(argv, ready=ready)
+    ports = [DHCPV6 if ":" in one["from"] else DHCP for one in given.get("dhcp", [])]
+    return Start(argv, ready={"udp": min(ports, default=DNS)})
 
 
 SERVICE = Service(
@@ -60,4 +67,5 @@ SERVICE = Service(
     tool="dnsmasq",
     package="dnsmasq-base",
     interfaces=("interfaces",),
+    check=check,
 )

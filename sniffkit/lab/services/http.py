@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -10,12 +11,23 @@ from sniffkit.lab.schema import Int, Key, Text
 from sniffkit.lab.services.service import Service, Start
 
 
+def directory(given: dict[str, Any], spec: LabSpec) -> str:
+    """The directory, from that of the lab's file where its path is relative."""
+    return os.path.abspath(os.path.join(os.path.dirname(spec.file or ""), given["directory"]))
+
+
+def lacks(given: dict[str, Any], spec: LabSpec) -> str | None:
+    """The directory must be there."""
+    missing = "directory" in given and not os.path.isdir(directory(given, spec))
+    return f"{directory(given, spec)}: no such directory" if missing else None
+
+
 def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     """The program sniffkit.lab.programs.web."""
     port = given.get("port", 80)
     argv = [sys.executable, "-m", "sniffkit.lab.programs.web", str(port)]
     if "directory" in given:
-        argv += ["--directory", given["directory"]]
+        argv += ["--directory", directory(given, spec)]
     else:
         argv += ["--text", given.get("text", f"{node.name}\n")]
     return Start(argv, ready={"tcp": port})
@@ -27,8 +39,9 @@ SERVICE = Service(
     {
         "port": Key(Int(1, 65535), "TCP port (80)"),
         "text": Key(Text(), "what every URL gives (the node's name)"),
-        "directory": Key(Text("a directory"), "serve the files of this directory instead"),
+        "directory": Key(Text("a directory"), "serve the files of this directory instead; from the lab's file"),
     },
     start,
     shorthand="port",
+    lacks=lacks,
 )

@@ -30,7 +30,8 @@ class Start:
 class Service:
     """A program that runs in a node. tool, package: what it needs of the machine and the Debian package that has it.
 
-    interfaces: keys that name an interface of the node.
+    interfaces: keys that name an interface of the node. check: what is wrong with its settings, as the whole lab shows.
+    lacks: what this machine does not have of what it needs, looked for before a lab is made.
     """
 
     name: str
@@ -42,3 +43,11 @@ class Service:
     package: str = ""
     interfaces: tuple[str, ...] = ()
     check: Callable[[NodeSpec, dict[str, Any], LabSpec], str | None] | None = None
+    lacks: Callable[[dict[str, Any], LabSpec], str | None] | None = None
+
+    def named(self, given: dict[str, Any]) -> list[str]:
+        """The interfaces that its settings name."""
+        out: list[str] = []
+        for key in self.interfaces:
+            out += [given[key]] if isinstance(given.get(key), str) else given.get(key, [])
+        return out
