@@ -263,6 +263,8 @@ def tear_down(journal: Journal) -> list[str]:
     left: list[str] = []
 
     def work(stop: threading.Event) -> None:
+        if journal.of("up"):
+            journal.add(**{"is": "change", "plan": []})  # if it is cut off, the lab is not whole any more
         with Engine(journal, threading.Event()) as engine:
             processes.stop_all(journal)
             staying: dict[str, str] = {}

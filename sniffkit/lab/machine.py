@@ -131,11 +131,11 @@ def _as_it_was(engine: Engine, entry: dict[str, Any]) -> list[bytes]:
     engine.enter(HOST)
     now = next(one for one in links(None) if one.name == name)
     out = []
-    if entry.get("mac", now.mac) != now.mac:
+    if entry.get("mac") not in (None, now.mac):
         out.append(
             wire.message(wire.NEWLINK, 0, wire.link_header() + named + wire.attribute(1, wire.mac(entry["mac"])))
         )
-    if entry.get("mtu", now.mtu) != now.mtu:
+    if entry.get("mtu") not in (None, now.mtu):
         mtu = wire.attribute(4, struct.pack("=I", entry["mtu"]))
         out.append(wire.message(wire.NEWLINK, 0, wire.link_header() + named + mtu))
     if entry["up"]:

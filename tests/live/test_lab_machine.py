@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from labs import P, ip, netns, sniffkit, write
 
-from sniffkit.lab import state
-
 M = f"{P}m"
 
 
@@ -73,7 +71,7 @@ def test_an_interface_whose_name_is_taken_stays_until_it_can_come_back(file: Pat
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
     assert shown("phy0")["address"] != "02:00:00:00:00:aa"
     assert f"{P}a" in netns()
-    assert f"{P}lab" in state.names()
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
     ip("-n", machine, "link", "del", "phy0")
     assert there("down", f"{P}lab").returncode == 0
     assert shown("phy0")["address"] == "02:00:00:00:00:aa"

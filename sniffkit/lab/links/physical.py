@@ -1,6 +1,7 @@
 """physical: an interface that exists already, moved into the node for as long as the lab runs.
 
-this machine ──enp3s0──▶ r1        `lab down` brings it back with its addresses, up if it was up
+this machine ──enp3s0──▶ r1        `lab down` brings it back with its addresses, MTU and
+                               MAC address, up if it was up
 """
 
 from __future__ import annotations
