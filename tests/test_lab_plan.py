@@ -123,13 +123,15 @@ def test_dnsmasq_is_ready_by_the_port_of_what_it_serves() -> None:
 
 
 def test_tables_of_a_ruleset_are_found_by_their_names() -> None:
-    text = "table ip my.tab {\n}\nadd table inet a/b; table c { chain d { }; } table ip6 e-f { }\n# table ip no\n"
+    text = "table ip my.tab {\n}\nadd table inet a/b; table c { chain d { }; } table ip6 e-f { }\n# ; table ip no\n"
+    text += 'table d { chain e { comment "}; table no { }" } }\n'
     op = plan(parse({"nodes": {"a": {"nft": text}}}))[-1]
     assert op.args["undo_stdin"].split("\n")[::2] == [
         "add table ip my.tab",
         "add table inet a/b",
         "add table ip c",
         "add table ip6 e-f",
+        "add table ip d",
         "",
     ]
 

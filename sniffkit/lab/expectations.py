@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from sniffkit.lab.model import LabSpec
-from sniffkit.lab.schema import Checked, Flag, Int, Ip, Key, Keys, ListOf, MapOf, Subnet, Text, nearest
+from sniffkit.lab.schema import Flag, Int, Ip, Key, Keys, ListOf, MapOf, Subnet, Text, nearest
 from sniffkit.lab.yamlfile import Path, Source
 
 
@@ -26,14 +26,19 @@ class Pattern(Text):
         return text
 
 
-def _endpoint(text: str) -> str:
-    found = re.fullmatch(r"\S+:([0-9]{1,5})", text)
-    if found is None or not 1 <= int(found[1]) <= 65535:
-        raise ValueError(text)
-    return text
+class Endpoint(Text):
+    """Where a connection goes to."""
+
+    def __init__(self) -> None:
+        super().__init__("ADDRESS:PORT, with a port from 1 to 65535", r"\S+:[0-9]+")
+
+    def parse(self, value: Any, path: Path, source: Source) -> str:
+        text = super().parse(value, path, source)
+        if not 1 <= int(text.rpartition(":")[2][:6]) <= 65535:
+            raise self.wrong(value, path, source)
+        return text
 
 
-Endpoint = Checked("ADDRESS:PORT, with a port from 1 to 65535", _endpoint)
 Where = Text("NODE/IF", r"[^\s/]+/[^\s/]+")
 Filter = Text("a capture filter such as 'icmp and host 10.0.0.1'")
 
@@ -43,7 +48,7 @@ ACTION = {
     "count": Key(Int(1, 1000), "so many pings (1)"),
     "size": Key(Int(0, 65507), "bytes of payload of a ping"),
     "http": Key(Text("a URL", r"https?://\S+"), "fetch this URL"),
-    "tcp": Key(Endpoint, "open and close a connection"),
+    "tcp": Key(Endpoint(), "open and close a connection"),
     "dns": Key(Text("a host name"), "ask the node's name server for its address"),
     "path": Key(Text("an address or a node"), "follow the way there, hop by hop"),
     "run": Key(Text("a command"), "run a shell command"),

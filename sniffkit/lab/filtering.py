@@ -32,6 +32,7 @@ FIREWALL = Keys({name: Key(CHAIN, f"chain {name}") for name in ("input", "forwar
 TABLE = re.compile(
     r"(?:^|[;}])\s*(?:(?:add|create)\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w./-]+)", re.MULTILINE
 )
+QUOTED = re.compile(r'"[^"]*"|#.*')
 
 
 def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
@@ -102,7 +103,7 @@ def operations(node: NodeSpec) -> list[Op]:
     for key, text in (("rules", ruleset(node.settings)), ("nft", node.settings.get("nft", ""))):
         if not text:
             continue
-        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(text)]
+        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(QUOTED.sub("", text))]
         undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
         args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}

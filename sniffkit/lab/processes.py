@@ -185,7 +185,8 @@ def is_ready(engine: Engine, op: Op, pid: int) -> bool:
         return os.path.exists(engine.journal.directory / ready["file"])
     for protocol, state in LISTENING.items():
         if protocol in ready:
-            there = [*_sockets(f"/proc/{pid}/net/{protocol}"), *_sockets(f"/proc/{pid}/net/{protocol}6")]
+            engine.enter(op.node)  # what was started may not be there yet
+            there = [*_sockets(f"/proc/thread-self/net/{protocol}"), *_sockets(f"/proc/thread-self/net/{protocol}6")]
             port = f":{ready[protocol]:04X}"
             sockets = {words[9] for words in there if words[3] == state and words[1].endswith(port)}
             # Any process of the namespace, what was started may have started another; but no other service's.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from labs import ROOT, P, ip, netns, sniffkit, write
 
-from sniffkit.lab import state
+from sniffkit.lab import processes, state
 from sniffkit.lab.engine import Engine, run
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
@@ -170,6 +172,14 @@ def test_a_second_service_on_a_port_is_no_success(file: Path) -> None:
     assert f"{P}a: service http-2 ended with exit code 1: " in done.stderr
     assert "Address already in use" in done.stderr
     assert sniffkit("lab", "exec", f"{P}a", "curl", "-sS", "-m5", "http://127.0.0.1/").stdout == "one"
+
+
+def test_a_port_of_this_machine_makes_no_service_ready(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "READY_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        service = {"run": {"command": "sleep 60", "tcp": server.getsockname()[1]}}
+        done = sniffkit("lab", "up", write(file, nodes={f"{P}a": {"services": service}}, links=[]))
+    assert (done.returncode, "service run-1 is not ready" in done.stderr) == (2, True)
 
 
 def test_routes_and_rules_are_what_ip_would_make(file: Path) -> None:
