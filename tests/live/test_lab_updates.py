@@ -175,6 +175,12 @@ def test_a_second_service_on_a_port_is_no_success(file: Path) -> None:
 
 
 def test_a_port_of_this_machine_makes_no_service_ready(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*words: Any) -> list[str]:
+        start = ["nsenter", f"--net=/proc/{os.getpid()}/ns/net", "sh", "-c", 'sleep 2; exec "$@"', "sh"]
+        return [*start, *inside_argv(*words)]
+
+    inside_argv = processes.inside_argv
+    monkeypatch.setattr(processes, "inside_argv", late)
     monkeypatch.setattr(processes, "READY_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         service = {"run": {"command": "sleep 60", "tcp": server.getsockname()[1]}}
