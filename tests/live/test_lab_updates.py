@@ -109,7 +109,7 @@ def test_an_update_that_is_killed_is_taken_back(file: Path) -> None:
         time.sleep(0.01)
     process.kill()
     assert process.wait() == -9
-    while "\tup\t" not in sniffkit("lab", "list").stdout:
+    while f"{P}lab\tup\t" not in sniffkit("lab", "list").stdout:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert netns() == [f"{P}a", f"{P}b"]
