@@ -76,6 +76,16 @@ def test_nothing_is_left_behind_in_the_middle(file: Path, number: signal.Signals
         time.sleep(0.02)
 
 
+def test_an_interrupt_once_a_lab_is_up_changes_nothing(file: Path) -> None:
+    command = [sys.executable, "-m", "sniffkit", "lab", "up", write(file)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert "is up" in process.stderr.readline()  # type: ignore[union-attr]
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[1] == ""
+    assert process.returncode == 0
+    assert netns() == [f"{P}a", f"{P}b"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_what_is_taken_away_is_not_left_half(file: Path, number: signal.Signals) -> None:
     stubborn = "trap '' TERM; while :; do sleep 0.1; done"
