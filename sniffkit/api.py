@@ -321,6 +321,7 @@ class Capture:
     def trace(self, columns: Sequence[str] | None = None, window: float = 1.0, filter: str | None = None) -> Table:
         """One row a sighting: the same packet at each point (`NS/IF`) where it was seen, hop by hop.
 
+        Files that name no interface are points, and those that name the same one at the same time without a namespace.
         window: s by which packets that only time tells apart may differ. columns, filter: as for `flows`.
         """
         from sniffkit.tracing import trace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ KINDS = {
     "hop": "u32",
     "hops": "u32",
     "ts": "time",
+    "file": "name",
     "netns": "name",
     "interface": "name",
     "delay": "i64",
@@ -67,7 +70,8 @@ def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     from sniffkit.api import Capture as OneFile
 
     # A file is a point of its own where it names no interface.
-    files = [OneFile([one]) for one in (capture.fresh() if capture.can_be_read_again else capture.inputs)]
+    inputs = capture.fresh() if capture.can_be_read_again else capture.inputs
+    files = [OneFile([one]) for one in inputs]
     seen = read([(one, None) for one in files], filter)
     keys = Keys(seen)
     time = seen.numbers("ts")
@@ -82,7 +86,8 @@ def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     number = np.repeat(rank, lengths)
     hop = np.arange(len(order)) - np.repeat(first_of, lengths)
     again = np.argsort(number, kind="stable")
-    return made(seen, order[again], number[again], hop[again], np.repeat(lengths, lengths)[again])
+    names = [os.fspath(one) if isinstance(one, (str, os.PathLike)) else None for one in capture.inputs]
+    return made(seen, names, order[again], number[again], hop[again], np.repeat(lengths, lengths)[again])
 
 
 def points(seen: Sightings) -> Array:
@@ -90,15 +95,34 @@ def points(seen: Sightings) -> Array:
     import numpy as np
 
     named = np.stack([seen.numbers(name) for name in ("source", "netns", "interface")])
-    unnamed = named[2] < 0
-    # The same interface in two files is one point.
-    named[0] = np.where(unnamed, named[0], -1)
+    # The same interface in two files is one point, but two machines' eth0 are not.
+    own = (named[2] < 0) | ((named[1] < 0) & np.isin(named[2], side_by_side(named, seen.numbers("ts"))))
+    named[0] = np.where(own, named[0], -1)
     _, point, counts = np.unique(named, axis=1, return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     if len(counts) > MAX_POINTS:
         raise SniffkitError(f"{len(counts)} capture points; {MAX_POINTS} at most: give fewer files")
     return rank[point.reshape(-1)]
+
+
+def side_by_side(named: Array, time: Array) -> Array:
+    """The interfaces that several files have over the same time, as one machine's files one after another do not."""
+    import numpy as np
+
+    rows = np.flatnonzero((named[1] < 0) & (named[2] >= 0) & (time != -1))
+    kinds, of = np.unique(named[::2, rows], axis=1, return_inverse=True)
+    first = np.full(kinds.shape[1], np.iinfo(np.int64).max)
+    last = np.full(kinds.shape[1], np.iinfo(np.int64).min)
+    np.minimum.at(first, of.reshape(-1), time[rows])
+    np.maximum.at(last, of.reshape(-1), time[rows])
+    spans = sorted(zip(kinds[1].tolist(), first.tolist(), last.tolist(), strict=True))
+    found = {
+        name
+        for (name, begin, end), (other, other_begin, other_end) in itertools.pairwise(spans)
+        if name == other and 2 * (min(end, other_end) - other_begin) > min(end - begin, other_end - other_begin)
+    }
+    return np.array(sorted(found), np.int64)
 
 
 def packets(keys: Keys, point: Array, window: int) -> Array:
@@ -111,57 +135,77 @@ def packets(keys: Keys, point: Array, window: int) -> Array:
     for number in range(int(point.max(initial=-1)) + 1):
         here = np.flatnonzero(point == number)
         here = here[np.argsort(time[here], kind="stable")]
-        a, b = match(keys, known, here, window)
+        a, b = match(keys, known, here, window, clocks_agree=True)
         packet[b] = packet[a]
         known = np.concatenate([known, here[np.isin(here, b, invert=True)]])
         known = known[np.argsort(time[known], kind="stable")]
     # What a NAT made of a packet is another one so far.
-    first, last, at = spans(packet, time, point)
-
-    def fits(a: Array, b: Array) -> Array:
-        apart = np.where(first[a] <= first[b], first[b] - last[a], first[a] - last[b])
-        return (packet[a] != packet[b]) & ((at[a] & at[b]) == 0) & (apart >= -window)
-
-    a, b = link(keys, known, known, window, 0, fits)
-    return joined(packet, packet[a], packet[b])
+    rewritten = Rewritten(packet, time, point, window)
+    link(keys, known, known, window, chain=rewritten)
+    return rewritten.packet
 
 
-def spans(packet: Array, time: Array, point: Array) -> tuple[Array, Array, Array]:
-    """Of each row's packet: its first and last time, and a bit for each point that has it."""
-    import numpy as np
+class Rewritten:
+    """Packets of which some are what a NAT made of others; `packet` grows together."""
 
-    first, last = np.full(len(packet), np.iinfo(np.int64).max), np.full(len(packet), np.iinfo(np.int64).min)
-    np.minimum.at(first, packet, time)
-    np.maximum.at(last, packet, time)
-    at = np.zeros(len(packet), np.int64)
-    np.bitwise_or.at(at, packet, np.int64(1) << point)
-    return first[packet], last[packet], at[packet]
+    def __init__(self, packet: Array, time: Array, point: Array, window: int) -> None:
+        import numpy as np
+
+        self.packet, self.time, self.window = packet, time, window
+        self.bit = np.left_shift(1, point)
+        self._span()
+
+    def _span(self) -> None:
+        """Of each row's packet: its first and last time, and a bit for each point that has it."""
+        import numpy as np
+
+        rows, packet = len(self.packet), self.packet
+        first, last = np.full(rows, np.iinfo(np.int64).max), np.full(rows, np.iinfo(np.int64).min)
+        np.minimum.at(first, packet, self.time)
+        np.maximum.at(last, packet, self.time)
+        at = np.zeros(rows, np.int64)
+        np.bitwise_or.at(at, packet, self.bit)
+        self.first, self.last, self.at = first[packet], last[packet], at[packet]
+
+    def allowed(self, a: Array, b: Array) -> Array:
+        """Whether b's packet may be what became of a's: not before it, and seen at no point that has seen a's."""
+        later = (self.first[a] < self.first[b]) | ((self.first[a] == self.first[b]) & (a < b))
+        apart: Array = self.first[b] - self.last[a] >= -self.window
+        return apart & later & (self.packet[a] != self.packet[b]) & ((self.at[a] & self.at[b]) == 0)
+
+    def join(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """Those of a and b are the same packets, also in chains, as far as no point sees one twice; which are."""
+        import numpy as np
+
+        parent: dict[int, int] = {}
+        at: dict[int, int] = {}
+
+        def root(one: int) -> int:
+            while (up := parent.get(one, one)) != one:
+                parent[one] = parent.get(up, up)
+                one = up
+            return one
+
+        order = np.argsort(self.first[b] - self.first[a], kind="stable")  # the nearest first
+        a, b = a[order], b[order]
+        columns = (self.packet[a], self.packet[b], self.at[a], self.at[b])
+        same = np.zeros(len(a), bool)
+        for pair, (one, other, at_one, at_other) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
+            one, other = root(one), root(other)
+            seen_one, seen_other = at.get(one, at_one), at.get(other, at_other)
+            if one != other and not seen_one & seen_other:
+                parent[other], same[pair] = one, True
+                at[one] = seen_one | seen_other
+        new = np.arange(len(self.packet))
+        for one in parent:
+            new[one] = root(one)
+        self.packet = new[self.packet]
+        self._span()
+        return a[same], b[same]
 
 
-def joined(packet: Array, a: Array, b: Array) -> Array:
-    """`packet` with those of a and b the same, also in chains."""
-    parent: dict[int, int] = {}
-
-    def root(one: int) -> int:
-        while (up := parent.get(one, one)) != one:
-            parent[one] = parent.get(up, up)
-            one = up
-        return one
-
-    for one, other in zip(a.tolist(), b.tolist(), strict=True):
-        parent[root(other)] = root(one)
-    if not parent:
-        return packet
-    import numpy as np
-
-    new = np.arange(len(packet))
-    for one in parent:
-        new[one] = root(one)
-    return new[packet]
-
-
-def made(seen: Sightings, order: Array, number: Array, hop: Array, hops: Array) -> pa.Table:
-    """The table of sightings in this order."""
+def made(seen: Sightings, files: list[str | None], order: Array, number: Array, hop: Array, hops: Array) -> pa.Table:
+    """The table of sightings in this order; files: their names, by source."""
     import numpy as np
     import pyarrow as pa
 
@@ -172,6 +216,7 @@ def made(seen: Sightings, order: Array, number: Array, hop: Array, hops: Array) 
     later = hop > 0
     previous = np.maximum(np.arange(len(order)) - 1, 0)
     columns: dict[str, Any] = {name: table[name] for name in KINDS if name in table.column_names}
+    columns["file"] = pa.array(files, pa.string()).dictionary_encode().take(table["source"])
     columns["packet"] = pa.array(number + 1, pa.uint64())
     columns["hop"], columns["hops"] = pa.array(hop + 1, pa.uint32()), pa.array(hops, pa.uint32())
     columns["delay"] = pa.array(time - time[previous], mask=~(later & timed & timed[previous]))

@@ -28,7 +28,8 @@ def trace(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """The same packet at each point where it was seen, hop by hop: delay, rewriting by NAT, VLANs, tunnels.
 
     One row a sighting. The points are the interfaces that the captures name, or the files that name none; clocks must
-    agree. `delay` is from the hop before, `elapsed` from the first one; `changes` names what the hop before had else.
+    agree. Files without namespaces that name the same interface at the same time are points, too: `file` says which.
+    `delay` is from the hop before, `elapsed` from the first one; `changes` names what the hop before had else.
     Without FILE: the newest capture.
 
     \b
@@ -54,9 +55,11 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     columns = split(options["columns"])
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
-    shown = columns if columns is not None or not out.is_screen else list(SHORT)
+    names = files(given)
+    short = [*SHORT[:3], "file", *SHORT[3:]] if len(names) > 1 else list(SHORT)
+    shown = columns if columns is not None or not out.is_screen else short
     with damage_as_lines() as damage:
-        table = open_capture(files(given)).trace(window=options["window"], filter=options["filter"]).to_arrow()
+        table = open_capture(names).trace(window=options["window"], filter=options["filter"]).to_arrow()
         seen = Result("trace", table.filter(pc.greater_equal(table["hops"], options["seen"])))
         rows = write(seen, out, columns=shown, **query)
     return 1 if damage or rows == 0 else 0

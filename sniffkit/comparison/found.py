@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sniffkit.matching import Array
 from sniffkit.matching.keys import TCP, Keys
-from sniffkit.matching.pairs import found_in, match, medians, runs
-from sniffkit.matching.rewritten import link
+from sniffkit.matching.pairs import found_in, match, medians, runs, timed
+from sniffkit.matching.rewritten import clocks_apart, link
 from sniffkit.matching.sightings import Sightings, read
 
 if TYPE_CHECKING:
@@ -62,7 +62,11 @@ def find(sources: Sequence[tuple[Capture, str | None]], window: int, filter: str
     rows_a, rows_b = np.flatnonzero(source == 0), np.flatnonzero(source == 1)
     rows_a, rows_b = (rows[np.argsort(time[rows], kind="stable")] for rows in (rows_a, rows_b))
     a, b = match(keys, rows_a, rows_b, window)
-    offset = round(float(np.median(time[b] - time[a]))) if len(a) else 0
+    known_a, known_b = timed(keys, a, b)
+    if len(known_a):
+        offset = round(float(np.median(time[known_b] - time[known_a])))
+    else:
+        offset = clocks_apart(keys, rows_a, rows_b, window)
     left_a, left_b = rows_a[np.isin(rows_a, a, invert=True)], rows_b[np.isin(rows_b, b, invert=True)]
     nat_a, nat_b = link(keys, left_a, left_b, window, offset)
     rewritten = np.arange(len(a) + len(nat_a)) >= len(a)
@@ -138,11 +142,15 @@ def headings(keys: Keys, flow: Array, a: Array, b: Array) -> tuple[Array, int | 
         return heading, None
     number = keys.seen.numbers
     way = keys.way[a]
-    ways, apart = medians(way, number("ts")[b] - number("ts")[a])
-    _, hops = medians(way, number("ip_ttl")[b] - number("ip_ttl")[a])
+    ways, hops = medians(way, number("ip_ttl")[b] - number("ip_ttl")[a])
     of_flow = flow[a][np.unique(way, return_index=True)[1]]
-    offset = clock_offset(of_flow, apart, hops)
-    by_way = np.where(hops != 0, -np.sign(hops), np.sign(apart - (offset or 0)))
+    timed_a, timed_b = timed(keys, a, b)
+    timed_ways, apart = medians(keys.way[timed_a], number("ts")[timed_b] - number("ts")[timed_a])
+    has_time = np.isin(ways, timed_ways)
+    offset = clock_offset(of_flow[has_time], apart, hops[has_time])
+    by_way = -np.sign(hops)
+    by_time = has_time & (hops == 0)
+    by_way[by_time] = np.sign(apart - (offset or 0))[by_time[has_time]]
     # The rest of a direction, its answers, and what else goes from stations of one side to stations of the other.
     ways_b, of_b = most_frequent(keys.way[b], by_way[found_in(ways, way)[1]] + 1)
     for known_ways, value in ((ways_b, of_b - 1), (ways, by_way)):

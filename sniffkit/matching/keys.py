@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from functools import cached_property
+
 from sniffkit.matching import Array
 from sniffkit.matching.sightings import Sightings
 
@@ -9,6 +12,7 @@ TCP, UDP, ICMP, ICMP6, IGMP = 6, 17, 1, 58, 2
 MULTIPLIER = 0x9E3779B97F4A7C15
 # Neighbor Discovery (RFC 4861) and multicast listeners (RFC 2710, 3810): never leave their link.
 LINK_LOCAL_ICMP6 = (130, 131, 132, 133, 134, 135, 136, 137, 143)
+MODULUS = 0xFFFF  # one's complement sums of 16-bit words (RFC 1071)
 
 
 def mixed(*columns: Array) -> Array:
@@ -46,7 +50,8 @@ class Keys:
         self.hosts = mixed(self.src, self.dst)
         self.kind = kind
 
-    def _content(self) -> Array:
+    @cached_property
+    def content(self) -> Array:
         """What a transport says that no router changes."""
         number = self.seen.numbers
         return mixed(
@@ -64,19 +69,81 @@ class Keys:
             number("arp_dst_hw"),
         )
 
-    def whole(self) -> Array:
-        """Ends, content, identification, checksum: as good as the packet itself."""
+    @cached_property
+    def _pseudo(self) -> Array:
+        """Sum of the words of both addresses, as a pseudo-header has them (RFC 9293, 3.1; RFC 8200, 8.1)."""
         number = self.seen.numbers
-        return mixed(self.way, self._content(), number("ip_id"), number("ident"), number("checksum"))
+        sums = word_sums(self.seen)
+        return sums[number("ip_src")] + sums[number("ip_dst")]
 
-    def plain(self) -> Array:
-        """Ends and content, for packets whose identification or checksum was written anew on the way."""
-        return mixed(self.way, self._content(), self.seen.numbers("ident"))
+    @cached_property
+    def checksum(self) -> Array:
+        """The transport's checksum modulo 65535; -1 where it tells nothing: not there, UDP's 0, unfinished.
 
-    def endless(self) -> Array:
-        """Content and identification without ends: what a NAT leaves."""
+        One that is left to the network card is the sum of the pseudo-header so far, which knows of no content.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from sniffkit.matching.sightings import as_numbers
+
+        own = pc.replace_substring_regex(self.seen.table["checksum"], ",.*", "")  # what an ICMP error quotes is behind
+        said = as_numbers(own.cast(pa.uint16()))
+        header = (said - self._pseudo - self.proto - self.seen.numbers("payload_len")) % MODULUS
+        tcp, udp = self.proto == TCP, self.proto == UDP
+        unfinished = (udp & (header == 8)) | (tcp & (header >= 20) & (header <= 60) & (header % 4 == 0))
+        return np.where((said < 0) | unfinished | (udp & (said == 0)), -1, said % MODULUS)
+
+    @cached_property
+    def summed(self) -> Array:
+        """What the checksum says of all but addresses, ports and ICMP identifier: a NAT leaves it (RFC 1624); else -1.
+
+        Not of other ICMP messages: a NAT rewrites the packet that an error quotes (RFC 5508, 4.2).
+        """
+        import numpy as np
+
         number = self.seen.numbers
-        return mixed(self._content(), number("ip_id"), number("ident_seq"))
+        icmp = (self.proto == ICMP) | (self.proto == ICMP6)
+        ends = np.where(self.proto == ICMP, 0, self._pseudo)
+        for name in ("src_port", "dst_port", "echo"):
+            ends = ends + np.maximum(number(name), 0)
+        known = (self.checksum >= 0) & ~(icmp & (number("echo") < 0))
+        return np.where(known, (-self.checksum - ends) % MODULUS, -1)
+
+    @cached_property
+    def talk(self) -> Array:
+        """`way`, of ICMP queries with their identifier, which a NAT treats as a port (RFC 5508, 3.1)."""
+        return self._with_echo(self.way)
+
+    @cached_property
+    def talk_back(self) -> Array:
+        """The other direction of `talk`."""
+        return self._with_echo(self.way_back)
+
+    def _with_echo(self, way: Array) -> Array:
+        import numpy as np
+
+        echo = self.seen.numbers("echo")
+        return np.where(echo >= 0, mixed(way, echo), way)
+
+    def same(self, *, ident: bool = True, checksum: bool = True) -> Array:
+        """Ends, content, IP identification, checksum: as good as the packet itself. Without those written anew."""
+        number = self.seen.numbers
+        parts = [self.way, self.content, number("ident")]
+        return mixed(*parts, *[number("ip_id")] * ident, *[self.checksum] * checksum)
+
+    def endless(self, *, ident: bool = True, checksum: bool = True) -> Array:
+        """Content, IP identification, checksum without ends: what a NAT leaves.
+
+        Of TCP the checksum only in place of the identification: a router may write options anew (MSS), too.
+        """
+        import numpy as np
+
+        number = self.seen.numbers
+        parts = [self.content, number("ident_seq")]
+        summed = np.where(self.proto == TCP, -1, self.summed) if ident else self.summed
+        return mixed(*parts, *[number("ip_id")] * ident, *[summed] * checksum)
 
     def tells(self) -> Array:
         """Rows whose content tells them from others of their flow: sequence numbers, identification."""
@@ -85,7 +152,7 @@ class Keys:
 
     def tells_with_checksum(self) -> Array:
         """The same, where the checksum of the content may be looked at too."""
-        return self.tells() | (self.is_ip & (self.seen.numbers("checksum") >= 0))
+        return self.tells() | (self.checksum >= 0)
 
     def may_be_rewritten(self) -> Array:
         """Rows that can come through a NAT: IP from one station to another, beyond the link."""
@@ -102,7 +169,22 @@ class Keys:
         return self.is_ip & ~link & ~stays[number("ip_src")] & ~stays[number("ip_dst")]
 
 
-def numbered_ways(keys: Keys, plain: Array, rows: Array) -> Array:
+def word_sums(seen: Sightings) -> Array:
+    """Of each code of an IP address, and of -1 (0), the sum of its 16-bit words."""
+    import numpy as np
+
+    if not len(seen):
+        return np.zeros(1, np.int64)
+    sums = np.zeros(len(seen.addresses) + 1, np.int64)
+    codes = np.unique(np.concatenate([seen.numbers("ip_src"), seen.numbers("ip_dst")]))
+    codes = codes[codes >= 0]
+    for code, text in zip(codes.tolist(), seen.addresses.take(codes).to_pylist(), strict=True):
+        packed = socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+        sums[code] = int.from_bytes(packed, "big") % MODULUS  # 65536 is 1, modulo 65535
+    return sums
+
+
+def numbered_ways(plain: Array, rows: Array) -> Array:
     """The key of rows with occurrence number and count: equal on two sides only where none is missing."""
     import numpy as np
 

@@ -73,7 +73,7 @@ def nearest(
         left_a, left_b = left_a[np.isin(key_a[left_a], common)], left_b[np.isin(key_b[left_b], common)]
         if not len(left_a):
             break
-        at_a, at_b = _mutual(key_a[left_a], time_a[left_a], key_b[left_b], time_b[left_b])
+        at_a, at_b = mutual(key_a[left_a], time_a[left_a], key_b[left_b], time_b[left_b])
         apart = time_b[left_b[at_b]] - time_a[left_a[at_a]]
         near = (apart <= late[left_a[at_a]]) & (apart >= -early[left_a[at_a]])
         if not near.any():
@@ -93,7 +93,7 @@ def rest(count: int, taken: Array) -> Array:
     return np.flatnonzero(free)
 
 
-def _mutual(key_a: Array, time_a: Array, key_b: Array, time_b: Array) -> tuple[Array, Array]:
+def mutual(key_a: Array, time_a: Array, key_b: Array, time_b: Array) -> tuple[Array, Array]:
     """Pairs of rows of which each is the other's nearest."""
     import numpy as np
 

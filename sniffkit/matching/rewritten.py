@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from sniffkit.matching import Array
 from sniffkit.matching.keys import TCP, Keys, mixed
-from sniffkit.matching.nearest import nearest
-from sniffkit.matching.pairs import SLACK, found_in, runs
+from sniffkit.matching.nearest import nearest, only_ones
+from sniffkit.matching.pairs import FEW, SLACK, found_in, kept, runs
 
 NEIGHBORS = 4  # rows of the same content, before and behind in time, that are looked at for each
 SHARE = 0.2  # of the smaller flow's packets that must fit
@@ -23,47 +24,76 @@ class Votes:
     to_way: Array
     count: Array
     sure: Array
+    summed: Array  # those with the same checksum
     apart: Array
     kept_end: Array
 
 
-Allowed = Callable[[Array, Array], Array]
+class Chain(Protocol):
+    """Packets that may be rewritten more than once, each time later: rows of one kind are both sides."""
+
+    def allowed(self, a: Array, b: Array) -> Array:
+        """Whether b may be what became of a."""
+
+    def join(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """b is what became of a: those pairs of which that can be."""
 
 
 def link(
-    keys: Keys, rows_a: Array, rows_b: Array, window: int, offset: int = 0, allowed: Allowed | None = None
+    keys: Keys, rows_a: Array, rows_b: Array, window: int, offset: int = 0, chain: Chain | None = None
 ) -> tuple[Array, Array]:
     """Pairs of rows (positions in the sightings) that are the same packet with other addresses or ports.
 
-    offset: how much later b's clock is; allowed: which candidates may be pairs at all.
+    offset: how much later b's clock is; chain: is told of pairs, and says which there may be.
     """
     import numpy as np
 
     may = keys.may_be_rewritten()
     rows_a, rows_b = rows_a[may[rows_a]], rows_b[may[rows_b]]
-    found_a, found_b = [], []
-    key = keys.endless()
-    for _ in range(MAX_ROUNDS):
-        if not len(rows_a) or not len(rows_b):
-            break
-        a, b = candidates(keys, key, rows_a, rows_b, window, offset)
-        if allowed is not None:
-            fits = allowed(a, b)
-            a, b = a[fits], b[fits]
-        accepted = flows(keys, count(keys, a, b), rows_a, rows_b)
-        if not len(accepted[0]):
-            break
-        one, other = packets(keys, key, rows_a, rows_b, accepted, window, allowed)
-        if not len(one):
-            break
-        found_a.append(one)
-        found_b.append(other)
-        rows_a, rows_b = np.setdiff1d(rows_a, one), np.setdiff1d(rows_b, other)
-    none = np.zeros(0, np.int64)
-    return np.concatenate([none, *found_a]), np.concatenate([none, *found_b])
+    a = b = np.zeros(0, np.int64)
+    found = [(a, b)]
+    for key, of_a, of_b in steps(keys, rows_a, found):
+        for _ in range(MAX_ROUNDS):
+            mine, other = rows_a[of_a[rows_a]], rows_b[of_b[rows_b]]
+            if not len(mine) or not len(other):
+                break
+            fits = candidates(keys, key, mine, other, window, offset, chain)
+            accepted = flows(keys, count(keys, *fits), mine, other, chain is not None)
+            one, other = packets(keys, key, mine, other, accepted, window, chain)
+            if chain is not None:
+                one, other = chain.join(one, other)
+            if not len(one):
+                break
+            found.append((one, other))
+            rows_a, rows_b = np.setdiff1d(rows_a, one), np.setdiff1d(rows_b, other)
+    return np.concatenate([a for a, _ in found]), np.concatenate([b for _, b in found])
 
 
-def candidates(keys: Keys, key: Array, rows_a: Array, rows_b: Array, window: int, offset: int) -> tuple[Array, Array]:
+def steps(keys: Keys, rows_a: Array, found: list[tuple[Array, Array]]) -> Iterator[tuple[Array, Array, Array]]:
+    """What packets are known by, one after another, and which rows of either side: a key and two masks.
+
+    found: grows between the steps.
+    """
+    import numpy as np
+
+    any_row = np.ones(len(keys.seen), bool)
+    yield keys.endless(), any_row, any_row
+    # A network card has still to finish the checksum, or there is none.
+    key, unsummed = keys.endless(checksum=False), (keys.summed < 0) & (keys.proto != TCP)
+    yield key, unsummed, any_row
+    yield key, any_row, unsummed
+    # The identification was written anew, too: not in flows that have kept it.
+    a, b = (np.concatenate(side) for side in zip(*found, strict=True))
+    number = keys.seen.numbers("ip_id")
+    stays = (number > 0) & np.isin(keys.talk, kept(keys.talk, number, a, b, rows_a))
+    key, summed = keys.endless(ident=False), (keys.summed >= 0) & ~stays
+    yield key, summed & (number > 0), summed
+    yield key, summed, summed & (number > 0)
+
+
+def candidates(
+    keys: Keys, key: Array, rows_a: Array, rows_b: Array, window: int, offset: int, chain: Chain | None
+) -> tuple[Array, Array]:
     """Rows of the same content and other ends, near in time: for each of a the NEIGHBORS nearest on either side."""
     import numpy as np
 
@@ -83,6 +113,8 @@ def candidates(keys: Keys, key: Array, rows_a: Array, rows_b: Array, window: int
         a, b = row_a[inside], rows_b[sorted_b[at[inside]]]
         near = np.abs(time[b] - time[a] - offset) <= window
         fits = near & (key[a] == key[b]) & (keys.way[a] != keys.way[b]) & (keys.way[a] != keys.way_back[b])
+        if chain is not None:
+            fits &= chain.allowed(a, b)
         found_a.append(a[fits])
         found_b.append(b[fits])
     return np.concatenate(found_a), np.concatenate(found_b)
@@ -93,51 +125,57 @@ def count(keys: Keys, a: Array, b: Array) -> Votes:
     import numpy as np
 
     number = keys.seen.numbers
-    sure = (keys.proto[a] == TCP) | (number("ip_id")[a] > 0) | (number("ident_seq")[a] >= 0)
+    same_number = (number("ip_id")[a] > 0) & (number("ip_id")[a] == number("ip_id")[b])
+    sure = (keys.proto[a] == TCP) | same_number | (number("ident_seq")[a] >= 0)
+    summed = (keys.summed[a] >= 0) & (keys.summed[a] == keys.summed[b])
     apart = number("ts")[b] - number("ts")[a]
-    both = mixed(keys.way[a], keys.way[b])
+    both = mixed(keys.talk[a], keys.talk[b])
     order = np.lexsort((apart, both))
-    a, b, sure, apart = a[order], b[order], sure[order], apart[order]
+    a, b, apart = a[order], b[order], apart[order]
     starts, lengths = runs(both[order])
-    kept = (keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])
-    surely = np.add.reduceat(sure.astype(np.int64), starts) if len(starts) else starts
+    kept_end = (keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])
+    surely, with_sum = (
+        np.add.reduceat(one[order].astype(np.int64), starts) if len(starts) else starts for one in (sure, summed)
+    )
     middle = apart[starts + (lengths - 1) // 2] if len(starts) else starts
-    return Votes(keys.way[a][starts], keys.way[b][starts], lengths, surely, middle, kept[starts])
+    return Votes(keys.talk[a][starts], keys.talk[b][starts], lengths, surely, with_sum, middle, kept_end[starts])
 
 
-def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array) -> tuple[Array, Array, Array]:
+def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool) -> tuple[Array, Array, Array]:
     """Which direction of a flow became which, and how much later (ns): each has one partner, the one that most fits.
 
-    A partner that only lengths and times speak for must have kept one of its ends. Where one direction is known, so
-    is the other.
+    A partner that only lengths, times and one checksum speak for must have kept one of its ends. Where one direction is
+    known, so is the other. chained: a partner is later, and may have become a third one.
     """
     import numpy as np
 
-    sizes = [np.unique(keys.way[rows], return_counts=True) for rows in (rows_a, rows_b)]
+    sizes = [np.unique(keys.talk[rows], return_counts=True) for rows in (rows_a, rows_b)]
     smaller = np.minimum(*(
         size[found_in(ways, way)[1]] for (ways, size), way in zip(sizes, (votes.from_way, votes.to_way), strict=True)
     ))  # fmt: skip
-    good = (votes.count >= SHARE * smaller) & ((votes.sure > 0) | votes.kept_end)
+    good = (votes.count >= SHARE * smaller) & ((votes.sure > 0) | (votes.summed > 1) | votes.kept_end)
     weight = votes.count + votes.sure
     order = np.lexsort((np.abs(votes.apart), -weight))
     back: dict[int, int] = {}
     for rows in (rows_a, rows_b):
-        ways, first = np.unique(keys.way[rows], return_index=True)
-        back.update(zip(ways.tolist(), keys.way_back[rows][first].tolist(), strict=True))
+        ways, first = np.unique(keys.talk[rows], return_index=True)
+        back.update(zip(ways.tolist(), keys.talk_back[rows][first].tolist(), strict=True))
     partner: dict[int, tuple[int, int]] = {}
     taken: set[int] = set()
     for at in order[good[order]].tolist():
         one, other, apart = int(votes.from_way[at]), int(votes.to_way[at]), int(votes.apart[at])
         if one in partner or other in taken:
             continue
-        known_back = partner.get(back[one])
-        if known_back is not None and known_back[0] != back[other]:
-            continue  # answers go the way back, not to a third flow
+        # Answers go the way back, not to a third flow: in a chain from the last to the first.
+        back_one, back_other = (back[other], back[one]) if chained else (back[one], back[other])
+        known_back = partner.get(back_one)
+        if known_back is not None and known_back[0] != back_other:
+            continue
         partner[one] = (other, apart)
         taken.add(other)
-        if back[one] not in partner and back[other] not in taken:
-            partner[back[one]] = (back[other], -apart)
-            taken.add(back[other])
+        if back_one not in partner and back_other not in taken:
+            partner[back_one] = (back_other, apart if chained else -apart)
+            taken.add(back_other)
     ways = np.array(list(partner), np.uint64)
     others = np.array([other for other, _ in partner.values()], np.uint64)
     return ways, others, np.array([apart for _, apart in partner.values()], np.int64)
@@ -150,7 +188,7 @@ def packets(
     rows_b: Array,
     accepted: tuple[Array, Array, Array],
     window: int,
-    allowed: Allowed | None,
+    chain: Chain | None,
 ) -> tuple[Array, Array]:
     """The packets of flows that belong together, each with its nearest of the same content."""
     import numpy as np
@@ -158,8 +196,8 @@ def packets(
     time = keys.seen.numbers("ts")
     ways, others, apart = accepted
     by_from, by_to = np.argsort(ways), np.argsort(others)
-    of_a, at_a = found_in(ways[by_from], keys.way[rows_a])
-    of_b, at_b = found_in(others[by_to], keys.way[rows_b])
+    of_a, at_a = found_in(ways[by_from], keys.talk[rows_a])
+    of_b, at_b = found_in(others[by_to], keys.talk[rows_b])
     rows_a, rows_b = rows_a[of_a], rows_b[of_b]
     pair_a, pair_b = by_from[at_a[of_a]], by_to[at_b[of_b]]
     slack = np.maximum(np.minimum(np.abs(apart[pair_a]) + SLACK, window), window // 4)
@@ -168,7 +206,25 @@ def packets(
         slack, slack,
     )  # fmt: skip
     one, other = rows_a[a], rows_b[b]
-    if allowed is not None and len(one):
-        fits = allowed(one, other)
+    if chain is not None and len(one):
+        fits = chain.allowed(one, other)
         one, other = one[fits], other[fits]
     return one, other
+
+
+def clocks_apart(keys: Keys, rows_a: Array, rows_b: Array, window: int) -> int:
+    """How much later b has what a has, ns, if nothing has kept its ends: most of what is on each side once says so.
+
+    0 where that is too little, or does not agree.
+    """
+    import numpy as np
+
+    tells = keys.may_be_rewritten() & ((keys.summed >= 0) | (keys.proto == TCP)) & (keys.seen.numbers("ts") != -1)
+    a, b = rows_a[tells[rows_a]], rows_b[tells[rows_b]]
+    key, time = keys.endless(), keys.seen.numbers("ts")
+    at_a, at_b = only_ones(key[a], key[b])
+    if len(at_a) < FEW:
+        return 0
+    apart = time[b[at_b]] - time[a[at_a]]
+    middle = round(float(np.median(apart)))
+    return middle if np.mean(np.abs(apart - middle) <= window) > 0.5 else 0

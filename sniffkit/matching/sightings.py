@@ -33,6 +33,8 @@ ADDRESSES = (
     *("arp_src_hw", "arp_src_ip", "arp_dst_hw", "arp_dst_ip"),
 )
 
+MAX_READERS = 8  # captures that are read at a time
+
 
 class Sightings:
     """Rows of one or several captures, one behind the other, as a pyarrow.Table and as numbers.
@@ -117,7 +119,7 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
         for capture, _ in sources
     ]
     different = [at for at, name in enumerate(names) if names.index(name) == at]
-    with ThreadPoolExecutor(len(different)) as pool, warnings.catch_warnings(record=True) as caught:
+    with ThreadPoolExecutor(min(len(different), MAX_READERS)) as pool, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)  # a thread's are told below, in the caller's
         read_at = dict(zip(different, pool.map(lambda at: _table(sources[at][0], filter), different), strict=True))
     whole = [read_at[names.index(name)] for name in names]
@@ -125,7 +127,7 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
     for warned in caught:
         warnings.warn(warned.message, stacklevel=4)
     numbered = [
-        table.append_column("source", pa.repeat(pa.scalar(number, pa.int8()), table.num_rows))
+        table.append_column("source", pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
         for number, table in enumerate(tables)
     ]
     return Sightings(pa.concat_tables(numbered))
@@ -199,8 +201,12 @@ def _beside(capture: Capture, packets: pa.Table, filter: str | None) -> dict[str
         pc.binary_join_element_wise(text[IDENTITY[0]], text[IDENTITY[1]], "/"),
         pc.binary_join_element_wise(text[IDENTITY[2]], text[IDENTITY[3]], "/"),
     )
+    echo = pc.coalesce(text[IDENTITY[0]], text[IDENTITY[2]])  # of queries; an error quotes one
     return {
         "ident": ident,
+        "echo": pc.if_else(pc.or_(quotes, pc.invert(pc.match_substring_regex(echo, "^[0-9]+$"))), None, echo).cast(
+            pa.int32()
+        ),
         "ident_seq": pc.coalesce(text[IDENTITY[1]], text[IDENTITY[3]]),
         "checksum": checksum,
         "ip_checksum": inner("ip.checksum"),

@@ -1,0 +1,273 @@
+"""Which packet of one capture is which of another: where few things tell them apart, and where a NAT rewrote them."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sniffkit as sk
+from captures.wire import ACK, MS, PSH, SECOND, SYN, T0, Frame, arp, eth, icmp, ip4, ip6, pcap, pcapng, tcp, udp
+from sniffkit.comparison import Diff
+
+CLIENT, SERVER, PUBLIC, CARRIER = "10.0.0.1", "198.51.100.9", "203.0.113.1", "100.64.0.7"
+ASKED = arp(1, "02:00:00:00:00:01", CLIENT, "00:00:00:00:00:00", SERVER)
+
+
+def compare(folder: Path, a: list[Frame], b: list[Frame], **options: Any) -> Diff:
+    for name, frames in (("a", a), ("b", b)):
+        (folder / f"{name}.pcap").write_bytes(pcap(sorted(frames, key=lambda frame: frame.ts)))
+    return sk.open(folder / "a.pcap").diff(sk.open(folder / "b.pcap"), **options)
+
+
+def pairs(diff: Diff) -> list[tuple[int, int]]:
+    return [(row["frame_a"], row["frame_b"]) for row in diff.matches().to_arrow().to_pylist()]
+
+
+def delays(diff: Diff) -> set[int]:
+    return {row["delay"] for row in diff.matches().to_arrow().to_pylist()}
+
+
+def in_all(diff: Diff) -> tuple[int, int, int]:
+    """Packets of both, only a's, only b's."""
+    row = diff.summary().to_arrow().to_pylist()[-1]
+    return row["packets_both"], row["only_a"], row["only_b"]
+
+
+def datagram(ts: int, src: str, sport: int, data: bytes, *, ident: int = 0, ttl: int = 64, dst: str = SERVER) -> Frame:
+    return Frame(ts, eth(0x0800, ip4(src, dst, 17, udp(src, sport, dst, 443, data), ident=ident, ttl=ttl)))
+
+
+def segment(ts: int, src: str, sport: int, seq: int, *, ident: int = 0, ttl: int = 64, flags: int = ACK) -> Frame:
+    return Frame(ts, eth(0x0800, ip4(src, SERVER, 6, tcp(src, sport, SERVER, 80, flags, seq, 7), ident=ident, ttl=ttl)))
+
+
+def answer(ts: int, dst: str, dport: int, seq: int, *, ident: int, ttl: int) -> Frame:
+    return Frame(ts, eth(0x0800, ip4(SERVER, dst, 6, tcp(SERVER, 80, dst, dport, ACK, 7, seq), ident=ident, ttl=ttl)))
+
+
+def echo(ts: int, src: str, identifier: int, number: int, ttl: int) -> Frame:
+    return Frame(ts, eth(0x0800, ip4(src, SERVER, 1, icmp(8, 0, identifier << 16 | number, b"p" * 56), ttl=ttl)))
+
+
+def later(frames: list[Frame], by: int) -> list[Frame]:
+    return [replace(frame, ts=frame.ts + by) for frame in frames]
+
+
+def unfinished(frame: Frame) -> Frame:
+    """A UDP datagram (IPv4) whose checksum is left to the network card: the sum of the pseudo-header."""
+    addresses, length = frame.data[26:34], frame.data[38:40]
+    total = sum(struct.unpack(">5H", addresses + length)) + 17
+    return replace(frame, data=frame.data[:40] + struct.pack(">H", total % 0xFFFF) + frame.data[42:])
+
+
+@pytest.mark.parametrize("gap", [SECOND, 2 * SECOND, 100 * MS])
+def test_equal_packets_of_which_one_is_lost_are_those_nearest(tmp_path: Path, gap: int) -> None:
+    sent = [Frame(T0 + n * gap, eth(0x0806, ASKED)) for n in range(30)]
+    diff = compare(tmp_path, sent, later([*sent[:2], *sent[3:]], 2 * MS))
+    assert (in_all(diff), delays(diff)) == ((29, 1, 0), {2 * MS})
+    assert diff.packets().to_arrow()["frame_number"].to_pylist() == [3]
+
+
+def test_equal_packets_close_together_are_in_order(tmp_path: Path) -> None:
+    sent = [Frame(T0 + n * MS, eth(0x0806, ASKED)) for n in range(10)]
+    diff = compare(tmp_path, sent, later(sent, 3 * MS))
+    assert (pairs(diff), delays(diff)) == ([(n, n) for n in range(1, 11)], {3 * MS})
+
+
+def test_equal_packets_tell_another_clock_only_where_many_agree(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    sent = [Frame(T0 + n * SECOND + chance.randrange(SECOND), eth(0x0806, ASKED)) for n in range(20)]
+    assert in_all(compare(tmp_path, sent, later(sent, 3600 * SECOND))) == (20, 0, 0)
+    assert in_all(compare(tmp_path, sent[:1], later(sent[:1], 3600 * SECOND))) == (0, 1, 1)
+
+
+@pytest.mark.parametrize(("ahead", "delay"), [(0, 3 * MS), (0, 30 * MS), (5 * SECOND, 3 * MS)])
+def test_datagrams_without_a_number_are_known_behind_a_nat_by_their_checksum(
+    tmp_path: Path, ahead: int, delay: int
+) -> None:
+    inside, outside = [], []
+    for n in range(100):
+        data = random.Random(n).randbytes(20)
+        inside.append(datagram(T0 + n * MS, CLIENT, 5000, data))
+        outside.append(datagram(T0 + n * MS + delay + ahead, PUBLIC, 61000, data, ttl=63))
+    del outside[7], outside[50]
+    diff = compare(tmp_path, inside, outside)
+    assert (in_all(diff), delays(diff)) == ((98, 2, 0), {delay + ahead})
+
+
+def test_flows_behind_one_address_are_told_apart_by_checksums(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    inside, outside = [], []
+    for n in range(300):
+        client, data, at = chance.randrange(10), chance.randbytes(20), T0 + n * 5 * MS
+        inside.append(datagram(at, f"10.0.0.{client}", 5000, data))
+        outside.append(datagram(at + 30 * MS, PUBLIC, 40_000 + client, data, ttl=63))
+    diff = compare(tmp_path, inside, outside)
+    assert pairs(diff) == [(n, n) for n in range(1, 301)]
+    flows = diff.flows().to_arrow().to_pylist()
+    assert {(one["orig_h"], one["b_orig_p"]) for one in flows} == {(f"10.0.0.{n}", 40_000 + n) for n in range(10)}
+
+
+def test_echo_requests_of_two_stations_get_other_identifiers(tmp_path: Path) -> None:
+    inside, outside = [], []
+    for n in range(20):
+        for station in (1, 2):
+            at = T0 + n * 10 * MS + station * 3 * MS
+            inside.append(echo(at, f"10.0.0.{station}", 7, n, 64))
+            outside.append(echo(at + MS, PUBLIC, 100 * station, n, 63))
+    diff = compare(tmp_path, inside, outside)
+    assert (pairs(diff), delays(diff)) == ([(n, n) for n in range(1, 41)], {MS})
+
+
+@pytest.mark.parametrize("src", [CLIENT, PUBLIC])
+def test_an_unfinished_checksum_tells_nothing(tmp_path: Path, src: str) -> None:
+    """By number where there is one, else by time."""
+    for ident in (1, 0):
+        sent = [datagram(T0 + n * 50 * MS, CLIENT, 5000, bytes([n] * 9), ident=ident * (n + 1)) for n in range(10)]
+        seen = [datagram(one.ts + MS, src, 5000, bytes([n] * 9), ident=ident * (n + 1)) for n, one in enumerate(sent)]
+        diff = compare(tmp_path, [unfinished(one) for one in sent], seen)
+        assert (in_all(diff), delays(diff)) == ((10, 0, 0), {MS})
+        assert "checksum" in diff.changes().to_arrow()["field"].to_pylist()
+
+
+def test_two_lost_datagrams_are_not_one(tmp_path: Path) -> None:
+    """One is lost on the way, another one was not captured before it."""
+    sent = [datagram(T0 + n * 10 * MS, CLIENT, 5000, b"message %02d" % n, ident=100 + n) for n in range(10)]
+    for plain in (sent, [datagram(one.ts, CLIENT, 5000, b"message %02d" % n) for n, one in enumerate(sent)]):
+        diff = compare(tmp_path, plain[:4] + plain[5:], later(plain[:5] + plain[6:], MS))
+        assert (in_all(diff), delays(diff)) == ((8, 1, 1), {MS})
+
+
+@pytest.mark.parametrize("src", [CLIENT, PUBLIC])
+def test_identifications_written_anew(tmp_path: Path, src: str) -> None:
+    chance = random.Random(2)
+    a = [segment(T0 + n * 10 * MS, CLIENT, 5000, n * 10, ident=100 + n) for n in range(20)]
+    a += [datagram(T0 + n * 10 * MS, CLIENT, 5000, bytes([n]), ident=500 + n) for n in range(20)]
+    b = [segment(T0 + n * 10 * MS + MS, src, 6000 if src == PUBLIC else 5000, n * 10, ident=chance.randrange(1, 65536),
+                 ttl=63) for n in range(20)]  # fmt: skip
+    b += [datagram(T0 + n * 10 * MS + MS, src, 5000, bytes([n]), ident=chance.randrange(1, 65536)) for n in range(20)]
+    diff = compare(tmp_path, a, b)
+    assert (in_all(diff), delays(diff)) == ((40, 0, 0), {MS})
+
+
+def test_a_syn_whose_options_a_router_changed(tmp_path: Path) -> None:
+    """Its checksum differs, those of the rest of the flow do not."""
+    rest = [segment(T0 + n * MS, CLIENT, 5000, n, flags=ACK | PSH) for n in range(1, 20)]
+    syn, clamped = (
+        Frame(T0, eth(0x0800, ip4(CLIENT, SERVER, 6, tcp(CLIENT, 5000, SERVER, 80, SYN, 0, window=window))))
+        for window in (1000, 999)
+    )
+    assert in_all(compare(tmp_path, [syn, *rest], [clamped, *rest])) == (20, 0, 0)
+
+
+@pytest.mark.parametrize("ahead", [2 * SECOND, -3600 * SECOND])
+def test_clocks_apart_and_a_nat_between(tmp_path: Path, ahead: int) -> None:
+    a, b = [], []
+    for n in range(10):
+        at = T0 + n * 30 * MS
+        a += [segment(at, CLIENT, 5000, n, ident=n + 1), answer(at + 12 * MS, CLIENT, 5000, n, ident=n + 1, ttl=63)]
+        b += [segment(at + MS, PUBLIC, 6000, n, ident=n + 1, ttl=63),
+              answer(at + 11 * MS, PUBLIC, 6000, n, ident=n + 1, ttl=64)]  # fmt: skip
+    diff = compare(tmp_path, a, later(b, ahead))
+    assert (in_all(diff), delays(diff), diff.clock_offset) == ((20, 0, 0), {MS}, ahead)
+
+
+def test_frames_without_a_time_go_no_way(tmp_path: Path) -> None:
+    sent = [segment(T0 + n * MS, CLIENT, 5000, n, ident=n + 1) for n in range(4)]
+    sent += [answer(one.ts + 100, CLIENT, 5000, n, ident=n + 1, ttl=64) for n, one in enumerate(sent)]
+    sent += sent[:1]  # what is there twice is paired in order
+    (tmp_path / "timeless.pcapng").write_bytes(pcapng(["eth0"], [(None, one) for one in sent]))
+    (tmp_path / "timed.pcap").write_bytes(pcap(sent))
+    diff = sk.open(tmp_path / "timeless.pcapng").diff(sk.open(tmp_path / "timed.pcap"))
+    assert (in_all(diff), delays(diff), diff.clock_offset) == ((9, 0, 0), {None}, None)
+    assert {row["way"] for row in diff.matches().to_arrow().to_pylist()} == {"?"}
+
+
+def hops(path: Path | list[str]) -> dict[int, list[dict[str, Any]]]:
+    packets: dict[int, list[dict[str, Any]]] = {}
+    for row in sk.open(path).trace().to_arrow().to_pylist():
+        packets.setdefault(row["packet"], []).append(row)
+    return packets
+
+
+@pytest.mark.parametrize("kind", [segment, datagram])
+def test_one_nat_after_another(tmp_path: Path, kind: Callable[..., Frame]) -> None:
+    """At home and at the carrier's; answers the other way."""
+    frames: list[tuple[int | None, Frame]] = []
+    ends = ((CLIENT, 5000), (CARRIER, 6000), (PUBLIC, 7000))
+    for n in range(10):
+        for point, (src, port) in enumerate(ends):
+            at = T0 + n * 10 * MS + point * MS // 10
+            what = n if kind is segment else bytes([n])
+            frames.append((point, kind(at, src, port, what, ident=n + 1, ttl=64 - point)))
+            back = answer(at + MS, *ends[2 - point], n, ident=n + 1, ttl=64 - point)
+            frames.append((2 - point, back))
+    frames.sort(key=lambda one: one[1].ts)
+    (tmp_path / "chain.pcapng").write_bytes(pcapng(["home/lan", "isp/access", "isp/wan"], frames))
+    packets = list(hops(tmp_path / "chain.pcapng").values())
+    assert len(packets) == 20
+    names = {tuple(row["interface"] for row in rows) for rows in packets}
+    assert names == {("lan", "access", "wan"), ("wan", "access", "lan")}
+    assert {tuple(row["delay"] for row in rows) for rows in packets} == {(None, MS // 10, MS // 10)}
+
+
+def test_pings_through_a_nat_are_not_mixed(tmp_path: Path) -> None:
+    """Two stations send the same, one shortly after the other; each request is followed to its own."""
+    frames: list[tuple[int | None, Frame]] = []
+    for n in range(15):
+        for station in (1, 2):
+            at = T0 + n * 40 * MS + station * 15 * MS
+            frames.append((0, echo(at, f"10.0.0.{station}", 7, n, 64)))
+            frames.append((1, echo(at + MS // 10, PUBLIC, 70 + station, n, 63)))
+    (tmp_path / "pings.pcapng").write_bytes(pcapng(["r/lan", "r/wan"], frames))
+    packets = hops(tmp_path / "pings.pcapng").values()
+    assert [[row["delay"] for row in rows] for rows in packets] == [[None, MS // 10]] * 30
+
+
+def test_trace_guesses_no_clock(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    sent = [Frame(T0 + n * SECOND + chance.randrange(SECOND), eth(0x0806, ASKED)) for n in range(20)]
+    (tmp_path / "a.pcap").write_bytes(pcap(sent))
+    (tmp_path / "b.pcap").write_bytes(pcap(later(sent, 3600 * SECOND)))
+    assert len(hops([str(tmp_path / "a.pcap"), str(tmp_path / "b.pcap")])) == 40
+
+
+def test_the_same_name_of_an_interface_on_two_machines(tmp_path: Path) -> None:
+    """Files over the same time are two points; files one after another are one."""
+    sent = [segment(T0 + n * 10 * MS, CLIENT, 5000, n, ident=n + 1) for n in range(6)]
+    paths = [str(tmp_path / f"host{n}.pcapng") for n in (1, 2)]
+    for path, frames in zip(paths, (sent, later(sent, MS)), strict=True):
+        Path(path).write_bytes(pcapng(["eth0"], [(0, one) for one in frames]))
+    packets = hops(paths)
+    assert [[row["file"] for row in rows] for rows in packets.values()] == [paths] * 6
+    for path, frames in zip(paths, (sent[:3], sent[2:]), strict=True):
+        Path(path).write_bytes(pcapng(["eth0"], [(0, one) for one in frames]))
+    assert [len(rows) for rows in hops(paths).values()] == [1] * 7
+
+
+def test_more_files_than_a_byte_counts(tmp_path: Path, called: Callable[..., tuple[int, str, str]]) -> None:
+    sent = segment(T0, CLIENT, 5000, 1)
+    for n in range(140):
+        (tmp_path / f"{n:03}.pcapng").write_bytes(pcapng([f"ns/eth{n % 3}"], [(0, replace(sent, ts=T0 + n))]))
+        (tmp_path / f"{n:03}.pcap").write_bytes(pcap([replace(sent, ts=T0 + n)]))
+    packets = hops(sorted(map(str, tmp_path.glob("*.pcapng"))))
+    assert sum(map(len, packets.values())) == 140
+    code, out, err = called("trace", *sorted(map(str, tmp_path.glob("*.pcap"))))
+    assert (code, out, err) == (2, "", "sniffkit: 140 capture points; 62 at most: give fewer files\n")
+
+
+def test_ipv6_datagrams_behind_a_prefix_translation(tmp_path: Path) -> None:
+    """RFC 6296 changes the prefix; content, checksum and one end tell."""
+    a, b = [], []
+    for n in range(20):
+        for frames, src, at in ((a, "fd00::1", T0 + n * MS), (b, "2001:db8::1", T0 + n * MS + 5 * MS)):
+            packet = ip6(src, "2001:db8:1::9", 17, udp(src, 5000, "2001:db8:1::9", 443, bytes([n, 1])))
+            frames.append(Frame(at, eth(0x86DD, packet)))
+    diff = compare(tmp_path, a, b)
+    assert (in_all(diff), delays(diff)) == ((20, 0, 0), {5 * MS})
