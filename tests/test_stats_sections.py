@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import sniffkit as sk
-from captures.wire import MS, SYN, T0, Frame, eth, icmp, ip4, ip6, ip6_fragment, pcap, pcapng, tcp, udp
+from captures.wire import MS, SECOND, SYN, T0, Frame, eth, icmp, ip4, ip6, ip6_fragment, pcap, pcapng, tcp, udp
 from sniffkit.errors import SniffkitError
 from sniffkit.stats import LAYERS, SECTIONS, Stats
 from sniffkit.stats.hierarchy import levels
@@ -136,7 +136,8 @@ def test_an_empty_capture(tmp_path: Path, called: Run) -> None:
     code, out, error = called("stats", str(tmp_path / "made.pcap"))
     assert (code, error) == (1, "")
     assert all(f"{title}:\n" in out for _, title in SECTIONS.values())
-    assert called("stats", "--only", "io", str(tmp_path / "made.pcap"))[0] == 1
+    for name in SECTIONS:
+        assert called("stats", "--only", name, str(tmp_path / "made.pcap"))[0] == 1, name
 
 
 def test_damage_is_told_once(tmp_path: Path, called: Run) -> None:
@@ -166,6 +167,34 @@ def test_frames_without_a_time(tmp_path: Path) -> None:
 
     with pytest.raises(SniffkitError, match="no frames with a time"):
         io_plot(sk.open(path), str(tmp_path / "io.png"))
+
+
+@pytest.mark.parametrize(("lasts", "step"), [(999_999, 1), (2_000_000, 10), (1_700_000_000, 10_000)])
+def test_a_long_capture_has_longer_intervals(tmp_path: Path, called: Run, lasts: int, step: int) -> None:
+    """Days, or a clock that jumped from 1970; one that was asked for is refused before anything is shown."""
+    packet = ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x"))
+    path = tmp_path / "long.pcap"
+    path.write_bytes(pcap([Frame(at * SECOND, packet) for at in (5, 5 + lasts)], link_type=101))
+    table = sk.open(path).stats.io().to_arrow()
+    assert table["start"].to_pylist()[1] == step
+    assert table.num_rows == lasts // step + 1
+    assert (table["frames"][0].as_py(), table["frames"][-1].as_py()) == (1, 1)
+    assert called("stats", str(path))[0] == 0
+    code, out, error = called("stats", "--interval", "0.5", str(path))
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert f"interval 0.5 s gives {2 * lasts + 1} rows" in error
+
+
+def test_a_picture_of_many_intervals_is_small(tmp_path: Path) -> None:
+    """Several are one step, and their rates are still those of the capture."""
+    pytest.importorskip("matplotlib")
+    from sniffkit.stats.plot import io_plot
+
+    stats_of(tmp_path, *[ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x"))] * 2000)
+    io_plot(sk.open(tmp_path / "made.pcap"), str(tmp_path / "io.svg"), 0.00001)
+    picture = (tmp_path / "io.svg").read_text()
+    assert len(picture) < 1_000_000
+    assert "Traffic, 0.0005 s steps" in picture
 
 
 def test_a_picture_by_its_suffix(tmp_path: Path, called: Run) -> None:

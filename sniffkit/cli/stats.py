@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from sniffkit.errors import SniffkitError
+from sniffkit.stats import SECTIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,17 +18,22 @@ if TYPE_CHECKING:
     from sniffkit.tables import Result
 
 TOP = 10  # rows of a long section on a terminal or a pipe when all sections are shown
+# Sections that have rows whatever the capture holds, and the column that says how much that is.
+COUNTS = {"summary": "packets", "lengths": "frames", "health": "flows"}
 
 
 @click.command()
 @click.argument("file", nargs=-1, type=click.Path())
+@click.option("--only", metavar="SECTION", help=f"Only this one, whole: {' '.join(SECTIONS)}.")
 @click.option(
-    "--only", metavar="SECTION", help="Only this one, whole: summary hierarchy conversations endpoints lengths io tcp."
+    "--layer",
+    metavar="LAYER",
+    default="ip",
+    help="Of conversations and endpoints: eth ip ipv6 tcp udp sctp; in tunnels the innermost, of IP the outermost too.",
 )
 @click.option(
-    "--layer", metavar="LAYER", default="ip", help="Of conversations and endpoints: eth ip ipv6 tcp udp sctp."
+    "--interval", type=float, metavar="S", help="Of io, seconds (1; 10, 100, … where that gives over a million rows)."
 )
-@click.option("--interval", type=float, default=1.0, metavar="S", help="Of io, seconds (1).")
 @click.option("--plot", metavar="FILE", help="Draw frames and bytes over time to FILE: .png .svg .pdf.")
 @click.option(
     "-o", "--out", metavar="FILE", help="Write the section to FILE: .parquet .csv .jsonl .arrow; - is stdout."
@@ -52,7 +58,7 @@ def run(file: tuple[str, ...], **options: object) -> int:
     from sniffkit.api import open as open_capture
     from sniffkit.cli.inputs import damage_as_lines, files
     from sniffkit.sinks import Output, put
-    from sniffkit.stats import SECTIONS, check_layer
+    from sniffkit.stats import check_layer
     from sniffkit.stats.io import step_of
 
     only, out, json = options["only"], options["out"], bool(options["json"])
@@ -62,7 +68,8 @@ def run(file: tuple[str, ...], **options: object) -> int:
         raise SniffkitError("-o and --json write one table: --only SECTION says which")
     # Before the first section is shown, not where its turn comes.
     check_layer(str(options["layer"]))
-    step_of(float(str(options["interval"])))
+    interval = cast("float | None", options["interval"])
+    step_of(interval)
     target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
     names = files(file)
     if "-" in names:
@@ -73,17 +80,24 @@ def run(file: tuple[str, ...], **options: object) -> int:
         if only is not None:
             table = section(capture, str(only), options).to_arrow()
             put(table, target)
-            found = table.num_rows > 0
+            found = holds(str(only), table)
         elif options["plot"] is None:
+            # An interval that gives too many rows, before the first section is shown.
+            made = {} if interval is None else {"io": section(capture, "io", options).to_arrow()}
             for name, (_, title) in SECTIONS.items():
-                table = section(capture, name, options).to_arrow()
+                table = made[name] if name in made else section(capture, name, options).to_arrow()
                 show(title, table, target)
-                found = found and (name != "summary" or table["packets"][0].as_py() > 0)
+                found = found and (name != "summary" or holds(name, table))
         if options["plot"] is not None:
             from sniffkit.stats.plot import io_plot
 
-            io_plot(capture, str(options["plot"]), float(str(options["interval"])))
+            io_plot(capture, str(options["plot"]), interval)
     return 1 if damage or not found else 0
+
+
+def holds(name: str, table: pa.Table) -> bool:
+    """Whether a section has found anything."""
+    return table.num_rows > 0 and (name not in COUNTS or any(table[COUNTS[name]].to_pylist()))
 
 
 def section(capture: Capture, name: str, options: dict[str, object]) -> Result:

@@ -33,7 +33,7 @@ LAYERS = ("eth", "ip", "ipv6", *PORTED)
 class Stats:
     """The sections of a capture's statistics; each is a table, computed when it is asked for.
 
-    layer: one of eth, ip, ipv6, tcp, udp, sctp. interval: seconds.
+    layer: one of eth, ip, ipv6, tcp, udp, sctp.
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -56,7 +56,7 @@ class Stats:
     def conversations(self, layer: str = "ip") -> Result:
         """One row a pair of ends: frames and bytes each way, start (s after the first frame of all), duration (ns).
 
-        a sent the first frame.
+        a sent the first frame. In tunnels the outermost and the innermost IP header count, else the innermost header.
         """
         return self._section("conversations", layer=layer)
 
@@ -68,10 +68,11 @@ class Stats:
         """One row a range of frame lengths (bytes on the wire): count, share, mean, smallest, largest."""
         return self._section("lengths")
 
-    def io(self, interval: float = 1.0) -> Result:
+    def io(self, interval: float | None = None) -> Result:
         """One row an interval, also where nothing came: start (s after the first frame), frames, bytes.
 
-        Frames without a time are in no row.
+        interval: seconds; by default 1, or 10, 100, … for a capture that would give over a million rows; SniffkitError
+        where a given one does. Frames without a time are in no row.
         """
         return self._section("io", interval=interval)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def ends(layer: str) -> str:
     """A query for the two ends of every frame at a layer: n, t, len, a, ap, b, bp (ports null below transport).
 
-    IP is counted at the outermost and the innermost header, as tshark counts every header; Ethernet at the innermost.
+    IP is counted at the outermost and the innermost header, where tshark counts every one; the rest at the innermost.
     n grows in the order of the headers on the wire and is a row's own.
     """
     if layer == "eth":

@@ -15,22 +15,29 @@ MAX_ROWS = 1_000_000
 LONGEST = 1e9  # s; what int64 nanoseconds hold, and some more than 30 years
 
 
-def step_of(interval: float) -> int:
-    """`interval` seconds in ns. Raises SniffkitError if no capture can be cut by it."""
+def step_of(interval: float | None) -> int:
+    """`interval` seconds in ns, 1 s for None. Raises SniffkitError if no capture can be cut by it."""
+    if interval is None:
+        interval = 1.0
     if not 0 < interval <= LONGEST:
         raise SniffkitError(f"interval {interval:g}: it must be above 0 s and at most {LONGEST:g} s")
     return max(round(interval * 1e9), 1)
 
 
-def table(capture: Capture, interval: float = 1.0) -> Result:
-    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if it cannot be."""
+def table(capture: Capture, interval: float | None = None) -> Result:
+    """A row for every `interval` seconds from the first frame on. Raises SniffkitError if those are too many.
+
+    None: 1 s, or as many powers of ten as give no more than MAX_ROWS.
+    """
     step = step_of(interval)
     span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
     first, last = span["a"][0].as_py(), span["b"][0].as_py()
-    count = 0 if first is None else (last - first) // step + 1
+    lasts = 0 if first is None else last - first
+    while interval is None and lasts // step >= MAX_ROWS:
+        step *= 10
+    count = 0 if first is None else lasts // step + 1
     if count > MAX_ROWS:
-        seconds = (last - first) / 1e9
-        raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {seconds:.0f} s")
+        raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {lasts / 1e9:.0f} s")
     return capture.sql(f"""
         WITH counted AS (
             SELECT (epoch_ns(ts) - {first or 0}) // {step} AS n, count(*) AS frames, sum(frame_len) AS bytes
