@@ -125,6 +125,21 @@ def test_echo_requests_of_two_stations_get_other_identifiers(tmp_path: Path) -> 
     assert (pairs(diff), delays(diff)) == ([(n, n) for n in range(1, 41)], {MS})
 
 
+def test_what_is_lost_of_a_flow_is_not_what_another_one_repeats(tmp_path: Path) -> None:
+    """Both pass with their addresses as they were; the ping of one is lost where one of the other comes twice."""
+    both = [echo(T0 + n * 10 * MS + of * MS, f"10.0.0.{of}", of, n, 64) for n in range(9) for of in (1, 2)]
+    diff = compare(tmp_path, both, later([*both[:8], both[9], *both[9:]], MS))
+    assert (in_all(diff), delays(diff)) == ((17, 1, 1), {MS})
+
+
+def test_identifiers_that_stay_are_whose_they_were(tmp_path: Path) -> None:
+    """Two stations that send the same, 2 ms one after the other and 3 ms on the way."""
+    at = [(T0 + n * 10 * MS + of * 2 * MS, of, n) for n in range(9) for of in (1, 2)]
+    inside = [echo(time, f"10.0.0.{of}", of, n, 64) for time, of, n in at]
+    diff = compare(tmp_path, inside, [echo(time + 3 * MS, PUBLIC, of, n, 63) for time, of, n in at])
+    assert delays(diff) == {3 * MS}
+
+
 @pytest.mark.parametrize("src", [CLIENT, PUBLIC])
 def test_an_unfinished_checksum_tells_nothing(tmp_path: Path, src: str) -> None:
     """By number where there is one, else by time."""

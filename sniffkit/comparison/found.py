@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sniffkit.matching import Array
 from sniffkit.matching.keys import TCP, Keys
-from sniffkit.matching.pairs import found_in, match, medians, runs, timed
+from sniffkit.matching.pairs import found_in, kept, match, medians, runs, timed
 from sniffkit.matching.rewritten import clocks_apart, link
 from sniffkit.matching.sightings import Sightings, read
 
@@ -67,7 +67,9 @@ def find(sources: Sequence[tuple[Capture, str | None]], window: int, filter: str
         offset = round(float(np.median(time[known_b] - time[known_a])))
     else:
         offset = clocks_apart(keys, rows_a, rows_b, window)
-    left_a, left_b = rows_a[np.isin(rows_a, a, invert=True)], rows_b[np.isin(rows_b, b, invert=True)]
+    # What passed with its ends as they were has lost the rest.
+    free = ~np.isin(keys.talk, kept(keys.talk, np.ones(len(seen)), a, b, rows_a))
+    left_a, left_b = (rows[free[rows] & ~np.isin(rows, side)] for rows, side in ((rows_a, a), (rows_b, b)))
     nat_a, nat_b = link(keys, left_a, left_b, window, offset)
     rewritten = np.arange(len(a) + len(nat_a)) >= len(a)
     a, b = np.concatenate([a, nat_a]), np.concatenate([b, nat_b])

@@ -27,6 +27,7 @@ class Votes:
     summed: Array  # those with the same checksum
     apart: Array
     kept_end: Array
+    kept_ports: Array  # and ICMP identifier: a NAT leaves them where it can
 
 
 class Chain(Protocol):
@@ -134,11 +135,15 @@ def count(keys: Keys, a: Array, b: Array) -> Votes:
     a, b, apart = a[order], b[order], apart[order]
     starts, lengths = runs(both[order])
     kept_end = (keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])
+    kept_ports = np.ones(len(a), bool)
+    for name in ("src_port", "dst_port", "echo"):
+        kept_ports &= number(name)[a] == number(name)[b]
     surely, with_sum = (
         np.add.reduceat(one[order].astype(np.int64), starts) if len(starts) else starts for one in (sure, summed)
     )
     middle = apart[starts + (lengths - 1) // 2] if len(starts) else starts
-    return Votes(keys.talk[a][starts], keys.talk[b][starts], lengths, surely, with_sum, middle, kept_end[starts])
+    stayed = kept_end[starts], kept_ports[starts]
+    return Votes(keys.talk[a][starts], keys.talk[b][starts], lengths, surely, with_sum, middle, *stayed)
 
 
 def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool) -> tuple[Array, Array, Array]:
@@ -154,7 +159,7 @@ def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool)
         size[found_in(ways, way)[1]] for (ways, size), way in zip(sizes, (votes.from_way, votes.to_way), strict=True)
     ))  # fmt: skip
     good = (votes.count >= SHARE * smaller) & ((votes.sure > 0) | (votes.summed > 1) | votes.kept_end)
-    weight = votes.count + votes.sure
+    weight = votes.count * (1 + votes.kept_ports) + votes.sure
     order = np.lexsort((np.abs(votes.apart), -weight))
     back: dict[int, int] = {}
     for rows in (rows_a, rows_b):
