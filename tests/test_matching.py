@@ -132,6 +132,12 @@ def test_what_is_lost_of_a_flow_is_not_what_another_one_repeats(tmp_path: Path) 
     assert (in_all(diff), delays(diff)) == ((17, 1, 1), {MS})
 
 
+def test_the_same_question_of_two_stations_is_not_one(tmp_path: Path) -> None:
+    """Equal content, and so checksums, but another identification: one such datagram makes no NAT."""
+    asked = datagram(T0, CLIENT, 5000, b"question", ident=5)
+    assert in_all(compare(tmp_path, [asked], [datagram(T0 + MS, "10.0.0.9", 6000, b"question", ident=9)])) == (0, 1, 1)
+
+
 def test_identifiers_that_stay_are_whose_they_were(tmp_path: Path) -> None:
     """Two stations that send the same, 2 ms one after the other and 3 ms on the way."""
     at = [(T0 + n * 10 * MS + of * 2 * MS, of, n) for n in range(9) for of in (1, 2)]

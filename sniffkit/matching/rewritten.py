@@ -26,7 +26,7 @@ class Votes:
     sure: Array
     summed: Array  # those with the same checksum
     apart: Array
-    kept_end: Array
+    kept_end: Array  # and no other identification
     kept_ports: Array  # and ICMP identifier: a NAT leaves them where it can
 
 
@@ -126,15 +126,17 @@ def count(keys: Keys, a: Array, b: Array) -> Votes:
     import numpy as np
 
     number = keys.seen.numbers
-    same_number = (number("ip_id")[a] > 0) & (number("ip_id")[a] == number("ip_id")[b])
-    sure = (keys.proto[a] == TCP) | same_number | (number("ident_seq")[a] >= 0)
+    numbered = (number("ip_id")[a] > 0) & (number("ip_id")[b] > 0)
+    same_number = numbered & (number("ip_id")[a] == number("ip_id")[b])
+    renumbered = numbered & ~same_number
+    sure = (keys.proto[a] == TCP) | same_number | ((number("ident_seq")[a] >= 0) & ~renumbered)
     summed = (keys.summed[a] >= 0) & (keys.summed[a] == keys.summed[b])
     apart = number("ts")[b] - number("ts")[a]
     both = mixed(keys.talk[a], keys.talk[b])
     order = np.lexsort((apart, both))
-    a, b, apart = a[order], b[order], apart[order]
+    a, b, apart, renumbered = a[order], b[order], apart[order], renumbered[order]
     starts, lengths = runs(both[order])
-    kept_end = (keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])
+    kept_end = ((keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])) & ~renumbered
     kept_ports = np.ones(len(a), bool)
     for name in ("src_port", "dst_port", "echo"):
         kept_ports &= number(name)[a] == number(name)[b]
