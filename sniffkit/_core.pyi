@@ -72,6 +72,7 @@ def read_text(
     zone: list[tuple[int, int]] = ...,
     dump: str | None = None,
     fields: list[str] | None = None,
+    field_format: tuple[str, str, str, str | None] | None = None,
     count: int | None = None,
     filter: str | None = None,
 ) -> FrameText: ...

@@ -8,8 +8,8 @@ use sniffkit_core::frame::{FrameBatch, FrameMeta};
 use sniffkit_core::packet::Packet;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::show::{
-    FieldPrinter, LineOptions, LinePrinter, Time, Zone, ascii, canonical_line, hex, hex_and_ascii, json,
-    network_offset, tree,
+    FieldFormat, FieldPrinter, LineOptions, LinePrinter, Occurrence, Time, Zone, ascii, canonical_line, hex,
+    hex_and_ascii, json, network_offset, tree,
 };
 use sniffkit_core::source::{CaptureFiles, Source, SourceError};
 use std::sync::{Mutex, PoisonError};
@@ -71,12 +71,13 @@ impl FrameText {
             }
             *left -= 1;
             decode(frame, meta.frame_len, link_type, packet);
+            let begin = out.len();
             style.write(meta, frame, packet, &mut out);
             if let Some(dump) = dump {
                 let start = if dump.link { 0 } else { network_offset(packet) };
                 (dump.write)(frame.get(start..).unwrap_or(&[]), &mut out);
             }
-            if !out.ends_with('\n') {
+            if out.len() == begin || !out.ends_with('\n') {
                 out.push('\n');
             }
         }
@@ -124,12 +125,13 @@ impl FrameText {
 
 /// Opens `inputs` to be read as text.
 ///
-/// `style` is `line`, `tree`, `json`, `fields` (with the names in `fields`) or `canonical`; `link`, `absolute`, `time`
+/// `style` is `line`, `tree`, `json`, `fields` (with the names in `fields`, as `field_format` says: separator, aggregator,
+/// occurrence `a`, `f` or `l`, and quote or none, as tshark's `-E`) or `canonical`; `link`, `absolute`, `time`
 /// (`clock`, `none`, `epoch`, `date`, `delta`, `elapsed`) and `zone` (local time: since when how many seconds ahead of UTC)
 /// change lines; `dump` (`x`, `xx`, `X`, `XX`, `A`, `AA` as
 /// tcpdump's flags) adds bytes; `count` frames at most.
 #[pyfunction]
-#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", zone=vec![], dump=None, fields=None, count=None, filter=None))]
+#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", zone=vec![], dump=None, fields=None, field_format=None, count=None, filter=None))]
 #[allow(clippy::too_many_arguments)] // one keyword argument a flag of the command
 fn read_text(
     py: Python<'_>,
@@ -141,6 +143,7 @@ fn read_text(
     zone: Vec<(i64, i32)>,
     dump: Option<&str>,
     fields: Option<Vec<String>>,
+    field_format: Option<(char, char, char, Option<char>)>,
     count: Option<u64>,
     filter: Option<&str>,
 ) -> PyResult<FrameText> {
@@ -159,7 +162,7 @@ fn read_text(
         "json" => Style::Json,
         "canonical" => Style::Canonical,
         "fields" => Style::Fields(
-            FieldPrinter::new(fields.unwrap_or_default())
+            FieldPrinter::new(fields.unwrap_or_default(), field_format.map_or(Ok(FieldFormat::default()), written)?)
                 .map_err(|name| PyValueError::new_err(format!("no field {name:?}")))?,
         ),
         other => return Err(PyValueError::new_err(format!("no style {other:?}"))),
@@ -179,6 +182,16 @@ fn read_text(
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());
     Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, left: count.unwrap_or(u64::MAX) })
+}
+
+fn written((separator, aggregator, occurrence, quote): (char, char, char, Option<char>)) -> PyResult<FieldFormat> {
+    let occurrence = match occurrence {
+        'a' => Occurrence::All,
+        'f' => Occurrence::First,
+        'l' => Occurrence::Last,
+        other => return Err(PyValueError::new_err(format!("no occurrence {other:?}"))),
+    };
+    Ok(FieldFormat { separator, aggregator, occurrence, quote })
 }
 
 /// Every name that `style="fields"` takes, sorted.

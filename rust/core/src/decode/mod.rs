@@ -13,6 +13,7 @@ mod link;
 mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
+pub(crate) use igmp::max_response;
 pub(crate) use ipv6ext::FRAGMENT_HEADER;
 
 use crate::frame::LinkType;

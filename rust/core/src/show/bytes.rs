@@ -52,3 +52,14 @@ impl<'a> Bytes<'a> {
 pub fn mac([a, b, c, d, e, f]: [u8; 6]) -> String {
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
+
+/// Text of the network as tcpdump prints it: what does not print as `^@`, bytes above ASCII behind `M-`.
+pub fn printable(text: &[u8], out: &mut String) {
+    for &byte in text {
+        out.push_str(if byte.is_ascii() { "" } else { "M-" });
+        match byte & 0x7f {
+            shown @ b' '..=b'~' => out.push(char::from(shown)),
+            control => out.extend(['^', char::from(control ^ 0x40)]),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::view::layers;
 use crate::decode::Proto;
+use crate::decode::layout::FieldValue;
 use crate::frame::FrameMeta;
 use crate::packet::Packet;
 use std::fmt::Write;
@@ -30,10 +31,42 @@ pub fn known_fields() -> impl Iterator<Item = &'static str> {
     FRAME.into_iter().chain(EITHER.into_iter().map(|(name, _)| name)).chain(of_layers)
 }
 
+/// Which of several values of one field are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Occurrence {
+    /// All of them.
+    #[default]
+    All,
+    /// The first.
+    First,
+    /// The last.
+    Last,
+}
+
+/// How fields are printed: what tshark's `-E` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldFormat {
+    /// Between fields.
+    pub separator: char,
+    /// Between the values of one field.
+    pub aggregator: char,
+    /// Which values.
+    pub occurrence: Occurrence,
+    /// Around a field that has a value.
+    pub quote: Option<char>,
+}
+
+impl Default for FieldFormat {
+    fn default() -> Self {
+        Self { separator: '\t', aggregator: ',', occurrence: Occurrence::All, quote: None }
+    }
+}
+
 /// Prints chosen fields of frames.
 #[derive(Clone, Debug)]
 pub struct FieldPrinter {
     names: Vec<String>,
+    format: FieldFormat,
 }
 
 impl FieldPrinter {
@@ -41,18 +74,21 @@ impl FieldPrinter {
     ///
     /// # Errors
     /// The first name that is not known.
-    pub fn new(names: Vec<String>) -> Result<Self, String> {
+    pub fn new(names: Vec<String>, format: FieldFormat) -> Result<Self, String> {
         match names.iter().find(|name| !known_fields().any(|known| known == name.as_str())) {
             Some(unknown) => Err(unknown.clone()),
-            None => Ok(Self { names }),
+            None => Ok(Self { names, format }),
         }
     }
 
-    /// Appends the fields of one frame, tab-separated, several values of one field with commas; no newline.
+    /// Appends the fields of one frame; no newline.
     pub fn print(&self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
         let views = layers(frame, packet);
         for (index, name) in self.names.iter().enumerate() {
-            out.push_str(if index == 0 { "" } else { "\t" });
+            out.extend((index > 0).then_some(self.format.separator));
+            let before = out.len();
+            out.extend(self.format.quote);
+            let begin = out.len();
             let _ = match name.as_str() {
                 "frame.number" => write!(out, "{}", meta.number),
                 "frame.time_epoch" if meta.ts_missing => Ok(()),
@@ -65,11 +101,25 @@ impl FieldPrinter {
                     let alias = EITHER.iter().find(|(either, _)| *either == name).map(|(_, both)| both);
                     let wanted = |field: &str| field == name || alias.is_some_and(|both| both.contains(&field));
                     let values = views.iter().flat_map(|view| &view.fields).filter(|field| wanted(field.name));
-                    values
-                        .enumerate()
-                        .try_for_each(|(index, field)| write!(out, "{}{field}", if index == 0 { "" } else { "," }))
+                    self.values(values, out)
                 }
             };
+            if out.len() == begin {
+                out.truncate(before);
+            } else {
+                out.extend(self.format.quote);
+            }
+        }
+    }
+
+    fn values<'a>(&self, mut values: impl Iterator<Item = &'a FieldValue>, out: &mut String) -> std::fmt::Result {
+        match self.format.occurrence {
+            Occurrence::First => values.next().map_or(Ok(()), |field| write!(out, "{field}")),
+            Occurrence::Last => values.last().map_or(Ok(()), |field| write!(out, "{field}")),
+            Occurrence::All => values.enumerate().try_for_each(|(index, field)| {
+                out.extend((index > 0).then_some(self.format.aggregator));
+                write!(out, "{field}")
+            }),
         }
     }
 }

@@ -3,9 +3,9 @@
 //! What tcpdump puts on further lines (the frame inside VXLAN) stays on the line here.
 
 use super::bytes::Bytes;
-use super::control;
-use super::sequence::{End, Sequences};
+use super::sequence::Sequences;
 use super::zone::Zone;
+use super::{arp, icmp, icmpv6, link, ppp, tcp, transport, tunnel};
 use crate::calendar::date;
 use crate::decode::Proto;
 use crate::frame::FrameMeta;
@@ -53,24 +53,31 @@ pub struct LinePrinter {
     base: Option<i64>,
 }
 
-/// What a layer's printer knows of its surroundings.
+/// What a layer's printer knows of its surroundings. A printer answers `None` where what was captured ends before what it
+/// prints next; the line then says so, as `[|tcp]`.
 pub(super) struct Place<'a> {
     /// From this layer's header to the end of the IP packet, as captured.
     pub bytes: Bytes<'a>,
     /// The same length on the wire.
     pub wire: usize,
+    /// How many bytes this header's length field counts that the packet around does not have.
+    pub missing: usize,
     /// Length of this layer's own header, as far as a layer follows.
     pub header: usize,
     /// The addresses of the IP header around.
     pub ends: Option<(IpAddr, IpAddr)>,
+    /// The IP packet around has further fragments.
+    pub fragment: bool,
+    /// Decoding stopped in this header.
+    pub fault: bool,
     /// What follows, or `None`.
     pub next: Option<Proto>,
 }
 
 impl Place<'_> {
-    /// The address family in a BSD loopback header, in whichever byte order.
-    fn family(&self) -> u32 {
-        self.bytes.be32(0).map_or(0, |family| if family > 0xffff { family.swap_bytes() } else { family })
+    /// Nothing follows that has a text of its own.
+    pub fn is_last(&self) -> bool {
+        matches!(self.next, Some(Proto::Data) | None)
     }
 }
 
@@ -90,37 +97,54 @@ impl LinePrinter {
     /// Appends the line of one frame to `out`, without a newline.
     pub fn print(&mut self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
         self.time(meta, out);
+        let begin = out.len();
         let layers = packet.layers();
         let mut end = (packet.frame_len as usize).max(frame.len());
-        let named = layers.iter().skip(1).any(|layer| has_text(layer.proto()));
-        let (mut ends, mut suffix) = (None, String::new());
+        let (mut ends, mut fragment, mut suffix) = (None, false, String::new());
         for (index, layer) in layers.iter().enumerate() {
             let (proto, offset) = (layer.proto(), layer.offset());
+            let around = end;
             let bytes = Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[]));
-            if let Some(length) = content_length(proto, bytes) {
-                end = end.min(offset + length);
-            }
+            let content = content_length(proto, bytes).map_or(end, |length| offset + length);
+            end = end.min(content);
             let next = layers.get(index + 1);
             let place = Place {
                 bytes: Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[])),
                 wire: end.saturating_sub(offset),
+                missing: content.saturating_sub(around),
                 header: next.map_or(0, |next| next.offset().saturating_sub(offset)),
                 ends,
+                fragment,
+                fault: packet.malformed.as_ref().is_some_and(|fault| fault.offset == offset && fault.proto == proto),
                 next: next.map(|next| next.proto()),
             };
-            // Nothing of it there, or a fault in it.
-            if packet.malformed.as_ref().is_some_and(|fault| fault.offset == offset && fault.proto == proto) {
-                let _ = write!(out, "[|{}]", proto.name());
-                break;
+            let before = out.len();
+            let told = match proto {
+                Proto::Ip | Proto::Ipv6 => {
+                    if self.options.link && index == 0 {
+                        out.push_str(if proto == Proto::Ip { "ip: " } else { "ip6: " });
+                    }
+                    fragment = proto == Proto::Ip && place.bytes.be16(6).is_some_and(|word| word & 0x2000 != 0);
+                    self.network(proto, &place, &mut ends, out, &mut suffix)
+                }
+                _ => {
+                    let alone = || !layers.iter().skip(index + 1).any(|layer| has_text(layer.proto()));
+                    fragment |= proto == Proto::Ipv6Frag;
+                    self.layer(proto, &place, alone, out)
+                }
+            };
+            if told.is_none() || place.fault && out.len() == before {
+                out.push_str(if out.len() == begin { "" } else { " " });
+                let _ = write!(out, "[|{}]", cut_name(proto));
             }
-            if matches!(proto, Proto::Ip | Proto::Ipv6) {
-                ends = self.network(proto, &place, ends.is_some(), out, &mut suffix);
-            } else if !self.layer(proto, &place, index == 0, named, out) {
+            if told.is_none() || place.fault || ends_line(proto, place.next) {
                 break;
             }
         }
         if layers.is_empty() {
             let _ = write!(out, "[{}]", packet.malformed.as_ref().map_or_else(String::new, ToString::to_string));
+        } else if out.len() == begin {
+            let _ = write!(out, "{}, length {}", super::protocols(packet), packet.frame_len);
         }
         while out.ends_with(' ') {
             out.pop();
@@ -161,140 +185,106 @@ impl LinePrinter {
         &self,
         proto: Proto,
         place: &Place<'_>,
-        inner: bool,
+        ends: &mut Option<(IpAddr, IpAddr)>,
         out: &mut String,
         suffix: &mut String,
-    ) -> Option<(IpAddr, IpAddr)> {
-        let ends = if proto == Proto::Ip {
-            (IpAddr::V4(place.bytes.ipv4(12)?), IpAddr::V4(place.bytes.ipv4(16)?))
+    ) -> Option<()> {
+        let bytes = place.bytes;
+        let (name, version) = if proto == Proto::Ip { ("IP", 4) } else { ("IP6", 6) };
+        let (told, words) = bytes.u8(0).map(|byte| (byte >> 4, byte & 0x0f))?;
+        if told != version {
+            let _ = write!(out, "{name}, version error: {told} != {version}");
+            return Some(());
+        }
+        if !self.options.link || ends.is_some() {
+            out.push_str(name);
+            out.push(' ');
+        }
+        if proto == Proto::Ip && words < 5 {
+            let _ = write!(out, "bad-hlen {}", words * 4);
+            return Some(());
+        }
+        if place.missing > 0 {
+            let _ = write!(out, "truncated-{} - {} bytes missing! ", name.to_ascii_lowercase(), place.missing);
+        }
+        if proto == Proto::Ip && place.wire < usize::from(words) * 4 {
+            let _ = write!(out, "bad-len {}", place.wire);
+            return Some(());
+        }
+        let (from, to) = if proto == Proto::Ip {
+            (IpAddr::V4(bytes.ipv4(12)?), IpAddr::V4(bytes.ipv4(16)?))
         } else {
-            (IpAddr::V6(place.bytes.ipv6(8)?), IpAddr::V6(place.bytes.ipv6(24)?))
+            (IpAddr::V6(bytes.ipv6(8)?), IpAddr::V6(bytes.ipv6(24)?))
         };
-        if !self.options.link || inner {
-            out.push_str(if proto == Proto::Ip { "IP " } else { "IP6 " });
-        }
+        *ends = Some((from, to));
         if matches!(place.next, Some(Proto::Tcp | Proto::Udp | Proto::Sctp)) {
-            return Some(ends);
+            return Some(());
         }
-        let _ = write!(out, "{} > {}: ", ends.0, ends.1);
-        let fragment = proto == Proto::Ip && place.bytes.be16(6).unwrap_or(0) & 0x1fff != 0;
-        let number = place.bytes.u8(if proto == Proto::Ip { 9 } else { 6 }).unwrap_or(0);
+        let _ = write!(out, "{from} > {to}: ");
+        if place.fault {
+            return None;
+        }
+        let fragment = proto == Proto::Ip && bytes.be16(6)? & 0x1fff != 0;
+        let number = bytes.u8(if proto == Proto::Ip { 9 } else { 6 })?;
         if proto == Proto::Ip && number == 4 && !fragment {
             suffix.insert_str(0, " (ipip-proto-4)");
         }
         if fragment {
-            let _ = write!(out, "{}", control::protocol_name(number));
-        } else if matches!(place.next, Some(Proto::Data) | None) {
-            let _ = write!(out, "{} {}", control::protocol_name(number), place.wire.saturating_sub(place.header));
+            let _ = write!(out, "{}", transport::protocol_name(number));
+        } else if place.is_last() {
+            let _ = write!(out, "{} {}", transport::protocol_name(number), place.wire.saturating_sub(place.header));
         }
-        Some(ends)
+        Some(())
     }
 
-    /// Prints one layer; `false` ends the line.
-    fn layer(&mut self, proto: Proto, place: &Place<'_>, first: bool, named: bool, out: &mut String) -> bool {
-        let show_link = self.options.link || (first && !named);
+    /// Prints one layer. A link header is printed where it is asked for, or where it is `alone` in having a text.
+    fn layer(&mut self, proto: Proto, place: &Place<'_>, alone: impl Fn() -> bool, out: &mut String) -> Option<()> {
+        let link = self.options.link;
         match proto {
-            Proto::Eth => control::ethernet(place, show_link, out),
-            Proto::Null if self.options.link => {
-                let family = place.next.map_or(0, |next| if next == Proto::Ip { 2 } else { place.family() });
-                let name = if family == 2 { "IPv4" } else { "IPv6" };
-                let _ = write!(out, "AF {name} ({family}), length {}: ", place.wire);
-            }
-            Proto::Raw if self.options.link => {
-                out.push_str(if place.next == Some(Proto::Ip) { "ip: " } else { "ip6: " });
-            }
-            Proto::Vlan | Proto::SVlan => control::vlan(place, self.options.link, out),
+            Proto::Eth => link::ethernet(place, link || alone(), out),
+            Proto::Null => link::loopback(place, link || alone(), out),
+            Proto::Raw => link::raw(place, link, out),
+            Proto::Sll => link::cooked(place, link || alone(), out),
+            Proto::Sll2 => link::cooked_v2(place, link || alone(), out),
+            Proto::Chdlc => link::cisco(place, link, out),
+            Proto::Ppp | Proto::PppHdlc => ppp::ppp(proto, place, link, out),
+            Proto::Vlan | Proto::SVlan => link::vlan(place, link, out),
             Proto::Arp => {
-                out.push_str(if self.options.link { "" } else { "ARP, " });
-                control::arp(place, out);
+                out.push_str(if link { "" } else { "ARP, " });
+                arp::arp(place, out)
             }
-            Proto::Tcp => self.tcp(place, out),
-            Proto::Udp => {
-                ports(place, out);
-                if !opens(place.next) {
-                    control::udp(place, out);
-                    return false;
-                }
-            }
-            Proto::Sctp => {
-                ports(place, out);
-                let _ = write!(out, "sctp, length {}", place.wire.saturating_sub(12));
-            }
-            Proto::Icmp => {
-                control::icmp(place, out);
-                return false;
-            }
-            Proto::Icmpv6 => {
-                control::icmpv6(place, out);
-                return false;
-            }
-            _ => return control::other(proto, place, out),
-        }
-        true
-    }
-
-    fn tcp(&mut self, place: &Place<'_>, out: &mut String) {
-        ports(place, out);
-        let bytes = place.bytes;
-        let (Some(seq), Some(ack), Some(word), Some(window)) =
-            (bytes.be32(4), bytes.be32(8), bytes.be16(12), bytes.be16(14))
-        else {
-            out.push_str("[|tcp]");
-            return;
-        };
-        let (flags, header) = (word & 0x01ff, usize::from(word >> 12) * 4);
-        let length = place.wire.saturating_sub(header) as u32;
-        let is = |flag: u16| flags & flag != 0;
-        let base = match place.ends {
-            Some((src, dst)) if is(ACK) && !self.options.absolute => {
-                let ends: (End, End) = ((src, bytes.be16(0).unwrap_or(0)), (dst, bytes.be16(2).unwrap_or(0)));
-                self.sequences.base(ends.0, ends.1, seq, ack, is(SYN))
-            }
-            _ => super::sequence::Base::default(),
-        };
-        out.push_str("Flags [");
-        let named = [(FIN, 'F'), (SYN, 'S'), (RST, 'R'), (PSH, 'P'), (ACK, '.'), (URG, 'U'), (0x40, 'E'), (0x80, 'W')];
-        if flags & 0xff == 0 {
-            out.push_str("none");
-        }
-        out.extend(named.iter().filter(|(flag, _)| is(*flag)).map(|(_, name)| name));
-        out.push(']');
-        let seq = seq.wrapping_sub(base.seq);
-        if length > 0 {
-            let _ = write!(out, ", seq {seq}:{}", seq.wrapping_add(length));
-        } else if is(SYN) || is(FIN) || is(RST) {
-            let _ = write!(out, ", seq {seq}");
-        }
-        if is(ACK) {
-            let _ = write!(out, ", ack {}", ack.wrapping_sub(base.ack));
-        }
-        let _ = write!(out, ", win {window}");
-        if is(URG) {
-            let _ = write!(out, ", urg {}", bytes.be16(18).unwrap_or(0));
-        }
-        if header > 20 {
-            control::tcp_options(bytes.0.get(20..header.min(bytes.0.len())).unwrap_or(&[]), base.ack, out);
-        }
-        let _ = write!(out, ", length {length}");
-        let by_port = [bytes.be16(0), bytes.be16(2)].iter().any(|port| matches!(port, Some(80 | 8080 | 3128)));
-        if length > 0 && (by_port || place.next == Some(Proto::Http)) {
-            control::http(bytes.from(header).0, place.next == Some(Proto::Http), out);
+            Proto::Tcp => tcp::tcp(place, if self.options.absolute { None } else { Some(&mut self.sequences) }, out),
+            Proto::Udp => transport::udp(place, opens(place.next), out),
+            Proto::Sctp => transport::sctp(place, out),
+            Proto::Icmp => icmp::icmp(place, out),
+            Proto::Icmpv6 => icmpv6::icmpv6(place, out),
+            _ => tunnel::other(proto, place, out),
         }
     }
 }
 
-const FIN: u16 = 0x01;
-const SYN: u16 = 0x02;
-const RST: u16 = 0x04;
-const PSH: u16 = 0x08;
-const ACK: u16 = 0x10;
-const URG: u16 = 0x20;
+/// What this layer quotes, or what its printer told of, is not printed.
+fn ends_line(proto: Proto, next: Option<Proto>) -> bool {
+    match proto {
+        Proto::Icmp | Proto::Icmpv6 => true,
+        Proto::Udp => !opens(next),
+        _ => false,
+    }
+}
 
-/// Both ends with their ports.
-fn ports(place: &Place<'_>, out: &mut String) {
-    let port = |at| place.bytes.be16(at).map_or_else(|| "?".to_owned(), |port| port.to_string());
-    if let Some((src, dst)) = place.ends {
-        let _ = write!(out, "{src}.{} > {dst}.{}: ", port(0), port(2));
+/// tcpdump's name of a protocol whose header was cut.
+fn cut_name(proto: Proto) -> &'static str {
+    match proto {
+        Proto::Eth => "ether",
+        Proto::Ipv6 => "ip6",
+        Proto::Icmpv6 => "icmp6",
+        Proto::Sll2 => "sll2",
+        Proto::UdpEncap => "isakmp",
+        Proto::Ipv6HopOpts => "hbhopt",
+        Proto::Ipv6DstOpts => "dstopt",
+        Proto::Ipv6Routing => "rt6",
+        Proto::Ipv6Frag => "frag6",
+        other => other.name(),
     }
 }
 
@@ -326,6 +316,7 @@ fn content_length(proto: Proto, bytes: Bytes<'_>) -> Option<usize> {
         Proto::Eth => bytes.be16(12).filter(|&length| length <= 1500).map(|length| 14 + usize::from(length)),
         Proto::Ip => bytes.be16(2).filter(|&length| length != 0).map(usize::from),
         Proto::Ipv6 => bytes.be16(4).filter(|&length| length != 0).map(|length| 40 + usize::from(length)),
+        Proto::PppoeS => bytes.be16(4).map(|length| 6 + usize::from(length)),
         _ => None,
     }
 }

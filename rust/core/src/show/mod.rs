@@ -1,24 +1,32 @@
 //! Decoded frames as text.
 
+mod arp;
 mod bytes;
 mod canonical;
-mod control;
 pub mod conversation;
 mod dns;
 mod fields;
 mod hex;
+mod icmp;
+mod icmpv6;
+mod igmp;
 mod json;
 mod line;
+mod link;
+mod ppp;
 mod sequence;
 mod stp;
+mod tcp;
 mod text;
 mod transaction;
+mod transport;
 mod tree;
+mod tunnel;
 mod view;
 mod zone;
 
 pub use canonical::canonical_line;
-pub use fields::{FieldPrinter, known_fields};
+pub use fields::{FieldFormat, FieldPrinter, Occurrence, known_fields};
 pub use hex::{ascii, hex, hex_and_ascii};
 pub use json::json;
 pub use line::{LineOptions, LinePrinter, Time};

@@ -14,27 +14,27 @@ const FLAGS: [(u8, &str); 6] = [
 ];
 
 /// Version, kind, flags and the sender's bridge and port.
-pub fn stp(place: &Place<'_>, out: &mut String) -> std::fmt::Result {
+pub fn stp(place: &Place<'_>, out: &mut String) -> Option<()> {
     let bytes = place.bytes;
-    let version = match bytes.u8(2) {
-        Some(0) => "802.1d",
-        Some(2) => "802.1w",
-        Some(3) => "802.1s",
-        Some(4) => "802.1aq",
-        _ => return write!(out, "STP, length {}", place.wire),
+    let version = match bytes.u8(2)? {
+        0 => "STP 802.1d",
+        2 => "STP 802.1w",
+        3 => "STP 802.1s",
+        4 => "STP 802.1aq",
+        _ => return length("STP", place, out),
     };
-    let kind = match bytes.u8(3) {
-        Some(0) => "Config",
-        Some(2) => "Rapid STP",
-        Some(0x80) => return write!(out, "STP {version}, Topology Change"),
-        _ => return write!(out, "STP {version}, length {}", place.wire),
+    let kind = match bytes.u8(3)? {
+        0 => "Config",
+        2 => "Rapid STP",
+        0x80 => {
+            let _ = write!(out, "{version}, Topology Change");
+            return Some(());
+        }
+        _ => return length(version, place, out),
     };
-    let (Some(flags), Some(bridge), Some(mac), Some(port)) =
-        (bytes.u8(4), bytes.be16(17), bytes.mac(19), bytes.be16(25))
-    else {
-        return write!(out, "STP {version}, {kind} [|stp]");
-    };
-    write!(out, "STP {version}, {kind}, Flags [")?;
+    let _ = write!(out, "{version}, {kind}");
+    let (flags, bridge, mac, port) = (bytes.u8(4)?, bytes.be16(17)?, bytes.mac(19)?, bytes.be16(25)?);
+    out.push_str(", Flags [");
     let mut set = FLAGS.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).peekable();
     if set.peek().is_none() {
         out.push_str("none");
@@ -43,5 +43,12 @@ pub fn stp(place: &Place<'_>, out: &mut String) -> std::fmt::Result {
         out.push_str(name);
         out.push_str(if set.peek().is_some() { ", " } else { "" });
     }
-    write!(out, "], bridge-id {bridge:04x}.{mac}.{port:04x}, length {}", place.wire)
+    let _ = write!(out, "], bridge-id {bridge:04x}.{mac}.{port:04x}, length {}", place.wire);
+    Some(())
+}
+
+/// What is not known better.
+fn length(name: &str, place: &Place<'_>, out: &mut String) -> Option<()> {
+    let _ = write!(out, "{name}, length {}", place.wire);
+    Some(())
 }
