@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,10 +99,46 @@ def test_fields_with_either_ones_flags(run: Run) -> None:
         ["-T", "fields", "-e", "frame.number", "-e", "ip.src", "-e", "udp.port"],
         ["-Tfields", "-eframe.number", "-eip.src", "-eudp.port"],
         ["-T", "fields", "-E", "frame.number", "--field", "ip.src", "-E", "udp.port"],
+        ["-nT", "fields", "-e", "frame.number", "-ne", "ip.src", "-eudp.port"],
     ):
         assert run(PCAP, *flags) == (0, expected, "")
     # Without -T fields -e is tcpdump's.
     assert "02:00:00:00:00:01 > 02:00:00:00:00:02, ethertype IPv4 (0x0800), length 47" in run("-e", PCAP)[1]
+
+
+@pytest.mark.parametrize("deep", [(), pytest.param(("--deep",), marks=needs_tshark)])
+def test_fields_as_tshark_writes_them(run: Run, deep: tuple[str, ...]) -> None:
+    def told(*changes: str) -> str:
+        given = [part for change in changes for part in ("-E", change)]
+        code, out, err = run(
+            *deep, PCAP, "-T", "fields", *given, "-e", "frame.number", "-e", "udp.port", "-e", "ip.src"
+        )
+        assert (code, err) == (0, "")
+        return out
+
+    assert told("separator=,", "header=y", "aggregator=;") == "frame.number,udp.port,ip.src\n1,4096;53,10.0.0.1\n2,,\n"
+    assert told("separator=/s", "quote=d", "occurrence=f") == '"1" "4096" "10.0.0.1"\n"2"  \n'
+    assert told("quote=s", "occurrence=l") == "'1'\t'53'\t'10.0.0.1'\n'2'\t\t\n"
+
+
+def test_a_filter_with_a_star_and_one_that_is_a_file_too(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "udp").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert run(PCAP, "len*2>90")[1].count("\n") == 1
+    # As in tcpdump: behind -r there are no files.
+    assert run("-r", PCAP, "udp")[1].count("\n") == 1
+    assert run("-r", PCAP, "len*2>90")[1].count("\n") == 1
+
+
+def test_a_line_for_every_frame_without_times(run: Run, tmp_path: Path) -> None:
+    # An unknown LLC on ATM: nothing of it is printed but its name.
+    frame = struct.pack("<IIII", 1, 0, 5, 5) + b"\xaa\xaa\x07ab"
+    path = tmp_path / "atm.pcap"
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 100) + frame * 2)
+    assert run("-t", str(path)) == (0, "llc:data, length 5\n" * 2, "")
+    assert run("-T", "fields", "-e", "ip.src", str(path)) == (0, "\n\n", "")
 
 
 def test_tree_json_and_dumps(run: Run) -> None:
@@ -137,6 +174,10 @@ def test_damage_gives_the_lines_before_a_line_and_exit_1(run: Run) -> None:
         ([PCAP, "udp", "-Y", "udp"], "-Y and the capture filter 'udp' exclude each other"),
         ([PCAP, PCAP, "-Y", "udp"], "tshark reads one file at a time"),
         ([PCAP, "-c", "0"], "-c"),
+        ([PCAP, "-T", "fields", "-E", "foo=1", "-e", "ip.src"], "-E foo=1: there are separator, aggregator, "),
+        ([PCAP, "-T", "fields", "-E", "quote=x", "-e", "ip.src"], "-E quote=x: quote is one of d, s, n"),
+        ([PCAP, "-T", "fields", "-E", "separator=ab", "-e", "ip.src"], "-E separator=ab: separator is one character"),
+        ([PCAP, "-A", "-e", "-t", "-Y", "udp"], "-A and -e and -t: not where tshark prints the frames (-Y, --deep)"),
         (["/"], "/: Is a directory"),
         ([__file__], "not a capture: text"),
     ],
@@ -177,6 +218,16 @@ def test_display_filters_go_to_tshark(run: Run) -> None:
     assert "10.0.0.1 → 10.0.0.2" in out
     assert run("-Y", "ip", "-T", "fields", "-e", "frame.number", PCAP)[:2] == (0, "1\n2\n")
     assert run("-Y", "tcp", PCAP) == (1, "", "")
+    # -c counts what is printed.
+    assert run("-Y", "not udp", "-c", "1", "-T", "fields", "-e", "frame.number", PCAP) == (0, "2\n", "")
+    assert run("-Y", "ip", "-c", "9", "-T", "fields", "-e", "frame.number", PCAP)[1] == "1\n2\n"
+    code, out, err = run("-Y", "ip", "-T", "fields", "-e", "nonsense.x", "-e", "ip.src", PCAP)
+    assert (code, out, err) == (2, "", "sniffkit: tshark: Some fields aren't valid: nonsense.x\n")
+    cut = str(SEEDS / "pcap" / "cut")
+    code, out, err = run("-Y", "frame", "-T", "fields", "-e", "frame.number", cut)
+    assert (code, out) == (1, "1\n")
+    assert "cut short" in err
+    assert run("--deep", "-Y", "arp", cut)[:2] == (1, "")
     assert json.loads(run("-Y", "udp", "--json", PCAP)[1])[0]["_source"]["layers"]["udp"]["udp.dstport"] == "53"
     code, out, err = run("-Y", "ip.nosuch == 1", PCAP)
     assert (code, out) == (2, "")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
+from glob import glob
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
 def split_arguments(arguments: tuple[str, ...], given: bool = False) -> tuple[list[str], str | None]:
     """`FILE… [FILTER]`: what exists (or looks like a path or glob) is a file, the rest is the filter, as one text.
 
-    given: there are files already. Raises CaptureFileError for one word that is neither a file nor a filter.
+    given: there are files already, by -r: as in tcpdump all of it is the filter. Raises CaptureFileError for one word
+    that is neither a file nor a filter.
     """
     names: list[str] = []
     rest = list(arguments)
-    while rest and looks_like_file(rest[0]):
+    while rest and not given and looks_like_file(rest[0]):
         names.append(rest.pop(0))
     expression = " ".join(rest) or None
     if expression is not None and len(rest) == 1 and " " not in expression and not names and not given:
@@ -40,25 +43,34 @@ def split_arguments(arguments: tuple[str, ...], given: bool = False) -> tuple[li
 
 
 def looks_like_file(text: str) -> bool:
-    """Whether an argument is meant as a file, there or not."""
-    if text == "-" or os.path.exists(text):
+    """Whether an argument is meant as a file, there or not. `*` and `?` stand in filters too: a glob has files."""
+    if text == "-" or "://" in text or os.path.exists(text):
         return True
     endings = (".pcap", ".pcapng", ".cap", ".gz", ".zst")
-    return " " not in text and (text.endswith(endings) or any(mark in text for mark in "*?"))
+    return " " not in text and (text.endswith(endings) or (any(mark in text for mark in "*?") and bool(glob(text))))
 
 
 def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
     """`--deep` and `-Y`: tshark prints the frames (that its display filter matches) as it decodes them.
 
-    Returns 1 when there are none.
+    Returns 1 when there are none, or the file is damaged.
     """
     from sniffkit.handover import need_tshark, one_path
 
-    command = [need_tshark(), "-n", "-r", one_path(inputs)]
+    ours = [
+        flag for flag, name in (("-A", "ascii"), ("-e", "link"), ("-t", "times"), ("-S", "absolute")) if options[name]
+    ]
+    if ours:
+        raise SniffkitError(f"{' and '.join(ours)}: not where tshark prints the frames (-Y, --deep)")
+    names, changes = field_options(options["field"])
+    chosen = [need_tshark(), "-n", "-r", one_path(inputs)]
     if options["display_filter"] is not None:
-        command += ["-Y", options["display_filter"]]
+        chosen += ["-Y", options["display_filter"]]
+    command = list(chosen)
     if options["format"] == "fields":
-        command += ["-T", "fields", *(part for name in options["field"] for part in ("-e", name))]
+        command += ["-T", "fields"]
+        command += [part for change in changes.items() for part in ("-E", "=".join(change))]
+        command += [part for name in names for part in ("-e", name)]
     elif options["json"] or options["format"] == "json":
         command += ["-T", "json"]
     elif options["verbose"]:
@@ -66,7 +78,7 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
     if options["x"] or options["upper_x"]:
         command += ["-x"]
     if options["count"] is not None:
-        command += ["-c", str(options["count"])]
+        command += ["-c", str(last_of(chosen, options["count"]))]
     printed = False
     import subprocess
 
@@ -85,11 +97,32 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
         complaints = tshark.stderr.read().decode(errors="replace").splitlines()
     # The lines behind an error draw the filter again, and point into it.
     told = [line.removeprefix("tshark: ") for line in complaints if line.strip() and "Running as user" not in line]
-    if tshark.returncode != 0:
-        raise SniffkitError(f"tshark: {told[0] if told else f'exit code {tshark.returncode}'}{pointed_at(complaints)}")
+    if tshark.returncode != 0 and not (printed or any("cut short" in line or "corrupt" in line for line in told)):
+        what = told[0] if told else f"exit code {tshark.returncode}"
+        if what.endswith(":"):  # a list follows, as of fields that are none
+            what = f"{what} {', '.join(line.strip() for line in told[1:])}"
+        raise SniffkitError(f"tshark: {what}{pointed_at(complaints)}")
     for line in told:
         print(f"sniffkit: tshark: {line}", file=sys.stderr)
     return 0 if printed and not told else 1
+
+
+def last_of(command: list[str], count: int) -> int:
+    """The number of the `count`th frame that `command` chooses: tshark's own -c counts what it reads."""
+    if "-Y" not in command:
+        return count
+    if "-" in command:
+        raise SniffkitError("-c and -Y read the file twice: give one, not standard input")
+    import subprocess
+
+    numbers = [*command, "-l", "-T", "fields", "-e", "frame.number"]
+    with subprocess.Popen(numbers, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tshark:
+        assert tshark.stdout is not None
+        for seen, line in enumerate(tshark.stdout, 1):
+            if seen == count:
+                tshark.terminate()
+                return int(line)
+    return 2**31 - 1  # fewer: all of them
 
 
 def pointed_at(lines: list[str]) -> str:
@@ -101,13 +134,46 @@ def pointed_at(lines: list[str]) -> str:
     return ""
 
 
+# What -E changes about -T fields, as in tshark: the names it takes, what they are without it, and what each may be.
+FIELD_CHANGES = {
+    "separator": ("/t", None),
+    "aggregator": (",", None),
+    "occurrence": ("a", "fla"),
+    "quote": ("n", "dsn"),
+    "header": ("n", "yn"),
+}
+CHARACTERS = {"/t": "\t", "/s": " "}
+QUOTES = {"d": '"', "s": "'"}
+
+
+def field_options(given: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+    """The names among what -e and -E say, and the changes, as tshark takes them. Raises SniffkitError for a bad one."""
+    names, changes = [], {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals:
+            names.append(one)
+        elif key not in FIELD_CHANGES:
+            raise SniffkitError(f"-E {one}: there are {', '.join(FIELD_CHANGES)}")
+        elif allowed := FIELD_CHANGES[key][1]:
+            if value not in tuple(allowed):
+                raise SniffkitError(f"-E {one}: {key} is one of {', '.join(allowed)}")
+            changes[key] = value
+        elif len(CHARACTERS.get(value, value)) != 1:
+            raise SniffkitError(f"-E {one}: {key} is one character, /t for a tab or /s for a space")
+        else:
+            changes[key] = value
+    return names, changes
+
+
 class ReadCommand(click.Command):
-    """`-e` is tcpdump's flag, but tshark's `-e NAME` behind `-T fields`: the fingers of both are right."""
+    """`-e` is tcpdump's flag, but tshark's `-e NAME` with `-T fields`: the fingers of both are right."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        joined = " ".join(args)
-        if "-T fields" in joined or "-Tfields" in joined:
-            args = ["-E" + one[2:] if one[:2] == "-e" else one for one in args]
+        flags = "[nxXAVlSt]*"
+        chosen = (re.fullmatch(f"-{flags}T(.*)", one) for one in args)
+        if any(one and (one[1] or after) == "fields" for one, after in zip(chosen, [*args[1:], ""], strict=True)):
+            args = [re.sub(f"^-({flags})e", r"-\1E", one) for one in args]
         return super().parse_args(ctx, args)
 
 
@@ -139,12 +205,19 @@ def print_piece(piece: str) -> None:
 @click.option("-V", "verbose", is_flag=True, help="Every header field, as a tree.")
 @click.option("--json", is_flag=True, help="Every header field, one JSON object a line.")
 @click.option("-T", "format", type=click.Choice(["fields", "json"]), help="fields: those named by -E, tab-separated.")
-@click.option("-E", "--field", "field", multiple=True, metavar="NAME", help="A field for -T fields, Wireshark's name.")
+@click.option(
+    "-E",
+    "--field",
+    "field",
+    multiple=True,
+    metavar="NAME",
+    help="A field for -T fields, Wireshark's name; or tshark's separator=, aggregator=, occurrence=, quote=, header=.",
+)
 @click.option("-Y", "display_filter", metavar="EXPR", help="Wireshark display filter; hands over to tshark.")
 @click.option(
     "--deep", is_flag=True, help="Decoded by tshark, which knows every protocol: lines, -V, --json, -T fields."
 )
-@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="At most so many frames.")
+@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Print at most so many frames.")
 @click.option(
     "-t",
     "times",
@@ -170,7 +243,7 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
     """
     names, expression = split_arguments(arguments, bool(options["more"]))
     names = [*options["more"], *names]
-    if options["format"] == "fields" and not options["field"]:
+    if options["format"] == "fields" and not field_options(options["field"])[0]:
         raise SniffkitError("-T fields needs -e NAME")
     by_tshark = options["deep"] or options["display_filter"] is not None
     if by_tshark and expression is not None:
@@ -199,12 +272,18 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
 
     style = "line"
     fields: list[str] | None = None
+    field_format: tuple[str, str, str, str | None] | None = None
     if options["format"] == "fields":
-        style, fields = "fields", list(options["field"])
+        style, (fields, changes) = "fields", field_options(options["field"])
         known = _core.known_fields()
         for name in fields:
             if name not in known:
                 raise unknown_field(name, known)
+        written = {key: changes.get(key, usual) for key, (usual, _) in FIELD_CHANGES.items()}
+        separator, aggregator = (CHARACTERS.get(written[key], written[key]) for key in ("separator", "aggregator"))
+        field_format = (separator, aggregator, written["occurrence"], QUOTES.get(written["quote"]))
+        if written["header"] == "y":
+            print_piece(separator.join(fields) + "\n")
     elif options["json"] or options["format"] == "json":
         style = "json"
     elif options["verbose"]:
@@ -222,6 +301,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
             zone=local_zone() if stamp in ("clock", "date") else [],
             dump=dump_flag(options["x"], options["upper_x"], options["ascii"]),
             fields=fields,
+            field_format=field_format,
             count=options["count"],
             filter=expression,
         )
