@@ -285,7 +285,18 @@ mod tests {
     #[test]
     fn pointers_that_turn_in_circles_end() {
         let message =
-            b"\x12\x34\x81\x80\x00\x00\x00\x01\x00\x00\x00\x00\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x00";
-        assert_eq!(text(message), "4660 [0q] 1/0/0 (24)");
+            b"\x12\x34\x81\x80\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x02\xc0\x17";
+        assert_eq!(text(message), "4660 [0q] 1/0/0 CNAME  [|domain]");
+    }
+
+    #[test]
+    fn a_message_that_is_cut_anywhere() {
+        let message =
+            b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x10\0\x01\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x03\x02hi";
+        assert_eq!(text(message), "4660 1/0/0 TXT \"hi\" (34)");
+        for end in 0..message.len() {
+            let mut out = String::new();
+            assert_eq!(dns(Bytes(&message[..end]), message.len(), false, &mut out), None, "{end}: {out}");
+        }
     }
 }
