@@ -14,6 +14,8 @@ pub struct Place {
     pub ts: i64,
     /// Frame number, from 1.
     pub frame: u64,
+    /// The time was recorded: see [`crate::frame::FrameMeta::ts_missing`].
+    pub timed: bool,
 }
 
 impl Place {
@@ -23,6 +25,18 @@ impl Place {
         if place.frame >= self.frame {
             *self = place;
         }
+    }
+
+    /// Its time; `None` if the file has none.
+    #[must_use]
+    pub fn time(&self) -> Option<i64> {
+        self.timed.then_some(self.ts)
+    }
+
+    /// From this place to `later`, ns; `None` if the file lacks the time of one.
+    #[must_use]
+    pub fn until(&self, later: &Self) -> Option<i64> {
+        Some(later.time()?.saturating_sub(self.time()?))
     }
 }
 

@@ -23,7 +23,7 @@ impl Out {
 }
 
 fn place(frame: usize) -> Place {
-    Place { ts: frame as i64, frame: frame as u64 }
+    Place { ts: frame as i64, frame: frame as u64, timed: true }
 }
 
 /// Feeds (offset, bytes) segments of a stream that starts at `isn + 1`, then closes it.

@@ -27,7 +27,7 @@ fn response(one: &Exchange) -> Option<&Message> {
 }
 
 fn rtt(one: &Exchange) -> Option<i64> {
-    (one.query.is_some() && one.response.is_some()).then(|| one.answered.ts.saturating_sub(one.asked.ts))
+    one.query.as_ref().and(one.response.as_ref()).and_then(|_| one.asked.until(&one.answered))
 }
 
 pub(super) fn columns() -> Vec<Column<Streams>> {

@@ -74,7 +74,7 @@ fn message(head: &Head) -> Option<&str> {
 }
 
 fn duration(one: &Exchange) -> Option<i64> {
-    Some(response(one)?.last.ts.saturating_sub(request(one)?.first.ts))
+    request(one)?.first.until(&response(one)?.last)
 }
 
 /// The hash of a body that was there and is whole.

@@ -117,7 +117,9 @@ pub(super) fn whose() -> Vec<Column<Streams>> {
             row.who.uid.write(out);
             true
         })),
-        column!("ts", Time, "Time of the first byte.", |r| times(r.rows.iter().map(|row| Some(row.first.ts)))),
+        column!("ts", Time, "Time of the first byte; null where the file records none.", |r| times(
+            r.rows.iter().map(|row| row.first.time())
+        )),
     ]
 }
 

@@ -224,7 +224,7 @@ impl Tracker {
         if let Some(streams) = &mut self.streams
             && flow.watch != Watch::IGNORED
         {
-            let place = Place { ts: share.ts, frame: share.number };
+            let place = Place { ts: share.ts, frame: share.number, timed: share.timed };
             let side = usize::from(own.from_high);
             streams.packet(flow, side, &self.scratch, whole, place, |flow| super::who(flow, &self.points));
         }

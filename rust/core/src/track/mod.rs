@@ -236,7 +236,7 @@ impl Tracker {
             && !packet.is_fragment
             && flow.watch != Watch::IGNORED
         {
-            let place = Place { ts: share.ts, frame: share.number };
+            let place = Place { ts: share.ts, frame: share.number, timed: share.timed };
             streams.packet(flow, side, packet, frame, place, |flow| who(flow, &self.points));
         }
         if flow.service.is_none() {

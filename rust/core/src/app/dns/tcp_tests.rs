@@ -45,12 +45,12 @@ impl Run {
 
     /// Bytes of this frame, which came in the second of its number.
     fn data(&mut self, side: usize, frame: u64, bytes: &[u8]) {
-        let place = Place { ts: frame as i64 * SECOND, frame };
+        let place = Place { ts: frame as i64 * SECOND, frame, timed: true };
         assert_eq!(self.with(|parser, out| parser.piece(side, Piece::Data(bytes, place), out)), After::More);
     }
 
     fn gap(&mut self, side: usize, frame: u64, len: usize) {
-        let place = Place { ts: frame as i64 * SECOND, frame };
+        let place = Place { ts: frame as i64 * SECOND, frame, timed: true };
         assert_eq!(self.with(|parser, out| parser.piece(side, Piece::Gap(len as u64, place), out)), After::More);
     }
 
@@ -102,7 +102,7 @@ fn a_row_begins_with_the_first_byte() {
     assert_eq!(run.parser.oldest_open(), Some(4));
     run.data(SERVER, 7, &answer(1));
     assert_eq!(run.parser.oldest_open(), None);
-    assert_eq!(run.rows[0].first, Place { ts: 4 * SECOND, frame: 4 });
+    assert_eq!(run.rows[0].first, Place { ts: 4 * SECOND, frame: 4, timed: true });
     assert_eq!(frames(&run.finish()[0]), (4, 6, 7));
     // An answer alone too.
     let mut run = Run::new();
@@ -189,7 +189,7 @@ fn a_beginning_that_was_none_is_given_up_again() {
     assert_eq!(run.faults(), [(1, None), (8, Some("no query"))]);
     // Without a gap before, it is not DNS.
     let mut run = Run::new();
-    let place = Place { ts: 0, frame: 1 };
+    let place = Place { ts: 0, frame: 1, timed: true };
     let after = run.with(|parser, out| parser.piece(CLIENT, Piece::Data(&[0, 3, 1, 2, 3], place), out));
     assert_eq!(after, After::Enough);
 }

@@ -17,7 +17,7 @@ fn lines(from_start: bool, steps: &[Step<'_>]) -> String {
         conversation.begins_here();
     }
     for (frame, side, text) in steps {
-        let place = Place { ts: *frame as i64, frame: *frame };
+        let place = Place { ts: *frame as i64, frame: *frame, timed: true };
         let piece = text.map_or(Piece::Gap(50, place), |text| Piece::Data(text.as_bytes(), place));
         conversation.piece(*side, piece, &mut bodies);
     }
@@ -132,7 +132,7 @@ fn the_first_two_of_a_whole_connection_belong_together() {
 #[test]
 fn a_client_that_never_hears_an_answer_is_bounded() {
     let (mut conversation, mut bodies) = (Conversation::default(), Hashed(false));
-    let place = |frame| Place { ts: 0, frame };
+    let place = |frame| Place { ts: 0, frame, timed: true };
     conversation.piece(A, Piece::Gap(1, place(0)), &mut bodies);
     for frame in 1..5000 {
         conversation.piece(Q, Piece::Data(ask(1).as_bytes(), place(frame)), &mut bodies);

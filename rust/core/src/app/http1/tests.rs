@@ -13,11 +13,11 @@ fn lines(steps: &[(Side, &[u8])], size: usize) -> String {
     for (side, bytes) in steps {
         for piece in bytes.chunks(size) {
             frame += 1;
-            let place = Place { ts: frame, frame: frame as u64 };
+            let place = Place { ts: frame, frame: frame as u64, timed: true };
             conversation.piece(*side, Piece::Data(piece, place), &mut bodies);
         }
     }
-    conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64 }, &mut bodies);
+    conversation.close(Side::Response, true, Place { ts: frame, frame: frame as u64, timed: true }, &mut bodies);
     conversation.finish(&mut bodies);
     let done: Vec<Exchange> = conversation.take_done().map(|one| *one).collect();
     done.iter().map(line).collect()

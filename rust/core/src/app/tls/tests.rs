@@ -190,7 +190,7 @@ fn frames(pieces: &[(usize, u64, &[u8])]) -> (Place, Place) {
     let mut out = Out { wants, who: Who::default(), facts, rows, multicast, files: None, tap: None };
     let mut tls = Tls::default();
     for (side, frame, bytes) in pieces {
-        let place = Place { ts: *frame as i64 * 1000, frame: *frame };
+        let place = Place { ts: *frame as i64 * 1000, frame: *frame, timed: true };
         assert_eq!(tls.piece(*side, Piece::Data(bytes, place), &mut out), After::More);
     }
     (tls.seen.client_place, tls.seen.server_place)
@@ -200,7 +200,7 @@ fn frames(pieces: &[(usize, u64, &[u8])]) -> (Place, Place) {
 fn a_hello_is_complete_in_the_latest_of_its_frames() {
     let client = record(HANDSHAKE, &handshake(1, &client_hello()));
     let server = record(HANDSHAKE, &handshake(2, &server_hello(0x0304)));
-    let place = |frame: u64| Place { ts: frame as i64 * 1000, frame };
+    let place = |frame: u64| Place { ts: frame as i64 * 1000, frame, timed: true };
     // Even where all that came late is the header of the record.
     for cut in [1, 5, 30] {
         let pieces: [(usize, u64, &[u8]); 4] =
