@@ -3,10 +3,9 @@
 use super::http1::head::text;
 use super::{Datagram, DatagramAnalyzer, Facts, Found, Out};
 use crate::decode::cursor::{be16, be32};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Options of one message that are read.
-const MAX_OPTIONS: usize = 1000;
 /// Relays around a DHCPv6 message (RFC 8415, 7.6: 8 hops).
 const MAX_RELAYS: usize = 8;
 const COOKIE: [u8; 4] = [99, 130, 83, 99];
@@ -20,8 +19,10 @@ pub struct Message {
     pub kind: u8,
     /// Transaction id.
     pub xid: u32,
-    /// Client's hardware address.
+    /// Client's hardware address; for IPv6 the one in its DUID, which may be of another card (RFC 8415, 11).
     pub client_mac: Option<[u8; 6]>,
+    /// For IPv6: the hardware address that the relay heard the client from (RFC 6939).
+    pub relayed_mac: Option<[u8; 6]>,
     /// Address that the client has already.
     pub client_addr: Option<IpAddr>,
     /// Address that the server gives.
@@ -30,7 +31,7 @@ pub struct Message {
     pub requested_addr: Option<IpAddr>,
     /// The server: its identifier, for IPv6 none.
     pub server_addr: Option<IpAddr>,
-    /// Relay.
+    /// Relay; for IPv6 its address on the client's link.
     pub relay_addr: Option<IpAddr>,
     /// Default routers, in order of preference (RFC 2132, 3.5).
     pub routers: Vec<Ipv4Addr>,
@@ -52,8 +53,29 @@ impl Message {
     /// The name of the message type, as the RFCs have it.
     #[must_use]
     pub fn kind_name(&self) -> Option<&'static str> {
-        const V4: [&str; 8] = ["DISCOVER", "OFFER", "REQUEST", "DECLINE", "ACK", "NAK", "RELEASE", "INFORM"];
-        const V6: [&str; 13] = [
+        // RFC 2132, 9.6; RFC 3203, 4; RFC 4388, 6.1; RFC 6926, 6.2.1; RFC 7724, 5.2.
+        const V4: [&str; 18] = [
+            "DISCOVER",
+            "OFFER",
+            "REQUEST",
+            "DECLINE",
+            "ACK",
+            "NAK",
+            "RELEASE",
+            "INFORM",
+            "FORCERENEW",
+            "LEASEQUERY",
+            "LEASEUNASSIGNED",
+            "LEASEUNKNOWN",
+            "LEASEACTIVE",
+            "BULKLEASEQUERY",
+            "LEASEQUERYDONE",
+            "ACTIVELEASEQUERY",
+            "LEASEQUERYSTATUS",
+            "TLS",
+        ];
+        // RFC 8415, 7.3; RFC 5007, 4.2.1; RFC 5460, 5.2; RFC 6977, 6.3.
+        const V6: [&str; 19] = [
             "SOLICIT",
             "ADVERTISE",
             "REQUEST",
@@ -67,15 +89,22 @@ impl Message {
             "INFORMATION-REQUEST",
             "RELAY-FORW",
             "RELAY-REPL",
+            "LEASEQUERY",
+            "LEASEQUERY-REPLY",
+            "LEASEQUERY-DONE",
+            "LEASEQUERY-DATA",
+            "RECONFIGURE-REQUEST",
+            "RECONFIGURE-REPLY",
         ];
         let names: &[&str] = if self.version == 6 { &V6 } else { &V4 };
         names.get(usize::from(self.kind).checked_sub(1)?).copied()
     }
 
-    /// Reads a DHCP (or BOOTP) message; `None` if it is none.
+    /// Reads a DHCP (or BOOTP) message; `None` if it is none. One that the snap length cut needs no more than the client's
+    /// hardware address.
     #[must_use]
-    pub fn parse_v4(bytes: &[u8]) -> Option<Self> {
-        let head = bytes.get(..236)?;
+    pub fn parse_v4(bytes: &[u8], is_cut: bool) -> Option<Self> {
+        let head = bytes.get(..if is_cut { 34 } else { 236 })?;
         if !matches!(head[0], 1 | 2) {
             return None;
         }
@@ -97,55 +126,32 @@ impl Message {
         if bytes.get(236..240) != Some(&COOKIE) {
             return Some(message); // BOOTP (RFC 951)
         }
-        let overload = message.options_v4(&bytes[240..]);
+        let mut options = Gathered::new();
+        let mut is_whole = gather(&bytes[240..], &mut options);
+        let overload = options.get(&52).and_then(|data| data.first()).copied().unwrap_or(0);
         // The fields `file` and `sname` may hold more of them (RFC 2132, 9.3), in this order (RFC 3396, 5).
         for (bit, field) in [(1, 108..236), (2, 44..108)] {
-            if overload & bit != 0 {
-                message.options_v4(&head[field]);
-            }
+            is_whole &= overload & bit == 0 || gather(&bytes[field], &mut options);
         }
+        message.fault = (!is_whole).then_some("option longer than the message");
+        message.options_v4(&options);
         Some(message)
     }
 
-    /// Takes options in; what the overload option says, 0 without.
-    fn options_v4(&mut self, mut rest: &[u8]) -> u8 {
-        let mut overload = 0;
-        for _ in 0..MAX_OPTIONS {
-            let (code, data) = match rest {
-                [] | [255, ..] => return overload,
-                [0, more @ ..] => {
-                    rest = more;
-                    continue;
-                }
-                [code, len, more @ ..] if more.len() >= usize::from(*len) => {
-                    let (data, behind) = more.split_at(usize::from(*len));
-                    rest = behind;
-                    (*code, data)
-                }
-                _ => {
-                    self.fault = Some("option longer than the message");
-                    return overload;
-                }
-            };
-            let addr = || <[u8; 4]>::try_from(data).ok().map(|octets| IpAddr::V4(Ipv4Addr::from(octets)));
-            match code {
-                3 => self.routers.extend(data.chunks_exact(4).map(|o| Ipv4Addr::new(o[0], o[1], o[2], o[3]))),
-                12 => self.host_name = words(data),
-                15 => self.domain = words(data),
-                50 => self.requested_addr = addr(),
-                51 if data.len() == 4 => self.lease_time = Some(be32(data, 0)),
-                52 => overload = data.first().copied().unwrap_or(0),
-                53 => self.kind = data.first().copied().unwrap_or(0),
-                54 => self.server_addr = addr(),
-                60 => self.vendor_class = words(data),
-                61 => self.client_id = Some(data.to_vec()),
-                // Client FQDN (RFC 4702): flags and two codes, then the name.
-                81 if self.host_name.is_none() && data.len() > 3 => self.host_name = fqdn(data[0], &data[3..]),
-                _ => {}
-            }
-        }
-        self.fault = Some("too many options");
-        overload
+    fn options_v4(&mut self, options: &Gathered) {
+        let data = |code: u8| options.get(&code).map_or(&[][..], Vec::as_slice);
+        let addr = |code| data(code).first_chunk::<4>().map(|octets| IpAddr::V4(Ipv4Addr::from(*octets)));
+        self.routers = data(3).chunks_exact(4).map(|o| Ipv4Addr::new(o[0], o[1], o[2], o[3])).collect();
+        // Client FQDN (RFC 4702): flags and two codes, then the name.
+        let full = || data(81).split_at_checked(3).and_then(|(head, name)| fqdn(head[0], name));
+        self.host_name = words(data(12)).or_else(full);
+        self.domain = words(data(15));
+        self.requested_addr = addr(50);
+        self.lease_time = data(51).first_chunk().map(|seconds| u32::from_be_bytes(*seconds));
+        self.kind = data(53).first().copied().unwrap_or(0);
+        self.server_addr = addr(54);
+        self.vendor_class = words(data(60));
+        self.client_id = options.get(&61).cloned();
     }
 
     /// Reads a DHCPv6 message, the innermost of relayed ones; `None` if it is none.
@@ -155,7 +161,7 @@ impl Message {
         let mut bytes = bytes;
         for _ in 0..=MAX_RELAYS {
             match bytes.first()? {
-                1..=11 => {
+                1..=11 | 14..=19 => {
                     message.kind = bytes[0];
                     message.xid = be32(bytes.get(..4)?, 0) & 0x00ff_ffff;
                     message.options_v6(&bytes[4..]);
@@ -163,12 +169,20 @@ impl Message {
                 }
                 12 | 13 => {
                     message.kind = bytes[0];
-                    let link = bytes.get(2..18)?;
-                    message.relay_addr = <[u8; 16]>::try_from(link).ok().map(|octets| Ipv6Addr::from(octets).into());
-                    let Some(inner) = Options(bytes.get(34..)?).find(|(code, _)| *code == 9) else {
-                        return Some(message);
-                    };
-                    bytes = inner.1;
+                    let link = Ipv6Addr::from(*bytes.get(2..)?.first_chunk::<16>()?);
+                    if !link.is_unspecified() {
+                        message.relay_addr = Some(link.into()); // a switch that relays has none (RFC 6221)
+                    }
+                    let mut inner = None;
+                    for (code, data) in Options(bytes.get(34..)?) {
+                        match (code, data) {
+                            (9, _) => inner = inner.or(Some(data)),
+                            (79, [0, 1, mac @ ..]) => message.relayed_mac = mac.try_into().ok(),
+                            _ => {}
+                        }
+                    }
+                    let Some(inner) = inner else { return Some(message) };
+                    bytes = inner;
                 }
                 _ => return None,
             }
@@ -179,7 +193,7 @@ impl Message {
 
     fn options_v6(&mut self, bytes: &[u8]) {
         let mut options = Options(bytes);
-        for (code, data) in options.by_ref().take(MAX_OPTIONS) {
+        for (code, data) in options.by_ref() {
             match code {
                 1 => {
                     // DUID with a link-layer address over Ethernet (RFC 8415, 11.2 and 11.4).
@@ -192,7 +206,7 @@ impl Message {
                 }
                 3 => self.addresses(data.get(12..).unwrap_or_default()),
                 4 => self.addresses(data.get(4..).unwrap_or_default()),
-                16 => self.vendor_class = data.get(6..).and_then(words),
+                16 => self.vendor_class = vendor_classes(data.get(4..).unwrap_or_default()),
                 24 => self.domain = self.domain.take().or_else(|| wire_name(data)),
                 39 if !data.is_empty() => self.host_name = wire_name(&data[1..]),
                 _ => {}
@@ -203,17 +217,36 @@ impl Message {
         }
     }
 
-    /// The first address of an identity association (RFC 8415, 21.6).
+    /// The addresses of an identity association (RFC 8415, 21.6): of all in the message the first that is valid counts.
     fn addresses(&mut self, bytes: &[u8]) {
-        let Some((_, data)) = Options(bytes).find(|(code, data)| *code == 5 && data.len() >= 24) else { return };
-        let octets: [u8; 16] = data[..16].try_into().unwrap_or_default();
-        let addr = Some(IpAddr::V6(Ipv6Addr::from(octets)));
-        // What a client sends is a wish, what a server sends is given (RFC 8415, 7.3).
-        if matches!(self.kind, 2 | 7) {
-            self.assigned_addr = addr;
-            self.lease_time = Some(be32(data, 20));
-        } else {
-            self.requested_addr = addr;
+        for data in Options(bytes).filter(|(code, data)| *code == 5 && data.len() >= 24).map(|(_, data)| data) {
+            let addr = data.first_chunk::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(*octets)));
+            // What a client sends is a wish, what a server sends is given (RFC 8415, 7.3).
+            if !matches!(self.kind, 2 | 7) {
+                self.requested_addr = self.requested_addr.or(addr);
+            } else if matches!((self.lease_time, be32(data, 20)), (None, _) | (Some(0), 1..)) {
+                self.assigned_addr = addr;
+                self.lease_time = Some(be32(data, 20));
+            }
+        }
+    }
+}
+
+/// Options of IPv4 by code. The parts of one that is split, a code that comes again, are one (RFC 3396, 7).
+type Gathered = BTreeMap<u8, Vec<u8>>;
+
+/// Adds the options of a field; `false` if one is longer than it.
+fn gather(mut rest: &[u8], options: &mut Gathered) -> bool {
+    loop {
+        match rest {
+            [] | [255, ..] => return true,
+            [0, more @ ..] => rest = more,
+            [code, len, more @ ..] if more.len() >= usize::from(*len) => {
+                let (data, behind) = more.split_at(usize::from(*len));
+                options.entry(*code).or_default().extend_from_slice(data);
+                rest = behind;
+            }
+            _ => return false,
         }
     }
 }
@@ -238,6 +271,17 @@ impl<'a> Iterator for Options<'a> {
 fn words(data: &[u8]) -> Option<String> {
     let end = data.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
     (end > 0).then(|| text(&data[..end]))
+}
+
+/// The classes of an option of DHCPv6, each behind its length (RFC 8415, 21.16).
+fn vendor_classes(mut data: &[u8]) -> Option<String> {
+    let mut classes = Vec::new();
+    while let [high, low, rest @ ..] = data {
+        let Some((class, behind)) = rest.split_at_checked(usize::from(*high) << 8 | usize::from(*low)) else { break };
+        classes.extend(words(class));
+        data = behind;
+    }
+    (!classes.is_empty()).then(|| classes.join(", "))
 }
 
 fn fqdn(flags: u8, data: &[u8]) -> Option<String> {
@@ -265,10 +309,15 @@ pub fn looks(datagram: &Datagram<'_>) -> bool {
 
 fn parse(datagram: &Datagram<'_>) -> Option<Message> {
     match datagram.ports {
-        (67 | 68, 67 | 68) => Message::parse_v4(datagram.payload),
+        // Relays may ask from any port (RFC 8357).
+        (67, _) | (_, 67) | (68, 68) => Message::parse_v4(datagram.payload, is_cut(datagram)),
         (_, 546 | 547) | (546 | 547, _) => Message::parse_v6(datagram.payload),
         _ => None,
     }
+}
+
+fn is_cut(datagram: &Datagram<'_>) -> bool {
+    datagram.payload.len() < datagram.wire_len as usize
 }
 
 /// A UDP flow.
@@ -283,7 +332,7 @@ impl DatagramAnalyzer for Dhcp {
         if let Some(mut message) = parse(datagram) {
             let service = if message.version == 6 { "dhcpv6" } else { "dhcp" };
             *out.facts = Facts { service: Some(service), ..Facts::default() };
-            if datagram.payload.len() < datagram.wire_len as usize {
+            if is_cut(datagram) {
                 message.fault = Some("cut by the snap length");
             }
             if out.wants.dhcp {
@@ -295,70 +344,4 @@ impl DatagramAnalyzer for Dhcp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn v4(options: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0; 236];
-        bytes[..4].copy_from_slice(&[2, 1, 6, 0]);
-        bytes[4..8].copy_from_slice(&[0xde, 0xad, 0xbe, 0xef]);
-        bytes[16..20].copy_from_slice(&[192, 0, 2, 9]);
-        bytes[28..34].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
-        [bytes, COOKIE.to_vec(), options.to_vec()].concat()
-    }
-
-    #[test]
-    fn a_lease() {
-        let options = b"\x35\x01\x05\x03\x08\xc0\0\x02\x01\xc0\0\x02\x02\0\x33\x04\0\0\x0e\x10\x36\x04\xc0\0\x02\x01\x0c\x05host\0\x0f\x03lan\xff\x01";
-        let message = Message::parse_v4(&v4(options)).unwrap();
-        assert_eq!((message.kind_name(), message.xid), (Some("ACK"), 0xdead_beef));
-        assert_eq!(message.assigned_addr, Some("192.0.2.9".parse().unwrap()));
-        assert_eq!(message.server_addr, Some("192.0.2.1".parse().unwrap()));
-        assert_eq!(message.client_mac, Some([2, 0, 0, 0, 0, 1]));
-        assert_eq!((message.host_name.as_deref(), message.domain.as_deref()), (Some("host"), Some("lan")));
-        assert_eq!((message.lease_time, message.fault), (Some(3600), None));
-        assert_eq!(message.routers, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
-    }
-
-    #[test]
-    fn options_in_the_fields_for_names() {
-        let mut bytes = v4(b"\x34\x01\x03\x35\x01\x05\xff");
-        bytes[108..119].copy_from_slice(b"\x33\x04\0\0\x0e\x10\x0f\x02la\xff");
-        bytes[44..51].copy_from_slice(b"\x0c\x04host\xff");
-        let message = Message::parse_v4(&bytes).unwrap();
-        assert_eq!((message.kind_name(), message.lease_time), (Some("ACK"), Some(3600)));
-        assert_eq!((message.domain.as_deref(), message.host_name.as_deref()), (Some("la"), Some("host")));
-        assert_eq!(message.fault, None);
-        bytes[242] = 2; // `sname` alone
-        let message = Message::parse_v4(&bytes).unwrap();
-        assert_eq!((message.domain, message.host_name.as_deref()), (None, Some("host")));
-    }
-
-    #[test]
-    fn an_option_that_lies() {
-        let message = Message::parse_v4(&v4(b"\x35\x01\x01\x0c\xffhost")).unwrap();
-        assert_eq!((message.kind, message.fault), (1, Some("option longer than the message")));
-    }
-
-    #[test]
-    fn a_relayed_reply() {
-        let address = [[0x20, 1, 0xd, 0xb8].as_slice(), &[0; 11], &[5], &[0, 0, 0, 1, 0, 0, 0, 2]].concat();
-        let association = [[0; 12].as_slice(), &[0, 5, 0, 24], &address].concat();
-        let inner = [
-            b"\x07\0\x12\x34\0\x01\0\x0a\0\x03\0\x01\x02\0\0\0\0\x01".as_slice(),
-            &[0, 3, 0, association.len() as u8],
-            &association,
-            b"\0\x27\0\x07\0\x04host\0",
-        ]
-        .concat();
-        let relayed = [[13, 0].as_slice(), &[0xfe; 32], &[0, 9, 0, inner.len() as u8], &inner].concat();
-        let message = Message::parse_v6(&relayed).unwrap();
-        assert_eq!((message.kind_name(), message.xid), (Some("REPLY"), 0x1234));
-        assert_eq!(message.assigned_addr, Some("2001:db8::5".parse().unwrap()));
-        assert_eq!((message.lease_time, message.host_name.as_deref()), (Some(2), Some("host")));
-        assert_eq!(message.client_mac, Some([2, 0, 0, 0, 0, 1]));
-        for end in 0..relayed.len() {
-            let _ = Message::parse_v6(&relayed[..end]);
-        }
-    }
-}
+mod tests;

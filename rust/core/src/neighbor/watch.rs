@@ -214,7 +214,7 @@ impl Watch {
     /// Learns the default gateways that a DHCP server gives with a lease (RFC 2132, 3.5).
     fn lease(&mut self, segment: Segment, payload: &[u8]) {
         const ACK: u8 = 5;
-        let Some(message) = dhcp::Message::parse_v4(payload).filter(|message| message.kind == ACK) else { return };
+        let Some(message) = dhcp::Message::parse_v4(payload, false).filter(|message| message.kind == ACK) else { return };
         for router in message.routers {
             if self.gateways_of.len() < self.limits.max_addresses {
                 self.gateways_of.insert((segment, Ip::v4(router.octets())));

@@ -38,15 +38,18 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!(
             "msg_type",
             Dict,
-            "DISCOVER OFFER REQUEST … (RFC 2132, 9.6), SOLICIT … (RFC 8415, 7.3); null for BOOTP.",
+            "DISCOVER OFFER REQUEST … (RFC 2132, 9.6), SOLICIT … (RFC 8415, 7.3); null for BOOTP or if cut before it.",
             |r| { names(each(r).map(|one| one.and_then(Message::kind_name))) }
         ),
         column!("trans_id", U32, "Transaction id.", |r| numbers::<UInt32Type, _>(
             each(r).map(|one| one.map(|one| one.xid))
         )),
-        column!("client_mac", Dict, "Client's hardware address; IPv6: from its DUID, if that has one.", |r| {
-            dictionary(each(r).map(|one| one.and_then(|one| one.client_mac)), write_mac)
-        }),
+        column!(
+            "client_mac",
+            Dict,
+            "Client's hardware address; IPv6: as its relay heard it (RFC 6939), else from its DUID, if that has one.",
+            |r| { dictionary(each(r).map(|one| one.and_then(|one| one.relayed_mac.or(one.client_mac))), write_mac) }
+        ),
         column!("client_addr", Dict, "Address that the client has already.", |r| addr(r, |m| m.client_addr)),
         column!("requested_addr", Dict, "Address that the client asks for.", |r| addr(r, |m| m.requested_addr)),
         column!("assigned_addr", Dict, "Address that the server gives.", |r| addr(r, |m| m.assigned_addr)),
