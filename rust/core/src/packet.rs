@@ -85,7 +85,7 @@ impl std::fmt::Display for Malformed {
 }
 
 /// Which header gave [`Packet::vni`], or which other tunnel the innermost packet came through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Tunnel {
     /// Not in a tunnel.

@@ -154,6 +154,36 @@ fn capture_points_and_vlans_are_apart() {
 }
 
 #[test]
+fn whether_an_answer_was_asked_for_is_judged_by_its_own_segment() {
+    let mut story = Story::new(Limits::default());
+    let mut at = |seconds: f64, interface: u32, frame: &[u8]| {
+        let (_, verdict) = story.at(seconds, interface, frame).unwrap();
+        verdict.findings.has(Finding::Unsolicited)
+    };
+    at(0.0, 0, &asks(CLIENT, CLIENT_IP, [10, 0, 0, 77]));
+    // Where nothing was asked yet, the question may have been before the capture, for as long as answers take.
+    assert!(at(1.0, 0, &answers(A, IP)) && !at(1.0, 1, &answers(A, IP)));
+    assert!(!at(5.9, 1, &answers(A, IP)) && at(6.1, 1, &answers(A, IP)));
+}
+
+/// A frame in Ethernet over GRE (RFC 2784) between two hosts.
+fn in_gre(inner: &[u8]) -> Vec<u8> {
+    let total = (24 + inner.len() as u16).to_be_bytes();
+    let ip = [&[0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 47, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2][..]].concat();
+    ethernet(CLIENT, C, 0x0800, &[&ip[..], &[0, 0, 0x65, 0x58], inner].concat())
+}
+
+#[test]
+fn the_network_in_a_tunnel_is_not_the_one_around_it() {
+    let mut story = Story::new(Limits::default());
+    assert_eq!(story.finds(0.0, &announces(A, IP)), ["new"]);
+    assert_eq!(story.finds(30.0, &in_gre(&announces(B, IP))), ["new"]);
+    assert_eq!(story.finds(60.0, &in_gre(&announces(A, IP))), ["changed"]);
+    let known = story.watch.known();
+    assert_eq!(known.iter().map(|known| known.holders.len()).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn a_storm_of_announcements() {
     let mut story = Story::new(Limits::default());
     let found: Vec<bool> =
@@ -290,6 +320,55 @@ fn the_table_of_addresses_is_bounded() {
     }
     assert!(story.watch.known().len() <= 100);
     assert!(story.watch.counters().evicted_addresses >= 1900);
+}
+
+#[test]
+fn segments_and_questions_are_bounded() {
+    let mut story = Story::new(Limits { max_addresses: 64, ..Limits::default() });
+    for i in 0..1000u16 {
+        let [high, low] = (i + 1).to_be_bytes();
+        let tagged = ethernet(ALL, A, 0x8100, &[&[high, low, 8, 6][..], &arp(1, (A, IP), ([0; 6], IP))].concat());
+        story.at(0.01 * f64::from(i), 0, &tagged);
+    }
+    assert!((936..1000).contains(&story.watch.counters().evicted_segments));
+    // More questions than are kept: an answer to one that may be among the forgotten is not unasked, later it is again.
+    let scan = |story: &mut Story| {
+        for i in 0..1000u16 {
+            let [high, low] = i.to_be_bytes();
+            story.at(100.0 + 0.001 * f64::from(i), 0, &asks(CLIENT, CLIENT_IP, [10, 9, high, low]));
+        }
+    };
+    story.at(50.0, 0, &announces(A, IP));
+    scan(&mut story);
+    assert!((936..1000).contains(&story.watch.counters().evicted_questions));
+    assert!(!story.finds(104.0, &answers(A, [10, 9, 0, 1])).contains(&"unsolicited"));
+    assert!(story.finds(106.1, &answers(A, [10, 9, 0, 1])).contains(&"unsolicited"));
+}
+
+#[test]
+fn link_layer_options_of_other_lengths_are_no_ethernet_addresses() {
+    let mut story = Story::new(Limits::default());
+    let mut long = advertises(A, 1, true);
+    long[14 + 40 + 25] = 2;
+    long.extend([0; 8]);
+    long[14 + 5] = 40;
+    let (message, verdict) = story.at(0.0, 0, &long).unwrap();
+    assert_eq!((message.src_hw, verdict.findings.iter().count()), (None, 0));
+}
+
+#[test]
+fn a_redirect_says_where_its_target_is_and_claims_nothing() {
+    let mut redirect = advertises(A, 1, true);
+    let target = redirect[14 + 40 + 8..][..16].to_vec();
+    redirect[14 + 40] = 137;
+    redirect.splice(14 + 40 + 24..14 + 40 + 24, target);
+    redirect[14 + 5] = 48;
+    let at = redirect.len() - 6;
+    redirect[at..].copy_from_slice(&B);
+    let mut story = Story::new(Limits::default());
+    let (message, verdict) = story.at(0.0, 0, &redirect).unwrap();
+    assert_eq!((message.opcode, message.src_hw, message.dst_hw), (137, None, Some(B)));
+    assert_eq!((message.dst_ip, verdict.findings.iter().count()), (message.src_ip, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which station held which address, and when.
 
-use super::{Ip, Mac, Segment};
+use super::{Ip, Mac, Segment, oldest_quarter};
 use ahash::RandomState;
 use hashbrown::HashMap;
 
@@ -102,10 +102,9 @@ impl Bindings {
 
     /// Adds an address.
     pub fn insert(&mut self, key: (Segment, Ip), binding: Binding) {
-        if self.table.len() >= self.max {
-            let mut ages: Vec<i64> = self.table.values().map(Binding::last).collect();
-            let at = ages.len() / 4;
-            let limit = *ages.select_nth_unstable(at).1;
+        if self.table.len() >= self.max
+            && let Some(limit) = oldest_quarter(self.table.values().map(Binding::last).collect())
+        {
             let before = self.table.len();
             self.table.retain(|_, binding| binding.last() > limit);
             self.evicted += (before - self.table.len()) as u64;

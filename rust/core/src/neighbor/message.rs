@@ -5,7 +5,6 @@ use crate::decode::Proto;
 use crate::decode::cursor::be16;
 use crate::frame::FrameMeta;
 use crate::packet::{NONE, Packet};
-use crate::track::key::pack_vlans;
 
 /// Which protocol a message is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub enum Role {
     Asks,
     /// It answers, or announces, that `src_hw` has `src_ip`.
     Answers,
-    /// Neither (reverse ARP, router discovery).
+    /// Neither (reverse ARP, router discovery, Redirect).
     Other,
 }
 
@@ -52,9 +51,9 @@ pub struct Message {
     pub src_hw: Option<Mac>,
     /// The address that the sender speaks of as its own. NA: the target.
     pub src_ip: Option<Ip>,
-    /// Target hardware address. ND has none.
+    /// Target hardware address. Of ND only a Redirect has one: that of the better first hop.
     pub dst_hw: Option<Mac>,
-    /// The address asked for. NA: whom it is sent to.
+    /// The address asked for. NA: whom it is sent to. Redirect: the better first hop.
     pub dst_ip: Option<Ip>,
     /// Announced without having been asked. ARP: sender and target address are the same. NA: unsolicited, to all nodes.
     pub gratuitous: bool,
@@ -75,7 +74,7 @@ impl Message {
 #[must_use]
 #[inline]
 pub fn is_candidate(packet: &Packet) -> bool {
-    arp_at(packet).is_some() || packet.has_icmp && packet.ip_version == 6 && matches!(packet.icmp_type, 133..=136)
+    arp_at(packet).is_some() || packet.has_icmp && packet.ip_version == 6 && matches!(packet.icmp_type, 133..=137)
 }
 
 /// Where the ARP message is: the last layer, whatever its addresses are.
@@ -98,7 +97,7 @@ pub fn read(meta: &FrameMeta, packet: &Packet, frame: &[u8], point: u32) -> Opti
         ts_missing: meta.ts_missing,
         number: meta.number,
         interface: meta.interface,
-        segment: Segment { point, vni: packet.vni, vlans: pack_vlans(packet.vlans()) },
+        segment: Segment::of(packet, point),
         eth_src,
         protocol: Protocol::Arp,
         role: Role::Other,
@@ -169,6 +168,11 @@ fn neighbor_discovery(mut message: Message, packet: &Packet, body: &[u8]) -> Opt
             message.dst_ip = Some(target(8)?);
             message.src_hw = option(body.get(24..)?, SOURCE_LINK_LAYER);
         }
+        137 => {
+            message.src_ip = Some(sender);
+            message.dst_ip = Some(target(8)?);
+            message.dst_hw = option(body.get(40..)?, TARGET_LINK_LAYER);
+        }
         _ => {
             message.role = Role::Answers;
             message.src_ip = Some(target(8)?);
@@ -182,7 +186,7 @@ fn neighbor_discovery(mut message: Message, packet: &Packet, body: &[u8]) -> Opt
     Some(message)
 }
 
-/// The hardware address in an option of this type.
+/// The hardware address in an option of this type; longer ones are no Ethernet addresses (RFC 2464, 6).
 fn option(mut options: &[u8], wanted: u8) -> Option<Mac> {
     while let [kind, words, ..] = *options {
         let length = usize::from(words) * 8;
@@ -191,7 +195,7 @@ fn option(mut options: &[u8], wanted: u8) -> Option<Mac> {
             return None;
         }
         if kind == wanted {
-            return mac(option, 2);
+            return mac(option, 2).filter(|_| words == 1);
         }
         options = &options[length..];
     }

@@ -14,7 +14,8 @@ pub use finding::{Finding, Findings};
 pub use message::{Message, Protocol};
 pub use watch::{Counters, Limits, Watch};
 
-use crate::packet::Packet;
+use crate::packet::{NONE, Packet, Tunnel};
+use crate::track::key::pack_vlans;
 use std::net::IpAddr;
 
 /// A hardware address.
@@ -72,12 +73,13 @@ impl Ip {
         matches!(packet.ip_version, 4 | 6).then_some(Self { family: packet.ip_version, bytes: packet.ip_dst })
     }
 
-    /// An address that one station can hold: not unspecified, multicast, limited broadcast or loopback.
+    /// An address that one station can hold: not unspecified, multicast, limited broadcast or loopback. The
+    /// addresses of 240.0.0.0/4 are reserved (RFC 1112, 4), and some networks use them.
     #[must_use]
     pub fn is_station(&self) -> bool {
         let b = &self.bytes;
         if self.family == 4 {
-            b[..4] != [0; 4] && b[0] < 224 && b[0] != 127
+            b[..4] != [0; 4] && b[0] & 0xf0 != 224 && b[..4] != [255; 4] && b[0] != 127
         } else {
             b[0] != 0xff && *b != [0; 16] && *b != std::net::Ipv6Addr::LOCALHOST.octets()
         }
@@ -99,6 +101,12 @@ pub fn is_station(mac: &Mac) -> bool {
     mac[0] & 1 == 0 && *mac != [0; 6]
 }
 
+/// The time up to which the oldest quarter of them is.
+pub(crate) fn oldest_quarter<T: Ord + Copy>(mut times: Vec<T>) -> Option<T> {
+    let at = times.len() / 4;
+    (!times.is_empty()).then(|| *times.select_nth_unstable(at).1)
+}
+
 /// Where an address means something: capture point, VLAN tags (packed as in flow keys), virtual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Segment {
@@ -106,6 +114,17 @@ pub struct Segment {
     pub point: u32,
     /// VXLAN or Geneve network identifier, or [`crate::packet::NONE`].
     pub vni: u32,
+    /// The tunnel that it was in, where no network identifier tells it from the network around.
+    pub tunnel: Tunnel,
     /// VLAN ids: see [`crate::track::key::pack_vlans`].
     pub vlans: u64,
+}
+
+impl Segment {
+    /// The one of a packet.
+    #[must_use]
+    pub fn of(packet: &Packet, point: u32) -> Self {
+        let tunnel = if packet.vni == NONE { packet.tunnel } else { Tunnel::None };
+        Self { point, vni: packet.vni, tunnel, vlans: pack_vlans(packet.vlans()) }
+    }
 }

@@ -3,10 +3,10 @@
 use super::bindings::{Binding, Bindings, Holder, Known};
 use super::message::{self, Message, Role};
 use super::routers::Routers;
-use super::{Finding, Findings, Ip, Mac, Segment};
+use super::{Finding, Findings, Ip, Mac, Segment, oldest_quarter};
 use crate::app::dhcp;
 use crate::frame::FrameMeta;
-use crate::packet::{NONE, Packet};
+use crate::packet::{NONE, Packet, Tunnel};
 use crate::track::options::SECOND;
 use crate::track::{Point, Points};
 use ahash::RandomState;
@@ -15,7 +15,7 @@ use hashbrown::{HashMap, HashSet};
 /// How much is remembered, and for how long it matters. Times in nanoseconds of packet time.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Addresses at most.
+    /// Addresses, questions and segments at most; beyond, the oldest quarter is forgotten.
     pub max_addresses: usize,
     /// Two answers to one station within this time are answers to the same question.
     pub same_question: i64,
@@ -51,6 +51,10 @@ pub struct Counters {
     pub messages: u64,
     /// Addresses forgotten because [`Limits::max_addresses`] was reached.
     pub evicted_addresses: u64,
+    /// Questions forgotten for the same reason.
+    pub evicted_questions: u64,
+    /// Segments whose beginning was forgotten for the same reason.
+    pub evicted_segments: u64,
 }
 
 /// What a message turned out to be.
@@ -79,8 +83,8 @@ pub struct Watch {
     blind: i64,
     /// Announcements of a station: start of the window and count.
     announced: HashMap<(Segment, Mac), (i64, u32), RandomState>,
-    /// First message of a segment, ns: what came before is not known.
-    begun: HashMap<Segment, i64, RandomState>,
+    /// First message of a segment, ns, and whether anything was asked in it since: what came before is not known.
+    begun: HashMap<Segment, (i64, bool), RandomState>,
     known: Vec<Known>,
     counters: Counters,
 }
@@ -116,10 +120,11 @@ impl Watch {
         self.gateways.extend(addresses);
     }
 
-    /// What is known now, in a fixed order.
+    /// What is known now, in a fixed order. Networks that are told apart by the kind of their tunnel alone are left out.
     #[must_use]
     pub fn known(&self) -> Vec<Known> {
-        let mut entries: Vec<_> = self.bindings.iter().collect();
+        let named = |entry: &(&(Segment, Ip), &Binding)| entry.0.0.tunnel == Tunnel::None;
+        let mut entries: Vec<_> = self.bindings.iter().filter(named).collect();
         entries.sort_unstable_by_key(|(key, _)| **key);
         let of_binding = |(key, binding): (&(Segment, Ip), &Binding)| {
             let (segment, ip) = key;
@@ -169,7 +174,7 @@ impl Watch {
                 .iter()
                 .map(|(mac, first, last)| Holder { mac: *mac, first: *first, last: *last, answered: None })
                 .collect();
-            let segment = Segment { point: number, vni: known.vni, vlans: known.vlans };
+            let segment = Segment { point: number, vni: known.vni, tunnel: Tunnel::None, vlans: known.vlans };
             if holders.is_empty() {
                 if known.gateway {
                     self.gateways_of.insert((segment, known.ip));
@@ -202,8 +207,7 @@ impl Watch {
         let at = packet.eth as usize + 6;
         let Some(mac) = frame.get(at..).and_then(|bytes| bytes.first_chunk::<6>()).copied() else { return };
         let Some(source) = Ip::source(packet).filter(Ip::is_station) else { return };
-        let vlans = crate::track::key::pack_vlans(packet.vlans());
-        let segment = Segment { point: self.points.of(meta.interface), vni: packet.vni, vlans };
+        let segment = Segment::of(packet, self.points.of(meta.interface));
         if packet.has_ports && packet.ip_proto == 17 && (packet.src_port, packet.dst_port) == (67, 68) {
             self.lease(segment, packet.payload_of(frame));
         }
@@ -214,7 +218,9 @@ impl Watch {
     /// Learns the default gateways that a DHCP server gives with a lease (RFC 2132, 3.5).
     fn lease(&mut self, segment: Segment, payload: &[u8]) {
         const ACK: u8 = 5;
-        let Some(message) = dhcp::Message::parse_v4(payload, false).filter(|message| message.kind == ACK) else { return };
+        let Some(message) = dhcp::Message::parse_v4(payload, false).filter(|message| message.kind == ACK) else {
+            return;
+        };
         for router in message.routers {
             if self.gateways_of.len() < self.limits.max_addresses {
                 self.gateways_of.insert((segment, Ip::v4(router.octets())));
@@ -226,14 +232,15 @@ impl Watch {
     pub fn judge(&mut self, message: &Message) -> Verdict {
         self.counters.messages += 1;
         let mut verdict = Verdict::default();
-        let begun = *self.begun.entry(message.segment).or_insert(message.ts);
+        let is_question = message.role == Role::Asks && !message.gratuitous;
+        let begun = self.begun(message, is_question);
         if let (Some(sender), Some(named)) = (message.eth_src, message.src_hw)
             && sender != named
             && super::is_station(&named)
         {
             verdict.findings.add(Finding::Mismatch);
         }
-        if message.role == Role::Asks && !message.gratuitous {
+        if is_question {
             self.asked(message);
         }
         let unasked = message.role == Role::Answers && !message.gratuitous && !self.was_asked(message, begun);
@@ -249,26 +256,33 @@ impl Watch {
         verdict
     }
 
+    /// The first message of a message's segment, ns; `None` once something was asked in it.
+    fn begun(&mut self, message: &Message, is_question: bool) -> Option<i64> {
+        if self.begun.len() >= self.limits.max_addresses && !self.begun.contains_key(&message.segment) {
+            forget(&mut self.begun, |(ts, _)| *ts, &mut self.counters.evicted_segments);
+        }
+        let (ts, asked) = self.begun.entry(message.segment).or_insert((message.ts, false));
+        *asked |= is_question;
+        (!*asked).then_some(*ts)
+    }
+
     fn asked(&mut self, message: &Message) {
         let (Some(asker), Some(ip)) = (message.src_ip, message.dst_ip) else { return };
-        if self.questions.len() >= self.limits.max_addresses {
-            let since = message.ts.saturating_sub(self.limits.asked);
-            self.questions.retain(|_, ts| *ts > since);
-            if self.questions.len() >= self.limits.max_addresses {
-                // More questions in a few seconds than any network has, a scan: no answer counts as unasked for a while.
-                self.questions.clear();
-                self.blind = message.ts.saturating_add(self.limits.asked);
-            }
+        let question = (message.segment, ip, asker);
+        if self.questions.len() >= self.limits.max_addresses && !self.questions.contains_key(&question) {
+            let latest = forget(&mut self.questions, |ts| *ts, &mut self.counters.evicted_questions);
+            // What still may be answered is not unasked.
+            self.blind = self.blind.max(latest.saturating_add(self.limits.asked));
         }
-        self.questions.insert((message.segment, ip, asker), message.ts);
+        self.questions.insert(question, message.ts);
     }
 
     /// Whether the one who is answered asked for the address, or may have before the capture began.
-    fn was_asked(&self, message: &Message, begun: i64) -> bool {
+    fn was_asked(&self, message: &Message, begun: Option<i64>) -> bool {
         let (Some(ip), Some(asker)) = (message.src_ip, message.dst_ip) else { return true };
         let within = |ts: i64| message.ts.saturating_sub(ts) <= self.limits.asked;
         message.ts <= self.blind
-            || within(begun) && self.questions.is_empty()
+            || begun.is_some_and(within)
             || self.questions.get(&(message.segment, ip, asker)).is_some_and(|ts| within(*ts))
     }
 
@@ -337,4 +351,17 @@ impl Watch {
 /// The station that claimed the address last, other than `mac`.
 fn others<'a>(binding: &'a Binding, mac: &Mac) -> Option<&'a Holder> {
     binding.holders.iter().filter(|holder| holder.mac != *mac).max_by_key(|holder| holder.last)
+}
+
+/// Forgets the oldest quarter, counted in `evicted`; the time of the latest of them, ns.
+fn forget<K: Eq + std::hash::Hash, V>(
+    map: &mut HashMap<K, V, RandomState>,
+    time: impl Fn(&V) -> i64,
+    evicted: &mut u64,
+) -> i64 {
+    let Some(limit) = oldest_quarter(map.values().map(&time).collect()) else { return i64::MIN };
+    let before = map.len();
+    map.retain(|_, value| time(value) > limit);
+    *evicted += (before - map.len()) as u64;
+    limit
 }

@@ -76,8 +76,15 @@ pub static COLUMNS: &[Column<Neighbors>] = &[
         mac(r, |m| m.src_hw)
     }),
     column!("src_ip", Dict, "The address that the sender calls its own. NA: the target.", |r| ip(r, |m| m.src_ip)),
-    column!("dst_hw", Dict, "Target hardware address; null for ND.", |r| mac(r, |m| m.dst_hw)),
-    column!("dst_ip", Dict, "The address asked for, or whom the answer is for.", |r| ip(r, |m| m.dst_ip)),
+    column!("dst_hw", Dict, "Target hardware address. ND Redirect: the better first hop's; null for other ND.", |r| {
+        mac(r, |m| m.dst_hw)
+    }),
+    column!(
+        "dst_ip",
+        Dict,
+        "The address asked for, or whom the answer is for; ND Redirect: the better first hop.",
+        |r| ip(r, |m| m.dst_ip)
+    ),
     column!(
         "gratuitous",
         Bool,
@@ -169,12 +176,14 @@ fn metadata(watch: &Watch, discovery: bool) -> HashMap<String, String> {
     [
         ("sniffkit.table", if discovery { "neighbors" } else { "arp" }.to_owned()),
         ("sniffkit.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("sniffkit.key", "netns interface vlan_ids vni ip".to_owned()),
+        ("sniffkit.key", "netns interface vlan_ids vni tunnel ip".to_owned()),
         ("sniffkit.contested_s", seconds(limits.contested)),
         ("sniffkit.asked_s", seconds(limits.asked)),
         ("sniffkit.max_addresses", limits.max_addresses.to_string()),
         ("sniffkit.messages", counters.messages.to_string()),
         ("sniffkit.evicted_addresses", counters.evicted_addresses.to_string()),
+        ("sniffkit.evicted_questions", counters.evicted_questions.to_string()),
+        ("sniffkit.evicted_segments", counters.evicted_segments.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
