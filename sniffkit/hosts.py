@@ -100,15 +100,20 @@ def plain_rows(data: pa.Table) -> list[dict[str, Any]]:
 
 def merge(rows: list[dict[str, Any]], scan: ScanResult) -> None:
     """Add what a scan found to the rows of the same address (and station, where both know it); others become rows."""
+    by_ip: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if scan.netns in (None, row["netns"]):
+            by_ip.setdefault(row["ip"], []).append(row)
     for host in scan.found:
         if host.state != "up":
             continue
-        same = [row for row in rows if row["ip"] == host.ip and scan.netns in (None, row["netns"])]
+        same = by_ip.setdefault(host.ip, [])
         exact = [row for row in same if host.mac is not None and row["mac"] == host.mac]
         of_host = exact or [row for row in same if host.mac is None or row["mac"] is None]
         if not of_host:
             of_host = [empty_row(host, scan.netns)]
             rows += of_host
+            same += of_host
         for row in of_host:
             add(row, host)
 

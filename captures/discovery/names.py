@@ -71,14 +71,26 @@ def packets() -> list[bytes]:
     router = bytes([3, 4, 10, 0, 0, 1])
     v4("10.0.0.1", "10.0.0.2", (ROUTER, CLIENT), (67, 68), dhcp(2, 5, "10.0.0.2", router))
 
-    def v6(src: str, dst: str, ports: tuple[int, int], payload: bytes) -> None:
-        out.append(eth(0x86DD, ip6(src, dst, 17, udp(src, ports[0], dst, ports[1], payload)), ROUTER, CLIENT))
+    def v6(src: str, dst: str, macs: tuple[str, str], ports: tuple[int, int], payload: bytes) -> None:
+        out.append(eth(0x86DD, ip6(src, dst, 17, udp(src, ports[0], dst, ports[1], payload)), *macs))
 
     fqdn = b"\0" + name("laptop6.lab.test")
-    v6("fe80::2", "ff02::1:2", (546, 547), dhcpv6(1, struct.pack(">HH", 39, len(fqdn)) + fqdn))
+    v6(
+        "fe80::2",
+        "ff02::1:2",
+        (CLIENT, "33:33:00:01:00:02"),
+        (546, 547),
+        dhcpv6(1, struct.pack(">HH", 39, len(fqdn)) + fqdn),
+    )
     lease = bytes.fromhex("fd00" + "00" * 12 + "0102") + struct.pack(">II", 60, 120)
     association = struct.pack(">III", 1, 0, 0) + struct.pack(">HH", 5, len(lease)) + lease
-    v6("fe80::1", "fe80::2", (547, 546), dhcpv6(7, struct.pack(">HH", 3, len(association)) + association))
+    v6(
+        "fe80::1",
+        "fe80::2",
+        (ROUTER, CLIENT),
+        (547, 546),
+        dhcpv6(7, struct.pack(">HH", 3, len(association)) + association),
+    )
 
     server = ("10.0.0.53", "10.0.0.2", (DNS, CLIENT), (53, 40_000))
     alias = [record("www.lab.test", 5, name("web.lab.test")), record("web.lab.test", 1, bytes([192, 0, 2, 80]))]

@@ -2,7 +2,7 @@
 
 use sniffkit_core::decode::decode;
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
-use sniffkit_core::hosts::{Hosts, Limits, News, Source, syn};
+use sniffkit_core::hosts::{Hosts, Limits, MAX_CLAIMS, MAX_OFFERS, News, Source, syn};
 use sniffkit_core::neighbor::Ip;
 use sniffkit_core::packet::Packet;
 use std::sync::Arc;
@@ -117,7 +117,9 @@ fn what_a_station_sent_is_not_given_to_whoever_claims_its_address_first() {
 fn a_router_that_sends_from_its_virtual_address_is_one_host() {
     const VIRTUAL: [u8; 6] = [0, 0, 0x5e, 0, 1, 7];
     const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 9];
-    for (sender, rows) in [(VIRTUAL, vec![(Some(MAC), 2)]), (OTHER, vec![(None, 2), (Some(MAC), 0)])] {
+    const OF_IPV6: [u8; 6] = [0, 5, 0x73, 0xa0, 0x0f, 1];
+    let one = || vec![(Some(MAC), 2)];
+    for (sender, rows) in [(VIRTUAL, one()), (OF_IPV6, one()), (OTHER, vec![(None, 2), (Some(MAC), 0)])] {
         let mut hosts = Hosts::new(Limits::default());
         hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
         let mut packet = Packet::default();
@@ -131,4 +133,45 @@ fn a_router_that_sends_from_its_virtual_address_is_one_host() {
         let found: Vec<_> = hosts.all().iter().filter(told).map(|host| (host.mac, host.pkts)).collect();
         assert_eq!(found, rows);
     }
+}
+
+#[test]
+fn every_station_of_an_address_is_a_row() {
+    let mut hosts = Hosts::new(Limits::default());
+    hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+    let mut packet = Packet::default();
+    let mut gone = Vec::new();
+    for i in 0..2 * MAX_CLAIMS as u8 + 5 {
+        let frame = claim_of([2, 0, 0, 0, 1, i]);
+        decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+        hosts.frame(&FrameMeta { ts: i64::from(i), ..FrameMeta::default() }, &packet, &frame);
+        if i % 3 == 0 {
+            gone.append(&mut hosts.take_gone());
+        }
+    }
+    gone.append(&mut hosts.take_gone());
+    assert_eq!((gone.len(), hosts.all().len()), (MAX_CLAIMS + 5, MAX_CLAIMS));
+    assert_eq!(hosts.counters().evicted_hosts, gone.len() as u64);
+    let mut rows: Vec<_> = gone.iter().chain(hosts.all()).map(|host| (host.mac.unwrap()[5], host.last_seen)).collect();
+    rows.sort_unstable();
+    let each: Vec<_> = (0..2 * MAX_CLAIMS as u8 + 5).map(|i| (i, Some(i64::from(i)))).collect();
+    assert_eq!(rows, each);
+    // News are of who is there, each once.
+    let told: Vec<_> = hosts.take_news().iter().map(|host| (host.mac, host.news)).collect();
+    assert_eq!((told.len(), told.iter().filter(|(_, news)| *news == 1 << News::New as u8).count()), (16, 16));
+}
+
+#[test]
+fn ports_beyond_the_bound_are_counted() {
+    let mut hosts = Hosts::new(Limits::default());
+    hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+    let mut packet = Packet::default();
+    for port in 1..=300u16 {
+        let mut frame = syn_frame(64, 1000, &[]);
+        frame[34..36].copy_from_slice(&port.to_be_bytes());
+        frame[47] = 0x12;
+        decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+        hosts.frame(&FrameMeta::default(), &packet, &frame);
+    }
+    assert_eq!((hosts.all()[0].offers.len(), hosts.counters().left_out_ports), (MAX_OFFERS, 300 - MAX_OFFERS as u64));
 }

@@ -84,10 +84,10 @@ pub struct Host {
     pub mac: Option<Mac>,
     /// Who sent its first packet here: itself, or the router that it is behind.
     pub sent_by: Option<Mac>,
-    /// First and last packet from or to it, or claim, ns.
-    pub first_seen: i64,
+    /// First and last packet from or to it, or claim, ns; `None` if the capture recorded no time of them.
+    pub first_seen: Option<i64>,
     /// See `first_seen`.
-    pub last_seen: i64,
+    pub last_seen: Option<i64>,
     /// Packets from and to it.
     pub pkts: u64,
     /// Bytes of their frames.
@@ -105,6 +105,32 @@ pub struct Host {
 }
 
 impl Host {
+    pub(super) fn new(netns: u32, ip: Ip, mac: Option<Mac>) -> Self {
+        Self {
+            netns,
+            ip,
+            mac,
+            sent_by: None,
+            first_seen: None,
+            last_seen: None,
+            pkts: 0,
+            bytes: 0,
+            offers: Vec::new(),
+            hostname: None,
+            syn: None,
+            sources: 0,
+            news: 0,
+        }
+    }
+
+    pub(super) fn see(&mut self, ts: Option<i64>, source: Source) {
+        if let Some(ts) = ts {
+            self.first_seen = Some(self.first_seen.map_or(ts, |first| first.min(ts)));
+            self.last_seen = self.last_seen.max(Some(ts));
+        }
+        self.sources |= 1 << source as u8;
+    }
+
     /// Whether a source told of it.
     #[must_use]
     pub fn has(&self, source: Source) -> bool {

@@ -12,16 +12,16 @@ pub use host::{Host, News, Offer, Source};
 use crate::decode::Proto;
 use crate::frame::FrameMeta;
 use crate::neighbor::message::{self, Protocol};
-use crate::neighbor::{Ip, Mac};
+use crate::neighbor::{Ip, Mac, oldest_quarter};
 use crate::packet::{NONE, Packet};
 use crate::track::Points;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
 /// Ports remembered for one host.
-const MAX_OFFERS: usize = 256;
-/// Hardware addresses remembered for one address: each is a row.
-const MAX_CLAIMS: usize = 4;
+pub const MAX_OFFERS: usize = 256;
+/// Stations remembered for one address, each a row; beyond, the one that was heard longest ago goes out.
+pub const MAX_CLAIMS: usize = 16;
 
 /// How much is kept.
 #[derive(Clone, Debug)]
@@ -43,10 +43,12 @@ impl Default for Limits {
 /// What did not fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Rows that went out before the end because [`Limits::max_hosts`] was reached.
+    /// Rows that went out before the end because [`Limits::max_hosts`] or [`MAX_CLAIMS`] was reached.
     pub evicted_hosts: u64,
-    /// Names forgotten because [`Limits::max_names`] was reached.
+    /// Names and clients forgotten because [`Limits::max_names`] was reached.
     pub evicted_names: u64,
+    /// Answers from ports beyond the [`MAX_OFFERS`] of their hosts.
+    pub left_out_ports: u64,
 }
 
 type Key = (u32, Ip);
@@ -63,8 +65,10 @@ pub struct Hosts {
     rows: HashMap<Key, Vec<u32>, RandomState>,
     /// Names from DNS.
     names: HashMap<Key, String, RandomState>,
-    /// Names that DHCP clients gave themselves.
-    clients: HashMap<(u32, Mac), String, RandomState>,
+    /// DHCP clients.
+    clients: HashMap<(u32, said::Client), said::Said, RandomState>,
+    /// Rows that gave way to others of their address.
+    gone: Vec<Host>,
     /// Hosts with news.
     changed: Vec<u32>,
     counters: Counters,
@@ -83,6 +87,7 @@ impl Hosts {
             rows: HashMap::default(),
             names: HashMap::default(),
             clients: HashMap::default(),
+            gone: Vec::new(),
             changed: Vec::new(),
             counters: Counters::default(),
         }
@@ -106,7 +111,7 @@ impl Hosts {
         self.netns.get(number as usize)?.as_deref()
     }
 
-    /// The hosts, in order of their first packet.
+    /// The hosts, in order of their first packet; one that took another's place ([`MAX_CLAIMS`]) stands there.
     #[must_use]
     pub fn all(&self) -> &[Host] {
         &self.hosts
@@ -155,12 +160,9 @@ impl Hosts {
 
     /// Takes out the quarter of the hosts that have been without packets for longest.
     pub fn evict(&mut self) -> Vec<Host> {
-        let mut ages: Vec<i64> = self.hosts.iter().map(|host| host.last_seen).collect();
-        if ages.is_empty() {
+        let Some(limit) = oldest_quarter(self.hosts.iter().map(|host| host.last_seen).collect()) else {
             return Vec::new();
-        }
-        let at = ages.len() / 4;
-        let limit = *ages.select_nth_unstable(at).1;
+        };
         let (out, kept) = std::mem::take(&mut self.hosts).into_iter().partition(|host| host.last_seen <= limit);
         self.hosts = kept;
         self.rows.clear();
@@ -176,6 +178,11 @@ impl Hosts {
         out
     }
 
+    /// Takes out the rows that gave way to others of their address.
+    pub fn take_gone(&mut self) -> Vec<Host> {
+        std::mem::take(&mut self.gone)
+    }
+
     /// Accounts one frame.
     pub fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8]) {
         let point = self.points.of(meta.interface);
@@ -185,8 +192,8 @@ impl Hosts {
             && let Some((ip, mac)) = message.claim()
         {
             let source = if message.protocol == Protocol::Arp { Source::Arp } else { Source::Nd };
-            let slot = self.claim((netns, ip), mac, meta.ts);
-            self.see(slot, meta.ts, source);
+            let slot = self.claim((netns, ip), mac);
+            self.hosts[slot].see(time(meta), source);
         }
         // ARP in a tunnel: the IP header that the packet knows is the tunnel's.
         let in_tunnel = packet.arp != NONE && packet.ip != NONE && packet.arp > packet.ip;
@@ -202,28 +209,26 @@ impl Hosts {
             frame.get(eth + offset..)?.first_chunk::<6>().copied()
         };
         let (from, to) = (mac(6), mac(0));
-        let broadcast = to == Some([0xff; 6]);
-        let ends = [(Ip::source(packet), from, true), (Ip::destination(packet), to, false)];
+        // A network's broadcast address is no host.
+        let broadcast = to.map_or_else(|| is_cooked_broadcast(packet, frame), |to| to == [0xff; 6]);
+        let (source, destination) = (Ip::source(packet), Ip::destination(packet));
+        let ends = [(source, from, true), (destination.filter(|_| !broadcast && destination != source), to, false)];
         for (ip, mac, sender) in ends {
             let Some(ip) = ip.filter(Ip::is_station) else { continue };
-            if !sender && broadcast {
-                continue; // a network's broadcast address is no host
-            }
-            let slot = self.slot((netns, ip), mac, meta.ts);
+            let slot = self.slot((netns, ip), mac);
             let host = &mut self.hosts[slot];
             host.pkts += 1;
             host.bytes += u64::from(meta.frame_len);
-            self.see(slot, meta.ts, Source::Ip);
+            host.see(time(meta), Source::Ip);
             if sender {
-                let host = &mut self.hosts[slot];
                 host.sent_by = host.sent_by.or(mac.filter(|mac| !is_virtual_router(mac)));
-                self.sent(slot, packet, frame, meta.ts);
+                self.sent(slot, packet, frame, time(meta));
             }
         }
     }
 
     /// What a packet tells of the host that sent it.
-    fn sent(&mut self, slot: usize, packet: &Packet, frame: &[u8], ts: i64) {
+    fn sent(&mut self, slot: usize, packet: &Packet, frame: &[u8], ts: Option<i64>) {
         const SYN: u16 = 2;
         const ACK: u16 = 16;
         let content = packet.last_proto();
@@ -236,12 +241,12 @@ impl Hosts {
                     {
                         self.hosts[slot].syn = Some(syn);
                         self.note(slot, News::Os);
-                        self.see(slot, ts, Source::Tcp);
+                        self.hosts[slot].see(ts, Source::Tcp);
                     }
                 }
                 both if both == SYN | ACK => {
                     self.offer(slot, 6, packet.src_port, None);
-                    self.see(slot, ts, Source::Tcp);
+                    self.hosts[slot].see(ts, Source::Tcp);
                 }
                 _ if content.is_some()
                     && self.hosts[slot].offers.iter().any(|o| o.proto == 6 && o.port == packet.src_port) =>
@@ -251,10 +256,10 @@ impl Hosts {
                 _ => {}
             }
         } else if packet.ip_proto == 17 && packet.has_ports && packet.src_port < packet.dst_port {
-            // From a service's port to a client's: an answer.
-            if packet.src_port != 68 && (self.limits.is_service)(packet.src_port) {
+            // From a service's port to a client's: an answer. DHCP's clients have ports of their own (RFC 2131, RFC 8415).
+            if !matches!(packet.src_port, 68 | 546) && (self.limits.is_service)(packet.src_port) {
                 self.offer(slot, 17, packet.src_port, content);
-                self.see(slot, ts, Source::Udp);
+                self.hosts[slot].see(ts, Source::Udp);
             }
         }
     }
@@ -269,21 +274,15 @@ impl Hosts {
         } else if offers.len() < MAX_OFFERS {
             offers.push(Offer { proto, port, content });
         } else {
+            self.counters.left_out_ports += 1;
             return;
         }
         self.note(slot, News::Ports);
     }
 
-    fn see(&mut self, slot: usize, ts: i64, source: Source) {
-        let host = &mut self.hosts[slot];
-        host.first_seen = host.first_seen.min(ts);
-        host.last_seen = host.last_seen.max(ts);
-        host.sources |= 1 << source as u8;
-    }
-
     /// The row of an address for a packet with this hardware address: the station that claimed it or has sent for it,
     /// else the first.
-    fn slot(&mut self, key: Key, mac: Option<Mac>, ts: i64) -> usize {
+    fn slot(&mut self, key: Key, mac: Option<Mac>) -> usize {
         if let Some(slots) = self.rows.get(&key)
             && let Some(first) = slots.first()
         {
@@ -292,11 +291,11 @@ impl Hosts {
             };
             return *of(|host| host.mac).or_else(|| of(|host| host.sent_by)).unwrap_or(first) as usize;
         }
-        self.add(key, None, ts)
+        self.add(key, None)
     }
 
     /// The row of an address and the station that claims it.
-    fn claim(&mut self, key: Key, mac: Mac, ts: i64) -> usize {
+    fn claim(&mut self, key: Key, mac: Mac) -> usize {
         let slots = self.rows.get(&key).map_or(&[][..], Vec::as_slice);
         if let Some(slot) = slots.iter().find(|slot| self.hosts[**slot as usize].mac == Some(mac)) {
             return *slot as usize;
@@ -309,32 +308,32 @@ impl Hosts {
             self.note(slot, News::Mac);
             return slot;
         }
-        match slots {
-            [.., last] if slots.len() >= MAX_CLAIMS => *last as usize,
-            _ => self.add(key, Some(mac), ts),
+        match slots.iter().copied().min_by_key(|slot| self.hosts[*slot as usize].last_seen) {
+            Some(oldest) if slots.len() >= MAX_CLAIMS => self.replace(oldest, key, mac),
+            _ => self.add(key, Some(mac)),
         }
     }
 
-    fn add(&mut self, key: Key, mac: Option<Mac>, ts: i64) -> usize {
+    fn add(&mut self, key: Key, mac: Option<Mac>) -> usize {
         let slot = self.hosts.len();
-        self.hosts.push(Host {
-            netns: key.0,
-            ip: key.1,
-            mac,
-            sent_by: None,
-            first_seen: ts,
-            last_seen: ts,
-            pkts: 0,
-            bytes: 0,
-            offers: Vec::new(),
-            hostname: None,
-            syn: None,
-            sources: 0,
-            news: 0,
-        });
+        self.hosts.push(Host::new(key.0, key.1, mac));
         self.rows.entry(key).or_default().push(slot as u32);
         self.note(slot, News::New);
         slot
+    }
+
+    /// Puts another station of an address in the place of one, which goes out.
+    fn replace(&mut self, slot: u32, key: Key, mac: Mac) -> usize {
+        let at = slot as usize;
+        let new = Host { news: self.hosts[at].news, ..Host::new(key.0, key.1, Some(mac)) };
+        self.gone.push(std::mem::replace(&mut self.hosts[at], new));
+        self.counters.evicted_hosts += 1;
+        if let Some(slots) = self.rows.get_mut(&key) {
+            slots.retain(|other| *other != slot);
+            slots.push(slot);
+        }
+        self.note(at, News::New);
+        at
     }
 
     /// A host's name: from DHCP, else from DNS.
@@ -347,8 +346,29 @@ impl Hosts {
     }
 }
 
-/// Whether a hardware address is one that routers share: VRRP's and CARP's (RFC 9568, 7.3), HSRP's of both versions. What
-/// a router sends from it is its own all the same, so it does not speak for another station.
+fn time(meta: &FrameMeta) -> Option<i64> {
+    (!meta.ts_missing).then_some(meta.ts)
+}
+
+/// Whether a frame of a Linux cooked capture was to everybody: its packet type, in the first header.
+fn is_cooked_broadcast(packet: &Packet, frame: &[u8]) -> bool {
+    const BROADCAST: u8 = 1;
+    let at = match packet.layers().first().map(|layer| layer.proto()) {
+        Some(Proto::Sll) => 1,
+        Some(Proto::Sll2) => 10,
+        _ => return false,
+    };
+    packet.depth == 0 && frame.get(at) == Some(&BROADCAST)
+}
+
+/// Whether a hardware address is one that routers share: VRRP's and CARP's (RFC 9568, 7.3), HSRP's of both versions and for
+/// IPv6. What a router sends from it is its own all the same, so it does not speak for another station.
 fn is_virtual_router(mac: &Mac) -> bool {
-    matches!(mac, [0, 0, 0x5e, 0, 1 | 2, _] | [0, 0, 0x0c, 0x07, 0xac, _] | [0, 0, 0x0c, 0x9f, 0xf0..=0xff, _])
+    matches!(
+        mac,
+        [0, 0, 0x5e, 0, 1 | 2, _]
+            | [0, 0, 0x0c, 0x07, 0xac, _]
+            | [0, 0, 0x0c, 0x9f, 0xf0..=0xff, _]
+            | [0, 0x05, 0x73, 0xa0, 0..=0x0f, _]
+    )
 }

@@ -2,8 +2,8 @@
 
 use super::{Hosts, News, Source};
 use crate::app::dns::{Answer, Exchange};
-use crate::app::{Found, Row, dhcp};
-use crate::neighbor::{Ip, is_station};
+use crate::app::{Found, Row, Who, dhcp};
+use crate::neighbor::{Ip, Mac, is_station};
 use crate::track::Points;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,6 +13,33 @@ const CNAME: u16 = 5;
 const PTR: u16 = 12;
 const AAAA: u16 = 28;
 
+/// Octets of a DUID at most (RFC 8415, 11.1).
+const MAX_DUID: usize = 130;
+
+/// Who a DHCP client is. A DUID is only compared: the hardware address in it may be of another card (RFC 8415, 11).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Client {
+    Mac(Mac),
+    Duid(Vec<u8>),
+}
+
+impl Client {
+    fn of(message: &dhcp::Message) -> Option<Self> {
+        if message.version == 6 {
+            return message.client_id.clone().filter(|duid| duid.len() <= MAX_DUID).map(Self::Duid);
+        }
+        message.client_mac.filter(is_station).map(Self::Mac)
+    }
+}
+
+/// What a DHCP client said of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    name: Option<String>,
+    /// For IPv6: the station that it was heard from.
+    mac: Option<Mac>,
+}
+
 impl Hosts {
     /// Takes what a flow said; `points` are those of its tracker.
     pub fn said(&mut self, row: &Row, points: &Points) {
@@ -20,19 +47,23 @@ impl Hosts {
         let netns = self.netns_number(netns.as_ref());
         match &row.found {
             Found::Dns(exchange) => self.dns(exchange, netns),
-            Found::Dhcp(message) => self.dhcp(message, netns, row.first.ts),
+            Found::Dhcp(message) => self.dhcp(message, &row.who, netns, row.first.time()),
             _ => {}
         }
     }
 
     fn dns(&mut self, exchange: &Exchange, netns: u32) {
         let Some(response) = &exchange.response else { return };
-        // A CNAME chain ends in the addresses of another name: the name that was asked for comes first.
-        let asked = response.answers.iter().find(|answer| answer.rtype == CNAME).map(|answer| &answer.name);
+        // A CNAME chain ends in the addresses of another name: what counts is the name that was asked for, wherever in the
+        // answer it stands, else the first.
+        let question = exchange.asking().and_then(|message| message.questions.first());
+        let aliases = || response.answers.iter().filter(|answer| answer.rtype == CNAME).map(|answer| &answer.name);
+        let is_asked = |name: &&String| question.is_some_and(|question| question.name.eq_ignore_ascii_case(name));
+        let asked = aliases().find(is_asked).or_else(|| aliases().next());
         for answer in &response.answers {
             match answer.rtype {
                 A | AAAA => self.name(netns, address(answer), asked.unwrap_or(&answer.name)),
-                PTR => self.name(netns, reverse(&answer.name), &answer.data),
+                PTR => self.name(netns, reverse(asked.unwrap_or(&answer.name)), &answer.data),
                 _ => {}
             }
         }
@@ -57,28 +88,51 @@ impl Hosts {
         }
     }
 
-    fn dhcp(&mut self, message: &dhcp::Message, netns: u32, ts: i64) {
+    fn dhcp(&mut self, message: &dhcp::Message, who: &Who, netns: u32, ts: Option<i64>) {
         // What the server confirms (RFC 2131, table 2; RFC 8415, 7.3).
         const ACK: u8 = 5;
         const REPLY: u8 = 7;
-        let Some(client) = message.client_mac.filter(is_station) else { return };
-        if let Some(name) = &message.host_name {
-            if self.clients.len() >= self.limits.max_names && !self.clients.contains_key(&(netns, client)) {
+        let Some(client) = Client::of(message) else { return };
+        let heard = if message.version == 6 { self.heard_from(message, who, netns) } else { None };
+        let own = if let Client::Mac(mac) = client { Some(mac) } else { None };
+        let client = (netns, client);
+        if message.host_name.is_some() || heard.is_some() {
+            if self.clients.len() >= self.limits.max_names && !self.clients.contains_key(&client) {
                 self.counters.evicted_names += self.clients.len() as u64;
                 self.clients.clear();
             }
-            self.clients.insert((netns, client), name.clone());
+            let said = self.clients.entry(client.clone()).or_default();
+            said.name = message.host_name.clone().or(said.name.take());
+            said.mac = heard.or(said.mac);
         }
         let confirms = message.kind == if message.version == 6 { REPLY } else { ACK };
-        let lease = message.assigned_addr.filter(|_| confirms).map(Ip::from).filter(Ip::is_station);
-        let Some(lease) = lease else { return };
-        let slot = self.claim((netns, lease), client, ts);
-        self.see(slot, ts, Source::Dhcp);
-        let name = self.clients.get(&(netns, client)).map(|name| (name.clone(), Source::Dhcp));
+        // Who only informs has its address already (RFC 2131, 4.4.3).
+        let lease = message.assigned_addr.or(message.client_addr).map(Ip::from).filter(Ip::is_station);
+        let Some(lease) = lease.filter(|_| confirms && message.lease_time != Some(0)) else { return };
+        let Said { name, mac } = self.clients.get(&client).cloned().unwrap_or_default();
+        let slot = match own.or(mac) {
+            Some(mac) => self.claim((netns, lease), mac),
+            None => self.slot((netns, lease), None),
+        };
+        self.hosts[slot].see(ts, Source::Dhcp);
+        let name = name.map(|name| (name, Source::Dhcp));
         if name.is_some() && self.hosts[slot].hostname != name {
             self.hosts[slot].hostname = name;
             self.note(slot, News::Hostname);
         }
+    }
+
+    /// The station of a DHCPv6 client: as its relay heard it, else the one that speaks from its link-local address.
+    fn heard_from(&self, message: &dhcp::Message, who: &Who, netns: u32) -> Option<Mac> {
+        const CLIENT: u16 = 546;
+        let address = match (who.orig_p, who.resp_p) {
+            (CLIENT, _) => who.orig,
+            (_, CLIENT) => who.resp,
+            _ => return message.relayed_mac.filter(is_station),
+        };
+        let ip = Ip::v6(address);
+        let slots = self.rows.get(&(netns, ip)).filter(|_| ip.is_link_local())?;
+        slots.iter().map(|slot| &self.hosts[*slot as usize]).find_map(|host| host.sent_by.or(host.mac))
     }
 }
 

@@ -91,13 +91,16 @@ pub static COLUMNS: &[Column<HostTable>] = &[
     column!("netns", Dict, "Network namespace of the capture point; null when the capture does not say.", |r| names(
         r.iter().map(|h| r.all.netns(h.netns))
     )),
-    column!("first_seen", Time, "First packet from or to it, or claim.", |r| times(
-        r.iter().map(|h| Some(h.first_seen))
-    )),
-    column!("last_seen", Time, "Last packet from or to it, or claim.", |r| times(r.iter().map(|h| Some(h.last_seen)))),
+    column!(
+        "first_seen",
+        Time,
+        "First packet from or to it, or claim; null where the capture recorded no time.",
+        |r| { times(r.iter().map(|h| h.first_seen)) }
+    ),
+    column!("last_seen", Time, "Last packet from or to it, or claim.", |r| times(r.iter().map(|h| h.last_seen))),
     column!("pkts", U64, "IP packets from and to it.", |r| dense::<UInt64Type, _>(r.iter().map(|h| h.pkts))),
     column!("bytes", U64, "Bytes of their frames.", |r| dense::<UInt64Type, _>(r.iter().map(|h| h.bytes))),
-    column!("ports", ListU16, "TCP ports that it accepts on, UDP ports that it answers from.", ports),
+    column!("ports", ListU16, "TCP ports that it accepts on, UDP ports that it answers from: the first 256.", ports),
     column!("services", ListText, "What those are: by content, else by port.", services),
     column!("source", ListText, "Where its row comes from: arp nd dhcp dns tcp udp ip.", |r| {
         name_lists(r.iter().map(|h| {
@@ -148,6 +151,11 @@ impl Maker {
         Ok(Self { columns, schema, hosts })
     }
 
+    fn emit_gone(&mut self, out: &mut VecDeque<RecordBatch>) {
+        let gone = self.hosts.take_gone();
+        self.emit(&gone, out);
+    }
+
     fn emit(&self, hosts: &[Host], out: &mut VecDeque<RecordBatch>) {
         if !hosts.is_empty() {
             let rows = Rows { hosts, all: &self.hosts };
@@ -171,6 +179,7 @@ impl Stage for Maker {
             }
             self.hosts.frame(meta, packet, decoded.batch.bytes(meta));
         }
+        self.emit_gone(out);
     }
 
     fn wants(&self) -> Wants {
@@ -205,6 +214,7 @@ impl Stage for Maker {
     fn end(&mut self, out: &mut VecDeque<RecordBatch>) {
         let fields = self.schema.fields().clone();
         self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata(&self.hosts)));
+        self.emit_gone(out);
         self.emit(self.hosts.all(), out);
     }
 }
@@ -218,6 +228,7 @@ fn metadata(hosts: &Hosts) -> HashMap<String, String> {
         ("sniffkit.max_hosts", hosts.limits().max_hosts.to_string()),
         ("sniffkit.evicted_hosts", counters.evicted_hosts.to_string()),
         ("sniffkit.evicted_names", counters.evicted_names.to_string()),
+        ("sniffkit.left_out_ports", counters.left_out_ports.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
