@@ -11,6 +11,7 @@ from streams_pcap import CLIENT, SERVER, End, connection, eth, ip, plain
 
 import sniffkit as sk
 from captures.dhcp import make as leases
+from captures.wire import T0, pcap
 
 
 def udp(source: End, target: End, payload: bytes) -> bytes:
@@ -77,6 +78,24 @@ def test_a_lease(tmp_path: Path) -> None:
 def test_the_script_gives_the_kept_leases() -> None:
     """`docs/leases.md` shows them, and what SQL makes of them."""
     assert leases.capture() == leases.FILE.read_bytes()
+
+
+def test_the_leases_of_a_client_that_gives_one_back_and_gets_another(tmp_path: Path) -> None:
+    """By the query of `docs/leases.md`."""
+    text = (Path(__file__).parent.parent / "docs" / "leases.md").read_text()
+    query = text.partition("sniffkit sql '")[2].partition("'")[0]
+    one = leases.Client(0x0B, "laptop")
+    for start, given in ((0, "10.0.0.11"), (300, "10.0.0.11"), (400, "10.0.0.12")):
+        one.gets(start, given)
+    for at in (100, 350):
+        one.says(at, leases.RELEASE, own="10.0.0.11")
+    path = tmp_path / "again.pcap"
+    path.write_bytes(pcap(sorted(one.frames, key=lambda frame: frame.ts)))
+    found = [
+        (row["address"], round((row["start"].value - T0) / 1e9), round((row["end"].value - T0) / 1e9))
+        for row in rows(sk.open(path).sql(query))
+    ]
+    assert found == [("10.0.0.11", 0, 100), ("10.0.0.11", 300, 350), ("10.0.0.12", 400, 1000)]
 
 
 def test_bytes_on_any_port_are_recognised(tmp_path: Path) -> None:
