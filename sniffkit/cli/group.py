@@ -57,6 +57,11 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
+def _command(arguments: list[str]) -> list[str]:
+    """The command that is asked for, if there is one."""
+    return [word for word in arguments if word in COMMANDS][:1]
+
+
 def run(arguments: list[str]) -> int:
     """Run any command; the exit code."""
     try:
@@ -67,7 +72,8 @@ def run(arguments: list[str]) -> int:
         error.show()
         return 2
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "sniffkit"
+        # An option without its value comes without a context.
+        path = error.ctx.command_path if error.ctx else " ".join(["sniffkit", *_command(arguments)])
         print(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)", file=sys.stderr)
         return 2
     except click.ClickException as error:

@@ -42,8 +42,11 @@ def scan(
     found is kept. write: pcapng of the scan's own packets; port rows then name the flow that proved them.
     xml: where nmap's XML is kept. sweep_only: no nmap but our own ARP/ND, ICMP and TCP connect sweep. A name is scanned
     at its first IPv4 address, at its first IPv6 address with the option -6 or where it has no other.
-    Raises SniffkitError for a target that is none or does not resolve, MissingToolError without nmap.
+    Raises SniffkitError for a target or timeout that is none or a name that does not resolve, MissingToolError without
+    nmap.
     """
+    if timeout is not None and not timeout > 0:
+        raise SniffkitError(f"timeout is a time in seconds, not {timeout}")
     words = [word for one in target for word in ([one] if isinstance(one, str) else one)]
     if targets_from is not None:
         words += targets.from_file(targets_from)

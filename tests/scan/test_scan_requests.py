@@ -251,3 +251,16 @@ def test_the_function_stays_a_function_when_its_package_is_loaded() -> None:
     code = "import sniffkit.scan.report, sniffkit.lab.running, sniffkit as sk\n"
     code += "assert callable(sk.scan)\nassert callable(sk.lab)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), 0.0, -1.0])
+def test_a_time_that_is_none(seconds: float) -> None:
+    with pytest.raises(SniffkitError, match="timeout is a time in seconds"):
+        sk.scan("127.0.0.1", timeout=seconds)
+
+
+def test_an_option_without_its_value_names_the_command() -> None:
+    arguments = ["scan", "127.0.0.1", "-p"]
+    done = subprocess.run([sys.executable, "-m", "sniffkit", *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sniffkit: Option '-p' requires an argument. (see sniffkit scan --help)\n"
