@@ -69,12 +69,20 @@ def seeds() -> dict[str, bytes]:
         "pppoe": (ETHERNET, eth(0x8864, struct.pack("!BBHHH", 0x11, 0, 5, 30, 0x21) + ip(17, udp(9, b"")))),
         "stp": (ETHERNET, MACS + struct.pack("!H", 38) + b"\x42\x42\x03" + bytes(35)),
         "snap": (ETHERNET, MACS + struct.pack("!H", 36) + bytes.fromhex("aaaa030000000800") + ip(17, udp(9, b""))),
+        "bridged": (
+            ETHERNET,
+            MACS + struct.pack("!H", 10 + len(inner)) + bytes.fromhex("aaaa030080c200070000") + inner,
+        ),
         "lldp": (ETHERNET, eth(0x88CC, bytes.fromhex("0207040200000000010000"))),
         "unreachable": (ETHERNET, eth(0x0800, ip(1, bytes.fromhex("0303000000000000") + quoted))),
         "igmp": (ETHERNET, eth(0x0800, ip(2, bytes.fromhex("16000000e0000001"), options=bytes.fromhex("94040000")))),
         "sctp": (ETHERNET, eth(0x0800, ip(132, struct.pack("!HHII", 1, 2, 3, 4)))),
         "gre": (ETHERNET, eth(0x0800, ip(47, struct.pack("!HHII", 0xA000, 0x6558, 0, 9) + inner))),
         "erspan": (ETHERNET, eth(0x0800, ip(47, struct.pack("!HHI", 0x1000, 0x88BE, 1) + b"\x10" + bytes(7) + inner))),
+        "erspan-ip": (
+            ETHERNET,
+            eth(0x0800, ip(47, struct.pack("!HHIIIHH", 0x1000, 0x22EB, 1, 2 << 28, 0, 0, 2 << 10) + quoted)),
+        ),
         "pptp": (
             ETHERNET,
             eth(0x0800, ip(47, struct.pack("!HHHHIBBH", 0x3001, 0x880B, 32, 1, 1, 255, 3, 0x21) + quoted)),
@@ -87,6 +95,7 @@ def seeds() -> dict[str, bytes]:
             eth(0x0800, ip(17, udp(2152, struct.pack("!BBHIIHHI", 0x34, 255, 40, 1, 0x85, 0x0100, 0, 0) + quoted))),
         ),
         "l2tp": (ETHERNET, eth(0x0800, ip(17, udp(1701, struct.pack("!HHHBBH", 2, 1, 1, 255, 3, 0x21) + quoted)))),
+        "l2tp-ip": (ETHERNET, eth(0x0800, ip(115, struct.pack("!II", 5, 0) + inner))),
         "teredo": (ETHERNET, eth(0x0800, ip(17, udp(3544, bytes(8) + ipv6(59, b""))))),
         "esp": (ETHERNET, eth(0x0800, ip(17, udp(4500, b"\0\0\0\1" + bytes(20))))),
         "ipip": (ETHERNET, eth(0x0800, ip(4, quoted))),

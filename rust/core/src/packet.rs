@@ -375,6 +375,14 @@ impl Packet {
         (self.layer_count, self.last_proto) = (count as u8, last as u8);
     }
 
+    /// Takes back the layer that was put behind the first `at`; the protocol of the one before.
+    #[cold]
+    pub fn take_back_layer(&mut self, at: usize) -> Option<Proto> {
+        self.many.layers.truncate(at);
+        let before = self.layers.get(at.checked_sub(1)?).or(self.many.layers.last());
+        before.map(|layer| layer.proto())
+    }
+
     #[cold]
     fn push_many(&mut self, at: usize, layer: Layer) -> bool {
         if at == MAX_LAYERS {

@@ -71,6 +71,15 @@ impl<'a> Cursor<'a> {
         self.wire_end.saturating_sub(self.pos)
     }
 
+    /// The next byte, by which some headers let guess what follows them; `None` if nothing does.
+    ///
+    /// # Errors
+    /// [`Fault::Short`] if the snap length cut it.
+    #[inline]
+    pub fn hint(&self) -> Result<Option<u8>, Fault> {
+        if self.wire_rest() == 0 { Ok(None) } else { Ok(Some(self.peek::<1>()?[0])) }
+    }
+
     /// The next `N` bytes without moving.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://www.iana.org/assignments/ieee-802-numbers>
 
-use super::{Cursor, Next, Proto};
+use super::{Cursor, Fault, Next, Proto};
 use crate::packet::Packet;
 
 /// Types from here on are protocols (IEEE Std 802.3, 3.2.6).
@@ -40,6 +40,18 @@ fn uncommon(ethertype: u16) -> Proto {
         0x9000 => Proto::Loop,
         _ => Proto::Data,
     }
+}
+
+/// The type of an IP packet that nothing but its version announces; `None`: what follows is no IP, or nothing.
+///
+/// # Errors
+/// [`Fault::Short`] if the snap length cut the version.
+pub fn by_version(at: &Cursor<'_>) -> Result<Option<u16>, Fault> {
+    Ok(match at.hint()?.map(|byte| byte >> 4) {
+        Some(4) => Some(0x0800),
+        Some(6) => Some(0x86dd),
+        _ => None,
+    })
 }
 
 /// The layer behind a field that is a type or, in IEEE 802.3 frames, the length of what follows.

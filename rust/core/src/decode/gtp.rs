@@ -24,15 +24,11 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
             extensions(optional[3], at)?;
         }
     }
-    let ethertype = match at.rest().first().map(|byte| byte >> 4) {
-        Some(4) => 0x0800,
-        Some(6) => 0x86dd,
-        _ => return Ok(Next::Layer(Proto::Data)),
-    };
-    if kind != T_PDU || !tunnel::enter(Tunnel::Gtp, at, packet) {
-        return Ok(Next::Layer(Proto::Data));
-    }
-    Ok(ethertype::next(ethertype, at, packet))
+    let carried = if kind == T_PDU { ethertype::by_version(at)? } else { None };
+    Ok(match carried {
+        Some(known) if tunnel::enter(Tunnel::Gtp, at, packet) => ethertype::next(known, at, packet),
+        _ => Next::Layer(Proto::Data),
+    })
 }
 
 /// Extension headers: a length in 4-byte words, and the type of the next in the last byte (5.2.1).

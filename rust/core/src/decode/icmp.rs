@@ -19,7 +19,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(8);
     match header[0] {
         // destination unreachable, source quench, redirect, time exceeded, parameter problem
-        3 | 4 | 5 | 11 | 12 if !at.rest().is_empty() => {
+        3 | 4 | 5 | 11 | 12 if at.wire_rest() > 0 => {
             at.quoted = true;
             Ok(Next::Layer(Proto::Ip))
         }

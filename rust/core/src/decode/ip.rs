@@ -20,10 +20,11 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         return Err(Fault::Bad("header length under 20"));
     }
     let start = at.pos();
-    // A total length of 0 stands for a segmentation-offload frame that the kernel has not cut yet.
+    // A total length of 0 stands for a segmentation-offload frame that the kernel has not cut yet. What one claims beyond
+    // the frame was not on the wire.
     let total = match usize::from(be16(header, 2)) {
         0 => at.wire_rest(),
-        total => total,
+        total => total.min(at.wire_rest()),
     };
     let flags = be16(header, 6);
     let (offset, more) = ((flags & 0x1fff) << 3, flags & 0x2000 != 0);

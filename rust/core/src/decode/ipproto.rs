@@ -45,7 +45,7 @@ fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     })
 }
 
-/// What is named and not opened further, if there is anything of it.
+/// What is named and hardly opened further, if there is anything of it.
 fn named(proto: u8) -> Option<Proto> {
     Some(match proto {
         33 => Proto::Dccp,
@@ -54,6 +54,7 @@ fn named(proto: u8) -> Option<Proto> {
         89 => Proto::Ospf,
         103 => Proto::Pim,
         112 => Proto::Vrrp,
+        115 => Proto::L2tpIp,
         135 => Proto::Mipv6,
         136 => Proto::UdpLite,
         _ => return None,

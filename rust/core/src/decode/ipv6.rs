@@ -16,10 +16,11 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         return Err(Fault::Bad("version is not 6"));
     }
     let start = at.pos();
-    // A payload length of 0 stands for a jumbogram or a segmentation-offload frame.
+    let rest = at.wire_rest() - HEADER;
+    // What one claims beyond the frame was not on the wire.
     let length = match usize::from(be16(header, 4)) {
-        0 => at.wire_rest().saturating_sub(HEADER),
-        length => length,
+        0 => unspecified(header[6], rest),
+        length => length.min(rest),
     };
     if at.quoted {
         if packet.quoted_ip == NONE {
@@ -45,6 +46,17 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         packet.payload_len = length as u32;
     }
     Ok(ipproto::next(header[6], at, packet))
+}
+
+/// What a payload length of 0 stands for: a jumbogram, which begins with hop-by-hop options and is longer than the field
+/// can say (RFC 2675, 3), or a segmentation-offload frame. Else nothing follows.
+#[cold]
+fn unspecified(next_header: u8, rest: usize) -> usize {
+    match next_header {
+        6 | 17 => rest,
+        0 if rest > usize::from(u16::MAX) => rest,
+        _ => 0,
+    }
 }
 
 /// Its fields.

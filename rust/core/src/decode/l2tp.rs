@@ -1,4 +1,4 @@
-//! Layer two tunneling protocol version 2 over UDP (RFC 2661, 3.1).
+//! Layer two tunneling protocol: version 2 over UDP (RFC 2661, 3.1), version 3 over IP (RFC 3931, 4.1.1).
 
 use super::cursor::be16;
 use super::{Cursor, Decoded, Next, Proto, tunnel};
@@ -25,4 +25,12 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.slice(length)?;
     at.skip(length);
     Ok(Next::Layer(if tunnel::enter(Tunnel::L2tp, at, packet) { Proto::PppHdlc } else { Proto::Data }))
+}
+
+/// Passes the session identifier of a data message over IP; what follows, the two ends have agreed on. 0 is that of control
+/// messages.
+pub fn over_ip(at: &mut Cursor<'_>, _packet: &mut Packet) -> Decoded {
+    let is_control = *at.peek::<4>()? == [0; 4];
+    at.skip(4);
+    Ok(if is_control { Next::End } else { Next::Layer(Proto::Data) })
 }

@@ -52,7 +52,13 @@ fn snap(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         (CISCO, 0x2004) => Next::Layer(Proto::Dtp),
         (CISCO, 0x0111) => Next::Layer(Proto::Udld),
         (CISCO, 0x010b) => Next::Layer(Proto::Stp),
-        (BRIDGED, 0x0001 | 0x0007) => Next::Layer(Proto::Eth),
+        // The frame with its check sequence or without, behind two bytes that align it.
+        (BRIDGED, 0x0001 | 0x0007) => {
+            at.peek::<2>()?;
+            at.skip(2);
+            Next::Layer(Proto::Eth)
+        }
+        (BRIDGED, 0x000e) => Next::Layer(Proto::Stp),
         _ => Next::Layer(Proto::Data),
     })
 }

@@ -113,6 +113,7 @@ protocols! {
     Geneve           "geneve"            geneve::decode      geneve::LAYOUT;
     Gtp              "gtp"               gtp::decode         gtp::LAYOUT;
     L2tp             "l2tp"              l2tp::decode        leaf::LAYOUT;
+    L2tpIp           "l2tp"              l2tp::over_ip       leaf::LAYOUT;
     Teredo           "teredo"            teredo::decode      leaf::LAYOUT;
     UdpEncap         "udpencap"          udpencap::decode    leaf::LAYOUT;
     Data             "data"              leaf::decode        leaf::LAYOUT;
@@ -215,6 +216,15 @@ impl Stack<'_, '_> {
 
     #[cold]
     fn fail(&mut self, proto: Proto, offset: usize, fault: Fault) {
-        self.packet.malformed = Some(Malformed { proto, offset, why: self.at.why(fault) });
+        let why = self.at.why(fault);
+        // An ICMP error quotes an IP header and as little as 8 bytes of what that carries (RFC 792).
+        let behind_quoted_ip = self.at.quoted && (self.packet.quoted_ip as usize) < offset;
+        if !behind_quoted_ip || !matches!(why, Why::Short { cut: false, .. }) {
+            self.packet.malformed = Some(Malformed { proto, offset, why });
+        } else if self.at.pos() == offset && self.at.rest().is_empty() {
+            // The header before announced what the quote has nothing of.
+            self.layers -= 1;
+            self.last = self.packet.take_back_layer(self.layers).unwrap_or(self.last);
+        }
     }
 }

@@ -14,11 +14,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
             break;
         }
     }
-    Ok(match at.rest().first().map(|byte| byte >> 4) {
-        Some(4) => ethertype::next(0x0800, at, packet),
-        Some(6) => ethertype::next(0x86dd, at, packet),
-        _ => Next::Layer(Proto::Data),
-    })
+    Ok(ethertype::by_version(at)?.map_or(Next::Layer(Proto::Data), |known| ethertype::next(known, at, packet)))
 }
 
 /// Its fields.

@@ -25,11 +25,16 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     })
 }
 
-/// Passes address and control of HDLC-like framing, if they were not compressed away (RFC 1662, 3.1).
+/// Passes address and control of HDLC-like framing, if they were not compressed away (RFC 1662, 3.1). Cisco's framing has
+/// addresses of its own, which no PPP begins with (RFC 1547, 4.3.1).
 pub fn hdlc(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-    if at.peek::<1>()?[0] == 0xff {
-        at.slice(2)?;
-        at.skip(2);
+    match at.peek::<1>()?[0] {
+        0xff => {
+            at.slice(2)?;
+            at.skip(2);
+        }
+        0x0f | 0x8f => return Ok(Next::Layer(Proto::Chdlc)),
+        _ => {}
     }
     decode(at, packet)
 }

@@ -12,11 +12,11 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         at.slice(length)?;
         at.skip(length);
     }
-    if at.rest().starts_with(&[0, 0]) {
+    if at.hint()? == Some(0) && *at.peek::<2>()? == [0, 0] {
         at.peek::<8>()?;
         at.skip(8);
     }
-    let is_ipv6 = at.rest().first().is_some_and(|byte| byte >> 4 == 6);
+    let is_ipv6 = at.hint()?.is_some_and(|byte| byte >> 4 == 6);
     if !is_ipv6 || !tunnel::enter(Tunnel::Teredo, at, packet) {
         return Ok(Next::Layer(Proto::Data));
     }

@@ -5,9 +5,12 @@ use crate::packet::Packet;
 
 /// Tells ESP from key exchange, which begins with four zero bytes (RFC 3948, 2.2), and from keepalives (2.3).
 pub fn decode(at: &mut Cursor<'_>, _packet: &mut Packet) -> Decoded {
-    Ok(match at.rest() {
-        [] | [0xff] => Next::End,
-        [0, 0, 0, 0, ..] => Next::Layer(Proto::Data),
-        _ => Next::Layer(Proto::Esp),
-    })
+    if at.wire_rest() <= 1 && matches!(at.rest(), [] | [0xff]) {
+        return Ok(Next::End);
+    }
+    if at.rest().iter().take(4).any(|&byte| byte != 0) {
+        return Ok(Next::Layer(Proto::Esp));
+    }
+    at.peek::<4>()?;
+    Ok(Next::Layer(Proto::Data))
 }

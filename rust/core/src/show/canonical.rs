@@ -156,6 +156,7 @@ impl Line {
             | Proto::Erspan
             | Proto::Erspan1
             | Proto::L2tp
+            | Proto::L2tpIp
             | Proto::Teredo => self.add(format_args!("{}", proto.name())),
             // Named in `protocols`, but not in this grammar.
             _ => {}
