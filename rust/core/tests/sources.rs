@@ -134,6 +134,63 @@ fn compressed_is_the_same() {
     assert_eq!(read(&zstd, 1 << 16).frames, read(&data, 1 << 16).frames);
 }
 
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    flate2::bufread::GzEncoder::new(data, flate2::Compression::default()).read_to_end(&mut packed).expect("compressed");
+    packed
+}
+
+/// As gzip(1): members one behind the other, zeros behind the last; anything else is told, and no damage of what is before.
+#[test]
+fn what_stands_behind_a_gzip_member() {
+    let data = bytes("pcap/micros-le");
+    let members: Vec<u8> = data.chunks(50).flat_map(gzip).collect();
+    let whole = read(&data, 1 << 16).frames;
+    for (behind, complaint) in [
+        (&[0; 512][..], ""),
+        (b"\0", ""),
+        (b"", ""),
+        (b"more", "damaged gzip data: something else follows its end"),
+        (b"\0\0\x1f\x8b", "damaged gzip data: something else follows its end"),
+        (b"\x1f\x8b", "the gzip data end too early"),
+    ] {
+        for chunk in [1, 100, 1 << 16] {
+            let found = read(&[&members, behind].concat(), chunk);
+            assert_eq!(found.frames, whole, "{behind:?}");
+            assert_eq!(found.complaint(), complaint, "{behind:?}");
+        }
+    }
+}
+
+/// Its options before the first packet, in a section of one interface with one frame at second 5.
+fn with_options(options: &[u8]) -> Vec<u8> {
+    let block = |kind: u32, body: &[u8]| {
+        let len = (12 + body.len() as u32).to_le_bytes();
+        [&kind.to_le_bytes()[..], &len, body, &len].concat()
+    };
+    let section = block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0], [0xff; 8].as_slice()].concat());
+    let interface = block(1, &[&[1, 0, 0, 0, 0, 0, 0, 0], options].concat());
+    let packet = [0, 0, 5_000_000, 4, 4, 0].map(u32::to_le_bytes).concat();
+    [section, interface.clone(), interface, block(6, &packet)].concat()
+}
+
+#[test]
+fn an_option_of_a_wrong_length_costs_no_packet_and_is_told_once() {
+    for option in [b"\x09\0\x02\0\x06\x06\0\0".as_slice(), b"\x09\0\0\0", b"\x0e\0\x04\0\x06\0\0\0"] {
+        let what = format!("interface block: option {} of {} bytes is passed over", option[0], option[2]);
+        for chunk in [1, 1 << 16] {
+            let data = with_options(option);
+            let found = read(&data, chunk);
+            assert_eq!((found.times(), found.warnings.len()), (vec![5 * SECOND], 1));
+            assert_eq!((found.complaint(), found.warnings[0].offset), (what.as_str(), 28));
+            // Damage behind it is told too.
+            let cut = read(&data[..data.len() - 1], chunk);
+            assert_eq!((cut.frames.len(), cut.warnings.len(), cut.warnings[0].offset), (0, 2, 28));
+        }
+    }
+    assert_eq!(read(&with_options(b""), 1 << 16).complaint(), "");
+}
+
 #[test]
 fn pcapng_sections_interfaces_and_every_packet_block() {
     for name in ["pcapng/sections-le", "pcapng/sections-be"] {

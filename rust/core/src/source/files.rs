@@ -96,7 +96,7 @@ impl CaptureFiles {
                 batch.interfaces.clone_from(self.interfaces.list());
                 return Ok(true);
             }
-            Ok(Filled::End(warning)) => self.warnings.extend(warning),
+            Ok(Filled::End(warnings)) => self.warnings.extend(warnings),
             Err(error) => {
                 self.current = None;
                 return Err(error);
@@ -152,8 +152,8 @@ impl Source for CaptureFiles {
 pub(super) enum Filled {
     /// It holds frames (none when a signal interrupted the wait).
     Frames,
-    /// The input is at its end.
-    End(Option<Warning>),
+    /// The input is at its end; what was wrong with it.
+    End(Vec<Warning>),
 }
 
 #[derive(Debug)]
@@ -175,6 +175,14 @@ impl Parser {
         match self {
             Self::Pcap(_) => true,
             Self::Pcapng(parser) => parser.in_section(),
+        }
+    }
+
+    /// What it passed over in the data that it was given last, and where.
+    fn take_odd(&mut self) -> Option<(usize, String)> {
+        match self {
+            Self::Pcap(_) => None,
+            Self::Pcapng(parser) => parser.take_odd(),
         }
     }
 
@@ -203,6 +211,8 @@ pub(super) struct Reader {
     need: usize,
     /// Why no more bytes come.
     end: Option<End>,
+    /// The first thing that was passed over. The end tells it.
+    odd: Option<Warning>,
 }
 
 /// How the bytes of an input ended.
@@ -232,7 +242,7 @@ impl Reader {
         };
         let chunk = options.chunk.max(1);
         let next = offset + carry.len() as u64;
-        Ok(Self { name, stream: opened.stream, parser, chunk, carry, offset, next, need: 0, end: None })
+        Ok(Self { name, stream: opened.stream, parser, chunk, carry, offset, next, need: 0, end: None, odd: None })
     }
 
     /// How many bytes are read next: to the next multiple of a chunk. So the batches are the same however the bytes come.
@@ -302,6 +312,10 @@ impl Reader {
         data[start..ROOM + more].copy_from_slice(&self.carry);
         self.carry.clear();
         let Progress { consumed, stop } = self.parser.parse(&data[start..until], sink);
+        if let Some((at, what)) = self.parser.take_odd() {
+            let (input, offset) = (self.name.clone(), self.offset + at as u64);
+            self.odd.get_or_insert(Warning { input, offset, what });
+        }
         self.need = match stop {
             Stop::Need(need) => need,
             Stop::Damage { what, .. } if sink.frames.is_empty() => {
@@ -331,7 +345,7 @@ impl Reader {
             }
             End::Io(error) => Err(io_error(&self.name, error)),
             End::Damage(what) => self.damaged(self.offset + filled as u64, what),
-            End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(None)),
+            End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(self.odd.take().into_iter().collect())),
             End::Eof => {
                 let unit = self.parser.unit();
                 self.damaged(at, format!("cut short: {need} bytes needed for the next {unit}, {left} left"))
@@ -340,10 +354,11 @@ impl Reader {
     }
 
     /// Damage is a warning once the file has proved to be a capture, else it is not one.
-    fn damaged(&self, offset: u64, what: String) -> Result<Filled, SourceError> {
+    fn damaged(&mut self, offset: u64, what: String) -> Result<Filled, SourceError> {
         let input = self.name.clone();
         if self.parser.begun() {
-            Ok(Filled::End(Some(Warning { input, offset, what })))
+            let damage = Warning { input, offset, what };
+            Ok(Filled::End(self.odd.take().into_iter().chain([damage]).collect()))
         } else {
             Err(SourceError::Format { input, what: format!("not a readable pcapng file: {what}") })
         }

@@ -19,6 +19,8 @@ const MAX_IFNAME: usize = 15;
 pub(super) struct Description {
     pub info: InterfaceInfo,
     pub scale: TimeScale,
+    /// An option that was passed over, and why.
+    pub odd: Option<String>,
 }
 
 /// Reads the body of a block, between its lengths. `ours` says that the section was written by sniffkit.
@@ -31,7 +33,7 @@ pub(super) fn parse(body: &[u8], order: Order, ours: bool) -> Result<Description
     };
     let link_type = LinkType(u32::from(order.u16(link_type)));
     let mut info = InterfaceInfo::anonymous(link_type, order.u32(snap_len));
-    let (mut scale, mut offset) = (TimeScale::MICROS, 0);
+    let (mut scale, mut offset, mut odd) = (TimeScale::MICROS, 0, None);
     for option in Options::new(&body[8..], order) {
         let option = option.map_err(|what| format!("interface block: {what}"))?;
         match (option.code, option.value) {
@@ -43,13 +45,16 @@ pub(super) fn parse(body: &[u8], order: Order, ours: bool) -> Result<Description
             }
             // A leading 0 says that a filter text follows; 1 would be BPF byte code.
             (IF_FILTER, [0, filter @ ..]) => info.filter = Some(text(filter)),
+            // As Wireshark: the times are what they are without it.
             (IF_TSRESOL | IF_TSOFFSET, value) => {
-                return Err(format!("interface block: option {} of {} bytes", option.code, value.len()));
+                let what =
+                    || format!("interface block: option {} of {} bytes is passed over", option.code, value.len());
+                odd.get_or_insert_with(what);
             }
             _ => {}
         }
     }
-    Ok(Description { info, scale: scale.with_offset(offset) })
+    Ok(Description { info, scale: scale.with_offset(offset), odd })
 }
 
 /// Namespace and interface of an `if_name`.
@@ -117,12 +122,25 @@ mod tests {
         assert_eq!(description.info.description.as_deref(), Some("up"));
         assert_eq!(description.info.filter.as_deref(), Some("udp"));
         assert_eq!(description.scale.nanos(5), Some(2_000_000_005));
+        assert_eq!(description.odd, None);
+    }
+
+    #[test]
+    fn options_of_a_wrong_length_are_passed_over() {
+        for option in [b"\x09\0\x02\0\x06\x06\0\0".as_slice(), b"\x09\0\0\0", b"\x0e\0\x04\0\x06\0\0\0"] {
+            let body = [b"\x01\0\0\0\0\0\0\0", option].concat();
+            let description = parse(&body, Order::Little, false).expect("a sound block");
+            assert_eq!(description.scale, TimeScale::MICROS.with_offset(0));
+            let what = format!("interface block: option {} of {} bytes is passed over", option[0], option[2]);
+            assert_eq!(description.odd, Some(what));
+        }
     }
 
     #[test]
     fn damage_is_named() {
         assert!(parse(b"\x01\0\0\0\0\0", Order::Little, false).unwrap_err().contains("8 needed"));
-        let long = b"\x01\0\0\0\0\0\0\0\x09\0\x02\0\x06\x06\0\0";
-        assert_eq!(parse(long, Order::Little, false).unwrap_err(), "interface block: option 9 of 2 bytes");
+        let long = b"\x01\0\0\0\0\0\0\0\x09\0\xff\xff\x06\x06\0\0";
+        let what = "interface block: option 9 of 65535 bytes in 4";
+        assert_eq!(parse(long, Order::Little, false).unwrap_err(), what);
     }
 }

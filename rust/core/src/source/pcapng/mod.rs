@@ -56,6 +56,8 @@ pub(super) struct PcapngParser {
     custom_interface: Option<u32>,
     /// Time of the frame before.
     last_ts: i64,
+    /// The first thing that was passed over, and where its block starts in the data.
+    odd: Option<(usize, String)>,
 }
 
 /// The fixed fields of a packet block.
@@ -81,7 +83,13 @@ impl PcapngParser {
             custom_blocks,
             custom_interface: None,
             last_ts: 0,
+            odd: None,
         }
+    }
+
+    /// Takes what was passed over in the data that were parsed last.
+    pub fn take_odd(&mut self) -> Option<(usize, String)> {
+        self.odd.take()
     }
 
     /// Whether the first section header has been read: before that the file is not a capture.
@@ -157,7 +165,7 @@ impl PcapngParser {
         match block_type {
             ENHANCED_PACKET | PACKET | SIMPLE_PACKET => self.packet(block_type, block, at, sink),
             SECTION_HEADER => self.section(block),
-            INTERFACE_DESCRIPTION => self.interface(block, sink),
+            INTERFACE_DESCRIPTION => self.interface(block, at, sink),
             CUSTOM | CUSTOM_NO_COPY if self.custom_blocks => self.custom(block, at, sink),
             // Name resolution, statistics, secrets, and whatever the future brings.
             _ => Ok(()),
@@ -187,8 +195,9 @@ impl PcapngParser {
         Ok(())
     }
 
-    fn interface(&mut self, block: &[u8], sink: &mut Sink<'_>) -> Result<(), String> {
+    fn interface(&mut self, block: &[u8], at: usize, sink: &mut Sink<'_>) -> Result<(), String> {
         let description = interface::parse(&block[8..block.len() - 4], self.order, self.ours)?;
+        self.odd = self.odd.take().or(description.odd.map(|what| (at, what)));
         let info = description.info;
         let (link_type, snap_len) = (info.link_type, info.snap_len);
         let repeat = self.repeats.entry(info.clone()).or_default();
