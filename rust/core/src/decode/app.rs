@@ -1,7 +1,7 @@
 //! Applications named by content: what the first bytes of a TCP or UDP payload are.
 
-use super::cursor::be16;
 use super::{Cursor, Next, Proto};
+use crate::app::dns::message::looks as is_dns;
 use crate::app::http1::head::begin;
 use crate::packet::Packet;
 
@@ -55,14 +55,4 @@ fn udp(payload: &[u8], ports: (u16, u16)) -> Option<Proto> {
         return None;
     };
     is_dns(payload).then_some(proto)
-}
-
-/// A header of DNS: a known operation, and at least one record announced or an answer without any (RFC 1035, 4.1.1).
-fn is_dns(message: &[u8]) -> bool {
-    if message.len() < 12 {
-        return false;
-    }
-    let flags = be16(message, 2);
-    let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(message, at))).sum();
-    matches!(flags >> 11 & 0x0f, 0..=2 | 4..=6) && (records > 0 || flags & 0x8000 != 0)
 }

@@ -10,11 +10,13 @@ const MAX_NAME: usize = 255;
 /// Bytes that most names have room in.
 const USUAL_NAME: usize = 48;
 /// Records of one message that are read; 64 KiB cannot hold many more.
-const MAX_RECORDS: usize = 6000;
+pub(super) const MAX_RECORDS: usize = 6000;
+/// Operation of queries, of which one may ask nothing and be over with its header.
+const QUERY: u16 = 0;
 /// Operation of messages that have neither questions nor records, only what follows the header (RFC 8490, 5.4).
 const DSO: u16 = 6;
 /// Set in the class of a question or record of mDNS, of which it is no part (RFC 6762, 5.4 and 10.2).
-const MULTICAST_BIT: u16 = 0x8000;
+pub(super) const MULTICAST_BIT: u16 = 0x8000;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +67,10 @@ pub struct Message {
     pub fault: Option<&'static str>,
 }
 
-/// Whether a datagram may be a message: a known operation, and questions, records, or one of those that have none: an
-/// answer, and an operation on the session.
+/// Whether bytes may be a message: a known operation, and questions, records, or one of those that have none: an answer, an
+/// operation on the session, and a query that asks nothing (RFC 1035, 4.1.1).
 #[must_use]
+#[inline]
 pub fn looks(bytes: &[u8]) -> bool {
     if bytes.len() < HEADER {
         return false;
@@ -75,7 +78,8 @@ pub fn looks(bytes: &[u8]) -> bool {
     let flags = be16(bytes, 2);
     let records: u32 = (4..12).step_by(2).map(|at| u32::from(be16(bytes, at))).sum();
     let opcode = flags >> 11 & 0x0f;
-    matches!(opcode, 0..=2 | 4..=6) && (records > 0 || opcode == DSO || flags & 0x8000 != 0)
+    let may_be_empty = opcode == DSO || flags & 0x8000 != 0 || (opcode == QUERY && bytes.len() == HEADER);
+    matches!(opcode, 0..=2 | 4..=6) && (records > 0 || may_be_empty)
 }
 
 /// The name of a message's first question, as [`Message::parse`] reads it.
@@ -119,6 +123,15 @@ impl Message {
             message.fault = Some(fault);
         }
         Some(message)
+    }
+
+    /// Adds the answers of a further message that answers the same question. What it says else is in the first.
+    pub(super) fn go_on(&mut self, next: Self) {
+        let room = MAX_RECORDS.saturating_sub(self.answers.len());
+        let too_many = (next.answers.len() > room).then_some("too many records");
+        self.answers.extend(next.answers.into_iter().take(room));
+        self.rcode = self.rcode.max(next.rcode);
+        self.fault = self.fault.or(next.fault).or(too_many);
     }
 
     fn sections(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
@@ -298,8 +311,11 @@ mod tests {
         assert!(looks(&header(0x3000)));
         assert!(looks(&header(0xb000)));
         assert!(looks(&header(0x8181)));
-        // Zeros, operation 3 and one above the known.
-        assert!(!looks(&header(0)));
+        // A query that asks nothing, and more zeros than that.
+        assert!(looks(&header(0x0100)));
+        assert!(!looks(&[0; 13]));
+        // Another operation that has nothing to do, operation 3 and one above the known.
+        assert!(!looks(&header(0x2000)));
         assert!(!looks(&header(0x9800)));
         assert!(!looks(&header(0x3800)));
         assert!(!looks(&header(0x3000)[..11]));

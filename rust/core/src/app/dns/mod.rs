@@ -11,6 +11,7 @@ mod svcb;
 mod tcp_tests;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use message::{Answer, Message, Question};
 pub use multicast::Multicast;

@@ -17,7 +17,8 @@ pub fn looks_tcp(bytes: &[u8], ports: (u16, u16)) -> Looks {
     match bytes {
         [a, b, message @ ..] if message.len() >= 12 => {
             let len = u16::from_be_bytes([*a, *b]);
-            match len >= 12 && message::looks(message) {
+            let message = &message[..usize::from(len).min(message.len())];
+            match message::looks(message) {
                 true if message[2] & 0x80 != 0 => Looks::Server,
                 true => Looks::Client,
                 false => Looks::No,

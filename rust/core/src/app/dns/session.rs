@@ -1,6 +1,7 @@
 //! Messages of a flow, queries paired with their answers.
 
-use super::message::{self, Message};
+use super::message::{self, MULTICAST_BIT, Message};
+use super::transfer::Transfer;
 use crate::app::{Datagram, DatagramAnalyzer, Found, Out};
 use crate::stream::Place;
 use compact_str::CompactString;
@@ -57,6 +58,14 @@ impl Exchange {
         Self { service, first, query, asked, response: Some(response), answered, is_answer_missing: false }
     }
 
+    /// Adds what a further message of its answer holds.
+    fn go_on(&mut self, message: Message, answered: Place) {
+        match &mut self.response {
+            Some(response) => response.go_on(message),
+            None => (self.response, self.answered) = (Some(message), answered),
+        }
+    }
+
     /// Why it is not whole.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
@@ -78,10 +87,18 @@ impl Exchange {
     }
 }
 
+/// A query that waits.
+struct Open {
+    side: usize,
+    exchange: Exchange,
+    /// Whose answer takes several messages.
+    transfer: Option<Transfer>,
+}
+
 /// The queries of a flow that wait for their answers.
 #[derive(Default)]
 pub(super) struct Pairs {
-    open: VecDeque<(usize, Exchange)>,
+    open: VecDeque<Open>,
     /// By side: bytes are missing, and its messages have not been found again since.
     pub(super) is_lost: [bool; 2],
 }
@@ -99,24 +116,28 @@ impl Pairs {
         note_message(&message, service, out);
         let Span { first, whole } = span;
         if !message.is_response {
-            self.open.push_back((side, Exchange { first, ..Exchange::asked(service, message, whole) }));
+            let transfer = Transfer::asked(&message);
+            let exchange = Exchange { first, ..Exchange::asked(service, message, whole) };
+            self.open.push_back(Open { side, exchange, transfer });
             if self.open.len() > MAX_OPEN
-                && let Some((side, oldest)) = self.open.pop_front()
+                && let Some(oldest) = self.open.pop_front()
             {
-                self.unanswered(side, oldest, out);
+                self.unended(oldest, out);
             }
             return;
         }
-        let asks = |(from, exchange): &(usize, Exchange)| {
-            *from != side
-                && exchange.query.as_ref().is_some_and(|query| query.id == message.id && same_question(query, &message))
+        let asks = |open: &Open| {
+            let query = open.exchange.query.as_ref();
+            open.side != side && query.is_some_and(|query| query.id == message.id && same_question(query, &message))
         };
-        if let Some(at) = self.open.iter().position(asks)
-            && let Some((_, mut exchange)) = self.open.remove(at)
-        {
-            exchange.response = Some(message);
-            exchange.answered = whole;
-            return report(exchange, out);
+        if let Some(at) = self.open.iter().position(asks) {
+            let Open { exchange, transfer, .. } = &mut self.open[at];
+            let goes_on = transfer.as_mut().is_some_and(|transfer| transfer.goes_on(&message));
+            exchange.go_on(message, whole);
+            if !goes_on && let Some(open) = self.open.remove(at) {
+                ended(open, out);
+            }
+            return;
         }
         report(Exchange { first, ..Exchange::alone(service, message, whole) }, out);
     }
@@ -124,25 +145,43 @@ impl Pairs {
     /// Bytes of a side are missing that were sent before this frame: answers to what was asked until then may have been
     /// among them.
     pub(super) fn missed(&mut self, side: usize, before: u64) {
-        for (from, exchange) in &mut self.open {
+        for Open { side: from, exchange, .. } in &mut self.open {
             exchange.is_answer_missing |= *from != side && exchange.asked.frame <= before;
         }
     }
 
-    fn unanswered(&self, side: usize, mut exchange: Exchange, out: &mut Out<'_>) {
-        exchange.is_answer_missing |= self.is_lost[side ^ 1];
-        report(exchange, out);
+    /// Gives up one that has no answer, or only the beginning of one.
+    fn unended(&self, mut open: Open, out: &mut Out<'_>) {
+        open.exchange.is_answer_missing |= self.is_lost[open.side ^ 1];
+        if let Some(response) = &mut open.exchange.response
+            && !open.exchange.is_answer_missing
+        {
+            response.fault.get_or_insert("the transfer does not end");
+        }
+        ended(open, out);
     }
 
     pub(super) fn finish(&mut self, out: &mut Out<'_>) {
-        for (side, exchange) in std::mem::take(&mut self.open) {
-            self.unanswered(side, exchange, out);
+        for open in std::mem::take(&mut self.open) {
+            self.unended(open, out);
         }
     }
 
     pub(super) fn oldest(&self) -> Option<u64> {
-        self.open.iter().map(|(_, exchange)| exchange.first.frame).min()
+        self.open.iter().map(|open| open.exchange.first.frame).min()
     }
+}
+
+/// Tells an exchange. Of an answer in several messages, any of them may be missing.
+fn ended(open: Open, out: &mut Out<'_>) {
+    let mut exchange = open.exchange;
+    if open.transfer.is_some()
+        && exchange.is_answer_missing
+        && let Some(response) = &mut exchange.response
+    {
+        response.fault.get_or_insert("bytes are missing");
+    }
+    report(exchange, out);
 }
 
 /// Facts of a flow that a message shows.
@@ -167,7 +206,10 @@ fn note<N: Into<CompactString>>(
 /// Whether a response has the question of a query, if it repeats one.
 pub(super) fn same_question(query: &Message, response: &Message) -> bool {
     match (query.questions.first(), response.questions.first()) {
-        (Some(asked), Some(told)) => asked.qtype == told.qtype && asked.name.eq_ignore_ascii_case(&told.name),
+        (Some(asked), Some(told)) => {
+            let is_same_class = (asked.class ^ told.class) & !MULTICAST_BIT == 0;
+            asked.qtype == told.qtype && is_same_class && asked.name.eq_ignore_ascii_case(&told.name)
+        }
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! DNS over TCP: where messages are, and what becomes of both directions when bytes are missing.
 
-use super::{Exchange, make_tcp};
-use crate::app::{After, Analyzer, Facts, Found, Out, Row, Wants, Who};
+use super::{Exchange, looks_tcp, make_tcp};
+use crate::app::{After, Analyzer, Facts, Found, Looks, Out, Row, Wants, Who};
 use crate::stream::{Piece, Place};
 
 const CLIENT: usize = 0;
@@ -204,4 +204,114 @@ fn what_is_given_up_for_want_of_room_says_that_bytes_are_missing() {
     }
     assert!(run.rows.len() < 100);
     assert!(run.faults().iter().all(|(_, fault)| *fault == Some("bytes are missing")));
+}
+
+const SOA: u16 = 6;
+const A: u16 = 1;
+
+/// A message of a zone transfer: question `z TYPE IN`, unless it is left out, and the records `z RTYPE IN`, an SOA with its
+/// serial, an address with its last byte.
+fn transfer(flags: u16, qtype: Option<u16>, records: &[(u16, u8)]) -> Vec<u8> {
+    let counts = [7, flags, u16::from(qtype.is_some()), records.len() as u16, 0, 0];
+    let mut body = counts.map(u16::to_be_bytes).concat();
+    if let Some(qtype) = qtype {
+        body.extend([&[1, b'z', 0], &qtype.to_be_bytes()[..], &[0, 1]].concat());
+    }
+    for (rtype, number) in records {
+        let data =
+            if *rtype == SOA { [&[0, 0, 0, 0, 0, *number], &[0; 16][..]].concat() } else { vec![192, 0, 2, *number] };
+        body.extend(
+            [&[1, b'z', 0], &rtype.to_be_bytes()[..], &[0, 1, 0, 0, 0, 9, 0, data.len() as u8], &data].concat(),
+        );
+    }
+    [&(body.len() as u16).to_be_bytes()[..], &body].concat()
+}
+
+/// The answer that came in these messages, one a frame, to a query for this type: answers, fault and the frame of the first.
+fn transferred(qtype: u16, messages: &[Vec<u8>]) -> Vec<(usize, Option<&'static str>, u64)> {
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &transfer(0, Some(qtype), &[]));
+    for (at, message) in messages.iter().enumerate() {
+        run.data(SERVER, 2 + at as u64, message);
+    }
+    let rows = run.finish();
+    rows.iter()
+        .map(|one| (one.response.as_ref().map_or(0, |it| it.answers.len()), one.fault(), one.answered.frame))
+        .collect()
+}
+
+/// RFC 5936, 2.2: the first and the last record are the SOA; later messages may leave out the question.
+#[test]
+fn a_zone_transfer_is_one_answer_in_many_messages() {
+    const AXFR: u16 = 252;
+    let first = transfer(0x8400, Some(AXFR), &[(SOA, 3), (A, 1)]);
+    let next = transfer(0x8400, None, &[(A, 2), (A, 3)]);
+    let last = transfer(0x8400, None, &[(A, 4), (SOA, 3)]);
+    assert_eq!(transferred(AXFR, &[first.clone(), next.clone(), last.clone()]), [(6, None, 2)]);
+    assert_eq!(transferred(AXFR, &[transfer(0x8400, Some(AXFR), &[(SOA, 3), (A, 1), (SOA, 3)])]), [(3, None, 2)]);
+    // What one message a record makes of it; another message behind its end answers nobody.
+    let alone: Vec<_> = [(SOA, 3), (A, 1), (SOA, 3)].map(|record| transfer(0x8400, None, &[record])).into();
+    assert_eq!(transferred(AXFR, &alone), [(3, None, 2)]);
+    let behind = [first.clone(), last.clone(), next.clone()];
+    assert_eq!(transferred(AXFR, &behind), [(4, None, 2), (2, Some("no query"), 4)]);
+    // Refused, and broken off.
+    assert_eq!(transferred(AXFR, &[transfer(0x8405, Some(AXFR), &[])]), [(0, None, 2)]);
+    assert_eq!(transferred(AXFR, &[first.clone(), next.clone()]), [(4, Some("the transfer does not end"), 2)]);
+
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &transfer(0, Some(AXFR), &[]));
+    run.data(SERVER, 2, &first);
+    run.gap(SERVER, 3, next.len());
+    run.data(SERVER, 4, &last);
+    let rows = run.finish();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].fault(), Some("bytes are missing"));
+}
+
+/// RFC 1995, 4: the differences from version to version, each with two SOAs in front; or a zone; or what there is already.
+#[test]
+fn incremental_transfers_end_with_the_third_soa() {
+    const IXFR: u16 = 251;
+    let message = |records: &[(u16, u8)]| transfer(0x8400, Some(IXFR), records);
+    let differences =
+        [message(&[(SOA, 3), (SOA, 1), (A, 1), (SOA, 2), (A, 2)]), message(&[(SOA, 2), (A, 2), (SOA, 3)])];
+    let ended = [differences.as_slice(), &[message(&[(A, 3), (SOA, 3)])]].concat();
+    assert_eq!(transferred(IXFR, &ended), [(10, None, 2)]);
+    assert_eq!(transferred(IXFR, &differences), [(8, Some("the transfer does not end"), 2)]);
+    assert_eq!(transferred(IXFR, &[message(&[(SOA, 3), (A, 1)]), message(&[(SOA, 3)])]), [(3, None, 2)]);
+    assert_eq!(transferred(IXFR, &[message(&[(SOA, 3)])]), [(1, None, 2)]);
+}
+
+#[test]
+fn answers_of_a_transfer_are_bounded() {
+    let many = transfer(0x8400, None, &[(A, 1); 2500]);
+    let messages = [
+        transfer(0x8400, Some(252), &[(SOA, 3)]),
+        many.clone(),
+        many.clone(),
+        many,
+        transfer(0x8400, None, &[(SOA, 3)]),
+    ];
+    assert_eq!(transferred(252, &messages), [(6000, Some("too many records"), 2)]);
+}
+
+#[test]
+fn an_answer_of_another_class_answers_another_question() {
+    let mut chaos = answer(5);
+    *chaos.last_mut().unwrap() = 3;
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &query(5));
+    run.data(SERVER, 2, &chaos);
+    assert_eq!(run.faults(), [(5, Some("no response")), (5, Some("no query"))]);
+}
+
+/// RFC 1035, 4.1.1: the counts of a message may all be 0.
+#[test]
+fn a_query_that_asks_nothing_has_a_row() {
+    let empty = |flags: u16| [&[0, 12, 0, 9], &flags.to_be_bytes()[..], &[0; 8]].concat();
+    assert_eq!(looks_tcp(&[empty(0x0100), query(5)].concat(), (4000, 53)), Looks::Client);
+    let mut run = Run::new();
+    run.data(CLIENT, 1, &[empty(0x0100), query(5)].concat());
+    run.data(SERVER, 2, &[empty(0x8101), answer(5)].concat());
+    assert_eq!(run.faults(), [(9, None), (5, None)]);
 }
