@@ -376,11 +376,9 @@ impl Packet {
     }
 
     /// Takes back the layer that was put behind the first `at`; the protocol of the one before.
-    #[cold]
     pub fn take_back_layer(&mut self, at: usize) -> Option<Proto> {
         self.many.layers.truncate(at);
-        let before = self.layers.get(at.checked_sub(1)?).or(self.many.layers.last());
-        before.map(|layer| layer.proto())
+        self.layers.get(at.checked_sub(1)?).or(self.many.layers.last()).map(|layer| layer.proto())
     }
 
     #[cold]
