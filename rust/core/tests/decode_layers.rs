@@ -163,6 +163,9 @@ fn an_ipv6_payload_length_of_zero() {
     };
     let long = len(0, &jumbo(70_000));
     assert_eq!(long, (("eth:ipv6:ipv6.hopopts:tcp:data".into(), SOUND), 70_000, 70_068));
+    // One that the frame has not all of: options padded in front.
+    let claimed = join(&[&[17, 1, 0x1e, 1, 0, 0, 0xc2, 4, 0, 1, 0, 0, 0, 0, 0, 0], &udp(9, b"hello")]);
+    assert_eq!(len(0, &claimed), (("eth:ipv6:ipv6.hopopts:udp:data".into(), SOUND), 5, 69));
     assert_eq!(len(0, &jumbo(100)).0.1.as_deref(), Some("ipv6.hopopts@54: need 8 have 0"));
 }
 

@@ -1,6 +1,6 @@
 //! Internet Protocol version 6 (RFC 8200).
 
-use super::cursor::be16;
+use super::cursor::{be16, be32};
 use super::layout::{Field, Kind, Layout, field, layout};
 use super::{Cursor, Decoded, Fault, ipproto};
 use crate::packet::{NONE, Packet};
@@ -19,7 +19,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let rest = at.wire_rest() - HEADER;
     // What one claims beyond the frame was not on the wire.
     let length = match usize::from(be16(header, 4)) {
-        0 => unspecified(header[6], rest),
+        0 => unspecified(header[6], at),
         length => length.min(rest),
     };
     if at.quoted {
@@ -51,11 +51,30 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
 /// What a payload length of 0 stands for: a jumbogram, which begins with hop-by-hop options and is longer than the field
 /// can say (RFC 2675, 3), or a segmentation-offload frame. Else nothing follows.
 #[cold]
-fn unspecified(next_header: u8, rest: usize) -> usize {
+fn unspecified(next_header: u8, at: &Cursor<'_>) -> usize {
+    let rest = at.wire_rest() - HEADER;
     match next_header {
         6 | 17 => rest,
-        0 if rest > usize::from(u16::MAX) => rest,
+        0 if rest > LONGEST || has_jumbo(at.rest().get(HEADER..).unwrap_or(&[])) => rest,
         _ => 0,
+    }
+}
+
+/// Longest payload that is no jumbogram, bytes.
+const LONGEST: usize = 65_535;
+
+/// Whether hop-by-hop options have the jumbo payload option with a length that needs it (RFC 2675, 2 and 3).
+fn has_jumbo(header: &[u8]) -> bool {
+    let len = header.get(1).map_or(0, |words| (usize::from(*words) + 1) * 8);
+    let mut options = header.get(2..len.min(header.len())).unwrap_or(&[]);
+    loop {
+        options = match options {
+            [] => return false,
+            [0, more @ ..] => more,
+            [0xc2, 4, length @ ..] => return length.len() >= 4 && be32(length, 0) as usize > LONGEST,
+            [_, len, value @ ..] => value.get(usize::from(*len)..).unwrap_or(&[]),
+            [_] => return false,
+        };
     }
 }
 
