@@ -1,9 +1,8 @@
 //! IP datagrams put together from their fragments (RFC 791, 3.2; RFC 8200, 4.5), within bounds.
 
-use crate::decode::FRAGMENT_HEADER;
 use crate::decode::cursor::be16;
-use crate::packet::{NONE, Packet};
-use crate::track::fragments::fragment_offset;
+use crate::packet::Packet;
+use crate::track::fragments::carried;
 use crate::track::key::FlowKey;
 use ahash::RandomState;
 use hashbrown::HashMap;
@@ -38,36 +37,27 @@ pub struct Datagrams {
     pub evicted: u64,
 }
 
-/// What an IP fragment carries, as captured.
-fn carried<'a>(packet: &Packet, frame: &'a [u8]) -> Option<&'a [u8]> {
-    if packet.ip == NONE {
-        return None;
-    }
-    let ip = packet.ip as usize;
-    let start = if packet.ip_version == 4 {
-        ip + usize::from(frame.get(ip)? & 0x0f) * 4
-    } else {
-        fragment_offset(packet, packet.ip)? + FRAGMENT_HEADER
-    };
-    let end = (ip + packet.ip_len as usize).min(frame.len());
-    frame.get(start..end)
-}
-
 impl Datagrams {
     /// Adds a fragment. When its datagram is whole: the datagram as a packet of raw IP without options.
     /// `key` tells datagrams apart: see [`crate::track`].
     pub fn fragment(&mut self, key: FlowKey, packet: &Packet, frame: &[u8], ts: i64) -> Option<Vec<u8>> {
-        let bytes = carried(packet, frame)?;
+        let (proto, place) = carried(packet, frame)?;
+        let bytes = frame.get(place.start..place.end.min(frame.len()))?;
         let offset = usize::from(packet.ip_frag_offset);
         let end = offset + bytes.len();
         if bytes.is_empty() || end > MAX_PAYLOAD {
             return None;
         }
-        self.make_room(ts);
+        self.make_room(ts, key.point);
         let entry = self.map.entry(key).or_insert_with(|| {
             self.order.push_back(key);
             Parts { ts, ..Parts::default() }
         });
+        if ts.saturating_sub(entry.ts) > TIMEOUT {
+            self.bytes -= entry.len;
+            self.evicted += 1;
+            *entry = Parts { ts, ..Parts::default() };
+        }
         if !packet.ip_more_fragments {
             entry.total = Some(end);
         }
@@ -79,15 +69,16 @@ impl Datagrams {
         }
         let parts = self.map.remove(&key)?;
         self.bytes -= parts.len;
-        Some(packet_of(packet, &parts.parts))
+        Some(packet_of(packet, proto, &parts.parts))
     }
 
-    fn make_room(&mut self, now: i64) {
+    /// `now` is the time at a point, and says nothing of others.
+    fn make_room(&mut self, now: i64, point: u32) {
         while let Some(oldest) = self.order.front() {
             let old = match self.map.get(oldest) {
                 None => true, // whole since
                 Some(parts) => {
-                    let late = now.saturating_sub(parts.ts) > TIMEOUT;
+                    let late = oldest.point == point && now.saturating_sub(parts.ts) > TIMEOUT;
                     late || self.map.len() >= MAX_DATAGRAMS || self.bytes >= MAX_BYTES
                 }
             };
@@ -124,19 +115,19 @@ fn insert(parts: &mut Parts, offset: usize, bytes: &[u8]) {
 }
 
 /// A raw IP packet around the payload.
-fn packet_of(packet: &Packet, parts: &[(usize, Vec<u8>)]) -> Vec<u8> {
+fn packet_of(packet: &Packet, proto: u8, parts: &[(usize, Vec<u8>)]) -> Vec<u8> {
     let len: usize = parts.iter().map(|(_, part)| part.len()).sum();
     let mut out = Vec::with_capacity(40 + len);
     if packet.ip_version == 4 {
         out.extend_from_slice(&[0x45, 0]);
         out.extend_from_slice(&((20 + len).min(MAX_PAYLOAD) as u16).to_be_bytes());
-        out.extend_from_slice(&[0, 0, 0, 0, packet.ip_ttl, packet.ip_proto, 0, 0]);
+        out.extend_from_slice(&[0, 0, 0, 0, packet.ip_ttl, proto, 0, 0]);
         out.extend_from_slice(&packet.ip_src[..4]);
         out.extend_from_slice(&packet.ip_dst[..4]);
     } else {
         out.extend_from_slice(&[0x60, 0, 0, 0]);
         out.extend_from_slice(&(len.min(MAX_PAYLOAD) as u16).to_be_bytes());
-        out.extend_from_slice(&[packet.ip_proto, packet.ip_ttl]);
+        out.extend_from_slice(&[proto, packet.ip_ttl]);
         out.extend_from_slice(&packet.ip_src);
         out.extend_from_slice(&packet.ip_dst);
     }

@@ -66,7 +66,7 @@ pub static COLUMNS: &[Column<Neighbors>] = &[
     column!("interface", Dict, "Interface name; null when the capture does not say.", |r| {
         interface(r, |info| info.name.as_deref())
     }),
-    column!("vlan", U16, "Outermost VLAN id; null without a tag.", |r| numbers::<UInt16Type, _>(
+    column!("vlan", U16, "Outermost VLAN id; null without a tag. Id 0 is none.", |r| numbers::<UInt16Type, _>(
         r.iter().map(|(m, _)| vlan_at(m.segment.vlans, 0))
     )),
     column!("opcode", U16, "ARP: 1 request, 2 reply (RFC 826). ND: the ICMPv6 type (RFC 4861).", |r| {

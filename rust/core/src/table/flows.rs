@@ -136,7 +136,13 @@ fn columns() -> Vec<Column<Flows>> {
         column!("interface", Dict, "Interface name; null when the capture does not say.", |r, to| {
             point(r, |p| p.interface.as_deref(), to)
         }),
-        number!("vlan", U16, vlan, "Outermost VLAN id; null without a tag (IEEE 802.1Q).", |f| vlan(f, 0)),
+        number!(
+            "vlan",
+            U16,
+            vlan,
+            "Outermost VLAN id; null without a tag. Id 0 is none (IEEE 802.1Q, table 9-2).",
+            |f| vlan(f, 0)
+        ),
         number!("inner_vlan", U16, inner_vlan, "Second VLAN id; null with fewer than two tags.", |f| vlan(f, 1)),
         number!(
             "vni",

@@ -1,34 +1,42 @@
 //! When flows end without a word: idle timeouts, eviction, the end of the input.
 
-use super::{EndReason, Flow, Tracker, options};
+use super::clock::SLACK;
+use super::{EndReason, Flow, Tracker, tcp};
 
 impl Tracker {
-    /// Ends flows that have been quiet for much longer than their timeout, so that memory follows what is open.
-    /// The slack keeps the result the same as without sweeping, unless timestamps run back by more than it.
+    /// Ends flows that have been quiet for much longer than their timeout, by the time of their own point, so that memory
+    /// follows what is open. The slack keeps the result the same as without sweeping, unless timestamps run back by more.
     pub(super) fn sweep(&mut self) {
-        const SLACK: i64 = 60 * options::SECOND;
+        let (reached, due) = self.clocks.look();
         if let Some(streams) = &mut self.streams {
-            streams.expire(self.now);
+            streams.expire(reached);
         }
         // None is due within the slack, so a flow is looked at once a minute of its timeout. By frames and time alone, and
         // not by how many flows there are: part of the flows are swept when all of them would be.
-        if self.now.saturating_sub(self.swept) <= SLACK {
+        if !due {
             return;
         }
-        self.expire(self.now.saturating_sub(SLACK));
+        let times: Vec<i64> = self.clocks.reached().into_iter().map(|time| time.saturating_sub(SLACK)).collect();
+        let latest = times.iter().copied().max().unwrap_or(i64::MIN);
+        self.end_quiet(latest, |point| times.get(point as usize).copied().unwrap_or(i64::MIN));
     }
 
     /// Live captures call this as time passes without packets: ends what has been idle at `now` (ns).
     pub fn expire(&mut self, now: i64) {
-        self.swept = self.now;
-        self.give_up_old(now);
+        self.give_up_old(now, None);
         if let Some(streams) = &mut self.streams {
             streams.expire(now);
         }
+        self.end_quiet(now, |_| now);
+    }
+
+    /// Ends what has been quiet for too long at its point's time, which is `latest` at most.
+    fn end_quiet(&mut self, latest: i64, time: impl Fn(u32) -> i64) {
+        self.clocks.swept();
         let mut ended = Vec::new();
-        let old = self.flows.quiet_since(now.saturating_sub(self.options.shortest()));
+        let old = self.flows.quiet_since(latest.saturating_sub(self.options.shortest()));
         for (slot, flow) in in_memory(old) {
-            let quiet = now.saturating_sub(flow.ts_end);
+            let quiet = time(flow.key.point).saturating_sub(flow.ts_end);
             if flow.closed && quiet > self.options.linger {
                 ended.push((slot, flow.end));
             } else if quiet > self.options.idle(&flow.key) {
@@ -61,7 +69,7 @@ impl Tracker {
 
     /// Ends everything: the input is over.
     pub fn finish(&mut self) {
-        self.give_up_old(i64::MAX);
+        self.give_up_old(i64::MAX, None);
         self.finished.reserve(self.table.len());
         self.table.clear();
         // One pass: to bring the flows from memory takes longer than what is done with them.
@@ -73,9 +81,10 @@ impl Tracker {
                 streams.end(flow);
             }
             if !flow.closed {
-                let quiet = self.now.saturating_sub(flow.ts_end);
+                let quiet = self.clocks.last(flow.key.point).saturating_sub(flow.ts_end);
                 flow.end = if quiet > self.options.idle(&flow.key) { EndReason::Idle } else { EndReason::Eof };
             }
+            tcp::settle(flow);
             flow.over = true;
             self.finished.push((flow.first_frame, slot));
         }

@@ -103,6 +103,8 @@ pub struct Flow {
     pub established_ts: i64,
     /// Sequence number of the first packet, part of the uid.
     pub first_seq: u32,
+    /// Rows of the same key just before it that began at the same time, part of the uid.
+    pub twins: u8,
     /// ICMP type of the first packet.
     pub icmp_type: u8,
     /// ICMP code of the first packet.
@@ -124,6 +126,8 @@ pub mod seen {
     pub const SYN_AGAIN: u8 = 8;
     /// The SYN-ACK was sent more than once before the acknowledgment: the same.
     pub const SYNACK_AGAIN: u8 = 16;
+    /// An acknowledgment of more than the other side had sent.
+    pub const BEYOND: u8 = 32;
 }
 
 impl Flow {
@@ -154,6 +158,7 @@ impl Flow {
             history: [0; MAX_HISTORY],
             service: None,
             first_seq: 0,
+            twins: 0,
             uids: None,
             watch: Watch::UNDECIDED,
             facts: None,

@@ -1,108 +1,16 @@
 //! IP fragments: those without ports find their flow through the first fragment (RFC 791, 3.2; RFC 8200, 4.5).
 
+use super::datagram::{DatagramKey, First, MAX_FRAMES_BETWEEN, MAX_WAITING, Part, Waiting};
 use super::key::{self, FlowKey, Keyed, PORTLESS, is_ported};
 use super::lookup::Ahead;
-use super::side::known;
+use super::tcp::Cut;
 use super::{Share, Tracker, count};
 use crate::decode::cursor::{be16, be32};
 use crate::decode::{FRAGMENT_HEADER, Proto, decode};
 use crate::frame::LinkType;
 use crate::packet::{NONE, Packet, Tunnel};
 use crate::stream::{Place, Watch};
-use ahash::RandomState;
-use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-
-/// Which datagram a fragment belongs to.
-pub type DatagramKey = FlowKey;
-
-/// What is known of a fragmented datagram.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Datagram {
-    /// The key that its first fragment gave, once that was seen.
-    flow: Option<Keyed>,
-    /// Protocol that its fragments name.
-    proto: u8,
-    /// Fragments that came before the first one: wait here to be counted.
-    waiting: Vec<Waiting>,
-}
-
-/// What a fragment that waits for its datagram's first will add to the flow, and which frame it was.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Waiting {
-    share: Share,
-    frame: u64,
-}
-
-/// A datagram is given up after this long, ns (RFC 1122, 3.3.2: 60 to 120 s; Linux: 30 s).
-pub const TIMEOUT: i64 = 60 * super::options::SECOND;
-
-/// Fragments that may wait for one datagram's first: 64 KiB in the smallest fragments that IPv4 allows is more, and hostile.
-pub const MAX_WAITING: usize = 64;
-
-/// Frames that may come between a fragment and the first of its datagram. Counted in frames and not in batches, so that the
-/// same input gives the same rows however it is read; rows of packets wait as long to learn their flow.
-pub const MAX_FRAMES_BETWEEN: u64 = 1 << 16;
-
-/// The datagrams in progress, oldest first, within a bound.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Fragments {
-    map: HashMap<DatagramKey, Datagram, RandomState>,
-    order: VecDeque<(i64, DatagramKey)>,
-    /// Datagrams with waiting fragments, by the frame of the earliest; answered ones are dropped when they come first.
-    waiting: VecDeque<(u64, DatagramKey)>,
-}
-
-impl Fragments {
-    /// The datagram of this key, made if new.
-    fn entry(&mut self, key: DatagramKey, proto: u8, ts: i64) -> &mut Datagram {
-        self.map.entry(key).or_insert_with(|| {
-            self.order.push_back((ts, key));
-            Datagram { flow: None, proto, waiting: Vec::new() }
-        })
-    }
-
-    /// Takes out the oldest datagram if it is older than [`TIMEOUT`] at `now`, or if there are more than `max`;
-    /// the flag says that it was the latter.
-    fn pop_old(&mut self, now: i64, max: usize) -> Option<(DatagramKey, Datagram, bool)> {
-        let (ts, _) = self.order.front()?;
-        let old = now.saturating_sub(*ts) > TIMEOUT;
-        if !old && self.map.len() <= max {
-            return None;
-        }
-        let (_, key) = self.order.pop_front()?;
-        let datagram = self.map.remove(&key)?;
-        self.trim();
-        Some((key, datagram, !old))
-    }
-
-    /// Drops answered datagrams from the front of the queue of those that wait.
-    fn trim(&mut self) {
-        while let Some((frame, key)) = self.waiting.front() {
-            let first = self.map.get(key).and_then(|datagram| datagram.waiting.first());
-            if first.is_some_and(|first| first.frame == *frame) {
-                return;
-            }
-            self.waiting.pop_front();
-        }
-    }
-
-    /// The earliest frame that waits.
-    #[inline]
-    pub fn earliest_waiting(&self) -> Option<u64> {
-        self.waiting.front().map(|(frame, _)| *frame)
-    }
-
-    /// Takes the waiting fragments of the datagram that waits the longest.
-    fn take_earliest(&mut self) -> Option<(DatagramKey, u8, Vec<Waiting>)> {
-        let (_, key) = self.waiting.pop_front()?;
-        let datagram = self.map.get_mut(&key)?;
-        let taken = (key, datagram.proto, std::mem::take(&mut datagram.waiting));
-        self.trim();
-        Some(taken)
-    }
-}
+use std::ops::Range;
 
 /// Whether the outermost IP header of a tunnelled packet says that more fragments follow.
 #[inline]
@@ -134,6 +42,30 @@ pub(crate) fn fragment_offset(packet: &Packet, ip: u32) -> Option<usize> {
     extensions.find(|layer| layer.proto() == Proto::Ipv6Frag).map(|layer| layer.offset())
 }
 
+/// What an IP fragment carries: the protocol that its IP or fragment header names, which may be an extension header's, and the
+/// bytes of the frame, as it was on the wire.
+pub(crate) fn carried(packet: &Packet, frame: &[u8]) -> Option<(u8, Range<usize>)> {
+    if packet.ip == NONE {
+        return None;
+    }
+    let ip = packet.ip as usize;
+    let (proto, start) = if packet.ip_version == 4 {
+        (*frame.get(ip + 9)?, ip + usize::from(frame[ip] & 0x0f) * 4)
+    } else {
+        let at = fragment_offset(packet, packet.ip)?;
+        (*frame.get(at)?, at + FRAGMENT_HEADER)
+    };
+    Some((proto, start..(ip + packet.ip_len as usize).max(start)))
+}
+
+/// Where a fragment stands in its datagram.
+fn part(packet: &Packet, frame: &[u8]) -> Part {
+    let start = u32::from(packet.ip_frag_offset);
+    let (proto, len) =
+        carried(packet, frame).map_or((packet.ip_proto, 0), |(proto, bytes)| (proto, bytes.len() as u32));
+    Part { start, end: start + len, last: !packet.ip_more_fragments, proto }
+}
+
 /// A tunnelled packet as one that ends with its outermost IP header, the first fragment of a datagram.
 fn outermost(packet: &Packet, frame: &[u8]) -> Option<Packet> {
     let mut outer = packet.clone();
@@ -160,7 +92,7 @@ fn outermost(packet: &Packet, frame: &[u8]) -> Option<Packet> {
 impl Tracker {
     /// An IP fragment: the first one has the ports and tells the others.
     pub(super) fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
-        self.give_up_old(share.ts);
+        self.give_up_old(share.ts, Some(keyed.key.point));
         let mut datagram = keyed.key;
         (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
         (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
@@ -168,8 +100,10 @@ impl Tracker {
             // RFC 8200, 4.5: addresses and identification alone; fragments name the header that follows, not the last.
             datagram.proto = 0;
         }
-        let slot = self.count_fragment(datagram, keyed, share, packet, frame);
-        if matches!(packet.ip_proto, 4 | 6 | 17 | 41 | 47)
+        let part = part(packet, frame);
+        let slot = self.count_fragment(&datagram, &part, keyed, share, packet, frame);
+        // What streams are made of, and the extension headers that it may stand behind.
+        if matches!(part.proto, 0 | 4 | 6 | 17 | 41 | 43 | 47 | 51 | 60)
             && let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, packet, frame, share.ts)
         {
@@ -181,10 +115,10 @@ impl Tracker {
     /// The first fragment of a tunnel's packet: it has the headers of the inner packet, which is counted, but only a
     /// part of what that carries.
     pub(super) fn begins_in_tunnel(&mut self, ahead: &Ahead, share: &Share, packet: &Packet, frame: &[u8]) -> u32 {
-        let mut part = packet.clone();
-        part.is_fragment = true; // no stream gets it as it is
-        let slot = self.account(ahead, share, &part, frame);
-        let Some(outer) = outermost(&part, frame) else { return slot };
+        self.give_up_old(share.ts, Some(ahead.keyed.key.point));
+        let mut inner = packet.clone();
+        inner.is_fragment = true; // no stream gets it as it is
+        let Some(outer) = outermost(&inner, frame) else { return self.account(ahead, share, &inner, frame) };
         let tags = &packet.vlans()[..usize::from(packet.outer_vlans)];
         let datagram = FlowKey {
             low: outer.ip_src,
@@ -200,6 +134,7 @@ impl Tracker {
             family: outer.ip_version,
             tunnel: Tunnel::None,
         };
+        let slot = self.count_first(&datagram, &part(&outer, frame), &ahead.keyed, share, &inner, frame);
         if let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, &outer, frame, share.ts)
         {
@@ -232,39 +167,70 @@ impl Tracker {
 
     fn count_fragment(
         &mut self,
-        datagram: DatagramKey,
+        datagram: &DatagramKey,
+        part: &Part,
         keyed: &Keyed,
         share: &Share,
         packet: &Packet,
         frame: &[u8],
     ) -> Option<u32> {
-        let number = self.counters.frames;
-        let entry = self.fragments.entry(datagram, packet.ip_proto, share.ts);
-        if packet.ip_frag_offset != 0 {
-            if let Some(keyed) = entry.flow {
-                return Some(self.continuation(&keyed, share));
-            }
-            if entry.waiting.len() < MAX_WAITING {
-                entry.waiting.push(Waiting { share: *share, frame: number });
-                if entry.waiting.len() == 1 {
-                    self.fragments.waiting.push_back((number, datagram));
-                }
-                return None;
-            }
-            self.counters.orphan_fragments += 1;
-            return Some(self.portless(&datagram, packet.ip_proto, share));
+        if part.start == 0 {
+            return Some(self.count_first(datagram, part, keyed, share, packet, frame));
         }
-        entry.flow = Some(*keyed);
+        let number = self.counters.frames;
+        let (entry, over) = self.fragments.of(datagram, part, share.ts);
+        let first = entry.first;
+        let has_room = entry.waiting.len() < MAX_WAITING;
+        let waits = first.is_none() && has_room;
+        if waits {
+            entry.waiting.push(Waiting { share: *share, frame: number, part: *part });
+            if entry.waiting.len() == 1 {
+                self.fragments.begins_to_wait(number, datagram);
+            }
+        }
+        if let Some(over) = over {
+            self.fragments.trim();
+            self.orphans(datagram, over);
+        }
+        match first {
+            Some(first) => Some(self.continuation(&first, share, part)),
+            None if waits => None,
+            None => {
+                self.counters.orphan_fragments += 1;
+                Some(self.portless(datagram, part, share))
+            }
+        }
+    }
+
+    /// Counts the first fragment of a datagram, which has the headers, and those that waited for it.
+    fn count_first(
+        &mut self,
+        datagram: &DatagramKey,
+        part: &Part,
+        keyed: &Keyed,
+        share: &Share,
+        packet: &Packet,
+        frame: &[u8],
+    ) -> u32 {
+        let (entry, over) = self.fragments.of(datagram, part, share.ts);
+        // A tunnel's fragments are not cut where the segments in it are.
+        let cut = Cut::of(packet, frame).filter(|_| keyed.key.tunnel == datagram.tunnel);
+        let first = First { keyed: *keyed, cut };
+        entry.first = Some(first);
         let waiting = std::mem::take(&mut entry.waiting);
+        if let Some(over) = over {
+            self.fragments.trim();
+            self.orphans(datagram, over);
+        }
         let slot = self.account(&self.not_ahead(keyed), share, packet, frame);
         if !waiting.is_empty() {
             self.fragments.trim();
         }
         for late in waiting {
-            let slot = self.continuation(keyed, &late.share);
+            let slot = self.continuation(&first, &late.share, &late.part);
             self.note_name(late.frame, slot);
         }
-        Some(slot)
+        slot
     }
 
     fn note_name(&mut self, frame: u64, slot: u32) {
@@ -274,18 +240,14 @@ impl Tracker {
     }
 
     /// Counts a fragment without ports in the flow of its datagram.
-    fn continuation(&mut self, keyed: &Keyed, share: &Share) -> u32 {
+    fn continuation(&mut self, first: &First, share: &Share, part: &Part) -> u32 {
+        let keyed = &first.keyed;
         let slot = self.slot(&self.not_ahead(keyed), share, None);
         let flow = &mut self.flows[slot as usize];
         let side = usize::from(keyed.from_high);
         let new = count(flow, side, share);
-        let own = &mut flow.sides[side];
-        if own.knows(known::SEQ) {
-            // The rest of a TCP segment: its bytes are in sequence space too.
-            if own.fin && own.fin_end == own.next_seq {
-                own.fin_end = own.fin_end.wrapping_add(share.payload_len);
-            }
-            own.next_seq = own.next_seq.wrapping_add(share.payload_len);
+        if let Some(cut) = first.cut {
+            cut.rest(&mut flow.sides[side], part.start, part.end, part.last);
         }
         if new {
             flow.orig = side as u8;
@@ -296,17 +258,17 @@ impl Tracker {
     }
 
     /// Counts a fragment whose first fragment never came: a row without ports.
-    fn portless(&mut self, datagram: &FlowKey, proto: u8, share: &Share) -> u32 {
-        let extra = if is_ported(proto) { PORTLESS } else { 0 };
-        let key = FlowKey { extra, proto, ..*datagram };
+    fn portless(&mut self, datagram: &FlowKey, part: &Part, share: &Share) -> u32 {
+        let extra = if is_ported(part.proto) { PORTLESS } else { 0 };
+        let key = FlowKey { extra, proto: part.proto, ..*datagram };
         let keyed = key::order(key, datagram.low, datagram.high, 0, 0);
-        self.continuation(&keyed, share)
+        self.continuation(&First { keyed, cut: None }, share, part)
     }
 
-    fn orphans(&mut self, key: &DatagramKey, proto: u8, waiting: Vec<Waiting>) {
+    fn orphans(&mut self, key: &DatagramKey, waiting: Vec<Waiting>) {
         self.counters.orphan_fragments += waiting.len() as u64;
         for orphan in waiting {
-            let slot = self.portless(key, proto, &orphan.share);
+            let slot = self.portless(key, &orphan.part, &orphan.share);
             self.note_name(orphan.frame, slot);
         }
     }
@@ -315,16 +277,17 @@ impl Tracker {
     #[inline]
     pub(super) fn give_up_waiting(&mut self) {
         while self.fragments.earliest_waiting().is_some_and(|first| self.counters.frames - first > MAX_FRAMES_BETWEEN) {
-            if let Some((key, proto, waiting)) = self.fragments.take_earliest() {
-                self.orphans(&key, proto, waiting);
+            if let Some((key, waiting)) = self.fragments.take_earliest() {
+                self.orphans(&key, waiting);
             }
         }
     }
 
-    pub(super) fn give_up_old(&mut self, now: i64) {
-        while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, self.options.max_fragmented) {
+    /// Gives up datagrams that are too old at `now`, the time of a point or, without one, of all.
+    pub(super) fn give_up_old(&mut self, now: i64, point: Option<u32>) {
+        while let Some((key, datagram, evicted)) = self.fragments.pop_old(now, point, self.options.max_fragmented) {
             self.counters.evicted_fragments += u64::from(evicted);
-            self.orphans(&key, datagram.proto, datagram.waiting);
+            self.orphans(&key, datagram.waiting);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::decode::Proto;
 use crate::decode::cursor::be16;
 use crate::packet::{NONE, Packet, Tunnel};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The key of a bidirectional flow, its two ends in canonical order. Plain data: equal bytes, equal flow.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -84,12 +85,17 @@ pub fn is_ported(proto: u8) -> bool {
 }
 
 /// VLAN ids as one number: the count, 15 at most, in the low 4 bits, then 12 bits each, outermost first. Beyond five tags, more
-/// than any standard allows, the first two stand and the other bits are a mix of all.
+/// than any standard allows, the first two stand and the other bits are a mix of all. Tags with id 0 name no VLAN: they have a
+/// priority alone (IEEE 802.1Q, table 9-2), which a reply need not have.
 #[must_use]
 #[inline]
 pub fn pack_vlans(vlans: &[u16]) -> u64 {
     if vlans.is_empty() {
         return 0;
+    }
+    if vlans.contains(&0) {
+        let named: SmallVec<[u16; 8]> = vlans.iter().copied().filter(|id| *id != 0).collect();
+        return pack_vlans(&named);
     }
     let count = vlans.len().min(15) as u64;
     if vlans.len() <= 5 {

@@ -2,15 +2,19 @@
 //!
 //! The tracker knows no clock: time is the packets' own. Rows are handed out by [`Tracker::finished_order`] once they ended.
 
+mod clock;
 mod count;
+mod datagram;
 mod expiry;
 pub mod flow;
 pub(crate) mod fragments;
 pub mod key;
 mod lookup;
 pub mod options;
+mod parent;
 pub mod points;
 mod prepare;
+mod rows;
 mod saved;
 pub mod share;
 pub mod side;
@@ -31,10 +35,11 @@ use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
 use crate::stream::{Place, Streams, Watch};
 use ahash::RandomState;
+use clock::Clocks;
 use count::{close, count, note_l2};
-use fragments::Fragments;
+use datagram::Fragments;
 use hashbrown::HashTable;
-use key::Keyed;
+
 use lookup::{Ahead, Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -57,9 +62,7 @@ pub struct Tracker {
     scratch: Box<Packet>,
     named: Vec<(u64, Uid)>,
     counters: Counters,
-    /// Latest packet time seen, ns.
-    now: i64,
-    swept: i64,
+    clocks: Clocks,
 }
 
 /// What one frame adds to a flow, whether decoded now or counted later.
@@ -98,8 +101,7 @@ impl Tracker {
             fragments: Fragments::default(),
             named: Vec::new(),
             counters: Counters::default(),
-            now: i64::MIN,
-            swept: i64::MIN,
+            clocks: Clocks::default(),
         }
     }
 
@@ -189,7 +191,9 @@ impl Tracker {
     #[inline]
     fn frame(&mut self, meta: &FrameMeta, packet: &Packet, frame: &[u8], ahead: &Ahead) -> Option<u32> {
         self.counters.frames += 1;
-        self.now = self.now.max(meta.ts);
+        if !meta.ts_missing {
+            self.clocks.tick(self.points.of(meta.interface), meta.ts);
+        }
         self.give_up_waiting();
         if ahead.is_there { self.keyed(meta, packet, frame, ahead) } else { None }
     }
@@ -210,7 +214,7 @@ impl Tracker {
         if packet.is_fragment {
             return self.fragment(&ahead.keyed, &share, packet, frame);
         }
-        if fragments::is_cut_tunnel(packet, frame) && self.streams.is_some() {
+        if fragments::is_cut_tunnel(packet, frame) {
             return Some(self.begins_in_tunnel(ahead, &share, packet, frame));
         }
         Some(self.account(ahead, &share, packet, frame))
@@ -222,7 +226,7 @@ impl Tracker {
         let slot = self.slot(ahead, share, Some(packet));
         let mut flow = &mut self.flows[slot as usize];
         if count(flow, side, share) {
-            self.begin(slot, side, packet, frame);
+            self.begin(slot, side, packet);
             flow = &mut self.flows[slot as usize];
         }
         note_l2(flow, side, packet, frame);
@@ -231,6 +235,9 @@ impl Tracker {
             close(flow);
         } else if flow.key.proto == 17 && flow.key.family != 0 {
             flow.letter(side, b'd');
+        } else if packet.quoted_ip != NONE && flow.parent().is_none() {
+            self.note_parent(slot, packet, frame);
+            flow = &mut self.flows[slot as usize];
         }
         if let Some(streams) = &mut self.streams
             && !packet.is_fragment
@@ -246,7 +253,7 @@ impl Tracker {
     }
 
     /// Sets what the first packet decides.
-    fn begin(&mut self, slot: u32, side: usize, packet: &Packet, frame: &[u8]) {
+    fn begin(&mut self, slot: u32, side: usize, packet: &Packet) {
         let flow = &mut self.flows[slot as usize];
         let continued = flow.seen != 0; // set by `slot` for a row that goes on after the active timeout
         flow.seen = 0;
@@ -261,14 +268,6 @@ impl Tracker {
         }
         if packet.has_icmp {
             (flow.icmp_type, flow.icmp_code, flow.has_icmp) = (packet.icmp_type, packet.icmp_code, true);
-        }
-        let point = flow.key.point;
-        if packet.quoted_ip != NONE {
-            let parent = key::quoted(packet, frame, point).and_then(|quoted| self.find(&quoted.key));
-            if let Some(parent) = parent {
-                let uid = self.uid_of(&self.flows[parent as usize]);
-                self.flows[slot as usize].keep_parent(uid);
-            }
         }
         self.name(slot);
     }
@@ -299,76 +298,6 @@ impl Tracker {
     /// The streams of the flows, if anything is wanted of them.
     pub fn streams(&mut self) -> Option<&mut Streams> {
         self.streams.as_deref_mut()
-    }
-
-    /// The slot of the open flow that this packet belongs to; ends an older one where the rules say so.
-    #[inline(always)]
-    fn slot(&mut self, ahead: &Ahead, share: &Share, packet: Option<&Packet>) -> u32 {
-        let Ahead { keyed, hash, .. } = ahead;
-        let hash = *hash;
-        let found = self.find_ahead(&keyed.key, hash, ahead.slot);
-        let mut continues = None;
-        if let Some(slot) = found {
-            let flow = &self.flows[slot as usize];
-            let quiet = share.ts.saturating_sub(flow.ts_end);
-            let anew = packet.is_some_and(|p| p.has_tcp && tcp::begins_anew(flow, usize::from(keyed.from_high), p));
-            let reason = if flow.closed && (anew || quiet > self.options.linger) {
-                Some(flow.end)
-            } else if quiet > self.options.idle(&flow.key) {
-                Some(EndReason::Idle)
-            } else if anew {
-                Some(EndReason::Reuse)
-            } else if self.options.active.is_some_and(|active| share.ts.saturating_sub(flow.ts) > active) {
-                continues = Some(flow.orig);
-                Some(EndReason::Active)
-            } else {
-                None
-            };
-            match reason {
-                None => return slot,
-                Some(reason) => self.end(slot, reason),
-            }
-        }
-        self.open_flow(keyed, hash, share, continues)
-    }
-
-    /// Begins a flow; one that goes on after the active timeout keeps its originator.
-    #[inline(never)]
-    fn open_flow(&mut self, keyed: &Keyed, hash: u32, share: &Share, continues: Option<u8>) -> u32 {
-        if self.table.len() >= self.options.max_flows {
-            self.evict();
-        }
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.flows.begin_at(slot, &keyed.key, share.ts);
-                slot
-            }
-            None => self.flows.begin(&keyed.key, share.ts),
-        };
-        let flow = &mut self.flows[slot as usize];
-        flow.first_ts = share.ts;
-        if let Some(orig) = continues {
-            flow.orig = orig;
-            flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it
-        }
-        self.counters.flows += 1;
-        self.table.insert_unique(whole(hash), Entry { hash, slot }, Entry::whole);
-        slot
-    }
-
-    /// Takes a flow out of the table; its row waits in `finished`.
-    fn end(&mut self, slot: u32, reason: EndReason) {
-        let flow = &mut self.flows[slot as usize];
-        (flow.end, flow.over) = (reason, true);
-        if let Some(streams) = &mut self.streams {
-            streams.end(flow);
-        }
-        let (key, first) = (flow.key, flow.first_frame);
-        let hash = self.hash(&key);
-        if let Ok(entry) = self.table.find_entry(whole(hash), |other| other.slot == slot) {
-            entry.remove();
-        }
-        self.finished.push((first, slot));
     }
 
     /// How many rows have ended and wait to be taken.

@@ -51,6 +51,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The rules of a capture that goes on: long flows have a row from time to time.
+    #[must_use]
+    pub fn live() -> Self {
+        Self { active: Some(1800 * SECOND), ..Self::default() }
+    }
+
     /// How long flows of a key may be quiet, ns.
     #[inline]
     pub(super) fn idle(&self, key: &FlowKey) -> i64 {

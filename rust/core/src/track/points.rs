@@ -2,6 +2,8 @@
 
 use super::uid::{self, POINT};
 use crate::frame::InterfaceInfo;
+use ahash::RandomState;
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -12,6 +14,9 @@ pub struct Points {
     #[serde(skip)]
     of_interface: Vec<u32>,
     points: Vec<Point>,
+    /// The points by their names, made from them.
+    #[serde(skip)]
+    by_name: HashMap<(Option<String>, Option<String>), u32, RandomState>,
 }
 
 /// One place where frames were captured.
@@ -36,12 +41,14 @@ impl Points {
     /// Learns the interfaces of a batch; those known already are skipped.
     pub fn learn(&mut self, interfaces: &[Arc<InterfaceInfo>]) {
         for info in interfaces.iter().skip(self.of_interface.len()) {
-            let same = |known: &Point| known.netns == info.netns && known.interface == info.name;
-            let at = self.points.iter().position(same).unwrap_or_else(|| {
+            for (at, point) in self.points.iter().enumerate().skip(self.by_name.len()) {
+                self.by_name.insert((point.netns.clone(), point.interface.clone()), at as u32);
+            }
+            let at = *self.by_name.entry((info.netns.clone(), info.name.clone())).or_insert_with(|| {
                 self.points.push(Point::new(info.netns.clone(), info.name.clone()));
-                self.points.len() - 1
+                self.points.len() as u32 - 1
             });
-            self.of_interface.push(at as u32);
+            self.of_interface.push(at);
         }
     }
 
@@ -68,5 +75,28 @@ impl Points {
     #[must_use]
     pub fn all(&self) -> &[Point] {
         &self.points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::LinkType;
+
+    #[test]
+    fn interfaces_of_one_name_are_one_point_also_beyond_a_saved_state() {
+        let named = |name: &str| {
+            Arc::new(InterfaceInfo { name: Some(name.to_owned()), ..InterfaceInfo::anonymous(LinkType::RAW, 0) })
+        };
+        let mut points = Points::default();
+        points.learn(&[named("a"), named("b"), named("a")]);
+        assert_eq!([0, 1, 2].map(|at| points.of(at)), [0, 1, 0]);
+        let saved = postcard::to_stdvec(&points).expect("plain data");
+        let mut points: Points = postcard::from_bytes(&saved).expect("as written");
+        let many: Vec<_> =
+            ["c", "b"].into_iter().map(named).chain((0..50_000).map(|at| named(&at.to_string()))).collect();
+        points.learn(&many);
+        assert_eq!([0, 1, 2, 50_001].map(|at| points.of(at)), [2, 1, 3, 50_002]);
+        assert_eq!(points.all().len(), 50_003);
     }
 }

@@ -1,6 +1,7 @@
 //! The state of a flow table as bytes: what another run, or another machine, goes on from as if there had been no break.
 
-use super::fragments::Fragments;
+use super::clock::Clocks;
+use super::datagram::Fragments;
 use super::lookup::{Entry, whole};
 use super::{Counters, Flow, Options, Points, Tracker};
 use crate::stream::heard::SavedStreams;
@@ -20,8 +21,7 @@ struct Saved<'a> {
     points: Cow<'a, Points>,
     fragments: Cow<'a, Fragments>,
     counters: Counters,
-    now: i64,
-    swept: i64,
+    clocks: Cow<'a, Clocks>,
     streams: Option<SavedStreams>,
     flows: u64,
 }
@@ -51,8 +51,7 @@ impl Tracker {
             points: Cow::Borrowed(&self.points),
             fragments: Cow::Borrowed(&self.fragments),
             counters: self.counters,
-            now: self.now,
-            swept: self.swept,
+            clocks: Cow::Borrowed(&self.clocks),
             streams,
             flows: self.table.len() as u64,
         };
@@ -88,7 +87,7 @@ impl Tracker {
         let mut tracker = Self::new(options);
         tracker.points = saved.points.into_owned();
         tracker.fragments = saved.fragments.into_owned();
-        (tracker.counters, tracker.now, tracker.swept) = (saved.counters, saved.now, saved.swept);
+        (tracker.counters, tracker.clocks) = (saved.counters, saved.clocks.into_owned());
         match (&mut tracker.streams, saved.streams) {
             (Some(streams), Some(saved)) => streams.restore(saved)?,
             (None, None) => {}

@@ -132,7 +132,7 @@ pub mod known {
 }
 
 /// What most sides have nothing of: it takes memory only where it is.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rare {
     /// Sequence number of the last RST.
     pub rst_seq: u32,
@@ -154,19 +154,17 @@ pub struct Rare {
     pub holes: Holes,
 }
 
-impl Rare {
-    const NOTHING: Self = Self {
-        rst_seq: 0,
-        repeats: 0,
-        gaps: 0,
-        retrans_pkts: 0,
-        ooo_pkts: 0,
-        dup_acks: 0,
-        zero_window: 0,
-        truncated_pkts: 0,
-        holes: Holes { ranges: [(0, 0); 4], count: 0, lost: 0 },
-    };
-}
+static NOTHING: Rare = Rare {
+    rst_seq: 0,
+    repeats: 0,
+    gaps: 0,
+    retrans_pkts: 0,
+    ooo_pkts: 0,
+    dup_acks: 0,
+    zero_window: 0,
+    truncated_pkts: 0,
+    holes: Holes(Vec::new()),
+};
 
 impl Side {
     /// Whether numbers are known: bits of [`known`].
@@ -180,7 +178,7 @@ impl Side {
     #[must_use]
     #[inline]
     pub fn rare(&self) -> &Rare {
-        self.rare.as_deref().unwrap_or(&Rare::NOTHING)
+        self.rare.as_deref().unwrap_or(&NOTHING)
     }
 
     /// The same, to be changed.
@@ -230,64 +228,121 @@ impl Side {
     }
 }
 
-/// The few newest holes in a side's sequence space, newest last: what tells a late segment from a retransmission.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Holes {
-    /// (start, end)
-    ranges: [(u32, u32); 4],
-    count: u8,
-    /// Bit `i`: the other side acknowledged beyond `ranges[i]`, so that its bytes are missing from the capture.
-    lost: u8,
+/// The newest holes in a side's sequence space, newest last: what tells a late segment from a retransmission.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Holes(Vec<Hole>);
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Hole {
+    start: u32,
+    end: u32,
+    /// The other side acknowledged beyond it, so that its bytes are missing from the capture.
+    lost: bool,
 }
+
+/// Holes that are remembered: as many late segments as senders of ten times that many may have on their way.
+const MAX_HOLES: usize = 64;
 
 impl Holes {
     /// Remembers a hole, forgetting the oldest if there are too many.
     pub fn open(&mut self, start: u32, end: u32) {
-        if usize::from(self.count) == self.ranges.len() {
-            self.remove(0);
-        }
-        self.ranges[usize::from(self.count)] = (start, end);
-        self.count += 1;
+        self.insert(self.0.len(), Hole { start, end, lost: false });
     }
 
-    /// `true` if a segment from `start` to `end` fills a hole or a part of it; that part is no hole any more.
+    fn insert(&mut self, at: usize, hole: Hole) {
+        self.0.insert(at, hole);
+        if self.0.len() > MAX_HOLES {
+            self.0.remove(0);
+        }
+    }
+
+    /// `true` if a segment from `start` to `end` fills a hole or a part of one; what it covers is no hole any more.
     pub fn fill(&mut self, start: u32, end: u32) -> bool {
-        for i in 0..usize::from(self.count) {
-            let (from, to) = self.ranges[i];
-            if start.wrapping_sub(from) as i32 >= 0 && (to.wrapping_sub(start) as i32) > 0 {
-                let left = start != from;
-                let right = (to.wrapping_sub(end) as i32) > 0;
-                match (left, right) {
-                    (false, false) => self.remove(i),
-                    (false, true) => self.ranges[i].0 = end,
-                    (true, false) => self.ranges[i].1 = start,
-                    (true, true) => {
-                        self.ranges[i].1 = start;
-                        self.open(end, to);
-                    }
+        let mut filled = false;
+        for at in (0..self.0.len()).rev() {
+            let hole = self.0[at];
+            if !after(end, hole.start) || !after(hole.end, start) {
+                continue;
+            }
+            filled = true;
+            match (after(start, hole.start), after(hole.end, end)) {
+                (false, false) => drop(self.0.remove(at)),
+                (false, true) => self.0[at].start = end,
+                (true, false) => self.0[at].end = start,
+                (true, true) => {
+                    self.0[at].end = start;
+                    self.insert(at + 1, Hole { start: end, ..hole });
+                    break; // whatever lies in a hole touches no other
                 }
-                return true;
             }
         }
-        false
-    }
-
-    fn remove(&mut self, at: usize) {
-        self.ranges.copy_within(at + 1.., at);
-        let below = self.lost & ((1 << at) - 1);
-        self.lost = below | (self.lost >> (at + 1)) << at;
-        self.count -= 1;
+        filled
     }
 
     /// How many holes end at or below an acknowledgment and were not counted before.
     pub fn acknowledged(&mut self, ack: u32) -> u32 {
         let mut found = 0;
-        for i in 0..usize::from(self.count) {
-            if self.lost >> i & 1 == 0 && ack.wrapping_sub(self.ranges[i].1) as i32 >= 0 {
-                self.lost |= 1 << i;
-                found += 1;
-            }
+        for hole in self.0.iter_mut().filter(|hole| !hole.lost && !after(hole.end, ack)) {
+            hole.lost = true;
+            found += 1;
         }
         found
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// `a` is behind `b` in sequence space (RFC 9293, 3.4).
+#[inline]
+pub(super) fn after(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The holes as they are, by their beginning.
+    fn left(holes: &Holes) -> Vec<(u32, u32)> {
+        let mut left: Vec<_> = holes.0.iter().map(|hole| (hole.start, hole.end)).collect();
+        left.sort_unstable();
+        left
+    }
+
+    #[test]
+    fn a_segment_fills_every_hole_that_it_covers() {
+        let mut holes = Holes::default();
+        for start in [100, 300, 500] {
+            holes.open(start, start + 100);
+        }
+        assert!(!holes.fill(200, 300) && !holes.fill(0, 100));
+        assert!(holes.fill(50, 150));
+        assert_eq!(left(&holes), [(150, 200), (300, 400), (500, 600)]);
+        assert!(holes.fill(180, 550));
+        assert_eq!(left(&holes), [(150, 180), (550, 600)]);
+        assert!(holes.fill(160, 170));
+        assert_eq!(left(&holes), [(150, 160), (170, 180), (550, 600)]);
+        assert_eq!((holes.acknowledged(180), holes.acknowledged(600)), (2, 1));
+        assert!(holes.fill(0, 1000) && left(&holes).is_empty());
+    }
+
+    #[test]
+    fn holes_are_bounded_the_oldest_is_forgotten() {
+        let mut holes = Holes::default();
+        (0..1000u32).for_each(|at| holes.open(at * 10, at * 10 + 5));
+        assert_eq!(holes.0.len(), MAX_HOLES);
+        assert!(!holes.fill(0, 10) && holes.fill(9991, 9993));
+        assert_eq!(holes.0.len(), MAX_HOLES);
+    }
+
+    #[test]
+    fn holes_may_wrap() {
+        let mut holes = Holes::default();
+        holes.open(u32::MAX - 9, 10);
+        assert!(holes.fill(u32::MAX - 20, 0));
+        assert_eq!(left(&holes), [(0, 10)]);
     }
 }

@@ -1,8 +1,9 @@
 //! What a TCP segment does to its flow: handshake, retransmission, gaps, close (RFC 9293).
 
 use super::flow::{Flow, seen};
-use super::side::known;
+use super::side::{Side, after, known};
 use crate::packet::Packet;
+use serde::{Deserialize, Serialize};
 
 /// FIN flag.
 pub const FIN: u16 = 0x01;
@@ -13,12 +14,6 @@ pub const RST: u16 = 0x04;
 /// ACK flag.
 pub const ACK: u16 = 0x10;
 
-/// `a` is behind `b` in sequence space (RFC 9293, 3.4).
-#[inline]
-fn after(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) > 0
-}
-
 /// A SYN that begins another connection on the same ports: it does not repeat one that this flow knows.
 #[must_use]
 pub fn begins_anew(flow: &Flow, side: usize, packet: &Packet) -> bool {
@@ -27,8 +22,10 @@ pub fn begins_anew(flow: &Flow, side: usize, packet: &Packet) -> bool {
     }
     let (own, other) = (&flow.sides[side], &flow.sides[side ^ 1]);
     if packet.tcp_flags & ACK != 0 {
-        // A SYN-ACK alone begins anew only behind a closed connection of which it is no repetition.
-        return flow.closed && own.knows(known::ISN) && own.isn != packet.tcp_seq;
+        // A SYN-ACK alone begins anew only behind a connection that has ended, or has gone beyond the handshake where the
+        // other side is not captured, and of which it is no repetition.
+        let gone_on = own.payload_bytes > 0 && flow.seen & seen::ESTABLISHED == 0;
+        return own.knows(known::ISN) && own.isn != packet.tcp_seq && (flow.closed || own.fin || gone_on);
     }
     if own.knows(known::ISN) {
         return own.isn != packet.tcp_seq;
@@ -38,6 +35,10 @@ pub fn begins_anew(flow: &Flow, side: usize, packet: &Packet) -> bool {
     let begun = packet.tcp_seq.wrapping_add(1);
     let sent = if own.knows(known::SEQ) { own.next_seq.wrapping_sub(begun) } else { 0 };
     if other.knows(known::ISN | known::ACK) && sent < MAX_LATE && other.last_ack.wrapping_sub(begun) <= sent {
+        return false;
+    }
+    // Only the acknowledgment that ends the handshake stands before it.
+    if other.pkts == 0 && sent == 0 && own.knows(known::SEQ) && own.payload_bytes == 0 {
         return false;
     }
     // No SYN of this side is known: a flow met in the middle, or the other side's connection, now the other way round.
@@ -105,10 +106,12 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
         return;
     }
     let closed = flow.closed;
-    let own = &mut flow.sides[side];
+    let [low, high] = &mut flow.sides;
+    let (own, other) = if side == 0 { (low, high) } else { (high, low) };
     if end {
         own.fin = true;
         own.fin_end = next;
+        own.fin_acked |= other.knows(known::ACK) && !after(next, other.last_ack); // its acknowledgment stands before it
     }
     if flags & RST != 0 {
         own.rst |= !closed;
@@ -133,20 +136,32 @@ fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
 
 fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
     let answer = packet.tcp_flags & ACK != 0;
-    let own = &mut flow.sides[side];
-    if !own.knows(known::ISN) {
+    let [low, high] = &mut flow.sides;
+    let (own, other) = if side == 0 { (low, high) } else { (high, low) };
+    let first = !own.knows(known::ISN);
+    // Who keeps no state of half-open connections answers a repeated SYN with another number (RFC 4987, 3.6).
+    let anew = !first && answer && own.isn != packet.tcp_seq && flow.seen & seen::ESTABLISHED == 0;
+    if first || anew {
         own.isn = packet.tcp_seq;
         own.known |= known::ISN;
         own.mss = mss(packet, frame).unwrap_or(0);
     }
-    if side == usize::from(flow.orig) && !answer {
+    if anew {
+        own.next_seq = packet.tcp_seq;
+        other.known &= !known::ACK;
+        if let Some(rare) = own.rare_if_any() {
+            rare.holes.clear();
+        }
+    }
+    let originates = side == usize::from(flow.orig);
+    if originates && !answer {
         if flow.seen & seen::SYN == 0 {
             flow.seen |= seen::SYN;
             flow.syn_ts = ts;
         } else if flow.seen & seen::SYNACK == 0 {
             flow.seen |= seen::SYN_AGAIN;
         }
-    } else if answer {
+    } else if !originates && answer {
         if flow.seen & seen::SYNACK == 0 {
             flow.seen |= seen::SYNACK;
             flow.synack_ts = ts;
@@ -190,8 +205,10 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
     if seq == own.next_seq {
         own.next_seq = next;
     } else if after(seq, own.next_seq) {
-        let expected = own.next_seq;
-        own.rare_mut().holes.open(expected, seq);
+        if !follows_keep_alive(own, seq, next) {
+            let expected = own.next_seq;
+            own.rare_mut().holes.open(expected, seq);
+        }
         own.next_seq = next;
     } else if let Some(rare) = own.rare_if_any()
         && rare.holes.fill(seq, next)
@@ -218,6 +235,51 @@ fn sequence(flow: &mut Flow, side: usize, seq: u32, next: u32, flags: u16, data:
     }
 }
 
+/// The first bytes of a side, whose capture begins with a keep-alive of one below them (RFC 9293, 3.8.4): none is missing.
+fn follows_keep_alive(own: &Side, seq: u32, next: u32) -> bool {
+    let first = own.payload_bytes <= u64::from(next.wrapping_sub(seq));
+    first && !own.knows(known::ISN) && seq.wrapping_sub(own.next_seq) == 1
+}
+
+/// A TCP segment that IP cut: where its bytes begin in sequence space is known from its first fragment.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Cut {
+    /// The number that the first byte of the header would have.
+    base: u32,
+    fin: bool,
+}
+
+impl Cut {
+    /// Of the packet with the header.
+    #[must_use]
+    pub fn of(packet: &Packet, frame: &[u8]) -> Option<Self> {
+        let words = frame.get(packet.transport as usize + 12).filter(|_| packet.has_tcp)? >> 4;
+        let begins = packet.tcp_seq.wrapping_add(u32::from(packet.tcp_flags & SYN != 0));
+        Some(Self { base: begins.wrapping_sub(u32::from(words) * 4), fin: packet.tcp_flags & FIN != 0 })
+    }
+
+    /// Accounts bytes `start..end` of what IP carried, not those of the first fragment: with that the segment was counted.
+    pub fn rest(self, own: &mut Side, start: u32, end: u32, last: bool) {
+        if !own.knows(known::SEQ) {
+            return;
+        }
+        let (start, end) = (self.base.wrapping_add(start), self.base.wrapping_add(end));
+        let next = end.wrapping_add(u32::from(self.fin && last));
+        if self.fin && last && own.fin && after(next, own.fin_end) {
+            own.fin_end = next;
+        }
+        if after(start, own.next_seq) {
+            let expected = own.next_seq;
+            own.rare_mut().holes.open(expected, start);
+        } else if let Some(rare) = own.rare_if_any() {
+            rare.holes.fill(start, end);
+        }
+        if after(next, own.next_seq) {
+            own.next_seq = next;
+        }
+    }
+}
+
 /// What an acknowledgment of `side` says of the other side.
 #[inline(always)]
 fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: bool) {
@@ -234,6 +296,9 @@ fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: boo
     {
         own.rare_mut().dup_acks += 1;
     }
+    if after(ack, other.next_seq) && other.knows(known::SEQ) && packet.tcp_flags & RST == 0 {
+        flow.seen |= seen::BEYOND;
+    }
     if !own.knows(known::ACK) || after(ack, own.last_ack) {
         own.last_ack = ack;
         own.known |= known::ACK;
@@ -249,12 +314,32 @@ fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: boo
             flow.letter_at(side ^ 1, b'g', times);
         }
     }
-    if plain
+    if packet.tcp_flags & (SYN | RST) == 0
         && flow.seen & (seen::SYNACK | seen::ESTABLISHED) == seen::SYNACK
         && side == usize::from(flow.orig)
         && ack.wrapping_sub(flow.sides[side ^ 1].isn) as i32 > 0
     {
         flow.seen |= seen::ESTABLISHED;
         flow.established_ts = ts;
+    }
+}
+
+/// What can be said once a row is over: bytes at the end of a side that were acknowledged and never came are missing. Not
+/// before, since an acknowledgment may stand in front of what it acknowledges.
+pub fn settle(flow: &mut Flow) {
+    if flow.seen & seen::BEYOND == 0 {
+        return;
+    }
+    for side in [0, 1] {
+        let (own, other) = (&flow.sides[side], &flow.sides[side ^ 1]);
+        let beyond = own.knows(known::SEQ) && other.knows(known::ACK) && after(other.last_ack, own.next_seq);
+        // Of another connection: an answer to a SYN that is none (RFC 5961, 4).
+        let begun = !own.knows(known::ISN) || flow.seen & seen::ESTABLISHED != 0;
+        if beyond && begun && !follows_keep_alive(own, other.last_ack, other.last_ack) {
+            let rare = flow.sides[side].rare_mut();
+            rare.gaps += 1;
+            let times = rare.gaps;
+            flow.letter_at(side, b'g', times);
+        }
     }
 }

@@ -194,6 +194,9 @@ fn named(flow: &Flow, point: &[u8; POINT]) -> Hashed {
     hashed.add(&flow.first_ts.to_be_bytes());
     hashed.add(&flow.first_seq.to_be_bytes());
     hashed.add_addresses(matches!(k.family, 4 | ARP), [&k.low, &k.high]);
+    if flow.twins > 0 {
+        hashed.add(&[flow.twins]);
+    }
     hashed.end()
 }
 
