@@ -111,6 +111,7 @@ class LiveOptions:
     max_seconds: int | None
     max_files: int | None
     flows: str | None
+    rules: dict[str, float]
     print: bool
     link: bool
     dump: str | None

@@ -140,13 +140,15 @@ class Capture:
         columns: Sequence[str] | None = None,
         filter: str | None = None,
         keep: list[Any] | None = None,
+        **rules: float,
     ) -> Table:
         """The table of that name, one of TABLES.
 
         keep: of `flows` and `packets`, what rows must be to be kept (`sniffkit.pushdown`); others may come too.
+        rules: of the same, those of `flows`.
         """
-        if keep:
-            return self._table(name, columns, filter, keep=keep)
+        if keep or rules:
+            return self._table(name, columns, filter, rules, keep=keep)
         table: Table = getattr(self, name)(columns=columns, filter=filter)
         return table
 

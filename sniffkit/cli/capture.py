@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from sniffkit.cli.rules import rule_options
+
 
 class CaptureCommand(click.Command):
     """`--print` alone prints frames, as tcpdump's; `--print http` (dns tls dhcp) transactions as they end."""
@@ -37,6 +39,7 @@ class CaptureCommand(click.Command):
 @click.option("--no-save", is_flag=True, help="Only print; save nothing.")
 @click.option("--dir", "directory", metavar="DIR", help="Where captures are saved ($SNIFFKIT_CAPTURES, captures/).")
 @click.option("--flows", metavar="FILE", help="Keep the flow table while capturing: .parquet .csv .jsonl .arrow.")
+@rule_options("1800")
 @click.option("-c", "count", type=click.IntRange(1, 2**63), metavar="N", help="End after so many frames.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")

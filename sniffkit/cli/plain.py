@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from sniffkit.cli import COMMANDS
+from sniffkit.cli.rules import RULES
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ FORMS = {
         counts={"-c": "count"},
         flags={"--no-save": "no_save", "-n": "numeric", "-e": "link", "-p": "no_promiscuous"},
         others=dict.fromkeys(("lab", "directory", "duration", "snap_len", "buffer", "user", "print_rows"))
-        | dict.fromkeys(("megabytes", "seconds", "files"))
+        | dict.fromkeys(("megabytes", "seconds", "files", *RULES))
         | {"print_lines": False, "direction": "inout", "x": 0, "upper_x": 0, "ascii": 0},
     ),
 }

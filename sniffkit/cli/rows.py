@@ -115,6 +115,7 @@ def run_plain(name: str, given: tuple[str, ...], options: dict[str, Any]) -> int
 def run(name: str, given: tuple[str, ...], **options: Any) -> int:
     """Make the table `name` and put it where it was asked for; 1 if it is empty or a capture is damaged."""
     from sniffkit.api import open as open_capture
+    from sniffkit.cli.rules import rules_of
     from sniffkit.sinks import Output, write
 
     columns = split(options["columns"])
@@ -132,7 +133,7 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
             from sniffkit.sql import for_rows
 
             needed, keep = for_rows(capture, name, shown, options["where"], options["sort"])
-        table = capture.named(name, needed, options["filter"], keep)
+        table = capture.named(name, needed, options["filter"], keep, **rules_of(options))
         with counter("frames", sys.stderr) as table.progress:
             rows = write(table, out, columns=shown if asked else None, **query)
     return 1 if damage or rows == 0 else 0

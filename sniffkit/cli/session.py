@@ -34,6 +34,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     """Start, wait, report; the exit code."""
     from sniffkit import _core
     from sniffkit.cli.lines import dump_flag, zone_from_now
+    from sniffkit.cli.rules import rules_of
 
     comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
     interfaces: list[str] = list(options["interface"])
@@ -63,7 +64,9 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
     live.max_bytes = None if options["megabytes"] is None else options["megabytes"] * 1_000_000
     live.max_seconds, live.max_files = options["seconds"], options["files"]
-    live.flows = table
+    live.flows, live.rules = table, rules_of(options)
+    if live.rules and table is None:
+        raise SniffkitError(f"--{next(iter(live.rules)).replace('_', '-')} is of the flow table: --flows FILE")
     live.print = options["print_lines"] or options["write"] is None
     live.say = options["print_rows"]
     if live.say is not None:

@@ -12,10 +12,13 @@ from sniffkit.cli.inputs import files as inputs_of
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
 from sniffkit.cli.progress import counter
 from sniffkit.cli.rows import about, is_directory, run, split
+from sniffkit.cli.rules import rule_options, rules_of
 from sniffkit.errors import SniffkitError
 
 # Tables whose rows can be printed as they end.
 LIVE = ("http", "dns", "tls", "dhcp")
+# Tables that follow flows by rules.
+RULED = ("flows", "packets")
 
 
 def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
@@ -38,6 +41,7 @@ def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
                 engine=options["engine"],
                 workers=options["workers"],
                 progress=progress,
+                **rules_of(options),
             )
         except KeyboardInterrupt:
             print("sniffkit: interrupted: the same command again goes on where it stopped", file=sys.stderr)
@@ -89,10 +93,12 @@ def __getattr__(name: str) -> click.Command:
         raise AttributeError(f"no table {name!r}")
     lines = "\n".join(f"  {line}" for line in about(name).examples)
     summary = f"{about(name).summary} Without FILE: the newest capture."
+    ruled = rule_options("never") if name in RULED else lambda command: command
 
     @click.command(name, help=f"{summary}\n\n\b\nExamples:\n{lines}")
     @click.argument("file", nargs=-1)
     @row_options
+    @ruled
     @click.pass_context
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
         if options.get("live"):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,18 @@ def test_the_two_commands(net: Net, capture: Capture, tmp_path: Path) -> None:
     kept = pyarrow.parquet.read_table(table).to_pylist()
     again = sk.open(str(path)).flows().to_arrow().to_pylist()
     assert [(row["uid"], row["orig_pkts"]) for row in kept] == [(row["uid"], row["orig_pkts"]) for row in again]
+
+
+def test_flows_end_by_the_timeouts_that_are_given(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-c", "2", "-w", "x.pcapng", "--flows", "f.parquet", "--udp-idle", "0.05", "udp")
+    net.send([frame(1)])
+    time.sleep(0.2)
+    net.send([frame(1)])
+    assert running.end(None)[0] == 0
+    table = pyarrow.parquet.read_table(tmp_path / "f.parquet")
+    assert table["end_reason"].to_pylist() == ["idle", "eof"]
+    assert table.schema.metadata[b"sniffkit.active_s"] == b"1800"
+    assert float(table.schema.metadata[b"sniffkit.udp_icmp_idle_s"]) == 0.05
 
 
 def test_where_captures_are_saved(net: Net, capture: Capture, tmp_path: Path) -> None:

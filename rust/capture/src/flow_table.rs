@@ -3,7 +3,7 @@
 use crate::error::CaptureError;
 use crate::unfinished::Unfinished;
 use sniffkit_core::table::file::FlowFile;
-use sniffkit_core::track::{Options, Tracker, options::SECOND};
+use sniffkit_core::track::{Options, Tracker};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ pub(crate) struct FlowTable {
 }
 
 impl FlowTable {
-    /// Begins the file.
-    pub fn create(path: PathBuf) -> Result<Self, CaptureError> {
-        let tracker = Tracker::new(Options { active: Some(1800 * SECOND), ..Options::default() });
+    /// Begins the file; rows end by these rules.
+    pub fn create(path: PathBuf, rules: Options) -> Result<Self, CaptureError> {
+        let tracker = Tracker::new(rules);
         let file = Unfinished::create(&path)?;
         let name = path.display().to_string();
         let rows = FlowFile::new(BufWriter::with_capacity(256 << 10, file.handle()?), &tracker)

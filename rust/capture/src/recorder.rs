@@ -7,6 +7,7 @@ use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::show::conversation::Conversations;
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
+use sniffkit_core::track::Options;
 use sniffkit_core::write::{CaptureWriter, Format, InterfaceStatistics, WriteError, WriteOptions, Written};
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
@@ -26,8 +27,8 @@ const PART: usize = 64;
 pub struct RecordOptions {
     /// Capture file (`-` is standard output) and how to write it.
     pub write: Option<(String, WriteOptions)>,
-    /// Flow table, Parquet. The file is there once the capture has ended: half a Parquet file cannot be read.
-    pub flows: Option<PathBuf>,
+    /// Flow table, Parquet, and its rules. The file is there once the capture has ended: half a Parquet file cannot be read.
+    pub flows: Option<(PathBuf, Options)>,
     /// Print a line a frame to standard output.
     pub print: Option<(LineOptions, Dump)>,
     /// Print what the flows say to each other to standard output.
@@ -92,7 +93,7 @@ impl Recorder {
             })
             .transpose()
             .map_err(|error| system(&error))?;
-        let flows = options.flows.map(FlowTable::create).transpose()?;
+        let flows = options.flows.map(|(path, rules)| FlowTable::create(path, rules)).transpose()?;
         let stop = session.stop_flag();
         let frames = Arc::new(AtomicU64::new(0));
         let names = session

@@ -9,6 +9,7 @@ use sniffkit_core::frame::Reached;
 use sniffkit_core::source::{MergedFiles, Part, ReadOptions, first_time};
 use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::reader::{HourFile, Request, TableReader};
+use sniffkit_core::track::Options;
 use sniffkit_core::track::share::Share;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -58,7 +59,7 @@ impl DatasetReader {
         state: Option<&[u8]>,
         chunk: usize,
     ) -> PyResult<Self> {
-        let options = options(rules)?;
+        let options = options(Options::default(), rules)?;
         let share =
             Share::new(share.0, share.1).ok_or_else(|| PyValueError::new_err("a share is (index, how many)"))?;
         let filter = filter.map(frame_filter).transpose()?;

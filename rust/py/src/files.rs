@@ -315,9 +315,8 @@ fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     PyOSError::new_err(format!("{}: {error}", path.display()))
 }
 
-/// The rules of a flow table by name; KeyError for one that is not there.
-pub fn options(rules: Option<BTreeMap<String, f64>>) -> PyResult<Options> {
-    let mut options = Options::default();
+/// The rules of a flow table, with those given by name; KeyError for one that is not there.
+pub fn options(mut options: Options, rules: Option<BTreeMap<String, f64>>) -> PyResult<Options> {
     for (name, value) in rules.unwrap_or_default() {
         options.set(&name, value).map_err(PyKeyError::new_err)?;
     }
@@ -368,7 +367,7 @@ fn open_table(
     keep: Option<Vec<KeepTuple>>,
     gateways: Vec<String>,
 ) -> PyResult<TableStream> {
-    let options = options(rules)?;
+    let options = options(Options::default(), rules)?;
     let filter = filter.map(frame_filter).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;

@@ -8,7 +8,9 @@ use sniffkit_core::frame::Direction;
 use sniffkit_core::show::conversation::{Conversations, Select};
 use sniffkit_core::show::{Dump, LineOptions, Zone};
 use sniffkit_core::table::rows;
+use sniffkit_core::track::Options;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -54,6 +56,8 @@ pub struct LiveOptions {
     max_seconds: Option<u32>,
     max_files: Option<u32>,
     flows: Option<PathBuf>,
+    /// Rules of the flow table by name, where they are not those of a live capture.
+    rules: BTreeMap<String, f64>,
     print: bool,
     link: bool,
     dump: Option<String>,
@@ -226,9 +230,10 @@ impl LiveSession {
         };
         let line = LineOptions { link: options.link, zone: Zone::new(options.zone.clone()), ..LineOptions::default() };
         let dump = dump(options.dump.as_deref())?;
+        let rules = crate::files::options(Options::live(), Some(options.rules.clone()))?;
         let record = RecordOptions {
             write: options.write.clone().map(|name| (name, write_options(&options))),
-            flows: options.flows.clone(),
+            flows: options.flows.clone().map(|path| (path, rules)),
             print: options.print.then_some((line, dump)),
             conversations: options.say.as_deref().map(|what| conversations(what, &options)).transpose()?,
             count: options.count,
