@@ -15,6 +15,10 @@ const BLOCK: usize = 1 << 8;
 /// Most codings that one body may have on top of each other.
 const MAX_CODINGS: usize = 4;
 
+/// Missing bytes of a body that are hashed as NUL. Beyond, it has no hash: a few segments that claim to be far apart would
+/// cost seconds.
+const MAX_HASHED_GAP: u64 = 1 << 24;
+
 /// Where a body is written, if anywhere.
 pub type BodyFile = super::spool::Spool;
 
@@ -28,24 +32,33 @@ struct Sink {
     failed: Option<String>,
 }
 
+impl Sink {
+    /// How many of `len` bytes there is room for; they count.
+    fn take(&mut self, len: u64) -> u64 {
+        let taken = len.min(self.limit - self.len);
+        self.len += taken;
+        self.over |= taken < len;
+        taken
+    }
+
+    /// Gives the file up if it could not be written: what there is of it makes room.
+    fn wrote(&mut self, result: Option<Result<()>>) -> Result<()> {
+        if let Some(Err(error)) = result {
+            self.failed = Some(super::spool::reason(&error));
+            self.file = None;
+        }
+        if self.over { Err(Error::other("over the limit")) } else { Ok(()) }
+    }
+}
+
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let room = usize::try_from(self.limit - self.len).unwrap_or(usize::MAX);
-        let taken = &bytes[..bytes.len().min(room)];
-        self.len += taken.len() as u64;
+        let taken = &bytes[..self.take(bytes.len() as u64) as usize];
         if let Some(hash) = &mut self.hash {
             hash.update(taken);
         }
-        if self.failed.is_none()
-            && let Some(Err(error)) = self.file.as_mut().map(|file| file.write_all(taken))
-        {
-            self.failed = Some(error.to_string());
-        }
-        if taken.len() < bytes.len() {
-            self.over = true;
-            return Err(Error::other("over the limit"));
-        }
-        Ok(taken.len())
+        let result = self.file.as_mut().map(|file| file.write_all(taken));
+        self.wrote(result).map(|()| taken.len())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -59,6 +72,10 @@ trait Coding: Write + Send + Sync {
     fn end(self: Box<Self>) -> (Result<()>, Sink);
     /// The sink at the end.
     fn sink(&mut self) -> &mut Sink;
+    /// So many NUL bytes, hashed if asked to. Only what is not coded takes them.
+    fn zeros(&mut self, _len: u64, _hash: bool) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Coding for Sink {
@@ -67,6 +84,17 @@ impl Coding for Sink {
     }
     fn sink(&mut self) -> &mut Sink {
         self
+    }
+    fn zeros(&mut self, len: u64, hash: bool) -> Result<()> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        let taken = self.take(len);
+        self.hash = self.hash.take().filter(|_| hash);
+        if let Some(hash) = &mut self.hash {
+            let parts = (0..taken).step_by(ZEROS.len()).map(|at| (taken - at).min(ZEROS.len() as u64));
+            parts.for_each(|part| hash.update(&ZEROS[..part as usize]));
+        }
+        let result = self.file.as_mut().map(|file| file.skip(taken));
+        self.wrote(result)
     }
 }
 
@@ -99,24 +127,25 @@ impl Next {
 }
 
 macro_rules! coding {
-    ($type:ty, $finish:ident) => {
+    ($type:ty, $finish:ident, $next:ident) => {
         impl Coding for $type {
             fn end(mut self: Box<Self>) -> (Result<()>, Sink) {
                 let result = self.$finish();
-                self.get_mut().end(result)
+                self.$next().end(result)
             }
             fn sink(&mut self) -> &mut Sink {
-                self.get_mut().sink()
+                self.$next().sink()
             }
         }
     };
 }
 
-coding!(flate2::write::MultiGzDecoder<Next>, try_finish);
-coding!(flate2::write::ZlibDecoder<Next>, try_finish);
-coding!(flate2::write::DeflateDecoder<Next>, try_finish);
-coding!(brotli_decompressor::DecompressorWriter<Next>, close);
-coding!(zstd::stream::write::Decoder<'static, Next>, flush);
+coding!(flate2::write::MultiGzDecoder<Next>, try_finish, get_mut);
+coding!(flate2::write::ZlibDecoder<Next>, try_finish, get_mut);
+coding!(flate2::write::DeflateDecoder<Next>, try_finish, get_mut);
+coding!(brotli_decompressor::DecompressorWriter<Next>, close, get_mut);
+// `zstd::stream::write::Decoder` does not say whether the last frame was whole (RFC 8878, 3.1).
+coding!(zstd::stream::zio::Writer<Next, zstd::stream::raw::Decoder<'static>>, finish, writer_mut);
 
 /// `deflate` means zlib (RFC 9110, 8.4.1.2), but some senders leave the wrapper out: the first two bytes tell.
 struct Deflate {
@@ -179,7 +208,7 @@ fn decoder(name: &str, next: Box<dyn Coding>) -> std::result::Result<Box<dyn Cod
             let made = zstd::stream::raw::Decoder::new()
                 .and_then(|mut raw| raw.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(23)).map(|()| raw));
             match made {
-                Ok(raw) => Box::new(zstd::stream::write::Decoder::with_decoder(Next(Some(next)), raw)),
+                Ok(raw) => Box::new(zstd::stream::zio::Writer::new(Next(Some(next)), raw)),
                 Err(_) => return Err(next),
             }
         }
@@ -191,6 +220,7 @@ fn decoder(name: &str, next: Box<dyn Coding>) -> std::result::Result<Box<dyn Cod
 pub struct Body {
     len: u64,
     missing: Vec<(u64, u64)>,
+    missing_bytes: u64,
     chain: Option<Box<dyn Coding>>,
     /// All coded bytes so far, until the first decoded one; those behind the last whole block wait here.
     prefix: Option<Vec<u8>>,
@@ -207,7 +237,7 @@ pub struct Finished {
     pub missing: Vec<(u64, u64)>,
     /// Bytes with the coding undone.
     pub decoded_len: u64,
-    /// SHA-256 of those, if it was asked for.
+    /// SHA-256 of those, NUL where they are missing, if it was asked for and no more than 16 MiB are.
     pub sha256: Option<[u8; 32]>,
     /// Why the coding could not be undone to the end, or the file not written.
     pub fault: Option<&'static str>,
@@ -215,7 +245,7 @@ pub struct Finished {
     pub write_error: Option<String>,
 }
 
-/// More missing ranges than this of one body are joined to the last one.
+/// More missing ranges than this of one body are joined to the last one, what was captured between them included.
 const MAX_MISSING: usize = 1000;
 
 impl std::fmt::Debug for Body {
@@ -228,7 +258,15 @@ impl Body {
     /// A body that begins. `encoding`: its Content-Encoding, lower case; `hash`: work out its SHA-256.
     #[must_use]
     pub fn new(encoding: Option<&str>, hash: bool, file: Option<BodyFile>, limit: u64) -> Self {
-        let mut body = Self { len: 0, missing: Vec::new(), chain: None, prefix: None, coded: false, fault: None };
+        let mut body = Self {
+            len: 0,
+            missing: Vec::new(),
+            missing_bytes: 0,
+            chain: None,
+            prefix: None,
+            coded: false,
+            fault: None,
+        };
         if !hash && file.is_none() {
             return body;
         }
@@ -342,6 +380,7 @@ impl Body {
         self.decode_rest();
         let from = self.len;
         self.len += len;
+        self.missing_bytes += len;
         let full = self.missing.len() >= MAX_MISSING;
         match self.missing.last_mut() {
             Some(range) if range.1 == from || full => range.1 = self.len,
@@ -355,12 +394,9 @@ impl Body {
             }
             return;
         }
-        const ZEROS: [u8; 4096] = [0; 4096];
-        let mut left = len;
-        while left > 0 {
-            let part = left.min(ZEROS.len() as u64);
-            let Some(Ok(())) = self.chain.as_mut().map(|chain| chain.write_all(&ZEROS[..part as usize])) else { break };
-            left -= part;
+        let hash = self.missing_bytes <= MAX_HASHED_GAP;
+        if self.chain.as_mut().is_some_and(|chain| chain.zeros(len, hash).is_err()) {
+            self.give_up();
         }
     }
 

@@ -1,7 +1,7 @@
 //! Files for bodies and streams: kept in memory while small, named when they are whole, never outside their directory.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Error, Result, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +19,10 @@ const MAX_NAME: usize = 200;
 struct Room(Arc<AtomicU64>);
 
 impl Room {
+    fn give(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Relaxed);
+    }
+
     fn take(&self, bytes: u64) -> Result<()> {
         let taken = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes));
         taken.map(|_| ()).map_err(|_| Error::other("over the limit of all files"))
@@ -30,13 +34,16 @@ impl Room {
 pub struct Spool {
     part: PathBuf,
     buffer: Vec<u8>,
-    /// Bytes in the file so far.
+    /// Bytes in the file so far: it is there if there are any.
     spilled: u64,
+    /// NUL bytes behind them that are still to come: a hole in the file where the file system has those.
+    skipped: u64,
     room: Room,
 }
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        self.fill()?;
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= CHUNK {
             self.spill()?;
@@ -50,24 +57,61 @@ impl Write for Spool {
 }
 
 impl Spool {
+    /// So many NUL bytes, which take no place on the disk if they are many.
+    pub(super) fn skip(&mut self, len: u64) -> Result<()> {
+        if self.skipped == 0 && len < CHUNK as u64 {
+            self.buffer.resize(self.buffer.len() + len as usize, 0);
+            return if self.buffer.len() < CHUNK { Ok(()) } else { self.spill() };
+        }
+        if !self.buffer.is_empty() {
+            self.spill()?;
+        }
+        self.room.take(len)?;
+        self.skipped += len;
+        Ok(())
+    }
+
+    /// Makes the file as long as it is with what was skipped.
+    fn fill(&mut self) -> Result<()> {
+        if self.skipped == 0 {
+            return Ok(());
+        }
+        let len = std::mem::take(&mut self.skipped);
+        self.append(len, |file, end| file.set_len(end))
+    }
+
     fn spill(&mut self) -> Result<()> {
-        self.room.take(self.buffer.len() as u64)?;
-        let mut options = OpenOptions::new();
-        let options = if self.spilled > 0 { options.append(true) } else { options.write(true).create_new(true) };
-        options.open(&self.part)?.write_all(&self.buffer)?;
-        self.spilled += self.buffer.len() as u64;
+        let buffer = std::mem::take(&mut self.buffer);
+        self.room.take(buffer.len() as u64)?;
+        self.append(buffer.len() as u64, |file, _| file.write_all(&buffer))?;
+        self.buffer = buffer;
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Adds bytes for which room was taken; `write` gets the file and its new length. What could not be written whole is
+    /// given up, and the file with it.
+    fn append(&mut self, len: u64, write: impl FnOnce(&mut File, u64) -> Result<()>) -> Result<()> {
+        let mut options = OpenOptions::new();
+        let options = if self.spilled > 0 { options.append(true) } else { options.write(true).create_new(true) };
+        let opened = options.open(&self.part).inspect_err(|_| self.room.give(len))?;
+        self.spilled += len;
+        write(&mut { opened }, self.spilled).inspect_err(|_| self.discard())
+    }
+
+    /// Takes the file away again, if there is one.
+    fn discard(&mut self) {
+        self.room.give(self.spilled + self.skipped);
+        if self.spilled > 0 {
+            let _ = std::fs::remove_file(&self.part); // the error that matters is the one before
+        }
+        (self.spilled, self.skipped) = (0, 0);
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        if self.spilled > 0 {
-            // Only what was not kept is still there under this name.
-            self.room.0.fetch_add(self.spilled, Relaxed);
-            let _ = std::fs::remove_file(&self.part);
-        }
+        self.discard(); // what was kept is no longer there under this name
     }
 }
 
@@ -123,7 +167,7 @@ impl Directory {
     pub fn open(&mut self) -> Spool {
         self.parts += 1;
         let part = self.path.join(format!(".sniffkit-{}-{}.part", std::process::id(), self.parts));
-        Spool { part, buffer: self.spare.pop().unwrap_or_default(), spilled: 0, room: self.room.clone() }
+        Spool { part, buffer: self.spare.pop().unwrap_or_default(), spilled: 0, skipped: 0, room: self.room.clone() }
     }
 
     /// Gives a whole file its name, made safe and unique; the name it got. An existing file is never overwritten.
@@ -134,31 +178,44 @@ impl Directory {
         if self.files == 0 {
             return Err(Error::other("over the limit of files"));
         }
+        spool.fill()?;
         if spool.spilled == 0 {
             spool.room.take(spool.buffer.len() as u64)?;
+        } else {
+            spool.spill()?;
         }
+        let name = self.place(&spool, &safe_name(wanted)).inspect_err(|_| {
+            if spool.spilled == 0 {
+                spool.room.give(spool.buffer.len() as u64);
+            }
+        })?;
         self.files -= 1;
-        let safe = safe_name(wanted);
+        spool.spilled = 0;
+        if self.spare.len() < SPARE {
+            spool.buffer.clear();
+            self.spare.push(std::mem::take(&mut spool.buffer));
+        }
+        Ok(name)
+    }
+
+    /// Puts a file under a name that nothing else has.
+    fn place(&mut self, spool: &Spool, safe: &str) -> Result<String> {
         loop {
-            let name = self.unique(&safe);
+            let name = self.unique(safe);
             let path = self.path.join(&name);
             let mut file = match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 other => other?,
             };
-            if spool.spilled > 0 {
-                spool.spill()?;
-                drop(file);
-                std::fs::rename(&spool.part, &path)?;
-                spool.spilled = 0;
-            } else {
-                file.write_all(&spool.buffer)?;
-            }
-            if self.spare.len() < SPARE {
-                spool.buffer.clear();
-                self.spare.push(std::mem::take(&mut spool.buffer));
-            }
-            return Ok(name);
+            let whole =
+                if spool.spilled > 0 { std::fs::rename(&spool.part, &path) } else { file.write_all(&spool.buffer) };
+            return match whole {
+                Ok(()) => Ok(name),
+                Err(error) => {
+                    let _ = std::fs::remove_file(&path); // the error that matters is the one before
+                    Err(error)
+                }
+            };
         }
     }
 
@@ -166,10 +223,7 @@ impl Directory {
         if self.used.insert(safe.to_owned()) {
             return safe.to_owned();
         }
-        let (stem, suffix) = match safe.rfind('.').filter(|at| *at > 0 && safe.len() - at <= 12) {
-            Some(at) => safe.split_at(at),
-            None => (safe, ""),
-        };
+        let (stem, suffix) = parted(safe);
         let next = self.next.entry(safe.to_owned()).or_insert(1);
         loop {
             *next += 1;
@@ -191,16 +245,27 @@ pub fn safe_name(wanted: &str) -> String {
         let strange = c.is_control() || "/\\:*?\"<>|'`$;&\u{202e}\u{202d}\u{2066}\u{2067}\u{2068}\u{fffd}".contains(c);
         out.push(if strange || c.is_whitespace() { '_' } else { c });
     }
-    let kept = out.trim_start_matches(['.', '-', '_']);
-    let mut end = kept.len().min(MAX_NAME);
-    while !kept.is_char_boundary(end) {
+    let kept = out.trim_start_matches(['.', '-', '_']).trim_end_matches('.');
+    if kept.len() <= MAX_NAME {
+        return if kept.is_empty() { "body".to_owned() } else { kept.to_owned() };
+    }
+    let (stem, suffix) = parted(kept);
+    let mut end = MAX_NAME - suffix.len();
+    while !stem.is_char_boundary(end) {
         end -= 1;
     }
-    let kept = kept[..end].trim_end_matches('.');
-    if kept.is_empty() { "body".to_owned() } else { kept.to_owned() }
+    format!("{}{suffix}", &stem[..end]).trim_end_matches('.').to_owned()
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+/// A name and its suffix, dot included; empty if it has none.
+fn parted(name: &str) -> (&str, &str) {
+    match name.rfind('.').filter(|at| *at > 0 && name.len() - at <= 12) {
+        Some(at) => name.split_at(at),
+        None => (name, ""),
+    }
+}
+
+pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -276,6 +341,26 @@ mod tests {
             assert_eq!(safe_name(wanted), safe, "{wanted}");
         }
         assert!(safe_name(&"é".repeat(300)).len() <= MAX_NAME);
+        let long = safe_name(&format!("{}.pdf", "é".repeat(300)));
+        assert!(long.len() <= MAX_NAME && long.ends_with("é.pdf"), "{long}");
+    }
+
+    #[test]
+    fn what_is_skipped_is_nul() {
+        let dir = std::env::temp_dir().join(format!("sniffkit-skipped-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let mut files = Directory::create(&dir, u64::MAX).unwrap();
+        for [first, skipped, last] in [[0, 7, 1], [5, CHUNK, 0], [0, 3 * CHUNK, 2], [CHUNK, CHUNK - 1, 3]] {
+            let mut spool = files.open();
+            spool.write_all(&vec![1; first]).unwrap();
+            spool.skip(skipped as u64).unwrap();
+            spool.skip(1).unwrap();
+            spool.write_all(&vec![2; last]).unwrap();
+            let name = files.keep(spool, "a").unwrap();
+            let expected = [vec![1; first], vec![0; skipped + 1], vec![2; last]].concat();
+            assert!(std::fs::read(dir.join(name)).unwrap() == expected, "{first} {skipped} {last}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
