@@ -76,10 +76,16 @@ impl Exchange {
         parts()
             .find_map(|part| part.fault)
             .or_else(|| parts().find_map(missing))
-            .or(if self.pairing.doubtful { Some("bytes are missing") } else { None })
+            .or(self.doubt())
             .or_else(|| parts().find_map(|part| part.body.fault))
             .or(if self.request.is_none() { Some("no request") } else { None })
             .or(if self.response.is_none() { Some("no response") } else { None })
+    }
+
+    /// Why its two messages may not belong together; `None` if they do.
+    #[must_use]
+    pub fn doubt(&self) -> Option<&'static str> {
+        self.pairing.doubtful.then_some("bytes are missing")
     }
 
     fn part(&mut self, side: Side) -> &mut Option<Part> {
@@ -318,7 +324,7 @@ impl Conversation {
             // Its end was looked for without the method, and in the wrong place.
             self.open[index].pairing.doubtful = true;
         }
-        let encoding = head.content_encoding.clone();
+        let encoding = head.codings();
         let upgrade = head.upgrade.clone();
         let part = Part {
             head,

@@ -131,7 +131,8 @@ pub fn begin(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Says what a stream that begins with `bytes` is, empty lines before it passed over. A request needs its method and a
-/// space, then a target that is not empty; that the line ends in `HTTP/1.` is checked when it is whole.
+/// space, then a target that is not empty; that the line ends in `HTTP/1.` is checked when it is whole. With a method that
+/// is not known it needs the whole line.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> Looks {
     const STATUS: &[u8] = b"HTTP/1.";
@@ -156,7 +157,25 @@ pub fn looks(bytes: &[u8]) -> Looks {
             perhaps = true;
         }
     }
-    if perhaps { Looks::Perhaps } else { Looks::No }
+    match perhaps {
+        true => Looks::Perhaps,
+        false if is_request(bytes) => Looks::Request,
+        false => Looks::No,
+    }
+}
+
+/// Whether `bytes` begin with a request line of whatever method: `token SP target SP HTTP/1.x` (RFC 9112, 3).
+fn is_request(bytes: &[u8]) -> bool {
+    let is_token = bytes.iter().position(|byte| !token(byte)).is_some_and(|end| bytes[end] == b' ');
+    let line = is_token.then(|| memchr::memchr(b'\n', bytes).map(|end| &bytes[..end])).flatten();
+    let is_target = |uri: &[u8]| !uri.is_empty() && uri.iter().all(u8::is_ascii_graphic);
+    matches!(line.and_then(start_line), Some((Line::Request { uri, .. }, [b'1', ..])) if is_target(uri))
+}
+
+/// `tchar` (RFC 9110, 5.6.2).
+fn token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// Bytes as text: UTF-8 where they are, else each byte as its Latin-1 character. Never loses a byte.
@@ -228,11 +247,6 @@ fn start_line(line: &[u8]) -> Option<(Line<'_>, &[u8])> {
         return None;
     }
     let method = &line[..space];
-    // `tchar` (RFC 9110, 5.6.2).
-    let token = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-    };
     if method.is_empty() || !method.iter().all(token) {
         return None;
     }

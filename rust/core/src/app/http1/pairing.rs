@@ -1,7 +1,7 @@
 //! Which response answers which request.
 //!
 //! Responses come in the order of their requests (RFC 9112, 9.3.2), so the two are counted off against each other, as
-//! long as nothing is missing: the n-th answers the n-th. Behind a hole nobody knows how many messages it swallowed.
+//! long as nothing is missing: the n-th answers the n-th, also where the response was captured first. Behind a hole nobody knows how many messages it swallowed.
 //! There a response belongs to the latest request that began before it, which is right unless requests were sent without
 //! waiting for their responses; where that was so, the pair is a guess and says that bytes are missing.
 
@@ -75,10 +75,10 @@ impl Conversation {
         !self.order.miscounted && !self.sides.iter().any(Message::has_lost)
     }
 
-    /// Whether an exchange is the first of a connection seen from its start: what is first on both sides belongs
-    /// together, even if the frames were captured the other way round.
-    fn is_first(&self, index: usize) -> bool {
-        index == 0 && self.order.over == 0 && self.order.from_start && self.is_counted()
+    /// Whether the n-th messages of both sides belong together, even if the frames were captured the other way round: the
+    /// connection is seen from its start.
+    fn is_whole(&self) -> bool {
+        self.order.from_start && self.is_counted()
     }
 
     /// A request belongs to the first response without one that began behind it.
@@ -90,9 +90,10 @@ impl Conversation {
                 continue;
             }
             let [_, began] = self.open[index].began();
-            if began < Some(frame) && !self.is_first(index) {
+            if began < Some(frame) && !self.is_whole() {
                 // Requests come in order: the one to this response was not captured.
                 self.open[index].pairing.given_up = true;
+                self.order.miscounted |= self.order.answered.is_some();
                 continue;
             }
             self.order.answered = self.order.answered.max(began);
@@ -112,7 +113,7 @@ impl Conversation {
     fn place_response(&mut self, frame: u64) -> usize {
         let asked = |one: &Exchange| one.began()[0].is_some_and(|began| began <= frame);
         let Some(first) = self.open.iter().position(|one| one.lacks(Side::Response)) else { return self.alone(frame) };
-        if !asked(&self.open[first]) && !self.is_first(first) {
+        if !asked(&self.open[first]) && !self.is_whole() {
             return self.alone(frame);
         }
         self.order.answered = self.order.answered.max(Some(frame));
@@ -147,12 +148,13 @@ impl Conversation {
 
     /// An exchange for a response that answers none of the requests so far, before those that began behind it.
     fn alone(&mut self, frame: u64) -> usize {
-        self.order.miscounted |= self.order.answered.is_some();
+        let is_early = self.is_whole(); // its request may have been captured behind it
+        self.order.miscounted |= !is_early && self.order.answered.is_some();
         let behind = self.open.iter().rposition(|one| one.response.is_some()).map_or(0, |at| at + 1);
         let later = self.open.iter().position(|one| one.began()[0].is_some_and(|began| began > frame));
         let index = later.unwrap_or(self.open.len()).max(behind);
         let mut one = Box::<Exchange>::default();
-        one.pairing.given_up = self.order.asked > Some(frame);
+        one.pairing.given_up = !is_early && self.order.asked > Some(frame);
         self.open.insert(index, one);
         for current in self.current.iter_mut().flatten().filter(|current| **current >= index) {
             *current += 1;

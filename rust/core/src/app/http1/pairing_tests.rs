@@ -130,6 +130,15 @@ fn the_first_two_of_a_whole_connection_belong_together() {
 }
 
 #[test]
+fn responses_captured_before_their_requests_are_counted_off() {
+    let text = [ask(1), answer(1), answer(2), ask(2), ask(3), answer(3)];
+    let [q1, a1, a2, q2, q3, a3] = text.each_ref().map(|text| Some(text.as_str()));
+    let steps = [(1, Q, q1), (2, A, a1), (3, A, a2), (4, Q, q2), (5, Q, q3), (6, A, a3)];
+    assert_eq!(lines(true, &steps), "1 /1 R1 whole\n2 /2 R2 whole\n3 /3 R3 whole\n");
+    assert!(lines(false, &steps).contains("- R2 no request"));
+}
+
+#[test]
 fn a_client_that_never_hears_an_answer_is_bounded() {
     let (mut conversation, mut bodies) = (Conversation::default(), Hashed(false));
     let place = |frame| Place { ts: 0, frame, timed: true };

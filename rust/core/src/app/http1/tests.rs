@@ -101,7 +101,7 @@ fn pipelined_requests_get_their_responses_in_order() {
 fn chunks_with_extensions_and_trailers() {
     let steps: [(Side, &[u8]); 2] = [
         (Q, b"POST /c HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n1;a=b\r\na\r\n00000000000000000002 ; x\r\nbc\r\n0\r\nT: 1\r\n\r\n"),
-        (A, b"HTTP/1.1 200\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\nabc\n0\n\n"),
+        (A, b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n"),
     ];
     assert_eq!(same(&steps), "1: POST /c 1.1 [3 3 ba78] 200  [3 3 ba78]\n");
 }
@@ -143,6 +143,42 @@ fn codings_are_undone() {
         let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
         assert_eq!(text, format!("1: GET / 1.1 200 OK [{} 3 ba78]\n", body.len()), "{coding}");
     }
+}
+
+#[test]
+fn transfer_codings_are_undone_behind_the_chunks_and_before_content_codings() {
+    let (once, twice) = (gzip(b"abc"), gzip(&gzip(b"abc")));
+    let cases = [("", &once, "gzip, chunked"), ("Content-Encoding: gzip\r\n", &twice, "x-gzip,,Chunked")];
+    for (fields, body, coding) in cases {
+        let head = format!("HTTP/1.1 200 OK\r\n{fields}Transfer-Encoding: {coding}\r\n\r\n{:x}\r\n", body.len());
+        let answer = [head.as_bytes(), body, b"\r\n0\r\n\r\n"].concat();
+        let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
+        assert_eq!(text, format!("1: GET / 1.1 200 OK [{} 3 ba78]\n", body.len()), "{coding}");
+    }
+}
+
+#[test]
+fn a_coding_that_is_cut_is_not_whole() {
+    let page: Vec<u8> = (0..20_000u32).flat_map(|n| (n * n % 8191).to_string().into_bytes()).collect();
+    let zstd = zstd::encode_all(&page[..], 1).unwrap();
+    let two = [&zstd[..], &zstd].concat();
+    for (coding, body) in [("gzip", &gzip(&page)[..]), ("zstd", &zstd), ("zstd", &two)] {
+        for (len, whole) in [(body.len() * 3 / 4, false), (body.len() - 1, false), (body.len(), true)] {
+            let answer = response(&format!("Content-Encoding: {coding}\r\nContent-Length: {len}"), &body[..len]);
+            let text = same(&[(Q, b"GET / HTTP/1.1\r\n\r\n"), (A, &answer)]);
+            assert_eq!(text.ends_with("(content coding damaged)\n"), !whole, "{coding} {len}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_body_without_most_of_its_bytes_has_no_hash() {
+    let sha256 = |gaps: &[u64]| {
+        let mut body = crate::app::content::Body::new(None, true, None, u64::MAX);
+        gaps.iter().for_each(|len| body.gap(*len));
+        body.finish().0.sha256.is_some()
+    };
+    assert_eq!([&[1 << 24][..], &[1 << 24, 1], &[1 << 40]].map(sha256), [true, false, false]);
 }
 
 #[test]
@@ -283,6 +319,27 @@ fn lines_of_white_space_do_not_end_a_head() {
     let empty = response("Content-Length: 0", b"");
     let steps: [(Side, &[u8]); 4] = [(Q, head), (A, &empty), (Q, next), (A, &empty)];
     assert_eq!(same(&steps), "1: POST /1 1.1 [3 3 ba78] 200 OK\n2: GET /2 1.1 200 OK\n");
+}
+
+#[test]
+fn a_request_line_is_known_by_its_form_if_not_by_its_method() {
+    for method in ["RPC_IN_DATA", "BITS_POST", "QUERY", "FOO", "M-POST", "GETS"] {
+        let line = format!("{method} /up HTTP/1.1\r\nHost: x\r\n");
+        assert_eq!(head::looks(line.as_bytes()), head::Looks::Request, "{method}");
+    }
+    let others = [
+        "INVITE sip:a@b SIP/2.0\r\n",
+        "DESCRIBE rtsp://a RTSP/1.0\r\n",
+        "FOO /a b HTTP/1.1\r\n",
+        "FOO  HTTP/1.1\r\n",
+        "FOO: /a HTTP/1.1\r\n",
+        "FOO /a HTTP/2.0\r\n",
+        "FOO /a HTTP/1.1",
+        "USER anonymous with a long name\r\n",
+    ];
+    for line in others {
+        assert_eq!(head::looks(line.as_bytes()), head::Looks::No, "{line}");
+    }
 }
 
 #[test]
