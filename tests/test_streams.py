@@ -13,7 +13,18 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from streams_pcap import BODY, CASES, DATA, connection, eth, is_data, packet, plain, response, write
+from streams_pcap import (
+    BODY,
+    CASES,
+    DATA,
+    connection,
+    eth,
+    is_data,
+    packet,
+    plain,
+    response,
+    write,
+)
 
 import sniffkit as sk
 from sniffkit.cli.group import cli
@@ -173,6 +184,7 @@ def test_bad_requests_are_one_line(capture: Any, tmp_path: Path) -> None:
         ["follow", path, "--tcp", "10.0.0.1"],
         ["follow", path, "--uid", "x", "--tcp", "a:1,b:2"],
         ["follow", path, "--tcp", "a:1,b:2"],
+        ["follow", path, "--tcp", "10.0.0.1:²,10.0.0.2:80"],
         ["follow", "--live"],
         ["http", path, "-i", "lo"],
         ["extract", path, "-d", path],

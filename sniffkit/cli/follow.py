@@ -21,7 +21,7 @@ def ends(text: str, protocol: str) -> tuple[int, tuple[str, int], tuple[str, int
     found = []
     for one in text.split(","):
         address, colon, port = one.strip().rpartition(":")
-        if not colon or not port.isdigit() or int(port) > 65535:
+        if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
             raise SniffkitError(f"--{protocol} takes ADDRESS:PORT,ADDRESS:PORT, not {text!r}")
         found.append((address.strip("[]"), int(port)))
     if len(found) != 2:

@@ -1,5 +1,5 @@
-//! Streams: memory follows those that are open, bounds are kept and counted, and a hole is given up once its peer has
-//! passed it.
+//! Streams: memory follows those that are open, bounds are kept and counted, a hole is given up once its peer has passed
+//! it, and where a stream begins and ends.
 
 use sniffkit_core::app::{Found, Wants};
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
@@ -8,28 +8,18 @@ use sniffkit_core::stream::Limits;
 use sniffkit_core::track::{Options, Tracker};
 use std::sync::Arc;
 
+mod segments;
+use segments::tcp;
+
 const SYN: u8 = 2;
 const PSH: u8 = 8;
 const ACK: u8 = 16;
 const FIN: u8 = 1;
+const RST: u8 = 4;
 const MS: i64 = 1_000_000;
 
-/// A segment between client 10.0.0.1:`port` and server 10.0.0.2:80 as a raw frame.
-fn tcp(port: u16, from_client: bool, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 6, 0, 0];
-    let len = (40 + payload.len()) as u16;
-    packet[2..4].copy_from_slice(&len.to_be_bytes());
-    let (client, server) = ([10, 0, 0, 1], [10, 0, 0, 2]);
-    let (ends, ports) = if from_client { ([client, server], [port, 80]) } else { ([server, client], [80, port]) };
-    packet.extend(ends.concat());
-    packet.extend(ports[0].to_be_bytes());
-    packet.extend(ports[1].to_be_bytes());
-    packet.extend(seq.to_be_bytes());
-    packet.extend(ack.to_be_bytes());
-    packet.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-    packet.extend(payload);
-    packet
-}
+/// Of a stream: length, missing ranges, whether it was seen up to its FIN.
+type Seen = (u64, Vec<(u64, u64)>, bool);
 
 struct Run {
     tracker: Tracker,
@@ -39,7 +29,15 @@ struct Run {
 
 impl Run {
     fn new(limits: Limits) -> Self {
-        let streams = Wants { http: true, ..Wants::default() };
+        Self::of(Wants { http: true, ..Wants::default() }, limits)
+    }
+
+    /// Streams as they are.
+    fn raw(limits: Limits) -> Self {
+        Self::of(Wants { raw: true, ..Wants::default() }, limits)
+    }
+
+    fn of(streams: Wants, limits: Limits) -> Self {
         let mut decoded = Decoded::default();
         decoded.batch.interfaces = Arc::new(vec![Arc::new(InterfaceInfo::anonymous(LinkType::RAW, 0))]);
         Self { tracker: Tracker::new(Options { streams, limits, ..Options::default() }), decoded, number: 0 }
@@ -61,6 +59,15 @@ impl Run {
             other => panic!("{other:?}"),
         };
         self.tracker.streams().unwrap().rows().iter().map(|row| fault(&row.found)).collect()
+    }
+
+    fn streams(&mut self) -> Vec<Seen> {
+        self.tracker.finish();
+        let stream = |found: Found| match found {
+            Found::Stream(one) => (one.body.len, one.body.missing, one.ended),
+            other => panic!("{other:?}"),
+        };
+        self.tracker.streams().unwrap().rows().drain(..).map(|row| stream(row.found)).collect()
     }
 
     fn in_memory(&mut self) -> (usize, usize) {
@@ -154,4 +161,89 @@ fn bytes_that_come_behind_their_acknowledgment_are_not_lost() {
     run.frame(4 * MS, &tcp(1024, true, ACK, AFTER, BODY_AT + 30, b""));
     run.frame(5 * MS, &tcp(1024, false, ACK, BODY_AT, AFTER, &[b'a'; 10]));
     assert_eq!(run.faults(), [None]);
+}
+
+#[test]
+fn a_stream_begins_behind_its_syn_whatever_was_acknowledged_first() {
+    // The acknowledgment of the first segment was captured before it.
+    let mut run = Run::raw(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, true, PSH | ACK, 100, 203, b"cli"));
+    run.frame(2 * MS, &tcp(1024, false, ACK, 203, 103, b"def"));
+    run.frame(3 * MS, &tcp(1024, false, ACK, 200, 103, b"abc"));
+    run.frame(4 * MS, &tcp(1024, false, FIN | ACK, 206, 103, b""));
+    assert_eq!(run.streams(), [(3, vec![], false), (6, vec![], true)]);
+    // It was not captured.
+    let mut run = Run::raw(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, true, PSH | ACK, 100, 203, b"cli"));
+    run.frame(2 * MS, &tcp(1024, false, FIN | ACK, 203, 103, b"def"));
+    assert_eq!(run.streams(), [(3, vec![], false), (6, vec![(0, 3)], true)]);
+}
+
+#[test]
+fn a_fin_that_was_captured_before_the_bytes_is_known() {
+    let mut run = Run::raw(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, false, FIN | ACK, 204, 100, b""));
+    run.frame(2 * MS, &tcp(1024, true, FIN | ACK, 100, 200, b""));
+    run.frame(3 * MS, &tcp(1024, false, ACK, 200, 101, b"late"));
+    assert_eq!(run.streams(), [(4, vec![], true)]);
+}
+
+#[test]
+fn a_reset_of_another_number_ends_nothing() {
+    for (seq, len) in [(123_456, 8), (150, 8), (204, 4), (205, 4)] {
+        let mut run = Run::raw(Limits::default());
+        run.handshake(0, 1024);
+        run.frame(MS, &tcp(1024, false, PSH | ACK, 200, 100, b"abcd"));
+        run.frame(2 * MS, &tcp(1024, false, RST, seq, 0, b""));
+        run.frame(3 * MS, &tcp(1024, false, PSH | ACK, 204, 100, b"efgh"));
+        assert_eq!(run.streams()[0].0, len, "{seq}");
+    }
+}
+
+#[test]
+fn bytes_that_are_sent_again_fill_their_hole_in_files() {
+    let mut run = Run::raw(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, false, ACK, 200, 100, b"abc"));
+    run.frame(2 * MS, &tcp(1024, false, ACK, 206, 100, b"ghi"));
+    run.frame(3 * MS, &tcp(1024, true, ACK, 100, 209, b""));
+    run.frame(1500 * MS, &tcp(1024, true, ACK, 100, 209, b""));
+    run.frame(1501 * MS, &tcp(1024, false, ACK, 203, 100, b"def"));
+    assert_eq!(run.streams(), [(9, vec![], false)]);
+}
+
+#[test]
+fn what_is_left_of_a_stream_that_was_given_up_is_another() {
+    let mut run = Run::raw(Limits { streams: 1, ..Limits::default() });
+    for (at, flags, text) in [(0, ACK, b"abc"), (3, FIN | ACK, b"def")] {
+        for port in [1024, 1025] {
+            run.frame(0, &tcp(port, true, flags, 100 + at, 1, text));
+        }
+    }
+    let streams = run.streams();
+    assert_eq!(streams.iter().map(|(len, ..)| len).sum::<u64>(), 12);
+    assert_eq!(streams.iter().filter(|(.., ended)| *ended).count(), 0);
+    assert_eq!(run.tracker.streams_counted().unwrap().evicted_streams, 3);
+}
+
+#[test]
+fn a_stream_met_midway_begins_at_its_lowest_segment() {
+    let mut run = Run::raw(Limits::default());
+    run.frame(MS, &tcp(1024, false, ACK, 206, 100, b"ghi"));
+    run.frame(2 * MS, &tcp(1024, true, ACK, 100, 203, b""));
+    run.frame(3 * MS, &tcp(1024, false, ACK, 203, 100, b"def"));
+    run.frame(4 * MS, &tcp(1024, false, ACK, 200, 100, b"abc"));
+    run.frame(5 * MS, &tcp(1024, true, ACK, 100, 209, b""));
+    assert_eq!(run.in_memory(), (1, 0), "acknowledged: nothing comes before it");
+    run.frame(6 * MS, &tcp(1024, false, FIN | ACK, 209, 100, b"j"));
+    assert_eq!(run.streams(), [(10, vec![], true)]);
+    // Without acknowledgments it waits for a moment.
+    let mut run = Run::raw(Limits::default());
+    run.frame(MS, &tcp(1024, false, ACK, 203, 100, b"def"));
+    run.frame(200 * MS, &tcp(1024, false, FIN | ACK, 206, 100, b"g"));
+    assert_eq!(run.in_memory(), (1, 0));
+    assert_eq!(run.streams(), [(4, vec![], true)]);
 }

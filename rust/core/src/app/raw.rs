@@ -12,7 +12,7 @@ pub struct RawStream {
     pub from_orig: bool,
     /// Its bytes.
     pub body: Finished,
-    /// It was seen up to its FIN.
+    /// It was seen up to its FIN, no part of it given up before.
     pub ended: bool,
     /// Name of the file that it was written to.
     pub path: Option<String>,
@@ -35,9 +35,17 @@ pub trait Tap: Send + Sync {
 pub struct Raw {
     bodies: [Option<(Place, Body)>; 2],
     ended: [bool; 2],
+    /// What came before is in streams that were given up.
+    is_rest: bool,
 }
 
 impl Raw {
+    /// Those of a connection, or what is left of them behind streams that were given up for want of room.
+    #[must_use]
+    pub fn new(is_rest: bool) -> Self {
+        Self { is_rest, ..Self::default() }
+    }
+
     /// The next piece.
     pub fn piece(&mut self, side: usize, piece: Piece<'_>, out: &mut Out<'_>) {
         if let Some(tap) = &mut out.tap {
@@ -71,7 +79,8 @@ impl Raw {
             let (body, spool) = body.finish();
             let from_orig = side == usize::from(out.who.orig_side);
             let write_error = body.write_error.clone();
-            let mut stream = RawStream { from_orig, body, ended: self.ended[side], path: None, write_error };
+            let mut stream =
+                RawStream { from_orig, body, ended: self.ended[side] && !self.is_rest, path: None, write_error };
             if let (Some(spool), Some(files), None) = (spool, &mut out.files, &stream.write_error) {
                 match files.keep(spool, &tcpflow_name(&out.who, from_orig)) {
                     Ok(name) => stream.path = Some(name),

@@ -6,7 +6,8 @@ use crate::app::{Found, Row, Wants, Who};
 use crate::frame::FrameBatch;
 use crate::packet::Packet;
 use crate::stream::{Piece, Place};
-use crate::track::{Options, Tracker};
+use crate::track::{Options, Tracker, Uid};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -58,9 +59,28 @@ struct Said {
     who: Who,
     from_orig: bool,
     place: Place,
-    bytes: Vec<u8>,
-    missing: u64,
+    what: What,
 }
+
+enum What {
+    Bytes(Vec<u8>),
+    Missing(u64),
+    /// Nothing more will be.
+    Over,
+}
+
+/// How far a side has been shown.
+#[derive(Default)]
+struct Shown {
+    offset: u64,
+    /// The first bytes of a character whose others are still to come.
+    begun: Vec<u8>,
+    /// Where these are.
+    place: Place,
+}
+
+/// Flows of which is kept how far they have been shown. UDP flows are not seen to end: beyond so many, offsets begin anew.
+const MAX_FLOWS: usize = 1 << 16;
 
 struct Listener {
     select: Select,
@@ -74,10 +94,20 @@ impl Tap for Listener {
 
     fn piece(&mut self, who: &Who, side: usize, piece: Piece<'_>) {
         let from_orig = side == usize::from(who.orig_side);
-        let said = match piece {
-            Piece::Data(bytes, place) => Said { who: *who, from_orig, place, bytes: bytes.to_vec(), missing: 0 },
-            Piece::Gap(len, place) => Said { who: *who, from_orig, place, bytes: Vec::new(), missing: len },
+        let (what, place) = match piece {
+            Piece::Data(bytes, place) => (What::Bytes(bytes.to_vec()), place),
+            Piece::Gap(len, place) => (What::Missing(len), place),
         };
+        self.add(Said { who: *who, from_orig, place, what });
+    }
+
+    fn over(&mut self, who: &Who) {
+        self.add(Said { who: *who, from_orig: false, place: Place::default(), what: What::Over });
+    }
+}
+
+impl Listener {
+    fn add(&self, said: Said) {
         if let Ok(mut all) = self.said.lock() {
             all.push(said);
         }
@@ -92,11 +122,15 @@ pub struct Conversations {
     colour: bool,
     zone: Zone,
     last: Option<(Who, bool)>,
-    offsets: [u64; 2],
+    /// By flow: responder, originator.
+    shown: HashMap<Uid, [Shown; 2]>,
+    /// The last line has no end yet.
+    in_line: bool,
     /// How many pieces or transactions have been written.
     pub written: u64,
 }
 
+const TCP: u8 = 6;
 const ORIG: &str = "\x1b[31m";
 const RESP: &str = "\x1b[34m";
 const PLAIN: &str = "\x1b[0m";
@@ -111,15 +145,19 @@ impl Conversations {
         if let Some(streams) = tracker.streams() {
             streams.listen(Box::new(Listener { select, said: said.clone() }));
         }
-        Self { tracker, said: Some(said), style, colour, zone, last: None, offsets: [0; 2], written: 0 }
+        Self::new(tracker, Some(said), style, colour, zone)
     }
 
     /// A line for each transaction of the kinds that are wanted, when it has ended.
     #[must_use]
     pub fn transactions(wants: Wants, zone: Zone) -> Self {
         let tracker = Tracker::new(Options { streams: wants, ..Options::default() });
-        let style = Style::Text;
-        Self { tracker, said: None, style, colour: false, zone, last: None, offsets: [0; 2], written: 0 }
+        Self::new(tracker, None, Style::Text, false, zone)
+    }
+
+    fn new(tracker: Tracker, said: Option<Arc<Mutex<Vec<Said>>>>, style: Style, colour: bool, zone: Zone) -> Self {
+        let (last, shown) = (None, HashMap::new());
+        Self { tracker, said, style, colour, zone, last, shown, in_line: false, written: 0 }
     }
 
     /// Takes a batch and writes what it completes.
@@ -163,34 +201,60 @@ impl Conversations {
     }
 
     fn said(&mut self, said: &Said, out: &mut Vec<u8>) {
-        self.written += 1;
-        if self.style == Style::Raw {
-            out.extend_from_slice(&said.bytes);
+        if let What::Over = said.what {
+            // What was begun of a character stays so.
+            let shown = self.shown.remove(&said.who.uid).unwrap_or_default();
+            for (from_orig, side) in [false, true].into_iter().zip(shown).filter(|(_, side)| !side.begun.is_empty()) {
+                self.turn(&Said { from_orig, place: side.place, who: said.who, what: What::Over }, out);
+                dots(&side.begun, out);
+                self.in_line = true;
+            }
             return;
         }
-        if self.last != Some((said.who, said.from_orig)) {
-            if self.last.is_some_and(|(who, _)| who != said.who) {
-                self.offsets = [0; 2];
+        self.written += 1;
+        if self.style == Style::Raw {
+            if let What::Bytes(bytes) = &said.what {
+                out.extend_from_slice(bytes);
             }
+            return;
+        }
+        self.turn(said, out);
+        if self.shown.len() >= MAX_FLOWS && !self.shown.contains_key(&said.who.uid) {
+            self.shown.clear();
+        }
+        let side = &mut self.shown.entry(said.who.uid).or_default()[usize::from(said.from_orig)];
+        match &said.what {
+            What::Over => {}
+            What::Missing(len) => {
+                dots(&std::mem::take(&mut side.begun), out);
+                out.extend_from_slice(format!("[{len} bytes are missing]\n").as_bytes());
+                side.offset += len;
+            }
+            What::Bytes(bytes) => {
+                if self.style == Style::Hex {
+                    hex(bytes, side.offset, out);
+                } else {
+                    side.begun.extend_from_slice(bytes);
+                    let len = printable(&side.begun, said.who.proto == TCP, out);
+                    side.begun.drain(..len);
+                    side.place = said.place;
+                }
+                side.offset += bytes.len() as u64;
+            }
+        }
+        self.in_line = out.last().map_or(self.in_line, |byte| *byte != b'\n');
+    }
+
+    /// A heading where another side begins to speak.
+    fn turn(&mut self, said: &Said, out: &mut Vec<u8>) {
+        if self.last != Some((said.who, said.from_orig)) {
             self.last = Some((said.who, said.from_orig));
             self.heading(said, out);
         }
-        let offset = &mut self.offsets[usize::from(said.from_orig)];
-        if said.missing > 0 {
-            out.extend_from_slice(format!("[{} bytes are missing]\n", said.missing).as_bytes());
-            *offset += said.missing;
-            return;
-        }
-        if self.style == Style::Hex {
-            hex(&said.bytes, *offset, out);
-        } else {
-            printable(&said.bytes, out);
-        }
-        *offset += said.bytes.len() as u64;
     }
 
     fn heading(&self, said: &Said, out: &mut Vec<u8>) {
-        if out.last().is_some_and(|byte| *byte != b'\n') {
+        if self.in_line {
             out.push(b'\n');
         }
         if self.colour {
@@ -219,9 +283,12 @@ fn ends(who: &Who) -> (String, String) {
     (end(who.orig, who.orig_p), end(who.resp, who.resp_p))
 }
 
-/// Text with its line ends; what a terminal would act on is a dot, UTF-8 stays.
-fn printable(bytes: &[u8], out: &mut Vec<u8>) {
+/// Text with its line ends; what a terminal would act on is a dot, UTF-8 stays. Says how many bytes that are: all, or where
+/// more may come those before a character that is not whole.
+fn printable(bytes: &[u8], goes_on: bool, out: &mut Vec<u8>) -> usize {
+    let mut done = 0;
     for chunk in bytes.utf8_chunks() {
+        done += chunk.valid().len() + chunk.invalid().len();
         for c in chunk.valid().chars() {
             match c {
                 '\n' | '\t' => out.push(c as u8),
@@ -230,8 +297,17 @@ fn printable(bytes: &[u8], out: &mut Vec<u8>) {
                 c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
-        out.extend(chunk.invalid().iter().map(|_| b'.'));
+        let is_begun = std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
+        if goes_on && is_begun && done == bytes.len() {
+            return done - chunk.invalid().len();
+        }
+        dots(chunk.invalid(), out);
     }
+    done
+}
+
+fn dots(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend(bytes.iter().map(|_| b'.'));
 }
 
 fn hex(bytes: &[u8], offset: u64, out: &mut Vec<u8>) {

@@ -7,6 +7,7 @@ pub mod datagram;
 mod glance;
 pub(crate) mod heard;
 mod one;
+mod piece;
 pub mod reassembly;
 mod streams;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod tests;
 
 pub use bounds::{Counters, Limits};
 pub use glance::tell;
-pub use reassembly::{Overlap, Piece, Place, Reassembler};
+pub use piece::{Piece, Place};
+pub use reassembly::{Overlap, Reassembler};
 pub use streams::{Streams, Watch};

@@ -15,6 +15,10 @@ const UNKNOWN_HELD: usize = 1 << 16;
 /// points an acknowledgment can come before what it acknowledges.
 const GRACE: i64 = 100_000_000;
 
+/// The same where nobody looks on, and bytes count more than time: until a segment whose acknowledgment got lost has been
+/// sent again, twice (RFC 6298, 2.1 and 5.5).
+const LONG_GRACE: i64 = 3_000_000_000;
+
 pub(super) enum Parser {
     /// Not recognised yet: the first bytes of each side, and whether nothing of either came before.
     Unknown([Start; 2], bool),
@@ -85,8 +89,14 @@ impl Stream {
             return feed(&mut self.parser, self.ports, side, Piece::Data(payload, place), out);
         }
         let seq = first_byte(packet);
+        let is_reset = packet.tcp_flags & RST != 0 && self.sides[side].takes_reset(seq);
         let Self { sides, parser, ports, .. } = self;
+        let peer = side ^ 1;
         let mut wanted = true;
+        if packet.tcp_flags & ACK != 0 && sides[peer].settles(packet.tcp_ack) {
+            let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, peer, piece, out);
+            sides[peer].skip_hole(&mut emit); // before what answers it
+        }
         let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
         sides[side].segment(seq, payload, packet.payload_len, place, &mut emit);
         // What has not been recognised may wait for its beginning, but not for long: it is nobody's yet.
@@ -94,11 +104,15 @@ impl Stream {
             let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
             sides[side].skip_hole(&mut emit);
         }
-        let peer = side ^ 1;
+        let grace = if (out.wants.raw || out.wants.files) && out.tap.is_none() { LONG_GRACE } else { GRACE };
+        if sides[side].floats_since().is_some_and(|since| place.ts.saturating_sub(since) >= GRACE) {
+            let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, side, piece, out);
+            sides[side].skip_hole(&mut emit);
+        }
         if packet.tcp_flags & ACK != 0 && sides[peer].held() > 0 {
             let hole = sides[peer].passed_hole(packet.tcp_ack);
             self.passed[peer] = match (hole, self.passed[peer]) {
-                (Some(at), Some((before, since))) if at == before && place.ts.saturating_sub(since) >= GRACE => {
+                (Some(at), Some((before, since))) if at == before && place.ts.saturating_sub(since) >= grace => {
                     let mut emit = |piece: Piece<'_>| wanted = wanted && feed(parser, *ports, peer, piece, out);
                     sides[peer].skip_hole(&mut emit);
                     None
@@ -113,16 +127,18 @@ impl Stream {
         if !wanted {
             return false;
         }
-        if packet.tcp_flags & RST != 0 {
+        if is_reset {
             self.finish(out);
             return false;
         }
-        if self.sides[side].is_done() && !self.ended[side] {
-            self.ended[side] = true;
-            match &mut self.parser {
-                Parser::Tcp(parser) => parser.close(side, place, out),
-                Parser::Raw(raw) => raw.close(side),
-                Parser::Udp(_) | Parser::Unknown(..) | Parser::None => {}
+        for side in [side, peer] {
+            if self.sides[side].is_done() && !self.ended[side] {
+                self.ended[side] = true;
+                match &mut self.parser {
+                    Parser::Tcp(parser) => parser.close(side, place, out),
+                    Parser::Raw(raw) => raw.close(side),
+                    Parser::Udp(_) | Parser::Unknown(..) | Parser::None => {}
+                }
             }
         }
         if self.ended == [true; 2] {
@@ -148,6 +164,11 @@ impl Stream {
                 feed(parser, *ports, side, piece, out);
             };
             sides[side].close(*last, &mut emit);
+            if let Parser::Raw(raw) = &mut self.parser
+                && self.sides[side].is_done()
+            {
+                raw.close(side);
+            }
         }
         match std::mem::replace(&mut self.parser, Parser::None) {
             Parser::Tcp(mut parser) => parser.finish(out),

@@ -4,50 +4,8 @@
 //! never captured comes out as a gap of known length, never glued over. Where segments overlap, the bytes that came
 //! first win ([`Overlap::First`]); bytes that were handed out already always do.
 
-use serde::{Deserialize, Serialize};
+use super::{Piece, Place};
 use std::collections::BTreeMap;
-
-/// Where bytes come from: the frame that carried them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// Capture time, ns.
-    pub ts: i64,
-    /// Frame number, from 1.
-    pub frame: u64,
-    /// The time was recorded: see [`crate::frame::FrameMeta::ts_missing`].
-    pub timed: bool,
-}
-
-impl Place {
-    /// Becomes the later of the two: out of order, a message is whole in the latest frame that it needed, not in that of its
-    /// last byte.
-    pub fn reach(&mut self, place: Self) {
-        if place.frame >= self.frame {
-            *self = place;
-        }
-    }
-
-    /// Its time; `None` if the file has none.
-    #[must_use]
-    pub fn time(&self) -> Option<i64> {
-        self.timed.then_some(self.ts)
-    }
-
-    /// From this place to `later`, ns; `None` if the file lacks the time of one.
-    #[must_use]
-    pub fn until(&self, later: &Self) -> Option<i64> {
-        Some(later.time()?.saturating_sub(self.time()?))
-    }
-}
-
-/// The next part of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// Bytes as they were sent.
-    Data(&'a [u8], Place),
-    /// So many bytes were never captured; the place is that of what showed it.
-    Gap(u64, Place),
-}
 
 /// Whose bytes count where segments overlap before they were handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +58,8 @@ pub struct Reassembler {
     overlap: Overlap,
     counts: Counts,
     guessed: bool,
+    /// The stream was met midway, and nothing is handed out: bytes before the first ones may still come, out of order.
+    floats: bool,
 }
 
 impl Reassembler {
@@ -116,6 +76,7 @@ impl Reassembler {
             overlap,
             counts: Counts::default(),
             guessed: false,
+            floats: false,
         }
     }
 
@@ -131,6 +92,34 @@ impl Reassembler {
             self.base = Some(seq);
             self.guessed = true;
         }
+    }
+
+    /// Says that the stream was met at `seq`, and not where it begins: see [`Reassembler::settles`].
+    pub(super) fn float(&mut self, seq: u32) {
+        self.guess(seq);
+        self.floats = true;
+    }
+
+    /// Whether what floats may be handed out, by [`Reassembler::skip_hole`]: the other side has acknowledged some of it, and
+    /// so had all before it.
+    pub(super) fn settles(&self, ack: u32) -> bool {
+        self.floats && self.offset(ack) > 0
+    }
+
+    /// The time of the first bytes that float.
+    pub(super) fn floats_since(&self) -> Option<i64> {
+        self.held.values().next().filter(|_| self.floats).map(|held| held.place.ts)
+    }
+
+    /// Moves the start of what floats to an earlier segment.
+    fn reach_back(&mut self, seq: u32) {
+        let by = self.offset(seq).unsigned_abs();
+        if by > self.limit as u64 {
+            return;
+        }
+        self.base = Some(seq);
+        self.end = self.end.map(|end| end + by);
+        self.held = std::mem::take(&mut self.held).into_iter().map(|(at, held)| (at + by, held)).collect();
     }
 
     /// Where the stream begins, as far as was said: sequence number, and whether that is a guess.
@@ -184,6 +173,9 @@ impl Reassembler {
         if std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
             self.base = Some(seq);
         }
+        if self.floats && self.offset(seq) < 0 {
+            self.reach_back(seq);
+        }
         let at = self.offset(seq);
         let wire_len = u64::from(wire_len);
         let mut to = at.saturating_add(wire_len as i64).max(0) as u64;
@@ -209,7 +201,7 @@ impl Reassembler {
         let payload = &payload[..payload.len().min((to - from) as usize)];
         let captured_to = from + payload.len() as u64;
 
-        if from == self.next {
+        if from == self.next && !self.floats {
             // In order: straight through, up to what is held already.
             let until = self.held.keys().next().copied().unwrap_or(u64::MAX);
             let direct = captured_to.min(until);
@@ -222,7 +214,9 @@ impl Reassembler {
         if captured_to < to {
             self.hold_void(captured_to, to, place);
         }
-        self.drain(emit);
+        if !self.floats {
+            self.drain(emit);
+        }
         while self.held_cost > self.limit {
             self.skip_hole(emit);
         }
@@ -257,6 +251,21 @@ impl Reassembler {
         }
     }
 
+    /// Takes a FIN that was captured before the stream was taken up, unless where that begins is a guess.
+    pub(super) fn fin_before(&mut self, seq: u32) {
+        if self.base.is_some() && !self.guessed {
+            self.fin(seq);
+        }
+    }
+
+    /// Whether a reset of that number can be meant for this connection (RFC 9293, 3.10.7.4; RFC 5961, 3.2): it stands
+    /// where the receiver may be, between the next byte and what is behind the last one seen and its FIN.
+    pub(super) fn takes_reset(&self, seq: u32) -> bool {
+        let seen = self.held.last_key_value().map_or(self.next, |(start, held)| start + held.len);
+        let ahead = self.offset(seq).saturating_sub(self.next as i64);
+        self.base.is_none() || (0..=(seen - self.next) as i64 + 1).contains(&ahead)
+    }
+
     /// The offset of the first hole, if the other side has acknowledged everything up to what stands behind it: the peer
     /// had these bytes, so the capture lost them.
     #[must_use]
@@ -279,6 +288,7 @@ impl Reassembler {
 
     /// Gives up the first hole: declares it as a gap and hands out what stands behind it.
     pub fn skip_hole(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
+        self.floats = false;
         if let Some((&start, held)) = self.held.first_key_value() {
             let place = held.place;
             if start > self.next {

@@ -1,11 +1,11 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
-use super::glance::{beginning, glance, is_beginning, is_first, keep_facts};
+use super::glance::{beginning, first_byte, glance, is_beginning, is_first, keep_facts};
 use super::one::{Parser, Start, Stream};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
-use crate::app::raw::Tap;
+use crate::app::raw::{Raw, Tap};
 use crate::app::spool::Directory;
 use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Kept, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
 use crate::packet::Packet;
@@ -216,11 +216,13 @@ impl Streams {
         place: Place,
         who: impl FnOnce(&Flow) -> Who,
     ) {
-        if flow.watch == Watch::UNDECIDED {
-            self.begin(flow, side, packet, who);
+        let is_evicted = flow.watch != Watch::UNDECIDED && find(&mut self.slots, flow.watch).is_none();
+        // Of a stream that was given up for want of room the rest is another, as it is: parsers need the beginning.
+        if flow.watch == Watch::UNDECIDED || is_evicted && self.wants.raw {
+            self.begin(flow, side, packet, is_evicted, who);
         }
         let Some(stream) = find(&mut self.slots, flow.watch) else {
-            flow.watch = Watch::IGNORED; // given up for want of room
+            flow.watch = Watch::IGNORED;
             return;
         };
         let only_facts = !self.wants.rows();
@@ -246,19 +248,27 @@ impl Streams {
         }
     }
 
-    /// Opens a stream for a flow.
-    fn begin(&mut self, flow: &mut Flow, side: usize, packet: &Packet, who: impl FnOnce(&Flow) -> Who) {
+    /// Opens a stream for a flow; `is_rest`: for what is left of it.
+    fn begin(&mut self, flow: &mut Flow, side: usize, packet: &Packet, is_rest: bool, who: impl FnOnce(&Flow) -> Who) {
         let limits = self.limits;
         let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
-        sides[side].start(beginning(flow, side, packet));
+        if self.wants.raw && !flow.sides[side].knows(known::ISN) && is_first(&flow.sides[side], packet) {
+            sides[side].float(first_byte(packet));
+        } else {
+            sides[side].start(beginning(flow, side, packet));
+        }
         let other = &flow.sides[side ^ 1];
         let from_start = is_beginning(flow, side, packet);
         let is_acked = packet.tcp_flags & ACK != 0;
         // From the start, what is acknowledged and was not captured is a hole: what came in it may have been messages.
-        if other.knows(known::ISN) && (!is_acked || from_start && !self.wants.raw) {
+        if other.knows(known::ISN) && (!is_acked || from_start) {
             sides[side ^ 1].start(other.isn.wrapping_add(1));
         } else if is_acked {
             sides[side ^ 1].guess(packet.tcp_ack);
+        }
+        // Facts need no end, and a stream that is saved says nothing of it.
+        for (own, stream) in flow.sides.iter().zip(&mut sides).filter(|(own, _)| own.fin && self.wants.rows()) {
+            stream.fin_before(own.fin_end.wrapping_sub(1));
         }
         let who = who(flow);
         let parser = if self.wants.raw {
@@ -266,7 +276,7 @@ impl Streams {
                 flow.watch = Watch::IGNORED;
                 return;
             }
-            Parser::Raw(Box::default())
+            Parser::Raw(Box::new(Raw::new(is_rest)))
         } else {
             Parser::Unknown(Default::default(), from_start)
         };

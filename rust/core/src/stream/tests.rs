@@ -1,6 +1,6 @@
 //! Reassembly against its specification: whatever the order, the same bytes or a declared gap.
 
-use super::reassembly::{Overlap, Piece, Place, Reassembler};
+use super::{Overlap, Piece, Place, Reassembler};
 use proptest::prelude::*;
 
 const LIMIT: usize = 1 << 20;

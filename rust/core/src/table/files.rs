@@ -78,9 +78,12 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
                 out.push_str(value)
             })
         }),
-        column!("missing", ListText, "Ranges that were not captured: first-last byte of what was transferred.", |r| {
-            ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing)))
-        }),
+        column!(
+            "missing",
+            ListText,
+            "Ranges that were not captured: first-last byte of what was transferred; at most 1,000, as for streams.",
+            |r| { ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing))) }
+        ),
     ]);
     all
 }

@@ -29,6 +29,10 @@ pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let mut all: HashMap<String, String> = entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
     if table == "flows" {
         all.extend(counters(tracker.counters()));
+    } else if let Some(counted) = tracker.streams_counted().filter(|counted| counted.streams > 0) {
+        all.insert("sniffkit.streams".to_owned(), counted.streams.to_string());
+        all.insert("sniffkit.evicted_streams".to_owned(), counted.evicted_streams.to_string());
+        all.insert("sniffkit.evicted_holes".to_owned(), counted.evicted_holes.to_string());
     }
     all
 }

@@ -34,23 +34,36 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
                 value.is_some()
             })
         }),
-        column!("sha256", Text, "SHA-256 of the bytes, NUL where they are missing.", |r| {
-            text(each(r).map(|one| one.and_then(|one| one.body.sha256)), |value, out| {
-                hex(value.as_ref().map_or(&[][..], |hash| &hash[..]), out);
-                value.is_some()
-            })
-        }),
-        column!("complete", Bool, "Seen up to its FIN, nothing missing.", |r| booleans(
-            each(r).map(|one| one.map(|one| one.ended && one.body.missing.is_empty() && one.body.fault.is_none()))
-        )),
+        column!(
+            "sha256",
+            Text,
+            "SHA-256 of the bytes, NUL where they are missing; null where that is more than 16 MiB.",
+            |r| {
+                text(each(r).map(|one| one.and_then(|one| one.body.sha256)), |value, out| {
+                    hex(value.as_ref().map_or(&[][..], |hash| &hash[..]), out);
+                    value.is_some()
+                })
+            }
+        ),
+        column!(
+            "complete",
+            Bool,
+            "Seen up to its FIN, nothing missing; false for what was given up while too many others were open.",
+            |r| booleans(
+                each(r).map(|one| one.map(|one| one.ended && one.body.missing.is_empty() && one.body.fault.is_none()))
+            )
+        ),
         column!("write_error", Dict, "Why `extract` did not write it; null if it did.", |r| {
             dictionary(each(r).map(|one| one.and_then(|one| one.write_error.as_deref())), |value, out| {
                 out.push_str(value)
             })
         }),
-        column!("missing", ListText, "Ranges that were not captured: first-last byte, from 0.", |r| {
-            ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing)))
-        }),
+        column!(
+            "missing",
+            ListText,
+            "Ranges that were not captured: first-last byte, from 0; the 1,000th reaches to the end of the last.",
+            |r| { ranges(each(r).map(|one| one.map_or(&[][..], |one| &one.body.missing))) }
+        ),
     ]);
     all
 }

@@ -300,6 +300,12 @@ impl Tracker {
         self.streams.as_deref_mut()
     }
 
+    /// What did not fit of the streams, if anything is wanted of them.
+    #[must_use]
+    pub fn streams_counted(&self) -> Option<crate::stream::Counters> {
+        self.streams.as_ref().map(|streams| streams.counters())
+    }
+
     /// How many rows have ended and wait to be taken.
     #[must_use]
     pub fn finished_len(&self) -> usize {
