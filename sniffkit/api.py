@@ -187,16 +187,17 @@ class Capture:
     ) -> pa.Table:
         """Write every TCP stream, or with `http` every HTTP body, to files in `directory`; the index as pyarrow.Table.
 
-        Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too.
+        Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too, or the
+        first `index-N.*` that is not there yet.
         max_size: longest file, bytes; max_total and max_files: all of them together. What is over a limit is not
         written; its row of the index says so. Raises SniffkitError if the directory cannot be written.
         """
         import pyarrow.parquet
 
-        from sniffkit.extraction import INDEX, extract
+        from sniffkit.extraction import extract
 
-        extract(self.fresh(), directory, http, filter, max_size, max_total, max_files)
-        return pyarrow.parquet.read_table(os.path.join(directory, INDEX))
+        made = extract(self.fresh(), directory, http, filter, max_size, max_total, max_files)
+        return pyarrow.parquet.read_table(made.table)
 
     def streams(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """One row per direction of each TCP connection: bytes, SHA-256, missing ranges."""

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from sniffkit.errors import SniffkitError
-from sniffkit.tables import Table, file_error, warn
+from sniffkit.tables import Table, file_error, output_error, warn
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
 
 Source = str | os.PathLike[str] | IO[bytes]
 
-INDEX = "index.parquet"
-
 
 class Extracted(NamedTuple):
-    """What came of it: rows of the index, files written, bodies or streams without a hole, why others have no file."""
+    """What came of it: rows of the index, files written, bodies or streams without a hole, why others have no file; the
+    index, as Parquet and as JSON lines.
+    """
 
     rows: int
     written: int
     complete: int
     reasons: set[str]
+    table: str
+    lines: str
 
 
 def extract(
@@ -35,7 +38,7 @@ def extract(
     max_total: int | None,
     max_files: int | None,
 ) -> Extracted:
-    """Write the files and the index; see `Capture.extract`."""
+    """Write the files and the index; see `Capture.extract`. After ^C that is what came until then, and it is raised."""
     from sniffkit import _core
 
     path = os.fspath(directory)
@@ -55,10 +58,46 @@ def extract(
         )
 
     stream = Table(name, start).stream()
+    index = claim_index(path)
+    stopped: KeyboardInterrupt | None = None
+    found: list[tuple[str, int, str]] = []
     try:
-        found = stream.finish()
-        made = _core.write_index(stream, os.path.join(path, INDEX), os.path.join(path, "index.jsonl"))
-    except OSError as error:
-        raise file_error(error) from None
+        try:
+            found = stream.finish()
+        except KeyboardInterrupt as error:
+            # What is there by now is whole files and the beginnings of others: all of them get their rows.
+            stopped = error
+            stream.stop()
+        made = _core.write_index(stream, *index)
+    except BaseException as error:
+        for name in index:
+            os.unlink(name)
+        if isinstance(error, OSError):
+            raise file_error(error) from None
+        raise
     warn(found)
-    return Extracted(*made)
+    if stopped is not None:
+        raise stopped
+    return Extracted(*made, *index)
+
+
+def claim_index(directory: str) -> tuple[str, str]:
+    """Names for the index as Parquet and as JSON lines, index.* or the first index-N.* of which nothing is there: empty
+    files, so that neither a body nor another run takes them.
+    """
+    for number in itertools.count(1):
+        stem = os.path.join(directory, "index" if number == 1 else f"index-{number}")
+        names = (f"{stem}.parquet", f"{stem}.jsonl")
+        made: list[str] = []
+        try:
+            for name in names:
+                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+                made.append(name)
+        except OSError as error:
+            for name in made:
+                os.unlink(name)
+            if not isinstance(error, FileExistsError):
+                raise output_error(name, error) from None
+        else:
+            return names
+    raise AssertionError("there are endless numbers")

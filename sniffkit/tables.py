@@ -26,7 +26,10 @@ class Table:
     Rows are in capture order; times are `timestamp[ns, UTC]`, durations int64 nanoseconds, counts unsigned, addresses
     dictionary-encoded text; null means "not there" or "cannot be known".
     progress: called with the number of frames read so far, now and then.
+    on_stop: ^C ends the table as its input would, and this is called with what it raised; without, that is raised.
     """
+
+    on_stop: Callable[[BaseException], object] | None = None
 
     def __init__(self, name: str, start: Callable[[], TableStream], columns: Sequence[str] | None = None) -> None:
         from sniffkit import _core
@@ -59,7 +62,7 @@ class Table:
         A damaged capture's warning comes when the last batch has been taken.
         """
         stream = self.stream()
-        stream.on_end = warn
+        stream.on_end, stream.on_stop = warn, self.on_stop
         try:
             return stream.__arrow_c_stream__(requested_schema)
         except OSError as error:
@@ -70,10 +73,16 @@ class Table:
         import pyarrow as pa
 
         stream = self.stream()
+        found = []
         try:
             found = stream.finish()
         except OSError as error:
             raise file_error(error) from None
+        except KeyboardInterrupt as error:
+            if self.on_stop is None:
+                raise
+            stream.stop()
+            self.on_stop(error)
         warn(found)
         return pa.RecordBatchReader.from_stream(stream).read_all()
 

@@ -199,10 +199,15 @@ CASES: dict[str, Callable[[], list[bytes]]] = {
 
 
 def write(case: str, path: Path, start: int = 1_700_000_000) -> None:
-    """Write the capture of a case; frames are a millisecond apart, the first at `start` seconds since 1970."""
+    """Write the capture of a case, the first frame at `start` seconds since 1970."""
+    write_frames(CASES[case](), path, start)
+
+
+def write_frames(frames: list[bytes], path: Path, start: int = 1_700_000_000) -> None:
+    """Write a pcap file of these frames, a millisecond apart."""
     with path.open("wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1))
-        for i, frame in enumerate(CASES[case]()):
+        for i, frame in enumerate(frames):
             file.write(struct.pack("<IIII", start + i // 1000, i % 1000 * 1000, len(frame), len(frame)) + frame)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -22,8 +24,8 @@ from sniffkit.cli.inputs import damage_as_lines, files
 def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """Write every TCP stream (as tcpflow names them) or every HTTP body to a file, and index.parquet and index.jsonl.
 
-    Names are made safe and unique, no file is overwritten; the index has each file's origin, size, SHA-256 and the
-    ranges that are missing.
+    Names are made safe and unique, no file is overwritten (a second index is index-2.*); the index has each file's
+    origin, size, SHA-256 and the ranges that are missing.
 
     \b
     Examples:
@@ -31,6 +33,8 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
       sniffkit extract lab.pcapng --http -d out && sha256sum out/*
     """
     inputs = files(file)
+    # SIGTERM is as ^C: the index is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with damage_as_lines() as damage:
         from sniffkit.api import open as open_capture
         from sniffkit.extraction import extract as write
@@ -39,7 +43,10 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
         made = write(open_capture(inputs).fresh(), **options)
     noun = "file" if made.written == 1 else "files"
     incomplete = made.rows - made.complete
-    print(f"{made.written} {noun} in {directory}, {incomplete} not complete: see index.jsonl", file=sys.stderr)
+    print(
+        f"{made.written} {noun} in {directory}, {incomplete} not complete: see {os.path.basename(made.lines)}",
+        file=sys.stderr,
+    )
     if lost := made.rows - made.written:
         print(f"sniffkit: {lost} not written: {', '.join(sorted(made.reasons))}", file=sys.stderr)
     ctx.exit(1 if damage or made.written == 0 or made.written < made.rows else 0)

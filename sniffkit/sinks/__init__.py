@@ -62,7 +62,18 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
     """Write `table` (only `columns`; rows by `where`, `sort`, `limit`) to `out`; returns how many rows.
 
     Without `where`, `sort` and `columns` rows go out as they are made; with them, or to a screen, all are made before.
+    After ^C the rows until then are written, then it is raised.
     """
+    stopped: list[BaseException] = []
+    table.on_stop = stopped.append
+    rows = write_until_stopped(table, out, columns, query)
+    if stopped:
+        raise stopped[0]
+    return rows
+
+
+def write_until_stopped(table: Table, out: Output, columns: list[str] | None, query: dict[str, Any]) -> int:
+    """Write `table` as `write` says; what ^C raised goes to `table.on_stop`, but for Parquet files."""
     limit = query.pop("limit", None)
     if not query and columns is None and limit is None and out.suffix == ".parquet" and out.path is not None:
         return table.to_parquet(out.path)

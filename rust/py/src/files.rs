@@ -3,14 +3,11 @@
 use crate::discovery::{self, Chunk, KnownTuple};
 use crate::live::capture_error;
 use crate::watch::{Rest, TURN, Watch};
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use pyo3::exceptions::{PyException, PyKeyError, PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyError, PyKeyboardInterrupt, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
-use pyo3_arrow::PyRecordBatchReader;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 use sniffkit_capture::filter::{Target, compile};
 use sniffkit_core::app::spool::Directory;
@@ -18,15 +15,13 @@ use sniffkit_core::frame::LinkType;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::keep::{Keep, Test};
-use sniffkit_core::table::parquet::BatchFile;
 use sniffkit_core::table::reader::{Request, TableReader};
-use sniffkit_core::table::text::{Format, Lines};
 use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, packets, rows};
 use sniffkit_core::track::Options;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,7 +33,6 @@ const MANY_ROWS: u64 = 10_000;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<TableStream>()?;
     module.add_function(wrap_pyfunction!(open_table, module)?)?;
-    module.add_function(wrap_pyfunction!(write_index, module)?)?;
     module.add_function(wrap_pyfunction!(table_columns, module)?)?;
     Ok(())
 }
@@ -124,11 +118,15 @@ pub struct TableStream {
     /// Called with the warnings once a consumer of `__arrow_c_stream__` has taken everything.
     #[pyo3(set)]
     on_end: Option<Py<PyAny>>,
+    /// Called with what ^C raised once that consumer has the rows until then; without, it is raised in the main thread.
+    #[pyo3(set)]
+    on_stop: Option<Py<PyAny>>,
 }
 
 impl TableStream {
     fn new(reader: TableReader) -> Self {
-        Self { reader: Some(reader), batches: Vec::new(), warnings: Vec::new(), progress: None, on_end: None }
+        let (batches, warnings) = (Vec::new(), Vec::new());
+        Self { reader: Some(reader), batches, warnings, progress: None, on_end: None, on_stop: None }
     }
 
     /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
@@ -173,6 +171,13 @@ impl TableStream {
     fn finish(&mut self, py: Python<'_>) -> PyResult<Vec<WarningTuple>> {
         self.run(py, true)?;
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
+    }
+
+    /// Takes no more input: the table ends as if that did. For what is left to be done after ^C.
+    fn stop(&mut self, py: Python<'_>) {
+        if let Some(reader) = &mut self.reader {
+            py.detach(|| reader.stop());
+        }
     }
 
     /// Reads on until there are rows or a pause in the input; `None` at the end. For tables that grow while one looks.
@@ -241,40 +246,54 @@ impl TableStream {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        self.run(py, false)?;
+        let mut watch = Watch::new(None);
+        if let Err(error) = self.run(py, false) {
+            if self.on_stop.is_none() || !error.is_instance_of::<PyKeyboardInterrupt>(py) {
+                return Err(error);
+            }
+            self.stop(py);
+            watch.stopped = Some(error);
+        }
         let schema = self.schema()?;
         let Some(mut reader) = self.reader.take() else { return Err(PyValueError::new_err("no stream")) };
         reader.return_warnings(std::mem::take(&mut self.warnings));
         let field = arrow_schema::Field::new_struct("", schema.fields().clone(), false)
             .with_metadata(schema.metadata().clone());
         let batches = std::mem::take(&mut self.batches).into();
-        let rest = Rest { batches, reader, on_end: self.on_end.take() };
+        let rest = Rest { batches, reader, watch, on_end: self.on_end.take(), on_stop: self.on_stop.take() };
         Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
     }
 }
 
 /// A file in the making. It gets its name once it is whole, so that nothing half written is ever left or takes the
 /// place of what was there.
-struct Output {
-    file: File,
-    path: PathBuf,
+pub struct Output {
+    pub file: File,
+    pub path: PathBuf,
     /// What it is called until then; `None` for what cannot be renamed over, such as devices and links.
     part: Option<PathBuf>,
 }
 
 impl Output {
-    fn create(path: PathBuf) -> PyResult<Self> {
+    pub fn create(path: PathBuf) -> PyResult<Self> {
         let plain = std::fs::symlink_metadata(&path).map_or(true, |about| about.is_file());
         let part = path.file_name().filter(|_| plain).map(|name| {
             let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
             path.with_file_name(name)
         });
-        let file = File::create(part.as_ref().unwrap_or(&path)).map_err(|error| io_error(&path, &error))?;
+        let file = match &part {
+            Some(part) => {
+                let _ = std::fs::remove_file(part); // of a process that was killed and had our number
+                File::create_new(part)
+            }
+            None => File::create(&path),
+        };
+        let file = file.map_err(|error| io_error(&path, &error))?;
         Ok(Self { file, path, part })
     }
 
     /// The file is whole.
-    fn keep(mut self) -> PyResult<()> {
+    pub fn keep(mut self) -> PyResult<()> {
         match self.part.take() {
             Some(part) => std::fs::rename(&part, &self.path).map_err(|error| {
                 let _ = std::fs::remove_file(&part); // the error that matters is that of the renaming
@@ -294,14 +313,14 @@ impl Drop for Output {
 }
 
 /// An error of the output: with number and file name, by which Python tells it from one of the input.
-fn io_error(path: &Path, error: &std::io::Error) -> PyErr {
+pub fn io_error(path: &Path, error: &std::io::Error) -> PyErr {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
     PyOSError::new_err((error.raw_os_error().unwrap_or(0), text, path.to_path_buf()))
 }
 
 /// What went wrong while a Parquet file was written: its output, or the input under its rows.
-fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
+pub fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     let mut cause = Some(error);
     while let Some(at) = cause {
         if let Some(error) = at.downcast_ref::<std::io::Error>() {
@@ -388,45 +407,6 @@ fn open_table(
         reader.write_to(files.limited(max_files.unwrap_or(u64::MAX), max_total.unwrap_or(u64::MAX)));
     }
     Ok(TableStream::new(reader))
-}
-
-/// Writes the index of an extraction, any stream of its rows, as a Parquet file and as JSON lines. Returns how many rows
-/// there are, how many of their files were written, how many are complete, and why others were not written.
-#[pyfunction]
-fn write_index(
-    py: Python<'_>,
-    stream: PyRecordBatchReader,
-    parquet: PathBuf,
-    lines: PathBuf,
-) -> PyResult<(usize, usize, usize, BTreeSet<String>)> {
-    let reader = stream.into_reader()?;
-    let (table, text) = (Output::create(parquet)?, Output::create(lines)?);
-    py.detach(|| {
-        let schema = reader.schema();
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| PyOSError::new_err(error.to_string()))?;
-        let file = BufWriter::with_capacity(1 << 20, &table.file);
-        BatchFile::new(file, schema.clone())
-            .and_then(|mut file| batches.iter().try_for_each(|batch| file.write(batch)).and_then(|()| file.finish()))
-            .map_err(|error| write_error(&table.path, &error))?;
-        let layout = Lines::new(Format::Json, &schema);
-        let (mut rows, mut written, mut complete, mut reasons) = (0, 0, 0, BTreeSet::new());
-        for batch in &batches {
-            let mut out = String::new();
-            layout.rows(batch, &mut out).map_err(|error| PyOSError::new_err(error.to_string()))?;
-            (&text.file).write_all(out.as_bytes()).map_err(|error| io_error(&text.path, &error))?;
-            rows += batch.num_rows();
-            written += batch.column_by_name("path").map_or(0, |paths| paths.len() - paths.null_count());
-            let whole = batch.column_by_name("complete").and_then(|column| column.as_boolean_opt());
-            complete += whole.map_or(0, BooleanArray::true_count);
-            let errors = batch.column_by_name("write_error").and_then(|column| column.as_dictionary_opt::<Int32Type>());
-            if let Some(texts) = errors.and_then(|errors| errors.downcast_dict::<StringArray>()) {
-                reasons.extend(texts.into_iter().flatten().map(str::to_owned));
-            }
-        }
-        table.keep()?;
-        text.keep()?;
-        Ok((rows, written, complete, reasons))
-    })
 }
 
 fn describe<T: Table>(columns: &[Column<T>]) -> Vec<(&'static str, String, &'static str)> {

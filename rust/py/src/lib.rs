@@ -4,6 +4,7 @@ mod dataset;
 mod discovery;
 mod files;
 mod follow;
+mod index;
 mod lines;
 mod live;
 mod show;
@@ -19,6 +20,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;
+    index::register(module)?;
     lines::register(module)?;
     live::register(module)?;
     show::register(module)?;

@@ -2,6 +2,7 @@
 
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use arrow_schema::ArrowError;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use sniffkit_core::table::reader::TableReader;
 use std::collections::VecDeque;
@@ -51,16 +52,45 @@ pub struct Rest {
     /// Batches made already.
     pub batches: VecDeque<RecordBatch>,
     pub reader: TableReader,
+    pub watch: Watch,
     /// Gets the warnings, a list of (file, offset, text), once the last batch has been taken.
     pub on_end: Option<Py<PyAny>>,
+    /// Gets what ^C raised, then too: the table has the rows until then, and an exception cannot pass Arrow's C interface.
+    pub on_stop: Option<Py<PyAny>>,
 }
 
 impl Rest {
+    /// The next batch. After ^C the table ends as if its input did.
+    fn read(&mut self) -> Option<Result<RecordBatch, ArrowError>> {
+        loop {
+            if let Some(batch) = TableReader::take(&mut self.reader) {
+                return Some(Ok(batch));
+            }
+            if self.watch.stopped.is_none() && !self.watch.go_on(self.reader.frames()) {
+                self.reader.stop();
+            }
+            match self.reader.advance() {
+                Ok(true) => {}
+                Ok(false) => return TableReader::take(&mut self.reader).map(Ok),
+                Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
+            }
+        }
+    }
+
     fn end(&mut self) -> Result<(), ArrowError> {
-        let Some(on_end) = self.on_end.take() else { return Ok(()) };
         let warnings: Vec<_> = self.reader.take_warnings().into_iter().map(|w| (w.input, w.offset, w.what)).collect();
-        Python::attach(|py| on_end.call1(py, (warnings,)).map(drop))
-            .map_err(|error| ArrowError::ExternalError(error.to_string().into()))
+        Python::attach(|py| {
+            self.on_end.take().map_or(Ok(()), |on_end| on_end.call1(py, (warnings,)).map(drop))?;
+            match (self.watch.stopped.take(), self.on_stop.take()) {
+                (None, _) => Ok(()),
+                (Some(error), Some(on_stop)) => on_stop.call1(py, (error,)).map(drop),
+                (Some(error), None) if error.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                    py.import("_thread")?.call_method0("interrupt_main").map(drop)
+                }
+                (Some(error), None) => Err(error),
+            }
+        })
+        .map_err(|error: PyErr| ArrowError::ExternalError(error.to_string().into()))
     }
 }
 
@@ -71,7 +101,7 @@ impl Iterator for Rest {
         let next = match self.batches.pop_front() {
             Some(batch) => Some(Ok(batch)),
             // The consumer may hold the GIL, and a file object in Python needs it to be read.
-            None => Python::attach(|py| py.detach(|| self.reader.next())),
+            None => Python::attach(|py| py.detach(|| self.read())),
         };
         match next {
             Some(batch) => Some(batch.map(|batch| Arc::new(StructArray::from(batch)) as ArrayRef)),

@@ -1,5 +1,6 @@
 //! Tables as streams of record batches, made while the capture is read.
 
+mod batches;
 mod dataset;
 mod groups;
 mod packets;
@@ -18,7 +19,7 @@ use crate::pipeline::{Decoded, FrameFilter, Make, Pipeline, Received, processors
 use crate::source::{Source, SourceError, Warning};
 use crate::track::{Options, Tracker, share::Share};
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::SchemaRef;
 pub use dataset::HourFile;
 use packets::{Made, Packets};
 use std::collections::VecDeque;
@@ -181,6 +182,16 @@ impl TableReader {
             self.emit_flows();
         }
         more
+    }
+
+    /// Takes no more input: the table ends as if that did, and [`TableReader::advance`] says so.
+    pub fn stop(&mut self) {
+        if !self.ended {
+            self.end();
+            if self.flows_are_due(&Ok(false)) {
+                self.emit_flows();
+            }
+        }
     }
 
     /// No more frames are taken: every flow ends, and the schema becomes complete.
@@ -428,21 +439,4 @@ pub fn flow_batches(
     };
     tracker.release();
     batches
-}
-
-impl Iterator for TableReader {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(batch) = self.take() {
-                return Some(Ok(batch));
-            }
-            match self.advance() {
-                Ok(true) => {}
-                Ok(false) => return self.take().map(Ok),
-                Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
-            }
-        }
-    }
 }
