@@ -39,7 +39,6 @@ use clock::Clocks;
 use count::{close, count, note_l2};
 use datagram::Fragments;
 use hashbrown::HashTable;
-
 use lookup::{Ahead, Entry, TOGETHER};
 use serde::{Deserialize, Serialize};
 use store::Store;
