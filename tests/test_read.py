@@ -178,6 +178,10 @@ def test_damage_gives_the_lines_before_a_line_and_exit_1(run: Run) -> None:
         ([PCAP, "-T", "fields", "-E", "quote=x", "-e", "ip.src"], "-E quote=x: quote is one of d, s, n"),
         ([PCAP, "-T", "fields", "-E", "separator=ab", "-e", "ip.src"], "-E separator=ab: separator is one character"),
         ([PCAP, "-A", "-e", "-t", "-Y", "udp"], "-A and -e and -t: not where tshark prints the frames (-Y, --deep)"),
+        (
+            [*["-T", "fields", "-e", "ip.src", "-E", "header=y", "nosuch.pcap"]],
+            "nosuch.pcap: No such file or directory",
+        ),
         (["/"], "/: Is a directory"),
         ([__file__], "not a capture: text"),
     ],
@@ -212,6 +216,16 @@ def test_broadcasts_of_a_file(run: Run) -> None:
     assert "needs a loop" in run(PCAP, "ip protochain 6")[2]
 
 
+def test_without_a_file_it_is_the_newest_capture(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SNIFFKIT_CAPTURES", str(tmp_path))
+    code, out, err = run()
+    assert (code, out, "no FILE given" in err) == (2, "", True)
+    shutil.copy(PCAPNG, tmp_path / "x.pcapng")
+    code, out, err = run()
+    assert (code, out) == (0, run(PCAPNG)[1])
+    assert "x.pcapng" in err
+
+
 def test_display_filters_go_to_tshark(run: Run) -> None:
     code, out, _ = run("-Y", "udp.dstport == 53", PCAP)
     assert (code, out.count("\n")) == (0, 1)
@@ -221,6 +235,7 @@ def test_display_filters_go_to_tshark(run: Run) -> None:
     # -c counts what is printed.
     assert run("-Y", "not udp", "-c", "1", "-T", "fields", "-e", "frame.number", PCAP) == (0, "2\n", "")
     assert run("-Y", "ip", "-c", "9", "-T", "fields", "-e", "frame.number", PCAP)[1] == "1\n2\n"
+    assert run("-Y", "ip", "-c", "1", "/dev/stdin")[2].endswith("give one, not standard input or a pipe\n")
     code, out, err = run("-Y", "ip", "-T", "fields", "-e", "nonsense.x", "-e", "ip.src", PCAP)
     assert (code, out, err) == (2, "", "sniffkit: tshark: Some fields aren't valid: nonsense.x\n")
     cut = str(SEEDS / "pcap" / "cut")

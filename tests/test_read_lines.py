@@ -98,7 +98,26 @@ def test_headers_that_lie_about_lengths() -> None:
     ]
     # The length of a datagram whose other fragments follow is no lie.
     assert lines(eth4(udp(1000, 2000, b"abc", 2000), 17, word=0x2000))[0].endswith("UDP, length 1992")
-    assert lines(missing[:-1])[0].startswith("IP truncated-ip - 1 bytes missing! 10.0.0.1.1000 > 10.0.0.2.2000: ")
+    # What the frame lacks of its IP packet is missing; the lengths in it are right.
+    short = "IP truncated-ip - 1 bytes missing! 10.0.0.1"
+    assert lines(missing[:-1]) == [f"{short}.1000 > 10.0.0.2.2000: UDP, length 3"]
+    assert lines(eth4(tcp(0x18, 1, 1, payload=b"abc"), 6)[:-1], absolute=True) == [
+        f"{short}.40000 > 10.0.0.2.443: Flags [P.], seq 1:4, ack 1, win 1000, length 3"
+    ]
+    assert lines(eth4(b"\x08\0\0\0\0\1\0\2abc", 1)[:-1]) == [
+        f"{short} > 10.0.0.2: ICMP echo request, id 1, seq 2, length 11"
+    ]
+
+
+def test_the_labels_of_mpls() -> None:
+    stack = struct.pack("!II", 16 << 12 | 64, 17 << 12 | 0x100 | 63)
+    assert lines(MAC + b"\x88\x47" + stack + IP) == [
+        f"MPLS (label 16, tc 0, ttl 64) (label 17, tc 0, [S], ttl 63) IP {TALK}"
+    ]
+    assert lines(MAC + b"\x88\x47" + stack[:6], MAC + b"\x88\x47") == [
+        "MPLS (label 16, tc 0, ttl 64) [|mpls]",
+        "MPLS [|mpls]",
+    ]
 
 
 @pytest.mark.parametrize(

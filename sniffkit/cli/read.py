@@ -111,8 +111,8 @@ def last_of(command: list[str], count: int) -> int:
     """The number of the `count`th frame that `command` chooses: tshark's own -c counts what it reads."""
     if "-Y" not in command:
         return count
-    if "-" in command:
-        raise SniffkitError("-c and -Y read the file twice: give one, not standard input")
+    if not os.path.isfile(path := command[command.index("-r") + 1]) and (path == "-" or os.path.exists(path)):
+        raise SniffkitError("-c and -Y read the file twice: give one, not standard input or a pipe")
     import subprocess
 
     numbers = [*command, "-l", "-T", "fields", "-e", "frame.number"]
@@ -171,8 +171,9 @@ class ReadCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         flags = "[nxXAVlSt]*"
-        chosen = (re.fullmatch(f"-{flags}T(.*)", one) for one in args)
-        if any(one and (one[1] or after) == "fields" for one, after in zip(chosen, [*args[1:], ""], strict=True)):
+        behind = itertools.pairwise([*args, ""])
+        chosen = ((re.fullmatch(f"-{flags}T(.*)", one), after) for one, after in behind)
+        if any(one and (one[1] or after) == "fields" for one, after in chosen):
             args = [re.sub(f"^-({flags})e", r"-\1E", one) for one in args]
         return super().parse_args(ctx, args)
 
@@ -270,7 +271,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
     from sniffkit import _core
     from sniffkit.api import open as open_capture
 
-    style = "line"
+    style, heading = "line", ""
     fields: list[str] | None = None
     field_format: tuple[str, str, str, str | None] | None = None
     if options["format"] == "fields":
@@ -282,8 +283,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         written = {key: changes.get(key, usual) for key, (usual, _) in FIELD_CHANGES.items()}
         separator, aggregator = (CHARACTERS.get(written[key], written[key]) for key in ("separator", "aggregator"))
         field_format = (separator, aggregator, written["occurrence"], QUOTES.get(written["quote"]))
-        if written["header"] == "y":
-            print_piece(separator.join(fields) + "\n")
+        heading = separator.join(fields) + "\n" if written["header"] == "y" else ""
     elif options["json"] or options["format"] == "json":
         style = "json"
     elif options["verbose"]:
@@ -306,6 +306,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
             filter=expression,
         )
         any_frames = False
+        print_piece(heading)
         for piece in pieces(text):
             any_frames = any_frames or bool(piece)
             print_piece(piece)

@@ -8,6 +8,8 @@ use std::fmt::Write;
 const MAX_RECORDS: u16 = 512;
 /// How many compression pointers are followed in one name; each must lead backwards as well.
 const MAX_POINTERS: usize = 64;
+/// Octets of a name at most (RFC 1035, 3.1).
+const MAX_NAME: usize = 255;
 /// Length of a message without records.
 const HEADER: usize = 12;
 /// The pseudo-record of EDNS (RFC 6891, 6.1).
@@ -239,11 +241,15 @@ fn behind_name(message: Bytes<'_>, mut at: usize) -> Option<usize> {
 
 /// Appends a name with its final dot.
 fn name(message: Bytes<'_>, mut at: usize, out: &mut String) -> Option<()> {
-    let (begin, mut pointers) = (out.len(), 0);
+    let (begin, mut pointers, mut octets) = (out.len(), 0, 1);
     loop {
         match message.u8(at)? {
             0 => break,
             length @ 1..=63 => {
+                octets += 1 + usize::from(length);
+                if octets > MAX_NAME {
+                    return None;
+                }
                 printable(message.0.get(at + 1..at + 1 + usize::from(length))?, out);
                 out.push('.');
                 at += 1 + usize::from(length);
@@ -280,6 +286,18 @@ mod tests {
         message[2..8].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1]);
         message.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x0a\x00\x00\x01");
         assert_eq!(text(&message), "4660 1/0/0 A 10.0.0.1 (38)");
+    }
+
+    /// Labels of 63 bytes 63 in an answer, whose name and alias are read from different places of them.
+    #[test]
+    fn a_name_longer_than_names_are_is_none() {
+        let mut message = b"\x12\x34\x81\x80\x00\x00\x01\x00\x00\x00\x00\x00".to_vec();
+        message[6..8].copy_from_slice(&[0, 1]);
+        message[4..6].copy_from_slice(&[0, 0]);
+        message.extend(b"\x00\x00\x05\x00\x01\x00\x00\x00\x3c\x10\x00");
+        message.extend([63; 0x1000]);
+        let line = text(&message);
+        assert!(line.ends_with(" [|domain]") && line.len() < 300, "{line}");
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl LinePrinter {
             let around = end;
             let bytes = Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[]));
             let content = content_length(proto, bytes).map_or(end, |length| offset + length);
-            end = end.min(content);
+            // What an IP header counts and the frame lacks is missing, and still a part of the lengths in it.
+            end = if matches!(proto, Proto::Ip | Proto::Ipv6) { content } else { end.min(content) };
             let next = layers.get(index + 1);
             let place = Place {
                 bytes: Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[])),

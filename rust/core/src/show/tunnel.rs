@@ -38,14 +38,13 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
         }
         Proto::Gre => return gre(place, out),
         Proto::Mpls => {
-            out.push_str("MPLS (");
-            for (index, entry) in bytes.0.chunks_exact(4).enumerate() {
+            out.push_str("MPLS");
+            for entry in bytes.0.chunks_exact(4) {
                 let entry = Bytes(entry).be32(0)?;
-                let comma = if index == 0 { "" } else { ") (" };
                 let is_bottom = entry & 0x100 != 0;
                 let bottom = if is_bottom { ", [S]" } else { "" };
                 let (label, class, ttl) = (entry >> 12, entry >> 9 & 7, entry & 0xff);
-                let _ = write!(out, "{comma}label {label}, tc {class}{bottom}, ttl {ttl}");
+                let _ = write!(out, " (label {label}, tc {class}{bottom}, ttl {ttl})");
                 if is_bottom {
                     break;
                 }
@@ -53,7 +52,7 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
             if place.fault {
                 return None;
             }
-            write!(out, ") ")
+            write!(out, " ")
         }
         Proto::PppoeS => write!(out, "PPPoE  [ses 0x{:x}] ", bytes.be16(2)?),
         Proto::PppoeD => return discovery(place, out),
