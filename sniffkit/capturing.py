@@ -160,7 +160,7 @@ def capture(
     target, asked = (None if name is None else os.fspath(name) for name in (write, flows))
     if asked is not None:
         Output(asked, False, False)  # says what is wrong with the name
-    utf8(*points, netns, target, asked, filter)
+    utf8(*points, netns, target, asked, filter, comment)
     options.flows = table = parquet_of(asked, target)
     options.filter, options.count, options.duration = filter, count, duration
     options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction

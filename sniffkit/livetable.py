@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureError
-from sniffkit.points import point, start
+from sniffkit.points import point, start, utf8
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
@@ -45,6 +45,7 @@ class LiveTable:
     ) -> None:
         from sniffkit import _core
 
+        utf8(*points, netns, filter)
         self._kind, self._gateways, self._between, self._news = kind, list(gateways), between, news
         self._chunks: queue.Queue[Any] = queue.Queue(WAITING)
         self._failure: BaseException | None = None

@@ -98,16 +98,10 @@ def parquet_of(flows: str | None, write: str | None) -> str | None:
         return None
     if os.path.isdir(flows):
         raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
-    capture = write and os.path.realpath(write)
-    if os.path.realpath(flows) == capture:
+    if write is not None and os.path.realpath(write) == os.path.realpath(flows):
         raise SniffkitError(f"{flows}: the capture and its flow table would be one file")
-    if flows.endswith(".parquet"):
-        return flows
-    table, number = f"{flows}.parquet", 1
-    while os.path.lexists(table) or os.path.realpath(table) == capture:
-        number += 1
-        table = f"{flows}.{number}.parquet"
-    return table
+    # With our number in it: nothing else has that name, and no other capture.
+    return flows if flows.endswith(".parquet") else f"{flows}.{os.getpid()}.parquet"
 
 
 def rehearse(flows: str) -> None:
@@ -136,7 +130,7 @@ def convert(table: str | None, flows: str) -> None:
 
     try:
         put(pyarrow.parquet.read_table(table), Output(flows, False, False))
-    except SniffkitError as error:
+    except (SniffkitError, OSError, pyarrow.ArrowException) as error:
         failed = CaptureError(f"{error}; the flow table is kept as {table}")
         failed.exit_code = 1
         raise failed from None

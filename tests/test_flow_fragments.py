@@ -1,4 +1,4 @@
-"""Which flow a fragment counts in, where identifications are used anew, and behind extension headers and in tunnels."""
+"""Which flow a fragment counts in, where identifications are used anew, and behind extension headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 import sniffkit as sk
 from captures.flow_cases import A, B, fragments_of
-from captures.wire import SECOND, T0, Frame, eth, ip4, ip6, ip6_fragment, pcap, pcapng, udp, vxlan
+from captures.wire import SECOND, T0, Frame, eth, ip6, ip6_fragment, pcap, pcapng, udp
 
 Row = dict[str, Any]
 
@@ -89,18 +89,3 @@ def test_what_stands_behind_options_in_ipv6_fragments_is_put_together(options: b
     frames = frames[::-1] if backwards else frames
     (row,) = rows([at(0.01 * n, frame) for n, frame in enumerate(frames)], "dns")
     assert (row["query"], len(row["answers"])) == ("a.example.org", 1)
-
-
-@pytest.mark.parametrize("backwards", [False, True])
-def test_all_fragments_of_a_tunnels_packet_count_in_the_flow_in_it(backwards: bool) -> None:
-    inner = eth(0x0800, ip4(A, B, 17, udp(A, 40_000, B, 41_000, bytes(1400))))
-    carried = vxlan(7, inner)[34:]
-    src, dst = "172.16.0.1", "172.16.0.2"
-    parts = [
-        eth(0x0800, ip4(src, dst, 17, carried[:800], ident=77, more=True)),
-        eth(0x0800, ip4(src, dst, 17, carried[800:], ident=77, offset=800)),
-    ]
-    parts = parts[::-1] if backwards else parts
-    (row,) = rows([at(0.01 * n, part) for n, part in enumerate(parts)])
-    assert (row["orig_p"], row["vni"], row["tunnel_type"], row["orig_pkts"]) == (40_000, 7, "vxlan", 2)
-    assert row["orig_bytes"] == sum(len(part) for part in parts)

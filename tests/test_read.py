@@ -178,10 +178,7 @@ def test_damage_gives_the_lines_before_a_line_and_exit_1(run: Run) -> None:
         ([PCAP, "-T", "fields", "-E", "quote=x", "-e", "ip.src"], "-E quote=x: quote is one of d, s, n"),
         ([PCAP, "-T", "fields", "-E", "separator=ab", "-e", "ip.src"], "-E separator=ab: separator is one character"),
         ([PCAP, "-A", "-e", "-t", "-Y", "udp"], "-A and -e and -t: not where tshark prints the frames (-Y, --deep)"),
-        (
-            [*["-T", "fields", "-e", "ip.src", "-E", "header=y", "nosuch.pcap"]],
-            "nosuch.pcap: No such file or directory",
-        ),
+        (["-T", "fields", "-e", "ip.src", "-E", "header=y", "no.pcap"], "no.pcap: No such file or directory"),
         (["/"], "/: Is a directory"),
         ([__file__], "not a capture: text"),
     ],

@@ -41,11 +41,12 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.session import attend
-    from sniffkit.points import point
+    from sniffkit.points import point, utf8
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
         raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
+    utf8(*expression, *options["interface"], options["netns"])
     live = _core.LiveOptions()
     live.filter = " ".join(expression) or None
     live.say, live.duration, live.zone = what, options["duration"], zone_from_now()

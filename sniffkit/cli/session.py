@@ -46,7 +46,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     points = [point(text, options["netns"]) for text in interfaces]
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
-    utf8(expression, *interfaces, options["netns"], options["write"], options["flows"], options["directory"])
+    utf8(expression, *interfaces, *(options[name] for name in ("netns", "write", "flows", "directory", "user")))
     write, flows = outputs(points, options)
     table = parquet_of(flows, write)
     if options["user"] is not None and flows != table and flows is not None:

@@ -35,7 +35,8 @@ def main(name: str, how: str = "") -> None:
     from sniffkit.lab.state import ROOT, Journal
 
     if (ROOT / name).is_dir():
-        journal = Journal(ROOT / name)
+        # The process that died may have had another guard, which wakes with this one.
+        journal = Journal(ROOT / name, wait=True)
         if how != "back":
             tear_down(journal)
         else:

@@ -67,10 +67,12 @@ def of_capture(path: str) -> LabSpec:
 
 
 def outdated(spec: LabSpec) -> str | None:
-    """What to say of a lab that is up, if its file says something else by now."""
+    """What to say of a lab that is up, if its file says something else by now, or it is half changed."""
     found = state.stored(spec.name)
     if found is None or spec.file is None or state.file_of(spec.name) != os.path.abspath(spec.file):
         return None
+    if state.cut_off(state.read_entries(state.ROOT / spec.name / "journal")) is not None:
+        return f"a change of lab {spec.name} was cut off: sniffkit lab up {spec.file}"
     if difference(state.operations(found), plan(spec)) == ([], []):
         return None
     return f"{spec.file} has changed since lab {spec.name} came up: sniffkit lab up {spec.file}"

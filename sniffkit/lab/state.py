@@ -24,9 +24,12 @@ TOKEN = "SNIFFKIT_LAB"
 
 
 class Journal:
-    """The record of one lab. Opened it is locked: one process at a time changes a lab."""
+    """The record of one lab. Opened it is locked: one process at a time changes a lab.
 
-    def __init__(self, directory: Path) -> None:
+    wait: for another process to end its change, instead of a LabError.
+    """
+
+    def __init__(self, directory: Path, wait: bool = False) -> None:
         self.directory = directory
         self.name = directory.name
         self.entries: list[dict[str, Any]] = []
@@ -38,7 +41,7 @@ class Journal:
         except FileNotFoundError:
             raise LabError(f"lab {self.name} is not up any more") from None
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             os.close(self._fd)
             raise LabError(f"lab {self.name} is being changed by another process") from None

@@ -150,13 +150,14 @@ fn asks_kernel(program: &Program) -> bool {
 /// syntax error is at the first word with which no beginning of the expression can be completed any more.
 fn locate(expression: &str, why: &str, target: Target) -> Result<String, CaptureError> {
     let column = |at: usize| expression[..at].chars().count() + 1;
-    if !why.starts_with("syntax error") {
-        let word = why.split(['"', '\'']).nth(1).or_else(|| why.rsplit(' ').next()).unwrap_or("");
-        let at = expression.find(word).filter(|_| !word.is_empty());
-        return Ok(at.map_or(String::new(), |at| format!(" at column {}", column(at))));
+    let words = words(expression);
+    let is_syntax = why.starts_with("syntax error");
+    if let Some(quoted) = why.split(['"', '\'']).nth(1).filter(|_| !is_syntax)
+        && let Some((at, _)) = words.iter().find(|(at, end)| &expression[*at..*end] == quoted)
+    {
+        return Ok(format!(" at column {}", column(*at)));
     }
     // What cannot be completed cannot be when more stands behind it: so by halves.
-    let words = words(expression);
     let (mut good, mut bad) = (0, words.len());
     while good < bad {
         let middle = good.midpoint(bad);
@@ -168,6 +169,9 @@ fn locate(expression: &str, why: &str, target: Target) -> Result<String, Capture
     }
     if let Some((at, end)) = words.get(good) {
         return Ok(format!(" at column {} ({:?})", column(*at), &expression[*at..*end]));
+    }
+    if !is_syntax {
+        return Ok(String::new());
     }
     Ok(format!(" at column {}: it ends too early", column(expression.trim_end().len())))
 }

@@ -61,7 +61,7 @@ pub struct Ring {
     pub interface: Interface,
     /// Bytes of a frame to keep.
     pub snap_len: u32,
-    /// Bytes kept of a frame that is put together here: the whole of it if a filter is to see it.
+    /// Bytes kept of a frame that is put together here, until its filter has seen it.
     put_together: u32,
     stats: KernelStats,
 }
@@ -115,6 +115,11 @@ const fn ret(k: u32) -> Instruction {
     op(6, 0, 0, k)
 }
 
+/// Bytes of a frame that is judged once it is put together: what is to be kept, and what the filter may look at.
+fn seen(filter: &Program, options: &RingOptions) -> u32 {
+    options.snap_len.max(filter.reach().unwrap_or(SNAP_LEN))
+}
+
 /// The kernel's filter for a socket: direction, then the user's. The kernel takes the outer VLAN tag off before the
 /// filter runs, so a tagged frame would be judged without it; those all pass here and are judged again with their tag
 /// in place (`docs/decisions`). So are cooked frames, whose header the kernel does not have.
@@ -135,12 +140,11 @@ fn kernel_program(interface: &Interface, options: &RingOptions, filter: Option<&
         code.extend([TYPE, op(0x15, 0, 3, OUT), INDEX, op(0x15, 0, 1, index as u32), ret(0)]);
     }
     match filter {
-        // Whole, whatever is to be kept: a filter may look at any byte.
         Some(filter) if !interface.cooked => {
-            code.extend([TAGGED, op(0x15, 0, 1, 1), ret(SNAP_LEN)]);
+            code.extend([TAGGED, op(0x15, 0, 1, 1), ret(seen(filter, options))]);
             code.extend(filter.instructions());
         }
-        Some(_) => code.push(ret(SNAP_LEN)),
+        Some(filter) => code.push(ret(seen(filter, options))),
         None => code.push(ret(options.snap_len)),
     }
     code
@@ -197,7 +201,7 @@ impl Ring {
             next: 0,
             interface,
             snap_len: options.snap_len,
-            put_together: if filter.is_some() { SNAP_LEN } else { options.snap_len },
+            put_together: filter.map_or(options.snap_len, |filter| seen(filter, options)),
             stats: KernelStats::default(),
         };
         ring.bind()?;

@@ -19,6 +19,9 @@ pub struct Instruction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
 
+/// Longest header whose length is a nibble of words, bytes.
+const MAX_HEADER: u32 = 60;
+
 /// Memory words of the machine.
 const WORDS: usize = 16;
 
@@ -63,6 +66,31 @@ impl Program {
     #[must_use]
     pub fn matches(&self, frame: &[u8], wire_len: u32) -> bool {
         self.run(frame, wire_len) != 0
+    }
+
+    /// How many bytes of a frame the program looks at, at most; `None` if that depends on what they are, beyond the length of
+    /// an IPv4 or TCP header.
+    #[must_use]
+    pub fn reach(&self) -> Option<u32> {
+        let mut reach = 0;
+        for i in &self.0 {
+            let size = match i.code & 0x18 {
+                0x00 => 4,
+                0x08 => 2,
+                _ => 1,
+            };
+            let end = match i.code & 0xe7 {
+                0x20 => i.k.saturating_add(size),
+                0x40 => i.k.saturating_add(size + MAX_HEADER),
+                // Into X: the length of a header (0xb1 is `ldxb 4*([k]&0xf)`) and nothing else.
+                0xa1 => i.k.saturating_add(1),
+                0x01 | 0x21 | 0x41 | 0x61 | 0x81 => return None,
+                _ if i.code & 7 == 7 && i.code & 0xf8 == 0 => return None,
+                _ => 0,
+            };
+            reach = reach.max(end);
+        }
+        Some(reach)
     }
 
     /// Runs the program: how many bytes of the frame to keep, 0 for none.
@@ -179,6 +207,17 @@ mod tests {
     #[test]
     fn a_load_beyond_the_frame_does_not_match() {
         assert!(!arp().matches(&[0; 13], 13));
+    }
+
+    #[test]
+    fn how_far_a_program_looks() {
+        assert_eq!(arp().reach(), Some(14));
+        // tcpdump -d 'tcp port 80', its last loads: ldxb 4*([14]&0xf); ldh [x + 16]
+        let tcp = Program::new(vec![op(0xb1, 0, 0, 14), op(0x48, 0, 0, 16), op(6, 0, 0, 1)]).unwrap();
+        assert_eq!(tcp.reach(), Some(16 + 2 + 60));
+        let computed =
+            Program::new(vec![op(0x30, 0, 0, 20), op(7, 0, 0, 0), op(0x50, 0, 0, 9), op(6, 0, 0, 1)]).unwrap();
+        assert_eq!(computed.reach(), None, "tax");
     }
 
     #[test]

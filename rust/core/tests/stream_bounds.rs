@@ -216,17 +216,39 @@ fn bytes_that_are_sent_again_fill_their_hole_in_files() {
 }
 
 #[test]
-fn what_is_left_of_a_stream_that_was_given_up_is_another() {
+fn what_is_left_of_a_stream_that_was_given_up_is_another_where_there_is_room() {
     let mut run = Run::raw(Limits { streams: 1, ..Limits::default() });
-    for (at, flags, text) in [(0, ACK, b"abc"), (3, FIN | ACK, b"def")] {
-        for port in [1024, 1025] {
-            run.frame(0, &tcp(port, true, flags, 100 + at, 1, text));
-        }
+    run.frame(0, &tcp(1024, true, ACK, 100, 1, b"abc"));
+    run.frame(0, &tcp(1025, true, ACK, 100, 1, b"abc"));
+    run.frame(0, &tcp(1024, true, ACK, 103, 1, b"lost"));
+    run.frame(0, &tcp(1025, true, ACK, 103, 1, b"def"));
+    run.frame(0, &tcp(1025, true, RST, 106, 1, b""));
+    run.frame(0, &tcp(1024, true, ACK, 107, 1, b"hi"));
+    run.frame(0, &tcp(1024, true, FIN | ACK, 109, 1, b""));
+    let lengths: Vec<_> = run.streams().iter().map(|(len, ..)| *len).collect();
+    assert_eq!(lengths, [3, 6, 2]);
+    assert_eq!(run.tracker.streams_counted().unwrap().evicted_streams, 1);
+}
+
+#[test]
+fn a_syn_of_nobody_hides_no_stream() {
+    let mut run = Run::raw(Limits::default());
+    run.frame(0, &tcp(1024, true, SYN, 99, 0, b""));
+    run.frame(1, &tcp(1024, false, SYN | ACK, 5_000_000, 100, b""));
+    run.frame(2, &tcp(1024, true, ACK, 100, 201, b"hi"));
+    run.frame(3, &tcp(1024, false, ACK, 201, 102, b"world"));
+    let lengths: Vec<_> = run.streams().iter().map(|(len, missing, _)| (*len, missing.len())).collect();
+    assert_eq!(lengths, [(2, 0), (5, 0)]);
+}
+
+#[test]
+fn a_stream_met_midway_may_come_backwards() {
+    let mut run = Run::raw(Limits::default());
+    for at in (0..20_000).rev() {
+        run.frame(0, &tcp(1024, true, ACK, 100 + at, 1, b"x"));
     }
-    let streams = run.streams();
-    assert_eq!(streams.iter().map(|(len, ..)| len).sum::<u64>(), 12);
-    assert_eq!(streams.iter().filter(|(.., ended)| *ended).count(), 0);
-    assert_eq!(run.tracker.streams_counted().unwrap().evicted_streams, 3);
+    let (len, missing, _) = &run.streams()[0];
+    assert_eq!((*len, missing.len()), (20_000, 0));
 }
 
 #[test]

@@ -49,13 +49,14 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
 }
 
 /// What a payload length of 0 stands for: a jumbogram, which begins with hop-by-hop options and is longer than the field
-/// can say (RFC 2675, 3), or a segmentation-offload frame. Else nothing follows.
+/// can say (RFC 2675, 3), or a segmentation-offload frame, whatever its next header. Else nothing follows.
 #[cold]
 fn unspecified(next_header: u8, at: &Cursor<'_>) -> usize {
     let rest = at.wire_rest() - HEADER;
     match next_header {
         6 | 17 => rest,
-        0 if rest > LONGEST || has_jumbo(at.rest().get(HEADER..).unwrap_or(&[])) => rest,
+        _ if rest > LONGEST => rest,
+        0 if has_jumbo(at.rest().get(HEADER..).unwrap_or(&[])) => rest,
         _ => 0,
     }
 }

@@ -11,6 +11,8 @@ pub fn decode(at: &mut Cursor<'_>, _packet: &mut Packet) -> Decoded {
     if at.rest().iter().take(4).any(|&byte| byte != 0) {
         return Ok(Next::Layer(Proto::Esp));
     }
-    at.peek::<4>()?;
+    if at.wire_rest() >= 4 {
+        at.peek::<4>()?;
+    }
     Ok(Next::Layer(Proto::Data))
 }

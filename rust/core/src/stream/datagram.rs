@@ -74,6 +74,11 @@ impl Datagrams {
 
     /// `now` is the time at a point, and says nothing of others.
     fn make_room(&mut self, now: i64, point: u32) {
+        // Behind one that waits at a point without traffic, those that are whole would never be first.
+        if self.order.len() > 2 * MAX_DATAGRAMS {
+            let map = &self.map;
+            self.order.retain(|key| map.contains_key(key));
+        }
         while let Some(oldest) = self.order.front() {
             let old = match self.map.get(oldest) {
                 None => true, // whole since

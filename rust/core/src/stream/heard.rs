@@ -4,7 +4,7 @@
 //! over after a few segments, so what it had is little.
 
 use super::one::{Parser, Stream};
-use super::streams::index_of;
+use super::watch::index_of;
 use super::{Counters, Place, Reassembler, Streams};
 use crate::app::{Facts, Who};
 use crate::packet::Packet;

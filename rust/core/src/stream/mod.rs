@@ -12,9 +12,11 @@ pub mod reassembly;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use bounds::{Counters, Limits};
 pub use glance::tell;
 pub use piece::{Piece, Place};
 pub use reassembly::{Overlap, Reassembler};
-pub use streams::{Streams, Watch};
+pub use streams::Streams;
+pub use watch::Watch;

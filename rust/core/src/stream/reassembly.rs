@@ -60,6 +60,8 @@ pub struct Reassembler {
     guessed: bool,
     /// The stream was met midway, and nothing is handed out: bytes before the first ones may still come, out of order.
     floats: bool,
+    /// Of what floats: how much of the sequence space in front of the first bytes has a place already.
+    room: u64,
 }
 
 impl Reassembler {
@@ -77,6 +79,7 @@ impl Reassembler {
             counts: Counts::default(),
             guessed: false,
             floats: false,
+            room: 0,
         }
     }
 
@@ -103,7 +106,7 @@ impl Reassembler {
     /// Whether what floats may be handed out, by [`Reassembler::skip_hole`]: the other side has acknowledged some of it, and
     /// so had all before it.
     pub(super) fn settles(&self, ack: u32) -> bool {
-        self.floats && self.offset(ack) > 0
+        self.floats && self.offset(ack) > self.first_held() as i64
     }
 
     /// The time of the first bytes that float.
@@ -111,13 +114,19 @@ impl Reassembler {
         self.held.values().next().filter(|_| self.floats).map(|held| held.place.ts)
     }
 
-    /// Moves the start of what floats to an earlier segment.
+    fn first_held(&self) -> u64 {
+        self.held.keys().next().copied().unwrap_or(self.next)
+    }
+
+    /// Moves the start of what floats before an earlier segment, each time further: all that is held moves too.
     fn reach_back(&mut self, seq: u32) {
         let by = self.offset(seq).unsigned_abs();
         if by > self.limit as u64 {
             return;
         }
-        self.base = Some(seq);
+        self.room = (2 * self.room + by).min(self.limit as u64);
+        let by = by + self.room;
+        self.base = Some(seq.wrapping_sub(self.room as u32));
         self.end = self.end.map(|end| end + by);
         self.held = std::mem::take(&mut self.held).into_iter().map(|(at, held)| (at + by, held)).collect();
     }
@@ -125,7 +134,8 @@ impl Reassembler {
     /// Where the stream begins, as far as was said: sequence number, and whether that is a guess.
     #[must_use]
     pub(super) fn beginning(&self) -> (Option<u32>, bool) {
-        (self.base, self.guessed)
+        let skipped = if self.floats { self.first_held() } else { 0 };
+        (self.base.map(|base| base.wrapping_add(skipped as u32)), self.guessed)
     }
 
     /// A stream of which that was said.
@@ -288,7 +298,9 @@ impl Reassembler {
 
     /// Gives up the first hole: declares it as a gap and hands out what stands behind it.
     pub fn skip_hole(&mut self, emit: &mut dyn FnMut(Piece<'_>)) {
-        self.floats = false;
+        if std::mem::take(&mut self.floats) {
+            self.next = self.first_held();
+        }
         if let Some((&start, held)) = self.held.first_key_value() {
             let place = held.place;
             if start > self.next {

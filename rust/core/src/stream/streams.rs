@@ -3,6 +3,7 @@
 use super::datagram::Datagrams;
 use super::glance::{beginning, first_byte, glance, is_beginning, is_first, keep_facts};
 use super::one::{Parser, Start, Stream};
+use super::watch::{Watch, index_of};
 use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
 use crate::app::dns::Multicast;
 use crate::app::raw::{Raw, Tap};
@@ -12,28 +13,10 @@ use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::side::known;
 use crate::track::tcp::ACK;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Packets of a UDP flow in which facts are looked for; QUIC's parser asks for no more datagrams either.
 const FACTS_WITHIN: u64 = 16;
-
-/// What is done with a flow's bytes: nothing yet, nothing ever, or the number of its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watch(u64);
-
-impl Watch {
-    /// Its bytes have not shown yet what they are.
-    pub const UNDECIDED: Self = Self(0);
-    /// Nothing is wanted of it.
-    pub const IGNORED: Self = Self(u64::MAX);
-
-    /// Whether there is a stream.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        self != Self::UNDECIDED && self != Self::IGNORED
-    }
-}
 
 /// All streams.
 pub struct Streams {
@@ -217,12 +200,13 @@ impl Streams {
         who: impl FnOnce(&Flow) -> Who,
     ) {
         let is_evicted = flow.watch != Watch::UNDECIDED && find(&mut self.slots, flow.watch).is_none();
-        // Of a stream that was given up for want of room the rest is another, as it is: parsers need the beginning.
-        if flow.watch == Watch::UNDECIDED || is_evicted && self.wants.raw {
+        // Of a stream that was given up the rest is another once there is room, as it is: parsers need the beginning.
+        let goes_on = self.wants.raw && packet.payload_len > 0 && self.open < self.limits.streams;
+        if flow.watch == Watch::UNDECIDED || is_evicted && goes_on {
             self.begin(flow, side, packet, is_evicted, who);
         }
         let Some(stream) = find(&mut self.slots, flow.watch) else {
-            flow.watch = Watch::IGNORED;
+            flow.watch = if is_evicted && self.wants.raw { flow.watch } else { Watch::IGNORED };
             return;
         };
         let only_facts = !self.wants.rows();
@@ -260,14 +244,17 @@ impl Streams {
         let other = &flow.sides[side ^ 1];
         let from_start = is_beginning(flow, side, packet);
         let is_acked = packet.tcp_flags & ACK != 0;
-        // From the start, what is acknowledged and was not captured is a hole: what came in it may have been messages.
-        if other.knows(known::ISN) && (!is_acked || from_start) {
-            sides[side ^ 1].start(other.isn.wrapping_add(1));
+        // From the start, what is acknowledged and was not captured is a hole: what came in it may have been messages. If it
+        // is more than a stream holds back, the SYN was nobody's.
+        let begins = other.isn.wrapping_add(1);
+        let fits = from_start && packet.tcp_ack.wrapping_sub(begins) as usize <= limits.per_stream;
+        if other.knows(known::ISN) && (!is_acked || fits) {
+            sides[side ^ 1].start(begins);
         } else if is_acked {
             sides[side ^ 1].guess(packet.tcp_ack);
         }
         // Facts need no end, and a stream that is saved says nothing of it.
-        for (own, stream) in flow.sides.iter().zip(&mut sides).filter(|(own, _)| own.fin && self.wants.rows()) {
+        for (own, stream) in flow.sides.iter().zip(&mut sides).filter(|(own, _)| own.fin_acked && self.wants.rows()) {
             stream.fin_before(own.fin_end.wrapping_sub(1));
         }
         let who = who(flow);
@@ -439,10 +426,6 @@ impl Streams {
             self.open -= 1;
         }
     }
-}
-
-pub(super) fn index_of(number: u64) -> usize {
-    (number & 0xffff_ffff) as usize
 }
 
 fn find(slots: &mut [Option<Box<Stream>>], watch: Watch) -> Option<&mut Stream> {

@@ -134,7 +134,8 @@ impl Tracker {
             family: outer.ip_version,
             tunnel: Tunnel::None,
         };
-        let slot = self.count_first(&datagram, &part(&outer, frame), &ahead.keyed, share, &inner, frame);
+        // The other fragments are the outer addresses': whoever follows a share of the flows may not see both.
+        let slot = self.account(ahead, share, &inner, frame);
         if let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, &outer, frame, share.ts)
         {

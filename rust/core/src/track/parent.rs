@@ -17,16 +17,21 @@ impl Tracker {
     }
 
     fn parent(&mut self, point: u32, packet: &Packet, frame: &[u8]) -> Option<u32> {
-        let quoted = key::quoted(packet, frame, point)?.key;
-        if let Some(slot) = self.find(&quoted) {
-            return Some(slot);
-        }
-        // A tunnel's packet has its tunnel in the key, and what stands in it or, if that cannot be read, its own ends.
-        let whole = frame.get(packet.quoted_ip as usize..)?;
-        let wire_len = if quoted.family == 4 { be16(whole, 2) } else { be16(whole, 4).saturating_add(40) };
-        decode(whole, u32::from(wire_len).max(whole.len() as u32), LinkType::RAW, &mut self.scratch);
-        let own = key::of_packet(&self.scratch, whole, point)?.key;
-        let vlans = key::pack_vlans(&[packet.vlans(), self.scratch.vlans()].concat());
-        self.find(&FlowKey { vlans, ..own }).filter(|_| self.scratch.depth > 0)
+        let quoted = quoted(packet, frame, point, &mut self.scratch)?;
+        self.find(&quoted)
     }
+}
+
+/// The key of the flow whose packet an ICMP error quotes. A tunnel's packet has its tunnel in the key, and what stands in it
+/// or, if that cannot be read, its own ends.
+pub(super) fn quoted(packet: &Packet, frame: &[u8], point: u32, scratch: &mut Packet) -> Option<FlowKey> {
+    let plain = key::quoted(packet, frame, point)?.key;
+    let whole = frame.get(packet.quoted_ip as usize..)?;
+    let wire_len = if plain.family == 4 { be16(whole, 2) } else { be16(whole, 4).saturating_add(40) };
+    decode(whole, u32::from(wire_len).max(whole.len() as u32), LinkType::RAW, scratch);
+    if scratch.depth == 0 {
+        return Some(plain);
+    }
+    let own = key::of_packet(scratch, whole, point)?.key;
+    Some(FlowKey { vlans: key::pack_vlans(&[packet.vlans(), scratch.vlans()].concat()), ..own })
 }

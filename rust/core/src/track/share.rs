@@ -3,10 +3,10 @@
 //! Everything that can touch a flow is in its share: other packets between its addresses, their fragments, and the ICMP
 //! errors that quote them.
 
-use super::key;
+use super::{key, parent};
 use crate::decode::cursor::be16;
 use crate::frame::LinkType;
-use crate::packet::Packet;
+use crate::packet::{NONE, Packet};
 
 /// One of `of` shares, `index` from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,10 @@ impl Share {
     /// Whether a decoded frame is in this share. One that makes no row is in all.
     #[must_use]
     pub fn has_packet(self, packet: &Packet, frame: &[u8]) -> bool {
-        let keyed = key::quoted(packet, frame, 0).or_else(|| key::of_packet(packet, frame, 0));
-        keyed.is_none_or(|keyed| self.has(u128::from_be_bytes(keyed.key.low), u128::from_be_bytes(keyed.key.high)))
+        let error = packet.quoted_ip != NONE;
+        let quoted = if error { parent::quoted(packet, frame, 0, &mut Packet::default()) } else { None };
+        let key = quoted.or_else(|| key::of_packet(packet, frame, 0).map(|keyed| keyed.key));
+        key.is_none_or(|key| self.has(u128::from_be_bytes(key.low), u128::from_be_bytes(key.high)))
     }
 
     /// The same of a frame that is not decoded yet, where a look at its headers is enough: TCP, or UDP to and from ports

@@ -7,6 +7,9 @@ use crate::stream::Place;
 use compact_str::CompactString;
 use std::collections::VecDeque;
 
+/// What is wrong with a zone transfer of which more was to come.
+const UNENDED: &str = "the transfer does not end";
+
 /// Queries of one flow that may wait for their answers; the oldest is given up beyond.
 const MAX_OPEN: usize = 1024;
 
@@ -133,7 +136,11 @@ impl Pairs {
         if let Some(at) = self.open.iter().position(asks) {
             let Open { exchange, transfer, .. } = &mut self.open[at];
             let goes_on = transfer.as_mut().is_some_and(|transfer| transfer.goes_on(&message));
+            let fails = message.rcode != 0 && exchange.response.is_some();
             exchange.go_on(message, whole);
+            if let Some(response) = exchange.response.as_mut().filter(|_| fails) {
+                response.fault.get_or_insert(UNENDED);
+            }
             if !goes_on && let Some(open) = self.open.remove(at) {
                 ended(open, out);
             }
@@ -156,7 +163,7 @@ impl Pairs {
         if let Some(response) = &mut open.exchange.response
             && !open.exchange.is_answer_missing
         {
-            response.fault.get_or_insert("the transfer does not end");
+            response.fault.get_or_insert(UNENDED);
         }
         ended(open, out);
     }

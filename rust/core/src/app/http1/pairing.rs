@@ -172,6 +172,9 @@ impl Conversation {
 
     /// Moves what is over from the front of the queue.
     pub(super) fn settle(&mut self) {
+        if self.open.len() > MAX_OPEN && !self.open[0].is_over() {
+            self.order.miscounted = true; // one of its messages may still come
+        }
         while self.open.len() > MAX_OPEN || self.open.front().is_some_and(|one| one.is_over()) && self.judge(false) {
             self.take_front();
         }
