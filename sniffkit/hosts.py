@@ -72,14 +72,13 @@ def with_vendors(data: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     data = data.unify_dictionaries()
-    macs = data.column("mac")
-    chunks = []
-    for chunk in macs.chunks:
-        # Each address is looked up once, however many rows have it.
-        names = pa.array([vendor_of(mac) for mac in chunk.dictionary.to_pylist()], pa.string())
-        chunks.append(names.take(chunk.indices).dictionary_encode())
-    vendors = pa.chunked_array(chunks, TYPES["name"](pa))
-    data = data.set_column(data.column_names.index("vendor"), "vendor", vendors.unify_dictionaries())
+    chunks = data.column("mac").chunks
+    # Each address is looked up once, however many rows have it: the dictionary is the same in all chunks.
+    macs = chunks[0].dictionary.to_pylist() if chunks else []
+    names = pa.array(map(vendor_of, macs), pa.string()).dictionary_encode()
+    coded = [pa.DictionaryArray.from_arrays(names.indices.take(chunk.indices), names.dictionary) for chunk in chunks]
+    vendors = pa.chunked_array(coded, TYPES["name"](pa))
+    data = data.set_column(data.column_names.index("vendor"), "vendor", vendors)
     for name in LISTS:
         column = data.column(name)
         filled = pc.if_else(pc.greater(pc.list_value_length(column), 0), column, pa.scalar(None, column.type))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import sniffkit as sk
+from captures.wire import T0, Frame, arp, eth, pcap
 from sniffkit.errors import SniffkitError
 from sniffkit.vendor import vendor
 
@@ -53,6 +55,26 @@ def test_every_way_in_which_names_are_said(golden: Callable[[str, str], None]) -
         "192.0.2.80": "www.lab.test", "192.0.2.9": "nine.lab.test", "192.0.2.54": "tcp.lab.test",
         "192.0.2.99": "big.lab.test",
     }  # fmt: skip
+
+
+def test_each_station_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where rows go out in many batches: stations that others drive out of their address."""
+    asked: list[str | None] = []
+
+    def vendor_of(card: str | None) -> str:
+        asked.append(card)
+        return f"of {card}"
+
+    monkeypatch.setattr("sniffkit.hosts.vendor_of", vendor_of)
+    cards = [f"02:00:00:00:{n >> 8:02x}:{n & 255:02x}" for n in range(20_000)]
+    nobody = "00:00:00:00:00:00"
+    told = [eth(0x0806, arp(2, card, "10.0.0.1", nobody, "10.0.0.2")) for card in cards]
+    frames = [Frame(T0 + n, frame) for n, frame in enumerate(told)]
+    data = sk.open(io.BytesIO(pcap(frames))).hosts().to_arrow()
+    assert data.column("mac").num_chunks > 2
+    assert sorted(card for card in asked if card) == cards
+    rows_of = list(zip(data["mac"].to_pylist(), data["vendor"].to_pylist(), strict=True))
+    assert sorted(rows_of) == [(card, f"of {card}") for card in cards]
 
 
 def test_columns() -> None:
