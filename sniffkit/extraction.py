@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from sniffkit.errors import SniffkitError
 from sniffkit.tables import Table, file_error, output_error, warn
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from sniffkit._core import TableStream
 
 Source = str | os.PathLike[str] | IO[bytes]
@@ -62,16 +67,20 @@ def extract(
     stopped: KeyboardInterrupt | None = None
     found: list[tuple[str, int, str]] = []
     try:
-        try:
-            found = stream.finish()
-        except KeyboardInterrupt as error:
-            # What is there by now is whole files and the beginnings of others: all of them get their rows.
-            stopped = error
-            stream.stop()
-        made = _core.write_index(stream, *index)
+        with one_interrupt():
+            try:
+                found = stream.finish()
+            except KeyboardInterrupt as error:
+                # What is there by now is whole files and the beginnings of others: all of them get their rows.
+                stopped = error
+                stream.stop()
+            made = _core.write_index(stream, *index)
     except BaseException as error:
         for name in index:
-            os.unlink(name)
+            # Only a claim is taken back: an index that is there is kept, whatever was raised behind it.
+            with suppress(FileNotFoundError):
+                if os.path.getsize(name) == 0:
+                    os.unlink(name)
         if isinstance(error, OSError):
             raise file_error(error) from None
         raise
@@ -79,6 +88,37 @@ def extract(
     if stopped is not None:
         raise stopped
     return Extracted(*made, *index)
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Within, the first ^C is raised and those behind it are not, nor SIGTERM where that is handled: what it has begun
+    is brought to its end. Only Python's main thread gets signals; in others this does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    raised = False
+
+    def once(number: int, frame: FrameType | None) -> None:
+        nonlocal raised
+        if raised:
+            return
+        try:
+            handlers[number](number, frame)
+        except BaseException:
+            raised = True
+            raise
+
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {int(number): handler for number, handler in found.items() if callable(handler)}
+    try:
+        for number in handlers:
+            signal.signal(number, once)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def claim_index(directory: str) -> tuple[str, str]:

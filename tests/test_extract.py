@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from streams_pcap import CLIENT, SERVER, Segment, connection, plain, response, write_frames
 
 import sniffkit as sk
+from sniffkit import _core
 from sniffkit.cli.group import cli
 
 
@@ -153,6 +155,54 @@ def test_an_interrupted_extraction_has_its_index(number: signal.Signals, many: b
     assert len(index) == MANY + 1
     assert {row["path"] for row in index} == {path.name for path in out.iterdir()} - {"index.jsonl", "index.parquet"}
     assert [row["filename"] for row in index if not row["complete"]] == ["last"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("first", [True, False])
+def test_an_interrupt_behind_the_first_loses_no_index(
+    first: bool, number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One comes while the rest is read, another while the index is written; or only that one."""
+    open_table, write_index = _core.open_table, _core.write_index
+
+    class Stream:
+        def __init__(self, *given: Any, **options: Any) -> None:
+            self.inner = open_table(*given, **options)
+            self.__arrow_c_stream__ = self.inner.__arrow_c_stream__
+
+        def finish(self) -> list[tuple[str, int, str]]:
+            found = self.inner.finish()
+            if first:
+                signal.raise_signal(signal.SIGINT)
+            return found
+
+        def stop(self) -> None:
+            self.inner.stop()
+            signal.raise_signal(number)
+
+    def written(*given: Any) -> Any:
+        made = write_index(*given)
+        signal.raise_signal(number)
+        return made
+
+    monkeypatch.setattr(_core, "open_table", Stream)
+    monkeypatch.setattr(_core, "write_index", written)
+    one, out = capture(tmp_path / "x.pcap", transfer(40000, "/a", b"abc")), tmp_path / "out"
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sk.open(one).extract(out, http=True)
+        assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [row["path"] for row in rows(out / "index.jsonl")] == ["a"]
+    assert sorted(path.name for path in out.iterdir()) == ["a", "index.jsonl", "index.parquet"]
+
+
+def test_a_thread_extracts(tmp_path: Path) -> None:
+    one = capture(tmp_path / "x.pcap", transfer(40000, "/a", b"abc"))
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(sk.open(one).extract, tmp_path / "out", http=True).result()["path"].to_pylist() == ["a"]
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "arrow", "parquet"])
