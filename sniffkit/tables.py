@@ -178,8 +178,15 @@ def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
 def warn(found: list[tuple[str, int, str]]) -> None:
     """Issue one `CaptureWarning` for each damaged input: file, offset in bytes, what is wrong."""
     for file, offset, what in found:
-        message = f"{file}: at byte {offset}: {what}; rows before are kept"
-        warnings.warn(CaptureWarning(message), stacklevel=callers_level())
+        warnings.warn(CaptureWarning(damage_line(file, offset, what)), stacklevel=callers_level())
+
+
+def damage_line(file: str, offset: int, what: str, kept: str = "rows before are kept") -> str:
+    """A warning of the core as a line: file, offset in bytes, what is wrong; `kept` where that ended the input.
+
+    An option that is passed over does not: reading goes on behind it.
+    """
+    return f"{file}: at byte {offset}: {what}" + ("" if what.endswith(" is passed over") else f"; {kept}")
 
 
 def callers_level() -> int:

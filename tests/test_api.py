@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import sniffkit as sk
+from captures.wire import T0, Frame, pcap, pcapng
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = SEEDS / "pcap" / "micros-le"
@@ -155,6 +156,26 @@ def test_damage_keeps_the_rows_before_and_warns_once(tmp_path: Path) -> None:
         assert caught[0].filename == __file__, "the warning points at the caller's line"
     with pytest.warns(sk.CaptureWarning, match="cut short"):
         assert sk.open(cut).flows().to_parquet(tmp_path / "f.parquet") == 1
+
+
+def test_an_option_that_is_passed_over_ends_nothing(tmp_path: Path) -> None:
+    data = pcapng(["a"], [(0, Frame(T0, bytes(60))), (0, Frame(T0, bytes(60)))])
+    (odd := tmp_path / "odd.pcapng").write_bytes(data.replace(b"\x09\0\x01\0\x09", b"\x09\0\x02\0\x09"))
+    says = f"{odd}: at byte 28: interface block: option 9 of 2 bytes is passed over"
+    with pytest.warns(sk.CaptureWarning) as caught:
+        assert len(sk.open(odd).packets().to_arrow()) == 2
+    assert [str(one.message) for one in caught] == [says]
+    for words in (["packets"], ["read"], ["follow", "--tcp", "10.0.0.1:1,10.0.0.2:2"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "sniffkit", words[0], str(odd), *words[1:]],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"sniffkit: {says}\n" in done.stderr, done
+    (later := tmp_path / "later.pcap").write_bytes(pcap([Frame(T0 + 1, bytes(60))]))
+    made = sk.open([odd, later]).to_dataset(tmp_path / "out", workers=1)
+    assert made.skipped == [says]
 
 
 def test_other_link_types_give_rows() -> None:

@@ -12,6 +12,7 @@ from sniffkit.cli.lines import local_zone
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
 from sniffkit.cli.read import split_arguments
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
+from sniffkit.tables import damage_line
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
 
@@ -89,6 +90,6 @@ def print_streams(
     except OSError as error:
         raise CaptureFileError(str(error)) from None
     damage = text.warnings()
-    for file, offset, what in damage:
-        print(f"sniffkit: {file}: at byte {offset}: {what}; what came before is kept", file=sys.stderr)
+    for warning in damage:
+        print(f"sniffkit: {damage_line(*warning, 'what came before is kept')}", file=sys.stderr)
     return 1 if damage or text.written == 0 else 0

@@ -16,6 +16,7 @@ import click
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import dump_flag, local_zone
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
+from sniffkit.tables import damage_line
 
 if TYPE_CHECKING:
     from sniffkit._core import FrameText
@@ -317,6 +318,6 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
     except ValueError as error:
         raise FilterError(str(error)) from None
     damage = text.warnings()
-    for file, offset, what in damage:
-        print(f"sniffkit: {file}: at byte {offset}: {what}; frames before are kept", file=sys.stderr)
+    for warning in damage:
+        print(f"sniffkit: {damage_line(*warning, 'frames before are kept')}", file=sys.stderr)
     return 1 if damage or not any_frames else 0

@@ -100,8 +100,10 @@ def _begun(where: Store) -> Job | None:
 
 
 def _sum_up(lines: list[dict[str, Any]], skipped: list[str], files: int, resumed: bool) -> Summary:
+    from sniffkit.tables import damage_line
+
     # Every worker reads every file: what is wrong with files, and how many frames there are, is the same for all.
-    damaged = [f"{file}: at byte {offset}: {what}; rows before are kept" for file, offset, what in lines[0]["warnings"]]
+    damaged = [damage_line(*warning) for warning in lines[0]["warnings"]]
     counters = {name: sum(line["counters"][name] for line in lines) for name in lines[0]["counters"]}
     counters["frames"] = lines[0]["counters"]["frames"]
     return Summary(
