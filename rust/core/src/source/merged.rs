@@ -213,7 +213,9 @@ impl Source for MergedFiles {
         batch.interfaces.clone_from(self.interfaces.list());
         // A file of which everything is out but whose end has not been seen is read on from there.
         let reading = self.open.iter().map(|open| (open.index, open.given())).collect();
-        batch.reached = Reached { opened: self.opened, reading, warnings: std::mem::take(&mut self.warnings) };
+        // Nobody looks at a batch behind the last: what is told then is asked for by `take_warnings`.
+        let warnings = if more { std::mem::take(&mut self.warnings) } else { Vec::new() };
+        batch.reached = Reached { opened: self.opened, reading, warnings };
         Ok(more)
     }
 

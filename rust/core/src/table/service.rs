@@ -69,12 +69,17 @@ pub fn of(flow: &Flow) -> Option<&'static str> {
     by_port(flow.key.proto, flow.resp_port())
 }
 
-/// What decides the text of the `proto` column: family, IP protocol, Ethernet type.
+/// What decides the text of the `proto` column: family, IP protocol, Ethernet type. One key a text, or a dictionary would
+/// hold the text twice.
 #[must_use]
 pub fn proto_key(key: &FlowKey) -> (u8, u8, u16) {
-    match key.family {
-        4 | 6 => (4, key.proto, 0),
-        family => (family, 0, key.ethertype),
+    match (key.family, key.ethertype) {
+        (4 | 6, _) => (4, key.proto, 0),
+        (ARP, _) => (ARP, 0, 0),
+        (family, 0x8864) => (family, 0, 0x8863),
+        (family, 0x8848) => (family, 0, 0x8847),
+        (_, 0x86dd) => (4, 41, 0),
+        (family, ethertype) => (family, 0, ethertype),
     }
 }
 
@@ -92,12 +97,11 @@ pub fn write_proto(key: &(u8, u8, u16), out: &mut String) {
         match ethertype {
             0x0042 => out.push_str("stp"),
             0x88cc => out.push_str("lldp"),
-            0x86dd => out.push_str("ipv6"),
             0x0800 => out.push_str("ip"),
             0x2000 => out.push_str("cdp"),
             0x8035 => out.push_str("rarp"),
-            0x8863 | 0x8864 => out.push_str("pppoe"),
-            0x8847 | 0x8848 => out.push_str("mpls"),
+            0x8863 => out.push_str("pppoe"),
+            0x8847 => out.push_str("mpls"),
             0x8809 => out.push_str("slow"),
             0x888e => out.push_str("eapol"),
             0x88e5 => out.push_str("macsec"),
@@ -133,4 +137,23 @@ pub fn ip_proto_name(proto: u8) -> Option<&'static str> {
         136 => "udplite",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn no_two_keys_have_one_text() {
+        let protos = (0..=u8::MAX).map(|proto| FlowKey { family: 4, proto, ..FlowKey::default() });
+        let types = (0..=u16::MAX).map(|ethertype| FlowKey { ethertype, ..FlowKey::default() });
+        let arp = FlowKey { family: ARP, ethertype: 0x0806, ..FlowKey::default() };
+        let mut keys = HashMap::new();
+        for key in protos.chain(types).chain([arp]).map(|key| proto_key(&key)) {
+            let mut text = String::new();
+            write_proto(&key, &mut text);
+            assert_eq!(*keys.entry(text.clone()).or_insert(key), key, "{text}");
+        }
+    }
 }
