@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
 from sniffkit.matching import Array, window_ns
-from sniffkit.matching.keys import Keys
+from sniffkit.matching.keys import TCP, Keys
 from sniffkit.matching.pairs import match
 from sniffkit.matching.rewritten import link
 from sniffkit.matching.sightings import Sightings, read
@@ -140,7 +140,7 @@ def packets(keys: Keys, point: Array, window: int) -> Array:
         known = np.concatenate([known, here[np.isin(here, b, invert=True)]])
         known = known[np.argsort(time[known], kind="stable")]
     # What a NAT made of a packet is another one so far.
-    rewritten = Rewritten(packet, time, point, window)
+    rewritten = Rewritten(keys, packet, point, window)
     link(keys, known, known, window, chain=rewritten)
     return rewritten.packet
 
@@ -148,11 +148,16 @@ def packets(keys: Keys, point: Array, window: int) -> Array:
 class Rewritten:
     """Packets of which some are what a NAT made of others; `packet` grows together."""
 
-    def __init__(self, packet: Array, time: Array, point: Array, window: int) -> None:
+    def __init__(self, keys: Keys, packet: Array, point: Array, window: int) -> None:
         import numpy as np
 
-        self.packet, self.time, self.window = packet, time, window
+        self.packet, self.time, self.window = packet, keys.seen.numbers("ts"), window
         self.bit = np.left_shift(1, point)
+        self.ident = keys.seen.numbers("ip_id")
+        self.tcp = keys.proto == TCP
+        # A bit for each point that has a row's direction, with those ends.
+        _, talk = np.unique(keys.talk, return_inverse=True)
+        self.passed = gathered(talk.reshape(-1), self.bit)
         self._span()
 
     def _span(self) -> None:
@@ -163,15 +168,18 @@ class Rewritten:
         first, last = np.full(rows, np.iinfo(np.int64).max), np.full(rows, np.iinfo(np.int64).min)
         np.minimum.at(first, packet, self.time)
         np.maximum.at(last, packet, self.time)
-        at = np.zeros(rows, np.int64)
-        np.bitwise_or.at(at, packet, self.bit)
-        self.first, self.last, self.at = first[packet], last[packet], at[packet]
+        self.first, self.last, self.at = first[packet], last[packet], gathered(packet, self.bit)
 
     def allowed(self, a: Array, b: Array) -> Array:
-        """Whether b's packet may be what became of a's: not before it, and seen at no point that has seen a's."""
+        """Whether b's packet may be what became of a's: not before it, and seen at no point that has seen a's.
+
+        Where neither TCP's numbers nor the identification tell so, no point has seen both directions either.
+        """
         later = (self.first[a] < self.first[b]) | ((self.first[a] == self.first[b]) & (a < b))
         apart: Array = self.first[b] - self.last[a] >= -self.window
-        return apart & later & (self.packet[a] != self.packet[b]) & ((self.at[a] & self.at[b]) == 0)
+        tells = self.tcp[a] | ((self.ident[a] > 0) & (self.ident[a] == self.ident[b]))
+        elsewhere = ((self.at[a] & self.at[b]) == 0) & (tells | ((self.passed[a] & self.passed[b]) == 0))
+        return apart & later & (self.packet[a] != self.packet[b]) & elsewhere
 
     def join(self, a: Array, b: Array) -> tuple[Array, Array]:
         """Those of a and b are the same packets, also in chains, as far as no point sees one twice; which are."""
@@ -202,6 +210,15 @@ class Rewritten:
         self.packet = new[self.packet]
         self._span()
         return a[same], b[same]
+
+
+def gathered(group: Array, bits: Array) -> Array:
+    """Of each row, the bits of all rows of its group (a number below the count of rows)."""
+    import numpy as np
+
+    all_bits = np.zeros(len(group), np.int64)
+    np.bitwise_or.at(all_bits, group, bits)
+    return all_bits[group]
 
 
 def made(seen: Sightings, files: list[str | None], order: Array, number: Array, hop: Array, hops: Array) -> pa.Table:

@@ -238,6 +238,80 @@ def test_one_nat_after_another(tmp_path: Path, kind: Callable[..., Frame]) -> No
     assert {tuple(row["delay"] for row in rows) for rows in packets} == {(None, MS // 10, MS // 10)}
 
 
+def beat(ts: int, src: str, sport: int, dst: str, dport: int, *, ident: int = 0, ttl: int = 64) -> Frame:
+    """A datagram like all others."""
+    return Frame(ts, eth(0x0800, ip4(src, dst, 17, udp(src, sport, dst, dport, b"beat"), ident=ident, ttl=ttl)))
+
+
+@pytest.mark.parametrize("wait", [2 * MS, 150 * MS])
+def test_an_answer_is_no_request_behind_a_nat(tmp_path: Path, wait: int) -> None:
+    """An echo server: what is lost before the NAT's outside, and behind it, is not one packet."""
+    a, b = [], []
+    for n in range(20):
+        at = T0 + n * 300 * MS
+        a.append(beat(at, CLIENT, 5000, SERVER, 7))
+        if n % 2 == 0:
+            b.append(beat(at + MS, PUBLIC, 6000, SERVER, 7, ttl=63))
+        b.append(beat(at + MS + wait, SERVER, 7, PUBLIC, 6000))
+        if n % 4:
+            a.append(beat(at + 2 * MS + wait, SERVER, 7, CLIENT, 5000, ttl=63))
+    diff = compare(tmp_path, a, b)
+    assert (in_all(diff), delays(diff)) == ((25, 10, 5), {MS})
+
+
+def test_what_two_flows_behind_a_nat_lost_is_not_one(tmp_path: Path) -> None:
+    """Requests of one and answers to the other, equal but for the ends; the rest of both is known."""
+    a, b = [], []
+    for n in range(20):
+        for client, port, server in (("10.0.0.1", 5001, "198.51.100.1"), ("10.0.0.2", 5002, "198.51.100.2")):
+            at = T0 + n * 500 * MS + port % 10 * 100 * MS
+            a.append(beat(at, client, port, server, 7))
+            if n % 3 or port == 5002:
+                b.append(beat(at + MS, PUBLIC, port + 1000, server, 7, ttl=63))
+            b.append(beat(at + 20 * MS, server, 7, PUBLIC, port + 1000))
+            if n % 3 or port == 5001:
+                a.append(beat(at + 21 * MS, server, 7, client, port, ttl=63))
+    diff = compare(tmp_path, a, b)
+    assert (in_all(diff), delays(diff)) == ((66, 7, 7), {MS})
+
+
+@pytest.mark.parametrize("numbered", [1, 0])
+def test_two_flows_of_which_each_lost_a_packet_are_no_nat(tmp_path: Path, numbered: int) -> None:
+    """`trace`: both pass the router as they are, and say the same."""
+    a, b = [], []
+    for n in range(12):
+        at, one, other = T0 + n * SECOND, numbered * (1000 + n), numbered * (7000 + n)
+        a.append(beat(at, CLIENT, 5000, SERVER, 443, ident=one))
+        b.append(beat(at + 200 * MS, "203.0.113.4", 80, "10.0.0.2", 6000, ident=other))
+        if n % 3:
+            b.append(beat(at + MS, CLIENT, 5000, SERVER, 443, ident=one, ttl=63))
+            a.append(beat(at + 201 * MS, "203.0.113.4", 80, "10.0.0.2", 6000, ident=other, ttl=63))
+    paths = [str(tmp_path / name) for name in ("a.pcap", "b.pcap")]
+    for path, frames in zip(paths, (a, b), strict=True):
+        Path(path).write_bytes(pcap(sorted(frames, key=lambda frame: frame.ts)))
+    packets = hops(paths).values()
+    assert len(packets) == 24
+    assert {change for rows in packets for row in rows for change in row["changes"] or []} == {"ip_ttl:64>63"}
+
+
+def test_a_nat_that_writes_the_identification_anew_behind_two_points(tmp_path: Path) -> None:
+    frames: list[tuple[int | None, Frame]] = []
+    for n in range(12):
+        at, data = T0 + n * 50 * MS, bytes([n, 7])
+        frames += [(point, datagram(at + point * MS, CLIENT, 5000, data, ident=n + 1)) for point in (0, 1)]
+        frames.append((2, datagram(at + 2 * MS, PUBLIC, 6000, data, ident=900 - n * 7, ttl=63)))
+    (tmp_path / "anew.pcapng").write_bytes(pcapng(["c/eth0", "r/lan", "r/wan"], frames))
+    packets = hops(tmp_path / "anew.pcapng").values()
+    assert [[row["delay"] for row in rows] for rows in packets] == [[None, MS, MS]] * 12
+
+
+def test_equal_packets_and_clocks_nearly_a_window_apart(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    sent = [Frame(T0 + n * 10 * SECOND, eth(0x0806, ASKED)) for n in range(40)]
+    seen = [replace(one, ts=one.ts + 995 * MS + chance.randrange(MS, 8 * MS)) for one in sent]
+    assert in_all(compare(tmp_path, sent, seen)) == (40, 0, 0)
+
+
 def test_pings_through_a_nat_are_not_mixed(tmp_path: Path) -> None:
     """Two stations send the same, one shortly after the other; each request is followed to its own."""
     frames: list[tuple[int | None, Frame]] = []

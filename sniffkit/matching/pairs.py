@@ -217,7 +217,9 @@ def guessed(keys: Keys, rows_a: Array, rows_b: Array, window: int) -> Shifts:
     a, b = fitting(offset)
     if len(a) < FEW or 4 * len(a) <= 5 * len(fitting(0)[0]):
         return none
-    shifts = Shifts.of(keys, a, b, window if abs(offset) > window else window - abs(offset))
+    # No pair is further apart than the window, but for what delays vary by.
+    reach = window if abs(offset) > window else max(window - abs(offset), min(window, SLACK))
+    shifts = Shifts.of(keys, a, b, reach)
     shifts.spread = none.spread
     return shifts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from sniffkit.matching import Array
@@ -22,12 +22,16 @@ class Votes:
 
     from_way: Array
     to_way: Array
-    count: Array
+    count: Array  # each packet once, however many it fits
     sure: Array
     summed: Array  # those with the same checksum
     apart: Array
     kept_end: Array  # and no other identification
     kept_ports: Array  # and ICMP identifier: a NAT leaves them where it can
+
+    def of(self, which: Array) -> Votes:
+        """Some of them."""
+        return Votes(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
 class Chain(Protocol):
@@ -59,7 +63,10 @@ def link(
             if not len(mine) or not len(other):
                 break
             fits = candidates(keys, key, mine, other, window, offset, chain)
-            accepted = flows(keys, count(keys, *fits), mine, other, chain is not None)
+            votes = count(keys, *fits)
+            if chain is None:
+                votes = votes.of(going_on(keys, votes, found))
+            accepted = flows(keys, votes, mine, other, chain is not None)
             one, other = packets(keys, key, mine, other, accepted, window, chain)
             if chain is not None:
                 one, other = chain.join(one, other)
@@ -113,7 +120,9 @@ def candidates(
         inside = (at >= 0) & (at < len(sorted_b))
         a, b = row_a[inside], rows_b[sorted_b[at[inside]]]
         near = np.abs(time[b] - time[a] - offset) <= window
-        fits = near & (key[a] == key[b]) & (keys.way[a] != keys.way[b]) & (keys.way[a] != keys.way_back[b])
+        fits = near & (key[a] == key[b]) & (keys.way[a] != keys.way[b])
+        # What comes from the end that a went to, or goes to the one that sent it, is an answer.
+        fits &= (keys.dst_end[a] != keys.src_end[b]) & (keys.src_end[a] != keys.dst_end[b])
         if chain is not None:
             fits &= chain.allowed(a, b)
         found_a.append(a[fits])
@@ -136,16 +145,43 @@ def count(keys: Keys, a: Array, b: Array) -> Votes:
     order = np.lexsort((apart, both))
     a, b, apart, renumbered = a[order], b[order], apart[order], renumbered[order]
     starts, lengths = runs(both[order])
+    fitting = np.minimum(*(distinct(side, starts, lengths) for side in (a, b)))
     kept_end = ((keys.src_end[a] == keys.src_end[b]) | (keys.dst_end[a] == keys.dst_end[b])) & ~renumbered
     kept_ports = np.ones(len(a), bool)
     for name in ("src_port", "dst_port", "echo"):
         kept_ports &= number(name)[a] == number(name)[b]
     surely, with_sum = (
-        np.add.reduceat(one[order].astype(np.int64), starts) if len(starts) else starts for one in (sure, summed)
+        np.minimum(np.add.reduceat(one[order].astype(np.int64), starts), fitting) if len(starts) else starts
+        for one in (sure, summed)
     )
     middle = apart[starts + (lengths - 1) // 2] if len(starts) else starts
     stayed = kept_end[starts], kept_ports[starts]
-    return Votes(keys.talk[a][starts], keys.talk[b][starts], lengths, surely, with_sum, middle, *stayed)
+    return Votes(keys.talk[a][starts], keys.talk[b][starts], fitting, surely, with_sum, middle, *stayed)
+
+
+def going_on(keys: Keys, votes: Votes, found: list[tuple[Array, Array]]) -> Array:
+    """Which votes agree with the pairs so far: a flow that has a partner gets another only where an end is kept.
+
+    So is the far one where a mapping timed out; else what two flows have lost would be one.
+    """
+    import numpy as np
+
+    one, other = (np.concatenate([keys.talk[rows] for rows in side]) for side in zip(*found, strict=True))
+    taken = np.isin(votes.from_way, one) | np.isin(votes.to_way, other)
+    partners = np.isin(mixed(votes.from_way, votes.to_way), mixed(one, other))
+    return partners | ~taken | votes.kept_end
+
+
+def distinct(rows: Array, starts: Array, lengths: Array) -> Array:
+    """How many different rows each run has."""
+    import numpy as np
+
+    run = np.repeat(np.arange(len(starts)), lengths)
+    order = np.lexsort((rows, run))
+    run, rows = run[order], rows[order]
+    other = np.ones(len(rows), bool)
+    other[1:] = (run[1:] != run[:-1]) | (rows[1:] != rows[:-1])
+    return np.bincount(run[other], minlength=len(starts))
 
 
 def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool) -> tuple[Array, Array, Array]:
@@ -161,7 +197,7 @@ def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool)
         size[found_in(ways, way)[1]] for (ways, size), way in zip(sizes, (votes.from_way, votes.to_way), strict=True)
     ))  # fmt: skip
     good = (votes.count >= SHARE * smaller) & ((votes.sure > 0) | (votes.summed > 1) | votes.kept_end)
-    weight = votes.count * (1 + votes.kept_ports) + votes.sure
+    weight = votes.count * (1 + votes.kept_ports + votes.kept_end) + votes.sure
     order = np.lexsort((np.abs(votes.apart), -weight))
     back: dict[int, int] = {}
     for rows in (rows_a, rows_b):
