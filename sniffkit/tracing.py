@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import SniffkitError
 from sniffkit.matching import Array, window_ns
 from sniffkit.matching.keys import TCP, Keys
-from sniffkit.matching.pairs import match
+from sniffkit.matching.pairs import SLACK, match
 from sniffkit.matching.rewritten import link
 from sniffkit.matching.sightings import Sightings, read
 from sniffkit.rows import RowTable
@@ -86,7 +85,8 @@ def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     number = np.repeat(rank, lengths)
     hop = np.arange(len(order)) - np.repeat(first_of, lengths)
     again = np.argsort(number, kind="stable")
-    names = [os.fspath(one) if isinstance(one, (str, os.PathLike)) else None for one in capture.inputs]
+    paths = [one if isinstance(one, (str, os.PathLike)) else None for one in capture.inputs]
+    names = [None if path is None else os.fsencode(path).decode("utf-8", "replace") for path in paths]
     return made(seen, names, order[again], number[again], hop[again], np.repeat(lengths, lengths)[again])
 
 
@@ -116,13 +116,22 @@ def side_by_side(named: Array, time: Array) -> Array:
     last = np.full(kinds.shape[1], np.iinfo(np.int64).min)
     np.minimum.at(first, of.reshape(-1), time[rows])
     np.maximum.at(last, of.reshape(-1), time[rows])
-    spans = sorted(zip(kinds[1].tolist(), first.tolist(), last.tolist(), strict=True))
-    found = {
-        name
-        for (name, begin, end), (other, other_begin, other_end) in itertools.pairwise(spans)
-        if name == other and 2 * (min(end, other_end) - other_begin) > min(end - begin, other_end - other_begin)
-    }
+    found: set[int] = set()
+    latest: dict[int, list[int]] = {}  # of each name, the span that ends last so far
+    for name, *span in sorted(zip(kinds[1].tolist(), first.tolist(), last.tolist(), strict=True)):
+        before = latest.setdefault(name, span)
+        if before is not span and beside(*before, *span):
+            found.add(name)
+        latest[name] = max(before, span, key=lambda one: one[1])
     return np.array(sorted(found), np.int64)
+
+
+def beside(begin: int, end: int, other_begin: int, other_end: int) -> bool:
+    """Whether half of the shorter span is in the other one, which begins no earlier; of a single time, all of it."""
+    shared, shorter = min(end, other_end) - other_begin, min(end - begin, other_end - other_begin)
+    if begin == end and other_begin == other_end:
+        return shared >= -SLACK
+    return 2 * shared > shorter or (shorter == 0 and other_begin < end)
 
 
 def packets(keys: Keys, point: Array, window: int) -> Array:

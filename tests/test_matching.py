@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 from collections.abc import Callable
@@ -344,6 +345,39 @@ def test_the_same_name_of_an_interface_on_two_machines(tmp_path: Path) -> None:
     for path, frames in zip(paths, (sent[:3], sent[2:]), strict=True):
         Path(path).write_bytes(pcapng(["eth0"], [(0, one) for one in frames]))
     assert [len(rows) for rows in hops(paths).values()] == [1] * 7
+
+
+@pytest.mark.parametrize("one", [slice(0, 1), slice(7, 8)])
+def test_a_file_of_one_packet_is_a_point_between_two_others(tmp_path: Path, one: slice) -> None:
+    sent = [segment(T0 + n * SECOND, CLIENT, 5000, n, ident=n + 1) for n in range(20)]
+    paths = [str(tmp_path / f"{name}.pcapng") for name in ("client", "router", "server")]
+    for n, (path, frames) in enumerate(zip(paths, (sent, sent[one], sent), strict=True)):
+        Path(path).write_bytes(pcapng(["eth0"], [(0, frame) for frame in later(frames, n * MS)]))
+    packets = hops(paths)
+    assert [len(rows) for rows in packets.values()] == [3 if row in sent[one] else 2 for row in sent]
+
+
+@pytest.mark.parametrize(("apart", "count"), [(0, 1), (MS, 1), (10 * SECOND, 2)])
+def test_files_of_one_packet_each(tmp_path: Path, apart: int, count: int) -> None:
+    """Two points where they are of about the same time."""
+    paths = [str(tmp_path / f"host{n}.pcapng") for n in (1, 2)]
+    for n, path in enumerate(paths):
+        Path(path).write_bytes(pcapng(["eth0"], [(0, segment(T0 + n * apart, CLIENT, 5000, 1, ident=1))]))
+    assert len(hops(paths)) == count
+
+
+def test_a_last_file_of_one_packet_is_of_the_same_point(tmp_path: Path) -> None:
+    sent = [segment(T0 + n * MS, CLIENT, 5000, 1, ident=1) for n in range(6)]
+    paths = [str(tmp_path / f"{n}.pcapng") for n in (1, 2)]
+    for path, frames in zip(paths, (sent[:5], sent[5:]), strict=True):
+        Path(path).write_bytes(pcapng(["eth0"], [(0, one) for one in frames]))
+    assert [len(rows) for rows in hops(paths).values()] == [1] * 6
+
+
+def test_a_file_name_that_is_no_text(tmp_path: Path, called: Callable[..., tuple[int, str, str]]) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.pcap")
+    Path(path).write_bytes(pcap([segment(T0, CLIENT, 5000, 1)]))
+    assert called("trace", path, "--seen", "1", "--columns", "file") == (0, f"file\n{tmp_path}/bad\ufffd.pcap\n", "")
 
 
 def test_more_files_than_a_byte_counts(tmp_path: Path, called: Callable[..., tuple[int, str, str]]) -> None:
