@@ -260,6 +260,20 @@ def test_an_answer_is_no_request_behind_a_nat(tmp_path: Path, wait: int) -> None
     assert (in_all(diff), delays(diff)) == ((25, 10, 5), {MS})
 
 
+def test_each_way_through_a_nat_lasts_as_long_as_its_own_packets_say(tmp_path: Path) -> None:
+    """Of each content two, 10 ms one after the other; answers last 30 ms, requests 1 ms."""
+    a, b = [], []
+    for n in range(40):
+        at, data = T0 + n * 10 * MS, bytes([n // 2])
+        a.append(datagram(at, CLIENT, 5000, data))
+        b.append(datagram(at + MS, PUBLIC, 6000, data, ttl=63))
+        for frames, dst, port, wait in ((b, PUBLIC, 6000, 5), (a, CLIENT, 5000, 35)):
+            packet = ip4(SERVER, dst, 17, udp(SERVER, 443, dst, port, data))
+            frames.append(Frame(at + wait * MS, eth(0x0800, packet)))
+    diff = compare(tmp_path, a, b)
+    assert (in_all(diff), delays(diff)) == ((80, 0, 0), {MS, 30 * MS})
+
+
 def test_what_two_flows_behind_a_nat_lost_is_not_one(tmp_path: Path) -> None:
     """Requests of one and answers to the other, equal but for the ends; the rest of both is known."""
     a, b = [], []

@@ -208,6 +208,8 @@ def flows(keys: Keys, votes: Votes, rows_a: Array, rows_b: Array, chained: bool)
     for at in order[good[order]].tolist():
         one, other, apart = int(votes.from_way[at]), int(votes.to_way[at]), int(votes.apart[at])
         if one in partner or other in taken:
+            if one in partner and partner[one][0] == other:
+                partner[one] = (other, apart)  # known by its answers: how long it takes itself says more
             continue
         # Answers go the way back, not to a third flow: in a chain from the last to the first.
         back_one, back_other = (back[other], back[one]) if chained else (back[one], back[other])
