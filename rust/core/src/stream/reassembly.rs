@@ -261,9 +261,10 @@ impl Reassembler {
         }
     }
 
-    /// Takes a FIN that was captured before the stream was taken up, unless where that begins is a guess.
+    /// Takes a FIN that was captured before the stream was taken up, unless where that begins is a guess, or it stands
+    /// further behind than may wait.
     pub(super) fn fin_before(&mut self, seq: u32) {
-        if self.base.is_some() && !self.guessed {
+        if self.base.is_some() && !self.guessed && self.offset(seq) <= self.limit as i64 {
             self.fin(seq);
         }
     }

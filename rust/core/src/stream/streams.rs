@@ -254,7 +254,9 @@ impl Streams {
             sides[side ^ 1].guess(packet.tcp_ack);
         }
         // Facts need no end, and a stream that is saved says nothing of it.
-        for (own, stream) in flow.sides.iter().zip(&mut sides).filter(|(own, _)| own.fin_acked && self.wants.rows()) {
+        for (own, stream) in
+            flow.sides.iter().zip(&mut sides).filter(|(own, _)| own.fin && !own.rst && self.wants.rows())
+        {
             stream.fin_before(own.fin_end.wrapping_sub(1));
         }
         let who = who(flow);
