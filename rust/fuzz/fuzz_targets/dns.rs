@@ -31,7 +31,7 @@ fn exchanges(mut input: &[u8]) {
         let (payload, others) = rest.split_at(usize::from(head[3]).min(rest.len()));
         input = others;
         let ((low, from), (high, to)) = (end(head[0]), end(head[1]));
-        place = Place { ts: place.ts + i64::from(head[2]) * 10_000_000, frame: place.frame + 1 };
+        place = Place { ts: place.ts + i64::from(head[2]) * 10_000_000, frame: place.frame + 1, timed: true };
         let (vni, extra, vlans, ethertype, point, proto, family) = (0, 0, 0, 0, 0, 17, 4);
         let tunnel = Tunnel::None;
         let key = FlowKey { low, high, vlans, vni, extra, ports: [from, to], ethertype, point, proto, family, tunnel };

@@ -10,7 +10,7 @@ use sniffkit_core::stream::{Piece, Place};
 fn run(input: &[u8], size: usize) -> String {
     let mut conversation = Conversation::default();
     let mut bodies = Hashed(true);
-    let place = Place { ts: 1, frame: 1 };
+    let place = Place { ts: 1, frame: 1, timed: true };
     let mut side = Side::Request;
     for turn in input.split_inclusive(|byte| *byte < 2) {
         let (bytes, change) = match turn {

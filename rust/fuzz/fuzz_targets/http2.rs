@@ -19,7 +19,7 @@ fn turns(mut input: &[u8]) -> Vec<(usize, &[u8])> {
 }
 
 fn run(input: &[u8], size: usize, hole: bool) -> String {
-    let place = Place { ts: 1, frame: 1 };
+    let place = Place { ts: 1, frame: 1, timed: true };
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
     let wants = Wants { http: true, files: true, hash: true, ..Wants::default() };
     let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };

@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
             }
             Piece::Gap(len, _) => at += len,
         };
-        let place = Place { ts: i as i64, frame: i as u64 + 1 };
+        let place = Place { ts: i as i64, frame: i as u64 + 1, timed: true };
         match kind >> 1 & 7 {
             7 => stream.fin(seq),
             6 => stream.skip_hole(&mut emit),
