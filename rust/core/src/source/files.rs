@@ -96,7 +96,7 @@ impl CaptureFiles {
                 batch.interfaces.clone_from(self.interfaces.list());
                 return Ok(true);
             }
-            Ok(Filled::End(warnings)) => self.warnings.extend(warnings),
+            Ok(Filled::End(warning)) => self.warnings.extend(warning),
             Err(error) => {
                 self.current = None;
                 return Err(error);
@@ -153,7 +153,7 @@ pub(super) enum Filled {
     /// It holds frames (none when a signal interrupted the wait).
     Frames,
     /// The input is at its end; what was wrong with it.
-    End(Vec<Warning>),
+    End(Option<Warning>),
 }
 
 #[derive(Debug)]
@@ -211,7 +211,7 @@ pub(super) struct Reader {
     need: usize,
     /// Why no more bytes come.
     end: Option<End>,
-    /// The first thing that was passed over. The end tells it.
+    /// The first thing that was passed over. The end tells it, if there is no damage to tell.
     odd: Option<Warning>,
 }
 
@@ -345,7 +345,7 @@ impl Reader {
             }
             End::Io(error) => Err(io_error(&self.name, error)),
             End::Damage(what) => self.damaged(self.offset + filled as u64, what),
-            End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(self.odd.take().into_iter().collect())),
+            End::Eof if left == 0 && self.parser.begun() => Ok(Filled::End(self.odd.take())),
             End::Eof => {
                 let unit = self.parser.unit();
                 self.damaged(at, format!("cut short: {need} bytes needed for the next {unit}, {left} left"))
@@ -357,8 +357,7 @@ impl Reader {
     fn damaged(&mut self, offset: u64, what: String) -> Result<Filled, SourceError> {
         let input = self.name.clone();
         if self.parser.begun() {
-            let damage = Warning { input, offset, what };
-            Ok(Filled::End(self.odd.take().into_iter().chain([damage]).collect()))
+            Ok(Filled::End(Some(Warning { input, offset, what })))
         } else {
             Err(SourceError::Format { input, what: format!("not a readable pcapng file: {what}") })
         }

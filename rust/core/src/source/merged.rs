@@ -71,8 +71,8 @@ impl Open {
         Ok(Self { index, name, reader, batch: FrameBatch::default(), at: 0, taken: 0, skip, ended: false })
     }
 
-    /// Reads on if nothing is left; the warnings are those of its end.
-    fn fill(&mut self, interfaces: &mut InterfaceTable) -> Result<Vec<Warning>, SourceError> {
+    /// Reads on if nothing is left; the warning is that of its end.
+    fn fill(&mut self, interfaces: &mut InterfaceTable) -> Result<Option<Warning>, SourceError> {
         while self.at == self.batch.frames.len() && !self.ended {
             self.batch.frames.clear();
             self.at = 0;
@@ -83,13 +83,13 @@ impl Open {
                     self.skip -= skipped;
                     self.at = skipped as usize;
                 }
-                Filled::End(warnings) => {
+                Filled::End(warning) => {
                     self.ended = true;
-                    return Ok(warnings);
+                    return Ok(warning);
                 }
             }
         }
-        Ok(Vec::new())
+        Ok(None)
     }
 
     fn next_time(&self) -> Option<i64> {
@@ -131,10 +131,10 @@ impl MergedFiles {
         loop {
             for open in &mut self.open {
                 let failed = match open.fill(&mut self.interfaces) {
-                    Ok(warnings) => warnings,
+                    Ok(warning) => warning,
                     Err(error) => {
                         open.ended = true;
-                        vec![gone(&open.name, &error)]
+                        Some(gone(&open.name, &error))
                     }
                 };
                 self.warnings.extend(failed);
