@@ -214,9 +214,7 @@ impl Tracker {
         frame: &[u8],
     ) -> u32 {
         let (entry, over) = self.fragments.of(datagram, part, share.ts);
-        // A tunnel's fragments are not cut where the segments in it are.
-        let cut = Cut::of(packet, frame).filter(|_| keyed.key.tunnel == datagram.tunnel);
-        let first = First { keyed: *keyed, cut };
+        let first = First { keyed: *keyed, cut: Cut::of(packet, frame) };
         entry.first = Some(first);
         let waiting = std::mem::take(&mut entry.waiting);
         if let Some(over) = over {
