@@ -77,6 +77,7 @@ def read_text(
     field_format: tuple[str, str, str, str | None] | None = None,
     count: int | None = None,
     filter: str | None = None,
+    frames: list[int] | None = None,
 ) -> FrameText: ...
 def known_fields() -> list[str]: ...
 

@@ -16,18 +16,29 @@ def select(
 
     Raises SniffkitError with DuckDB's words and the position for an expression that is wrong.
     """
-    import duckdb
     import pyarrow as pa
 
     for name in columns or []:
         if name not in data.column_names:
             raise unknown_column("--columns", name, data.column_names)
+    picked = data.take(pa.array(matching(data, where, sort, limit), pa.int64()))
+    return picked.select(columns) if columns else picked
+
+
+def matching(data: Any, where: str | None = None, sort: str | None = None, limit: int | None = None) -> Any:
+    """The numbers of the rows that `select` takes, in its order: numpy.ndarray of shape (rows,), int64.
+
+    DuckDB only says which rows; those taken keep their types and metadata.
+    """
+    import duckdb
+    import numpy as np
+    import pyarrow as pa
+
     for option, text in (("--where", where), ("--sort", sort)):
         if text is not None and not text.strip():
             raise SniffkitError(f"{option} is empty")
-    # DuckDB only says which rows; those taken keep their types and metadata.
     row = "sniffkit_row"
-    numbered = data.append_column(row, pa.array(range(data.num_rows), pa.int64()))
+    numbered = data.append_column(row, pa.array(np.arange(data.num_rows)))
     for at, kind in enumerate(numbered.schema.types):
         if pa.types.is_timestamp(kind):
             # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
@@ -51,11 +62,9 @@ def select(
             statements = connection.extract_statements(text)
             if len(statements) != 1:
                 raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
-            rows = connection.execute(statements[0]).fetchnumpy()[row]
+            return connection.execute(statements[0]).fetchnumpy()[row]
         except duckdb.Error as error:
             raise SniffkitError(explain(str(error), parts)) from None
-    picked = data.take(pa.array(rows, pa.int64()))
-    return picked.select(columns) if columns else picked
 
 
 def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
@@ -65,9 +74,8 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         message, position = str(found["exception_message"]), int(found.get("position", -1))
     except (ValueError, KeyError):
         message, position = error, -1
-    message = " ".join(
-        message.partition("\n\nLINE ")[0].replace("FROM clause! Candidate bindings:", "the table; perhaps:").split()
-    )
+    message = " ".join(message.partition("\n\nLINE ")[0].split())
+    message = message.replace("FROM clause! Candidate bindings:", "the table; perhaps:")
     for option, (start, text) in parts.items():
         if start <= position <= start + len(text):
             column = position - start + 1

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "diff": ("sniffkit.cli.diff", "diff", "Two captures of the same traffic: loss, delay, what changed."),
     "trace": ("sniffkit.cli.trace", "trace", "The same packet at each point it was seen, hop by hop."),
     "lab": ("sniffkit.cli.lab", "lab", "Virtual networks from a YAML file: up, down, check, graph, …."),
+    "ui": ("sniffkit.cli.ui", "ui", "Captures, and live ones, in a web page."),
     "doctor": ("sniffkit.cli.doctor", "doctor", "What this machine allows, and how to get what is missing."),
 }
 

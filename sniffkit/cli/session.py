@@ -184,6 +184,11 @@ def attend(
     session.wait()
     if signal.SIGINT in signals.seen:
         say("")
+    return conclude(session, write, flows, table)
+
+
+def conclude(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
+    """Make the flow table of an ended session what was asked for, and say what became of all; the exit code."""
     failed = None
     if flows is not None and session.flow_rows is not None:
         try:

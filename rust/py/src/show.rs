@@ -48,6 +48,8 @@ pub struct FrameText {
     style: Style,
     dump: Option<Dump>,
     filter: Option<FrameFilter>,
+    /// The numbers of the frames that are written, the next one last; `None`: all.
+    chosen: Option<Vec<u64>>,
     left: u64,
 }
 
@@ -59,7 +61,7 @@ impl FrameText {
             return Ok(None);
         }
         let mut out = String::with_capacity(self.batch.frames.len() * 128);
-        let Self { batch, packet, style, dump, filter, left, .. } = self;
+        let Self { batch, packet, style, dump, filter, chosen, left, .. } = self;
         for meta in &batch.frames {
             if *left == 0 {
                 break;
@@ -69,9 +71,21 @@ impl FrameText {
             if filter.as_mut().is_some_and(|keep| !keep(frame, meta.frame_len, link_type)) {
                 continue;
             }
+            let begin = out.len();
+            if let Some(chosen) = chosen {
+                if chosen.last() != Some(&meta.number) {
+                    // Lines after it may depend on what it says: sequence numbers are relative.
+                    if matches!(style, Style::Line(_)) {
+                        decode(frame, meta.frame_len, link_type, packet);
+                        style.write(meta, frame, packet, &mut out);
+                        out.truncate(begin);
+                    }
+                    continue;
+                }
+                chosen.pop();
+            }
             *left -= 1;
             decode(frame, meta.frame_len, link_type, packet);
-            let begin = out.len();
             style.write(meta, frame, packet, &mut out);
             if let Some(dump) = dump {
                 let start = if dump.link { 0 } else { network_offset(packet) };
@@ -129,9 +143,9 @@ impl FrameText {
 /// occurrence `a`, `f` or `l`, and quote or none, as tshark's `-E`) or `canonical`; `link`, `absolute`, `time`
 /// (`clock`, `none`, `epoch`, `date`, `delta`, `elapsed`) and `zone` (local time: since when how many seconds ahead of UTC)
 /// change lines; `dump` (`x`, `xx`, `X`, `XX`, `A`, `AA` as
-/// tcpdump's flags) adds bytes; `count` frames at most.
+/// tcpdump's flags) adds bytes; `count` frames at most, or only those with the numbers `frames`.
 #[pyfunction]
-#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", zone=vec![], dump=None, fields=None, field_format=None, count=None, filter=None))]
+#[pyo3(signature = (inputs, style="line", *, link=false, absolute=false, time="clock", zone=vec![], dump=None, fields=None, field_format=None, count=None, filter=None, frames=None))]
 #[allow(clippy::too_many_arguments)] // one keyword argument a flag of the command
 fn read_text(
     py: Python<'_>,
@@ -146,6 +160,7 @@ fn read_text(
     field_format: Option<(char, char, char, Option<char>)>,
     count: Option<u64>,
     filter: Option<&str>,
+    frames: Option<Vec<u64>>,
 ) -> PyResult<FrameText> {
     let time = match time {
         "clock" => Time::Clock,
@@ -181,7 +196,13 @@ fn read_text(
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());
-    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, left: count.unwrap_or(u64::MAX) })
+    let chosen = frames.map(|mut numbers| {
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        numbers.dedup();
+        numbers
+    });
+    let left = count.unwrap_or(u64::MAX).min(chosen.as_ref().map_or(u64::MAX, |chosen| chosen.len() as u64));
+    Ok(FrameText { files: Mutex::new(files), batch, packet, style, dump, filter, chosen, left })
 }
 
 fn written((separator, aggregator, occurrence, quote): (char, char, char, Option<char>)) -> PyResult<FieldFormat> {

@@ -1,0 +1,18 @@
+// Elements of the page. Text from captures only ever becomes text nodes.
+
+export const byId = (id) => document.getElementById(id);
+
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value !== false && value !== undefined && value !== null) made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export function problem(text) {
+  byId("problem").textContent = text ?? "";
+  byId("problem").hidden = !text;
+}

@@ -1,0 +1,242 @@
+"""What a page asks of a capture: rows of tables, frames, flows, statistics. A capture that grows is read again."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sniffkit import _core
+from sniffkit.api import TABLES, Capture
+from sniffkit.errors import CaptureFileError, CaptureWarning, SniffkitError
+from sniffkit.query import matching
+from sniffkit.sinks import core
+from sniffkit.tables import Table, file_error
+
+MAX_TABLES = 32  # tables kept, a table and filter each; the one that was asked for longest ago goes
+MAX_ORDERS = 8  # orders of a table's rows that are kept: by condition and sort
+MAX_SQL = 10_000  # rows of an answer
+MAX_TEXT = 1 << 20  # bytes of a conversation or dissection
+PATIENCE = 60.0  # s that tshark may take for one frame
+
+
+class Kept:
+    """A table as it was at `version` of its capture: its rows lie in a file without a name, not in memory."""
+
+    def __init__(self, version: str, table: Table) -> None:
+        import pyarrow as pa
+
+        begun = time.monotonic()
+        self.version = version
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", CaptureWarning)
+            try:
+                reader = pa.RecordBatchReader.from_stream(table)
+                with tempfile.NamedTemporaryFile(buffering=0) as file:
+                    with pa.ipc.new_stream(file, reader.schema) as writer:
+                        for batch in reader:
+                            writer.write_batch(batch)
+                    self.rows = pa.ipc.open_stream(pa.memory_map(file.name)).read_all()
+            except OSError as error:
+                raise file_error(error) from None
+        self.damage = [str(one.message) for one in caught if issubclass(one.category, CaptureWarning)]
+        self.orders: dict[tuple[str | None, str | None], Any] = {}
+        self.built = time.monotonic()
+        self.took = self.built - begun
+
+    def order(self, where: str | None, sort: str | None) -> Any:
+        """The numbers of the rows that `where` keeps, by `sort`; None for all as they are."""
+        if where is None and sort is None:
+            return None
+        if (where, sort) not in self.orders:
+            while len(self.orders) >= MAX_ORDERS:
+                del self.orders[next(iter(self.orders))]
+            self.orders[where, sort] = matching(self.rows, where, sort)
+        return self.orders[where, sort]
+
+
+class View:
+    """Answers as a page wants them: plain values and JSON texts. Safe to ask from several threads.
+
+    Raises SniffkitError with the line to show for a request that cannot be met.
+    """
+
+    def __init__(self, capture: Capture) -> None:
+        if not capture.can_be_read_again:
+            raise CaptureFileError("a page reads its captures again and again: give files, not standard input")
+        self._capture = capture
+        self._kept: dict[tuple[str, str | None], Kept] = {}
+        # One table or query at a time: each uses all processors by itself. It also keeps warnings with their table.
+        self._work = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """The files."""
+        return [str(getattr(one, "name", one)) for one in self._capture.inputs]
+
+    def version(self) -> str:
+        """Changes when the files do."""
+        marks = []
+        for one in self._capture.inputs:
+            try:
+                found = os.stat(one)  # type: ignore[arg-type]
+            except (OSError, TypeError, ValueError):  # gone, or an address or file object: what was read of it stays
+                continue
+            marks.append(f"{found.st_size:x}.{found.st_mtime_ns:x}")
+        return "-".join(marks)
+
+    def columns(self) -> dict[str, list[tuple[str, str, str]]]:
+        """Of each table the columns: name, Arrow type, meaning."""
+        return {name: _core.table_columns(name) for name in TABLES}
+
+    def rows(
+        self,
+        name: str,
+        filter: str | None = None,
+        where: str | None = None,
+        sort: str | None = None,
+        offset: int = 0,
+        limit: int = 200,
+    ) -> dict[str, Any]:
+        """Rows `offset` to `offset + limit` of a table, with how many there are in all.
+
+        filter: of frames, as tcpdump's; where, sort: SQL, as the commands' `--where` and `--sort`.
+        """
+        if name not in TABLES:
+            raise SniffkitError(f"no table {name!r}; there are: {' '.join(TABLES)}")
+        with self._work:
+            kept = self._table(name, filter)
+            order = kept.order(where, sort)
+            if order is None:
+                total, picked = kept.rows.num_rows, kept.rows.slice(offset, limit)
+            else:
+                import pyarrow as pa
+
+                total, picked = len(order), kept.rows.take(pa.array(order[offset : offset + limit], pa.int64()))
+        return {
+            "version": kept.version,
+            "total": total,
+            "offset": offset,
+            "rows": objects(picked),
+            "damage": kept.damage,
+        }
+
+    def _table(self, name: str, filter: str | None) -> Kept:
+        """The table, not older than it takes to make it a few times."""
+        key, version = (name, filter), self.version()
+        kept = self._kept.pop(key, None)
+        if kept is None or (kept.version != version and time.monotonic() - kept.built > max(0.5, 4 * kept.took)):
+            kept = Kept(version, self._capture.named(name, filter=filter))
+        self._kept[key] = kept
+        while len(self._kept) > MAX_TABLES:
+            del self._kept[next(iter(self._kept))]
+        return kept
+
+    def lines(self, frames: Sequence[int]) -> dict[int, str]:
+        """What `sniffkit read` prints of these frames, by number; without the time."""
+        numbers = sorted(set(frames))
+        found = self._text(numbers, style="line", time="none").splitlines()
+        return dict(zip(numbers, found, strict=False))
+
+    def frame(self, number: int) -> dict[str, Any]:
+        """One frame: its header fields as an indented tree, its bytes in hexadecimal. Raises if there is none."""
+        text = self._text([number], style="tree", dump="xx")
+        if not text:
+            raise CaptureFileError(f"there is no frame {number}")
+        tree, dump = [], []
+        for line in text.splitlines():
+            if line.startswith("\t0x"):
+                dump.append(line.partition(":")[2].replace(" ", ""))
+            else:
+                tree.append(line)
+        return {"number": number, "tree": "\n".join(tree).rstrip("\n"), "bytes": "".join(dump)}
+
+    def _text(self, frames: list[int], **style: Any) -> str:
+        try:
+            return "".join(_core.read_text(self._capture.fresh(), frames=frames, **style))
+        except OSError as error:
+            raise file_error(error) from None
+
+    def deep(self, number: int) -> str:
+        """The tree of one frame as tshark has it, which knows every protocol."""
+        import subprocess
+
+        from sniffkit.handover import need_tshark, one_path
+
+        path = one_path(self._capture.inputs)
+        command = [need_tshark(), "-n", "-r", path, "-V", "-Y", f"frame.number == {number}"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise SniffkitError(f"tshark takes more than {PATIENCE:.0f} s for this frame") from None
+        if not done.stdout:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
+            raise SniffkitError(f"tshark: {said[-1]}")
+        return done.stdout[:MAX_TEXT].decode(errors="replace")
+
+    def follow(self, uid: str, style: str = "text") -> dict[str, Any]:
+        """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more."""
+        if style not in ("text", "hex"):
+            raise SniffkitError(f"style is text or hex, not {style!r}")
+        said = bytearray()
+        try:
+            for piece in _core.follow(self._capture.fresh(), uid=uid, style=style, colour=True):
+                said += piece
+                if len(said) > MAX_TEXT:
+                    break
+        except OSError as error:
+            raise file_error(error) from None
+        return {"uid": uid, "turns": turns(said[:MAX_TEXT].decode(errors="replace")), "cut": len(said) > MAX_TEXT}
+
+    def statistics(self, section: str, layer: str | None = None) -> dict[str, Any]:
+        """A section of `sniffkit stats`."""
+        from sniffkit.stats import SECTIONS
+
+        if section not in SECTIONS:
+            raise SniffkitError(f"no section {section!r}; there are: {' '.join(SECTIONS)}")
+        make: Callable[..., Table] = getattr(self._capture.stats, section)
+        layered = section in ("conversations", "endpoints") and layer is not None
+        with self._work, warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaptureWarning)  # the tables show it
+            return answer((make(layer) if layered else make()).to_arrow())
+
+    def sql(self, query: str) -> dict[str, Any]:
+        """The answer to a SELECT over the tables; no more than MAX_SQL rows of it."""
+        with self._work, warnings.catch_warnings():
+            warnings.simplefilter("ignore", CaptureWarning)
+            return answer(self._capture.sql(query).to_arrow())
+
+
+def answer(data: Any) -> dict[str, Any]:
+    """A pyarrow.Table as a page takes it."""
+    return {"columns": data.column_names, "total": data.num_rows, "rows": objects(data.slice(0, MAX_SQL))}
+
+
+def objects(data: Any) -> list[dict[str, Any]]:
+    """The rows of a pyarrow.Table as in JSON lines."""
+    lines = io.BytesIO()
+    core.write(data, lines, ".jsonl")
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def turns(text: str) -> list[tuple[str, str]]:
+    """The text that `_core.follow` coloured, cut where another side begins to speak. Payload has no escape in it."""
+    found = []
+    for part in text.replace("\x1b[0m", "").split("\x1b[")[1:]:
+        colour, _, said = part.partition("m")
+        found.append(("orig" if colour == "31" else "resp", said))
+    return found
+
+
+def readable(capture: Capture) -> None:
+    """Raises CaptureFileError if the capture cannot be read at all."""
+    try:
+        next(_core.read_text(capture.fresh(), count=1), None)
+    except OSError as error:
+        raise file_error(error) from None
