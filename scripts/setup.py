@@ -72,6 +72,7 @@ PACKAGES = (
     Package("librsvg2-bin", "rsvg-convert", "drawings of labs as PNG", "test"),
     Package("ethtool", "ethtool", "offloads of lab interfaces", "test bench"),
     Package("tcpreplay", "tcpreplay", "load for live captures", "test bench"),
+    Package("chromium", "chromium", "runs the web page of sniffkit ui", "test"),
     Package("git", "git", "lists the project's files for its own checks", "test"),
     Package("softflowd", "softflowd", "peer of the benchmarks", "bench"),
     Package("argus-server", "argus", "peer of the benchmarks", "bench"),
