@@ -147,8 +147,8 @@ def listen(host: str, port: int) -> socket.socket:
     except UnicodeError as error:
         raise SniffkitError(f"--bind {host!r}: {error}") from None
     except OSError as error:
-        found = error.errno is not None and error.errno > 0  # names that cannot be found have numbers below
-        raise SniffkitError(f"{host} port {port}: {os.strerror(error.errno) if found else error.strerror}") from None
+        number = error.errno or 0  # names that cannot be found have numbers below 0
+        raise SniffkitError(f"{host} port {port}: {os.strerror(number) if number > 0 else error.strerror}") from None
 
 
 class Server(uvicorn.Server):
