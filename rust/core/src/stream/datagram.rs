@@ -142,3 +142,42 @@ fn packet_of(packet: &Packet, proto: u8, parts: &[(usize, Vec<u8>)]) -> Vec<u8> 
     debug_assert!(packet.ip_version != 4 || usize::from(be16(&out, 2)) <= out.len());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::decode;
+    use crate::frame::LinkType;
+    use crate::track::key::of_packet;
+
+    /// A UDP fragment: `part` 0 or 1 of the datagram with that identification, between two hosts.
+    fn fragment(id: u16, part: u16) -> Vec<u8> {
+        let mut frame = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        frame[4..6].copy_from_slice(&id.to_be_bytes());
+        frame[6..8].copy_from_slice(&(if part == 0 { 0x2000 } else { part }).to_be_bytes());
+        frame.extend_from_slice(&[0, 7, 0, 9, 0, 16, 0, 0]);
+        frame
+    }
+
+    #[test]
+    fn what_is_whole_is_forgotten_also_behind_one_that_waits() {
+        let (mut datagrams, mut packet) = (Datagrams::default(), Packet::default());
+        let mut add = |point: u32, id: u16, part: u16| {
+            let frame = fragment(id, part);
+            decode(&frame, frame.len() as u32, LinkType::RAW, &mut packet);
+            let ends = of_packet(&packet, &frame, point).expect("IP").key;
+            let key = FlowKey { extra: u32::from(id), ports: [0; 2], ..ends }; // a later fragment has no ports
+            let whole = datagrams.fragment(key, &packet, &frame, 0);
+            (whole.map(|bytes| bytes.len()), datagrams.order.len(), datagrams.map.len())
+        };
+        assert_eq!(add(0, 0, 0), (None, 1, 1));
+        for id in 1..10_000 {
+            assert_eq!(add(1, id, 0).0, None);
+            let (whole, order, map) = add(1, id, 1);
+            assert_eq!((whole, map), (Some(36), 1));
+            assert!(order <= 2 * MAX_DATAGRAMS + 1, "{order}");
+        }
+        assert_eq!(add(0, 0, 1).0, Some(36), "nothing was given up");
+        assert_eq!(datagrams.evicted, 0);
+    }
+}

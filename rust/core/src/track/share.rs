@@ -110,3 +110,38 @@ fn is_final(proto: u8, rest: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::decode;
+
+    /// IPv4 around a payload.
+    fn ip(proto: u8, from: u8, to: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x45, 0, 0, 0, 0, 0, 0, 0, 64, proto, 0, 0, 10, 0, 0, from, 10, 0, 0, to];
+        bytes.extend_from_slice(payload);
+        let len = bytes.len() as u16;
+        bytes[2..4].copy_from_slice(&len.to_be_bytes());
+        bytes
+    }
+
+    fn worker(frame: &[u8]) -> Vec<u32> {
+        let mut packet = Packet::default();
+        decode(frame, frame.len() as u32, LinkType::RAW, &mut packet);
+        (0..8).filter(|at| Share::new(*at, 8).is_some_and(|share| share.has_packet(&packet, frame))).collect()
+    }
+
+    #[test]
+    fn an_error_about_a_tunnel_s_packet_is_with_the_flow_in_the_tunnel() {
+        let udp = [0, 53, 0, 99, 0, 8, 0, 0];
+        for host in 1..100 {
+            let inner = ip(17, host, 200, &udp);
+            let tunnelled = ip(4, 201, 202, &inner);
+            let error = ip(1, 203, 201, &[&[11, 0, 0, 0, 0, 0, 0, 0], &tunnelled[..]].concat());
+            let flow = worker(&inner);
+            assert_eq!(flow.len(), 1);
+            assert_eq!(worker(&tunnelled), flow);
+            assert_eq!(worker(&error), flow, "host {host}");
+        }
+    }
+}
