@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from commandline import run
@@ -92,7 +94,9 @@ def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.
         told = page.ask(f"stats/{section}", **layer)
         assert told["rows"] == [json.loads(line) for line in out.splitlines()]
     told = page.ask("sql", query="SELECT count(*) AS n FROM packets")
-    assert told == {"columns": ["n"], "total": 1, "rows": [{"n": 46}]}
+    assert told == {"columns": ["n"], "rows": [{"n": 46}], "cut": False}
+    told = page.ask("sql", query="-- many\nSELECT range FROM range(3000), packets LIMIT 5000")
+    assert (len(told["rows"]), told["cut"]) == (2000, True)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,8 @@ def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.
         ("stats/none", {}, "no section 'none'"),
         ("stats/endpoints", {"layer": "x"}, "layer"),
         ("sql", {"query": "SELECT * FROM read_csv('/etc/passwd')"}, ""),
-        ("sql", {"query": ""}, "one query, not nothing"),
+        ("sql", {"query": ""}, "the query is empty"),
+        ("sql", {"query": "SELECT repeat('x', 10000000)"}, "a row of more than 8 MiB"),
         ("flows/C1", {"style": "raw"}, "style is text or hex, not 'raw'"),
         ("none", {}, "Not Found"),
     ],
@@ -157,6 +162,7 @@ def test_a_file_that_grows_is_read_again(tmp_path: Path) -> None:
         assert "grows.pcap: at byte" in damage[0]
         path.unlink()
         assert page.ask("frames/1")["error"].endswith("No such file or directory")
+        assert page.ask("tables/packets")["total"] == 3  # what was read of it stays
         assert page.end() == (0, "")
     writer.close()
 
@@ -181,6 +187,24 @@ def test_a_signal_ends_it_without_a_trace(how: signal.Signals, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
+ENDLESS = "SELECT count(*) FROM range(100000000000) a WHERE hash(range) % 7 = 1"
+
+
+def test_a_query_without_end_ends_with_the_next_one_and_with_the_page() -> None:
+    with Page(str(DEMO)) as page, ThreadPoolExecutor() as pool:
+        first = pool.submit(page.ask, "sql", query=ENDLESS)
+        time.sleep(1)
+        assert page.ask("tables/flows")["total"] == 8
+        assert page.ask("sql", query="SELECT 1 AS a")["rows"] == [{"a": 1}]
+        assert first.result(10) == {"error": "something newer was asked for"}
+        second = pool.submit(page.fetch, f"api/sql?query={quote(ENDLESS)}")
+        time.sleep(1)
+        begun = time.monotonic()
+        assert page.end() == (0, "")
+        assert time.monotonic() - begun < 5
+        assert second.exception(10) or second.result()[0] >= 400  # cut off, or told
+
+
 def test_a_table_that_the_disk_has_no_room_for_is_a_line_and_the_page_goes_on() -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -194,7 +218,7 @@ def test_a_table_that_the_disk_has_no_room_for_is_a_line_and_the_page_goes_on() 
     ("arguments", "said"),
     [
         (["none.pcap"], "none.pcap: No such file or directory"),
-        (["-"], "a page reads its captures again and again: give files, not standard input"),
+        (["-"], "-: a page reads its captures again and again: give files"),
         ([str(ROOT / "Makefile")], "Makefile: "),
         (["--netns", "x", str(DEMO)], "--netns is of a capture: -i IF is missing"),
         (["-w", "x.pcapng", str(DEMO)], "-w is of a capture: -i IF is missing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -40,7 +41,9 @@ def ui(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> Non
         if options[name] is not None and not live:
             given = next(one for one in ctx.command.params if one.name == name).opts[-1]
             raise SniffkitError(f"{given} is of a capture: -i IF is missing")
-    ctx.exit(watch(" ".join(arguments), options) if live else show(arguments, options))
+    code = watch(" ".join(arguments), options) if live else show(arguments, options)
+    sys.stdout.flush()
+    os._exit(code)  # whatever still is under way for a page that nobody looks at any more
 
 
 def show(arguments: tuple[str, ...], options: dict[str, Any]) -> int:
@@ -103,9 +106,30 @@ def serve(view: Any, socket: Any, options: dict[str, Any], signals: Any, session
     print(address, flush=True)
     if host not in ("127.0.0.1", "::1"):
         print("sniffkit: the page is not encrypted: its token and all it shows can be read on the way", file=sys.stderr)
-    if options["browse"]:
-        import webbrowser
+    led = browse(address) if options["browse"] else None
+    try:
+        Server(application(view, token, session), lambda: bool(signals.seen)).run(sockets=[socket])
+    finally:
+        view.close()
+        if led is not None:
+            led.close()
 
-        if not webbrowser.open(address):
+
+def browse(address: str) -> Any:
+    """Open the browser, which may take its time. Whoever looks sees what a program is called with, so it gets a file of
+    ours that leads to the address, as Jupyter's does; the file is gone when it is closed.
+    """
+    import tempfile
+    import threading
+    import webbrowser
+
+    file = tempfile.NamedTemporaryFile("w", suffix=".html")  # noqa: SIM115 - the caller closes it
+    file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+    file.flush()
+
+    def open_it() -> None:
+        if not webbrowser.open(f"file://{file.name}"):
             print("sniffkit: --open: there is no browser to be found", file=sys.stderr)
-    Server(application(view, token, session), lambda: bool(signals.seen)).run(sockets=[socket])
+
+    threading.Thread(target=open_it, daemon=True).start()
+    return file

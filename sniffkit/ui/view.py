@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -19,11 +21,14 @@ from sniffkit.query import matching
 from sniffkit.sinks import core
 from sniffkit.tables import Table, file_error
 
-MAX_TABLES = 32  # tables kept, a table and filter each; the one that was asked for longest ago goes
+# Tables kept, a table and filter each, and the bytes of all; the one that was asked for longest ago goes.
+MAX_TABLES = 32
+MAX_KEPT = 1 << 30
 MAX_ORDERS = 8  # orders of a table's rows that are kept: by condition and sort
-MAX_SQL = 10_000  # rows of an answer
+MAX_ROWS = 2000  # of an answer to SQL, or a section of statistics
+MAX_ANSWER = 8 << 20  # bytes of it
 MAX_TEXT = 1 << 20  # bytes of a conversation or dissection
-PATIENCE = 60.0  # s that tshark may take for one frame
+PATIENCE = 60.0  # s that a query, or tshark for one frame, may take
 
 
 class Kept:
@@ -38,11 +43,13 @@ class Kept:
             warnings.simplefilter("always", CaptureWarning)
             try:
                 reader = pa.RecordBatchReader.from_stream(table)
-                with tempfile.NamedTemporaryFile(buffering=0) as file:
+                with tempfile.TemporaryFile(buffering=0) as file:
                     with pa.ipc.new_stream(file, reader.schema) as writer:
                         for batch in reader:
                             writer.write_batch(batch)
-                    self.rows = pa.ipc.open_stream(pa.memory_map(file.name)).read_all()
+                    self.size = file.tell()
+                    # The mapping is all that holds it: nothing is left, however this process ends.
+                    self.rows = pa.ipc.open_stream(pa.memory_map(f"/proc/self/fd/{file.fileno()}")).read_all()
             except OSError as error:
                 raise file_error(error) from None
         self.damage = [str(one.message) for one in caught if issubclass(one.category, CaptureWarning)]
@@ -68,9 +75,12 @@ class View:
     """
 
     def __init__(self, capture: Capture) -> None:
-        if not capture.can_be_read_again:
-            raise CaptureFileError("a page reads its captures again and again: give files, not standard input")
+        for one in capture.inputs:
+            pipe = isinstance(one, str) and os.path.exists(one) and not os.path.isfile(one)
+            if pipe or not capture.can_be_read_again:
+                raise CaptureFileError(f"{one}: a page reads its captures again and again: give files")
         self._capture = capture
+        self._ends: dict[str, Callable[[str], object]] = {}  # of programs that run, or ran, by name
         self._kept: dict[tuple[str, str | None], Kept] = {}
         # One table or query at a time: each uses all processors by itself. It also keeps warnings with their table.
         self._work = threading.Lock()
@@ -86,7 +96,7 @@ class View:
         for one in self._capture.inputs:
             try:
                 found = os.stat(one)  # type: ignore[arg-type]
-            except (OSError, TypeError, ValueError):  # gone, or an address or file object: what was read of it stays
+            except (OSError, TypeError, ValueError):  # gone, or an address or file object
                 continue
             marks.append(f"{found.st_size:x}.{found.st_mtime_ns:x}")
         return "-".join(marks)
@@ -130,17 +140,25 @@ class View:
     def _table(self, name: str, filter: str | None) -> Kept:
         """The table, not older than it takes to make it a few times."""
         key, version = (name, filter), self.version()
-        kept = self._kept.pop(key, None)
+        kept = self._kept.get(key)
         if kept is None or (kept.version != version and time.monotonic() - kept.built > max(0.5, 4 * kept.took)):
-            kept = Kept(version, self._capture.named(name, filter=filter))
-        self._kept[key] = kept
-        while len(self._kept) > MAX_TABLES:
+            try:
+                kept = Kept(version, self._capture.named(name, filter=filter))
+            except SniffkitError as error:
+                if kept is None:
+                    raise
+                kept.damage = [str(error)]  # what was read before stays
+        self._kept.pop(key, None)
+        self._kept[key] = kept  # the last
+        while len(self._kept) > 1 and (
+            len(self._kept) > MAX_TABLES or sum(one.size for one in self._kept.values()) > MAX_KEPT
+        ):
             del self._kept[next(iter(self._kept))]
         return kept
 
     def lines(self, frames: Sequence[int]) -> dict[int, str]:
         """What `sniffkit read` prints of these frames, by number; without the time."""
-        numbers = sorted(set(frames))
+        numbers = sorted({number for number in frames if number})
         found = self._text(numbers, style="line", time="none").splitlines()
         return dict(zip(numbers, found, strict=False))
 
@@ -165,20 +183,48 @@ class View:
 
     def deep(self, number: int) -> str:
         """The tree of one frame as tshark has it, which knows every protocol."""
-        import subprocess
-
         from sniffkit.handover import need_tshark, one_path
 
         path = one_path(self._capture.inputs)
-        command = [need_tshark(), "-n", "-r", path, "-V", "-Y", f"frame.number == {number}"]
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            raise SniffkitError(f"tshark takes more than {PATIENCE:.0f} s for this frame") from None
-        if not done.stdout:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
-            raise SniffkitError(f"tshark: {said[-1]}")
-        return done.stdout[:MAX_TEXT].decode(errors="replace")
+        command = [need_tshark(), "-n", "-r", path, "-c", str(number), "-V", "-Y", f"frame.number == {number}"]
+        text, said = self._run("tshark", command, MAX_TEXT)
+        if not text:
+            told = [line for line in said.splitlines() if line.strip() and "Running as user" not in line]
+            raise SniffkitError(told[0] if told else f"tshark shows no frame {number}")
+        return text.decode(errors="replace")
+
+    def _run(self, name: str, command: list[str], most: int) -> tuple[bytes, str]:
+        """What a program prints, `most` bytes of it, and complains. It ends when the next one of its name begins."""
+        why: list[str] = []
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child:
+            assert child.stdout is not None
+            assert child.stderr is not None
+
+            def end(reason: str) -> None:
+                why.append(reason)
+                child.kill()
+
+            self._ends.get(name, str)("something newer was asked for")
+            self._ends[name] = end
+            late = threading.Timer(PATIENCE, end, [f"{name} took more than {PATIENCE:.0f} s"])
+            late.start()
+            try:
+                text = child.stdout.read(most)
+                if len(text) == most:
+                    child.kill()
+                said = child.stderr.read().decode(errors="replace")
+            finally:
+                late.cancel()
+        if why and len(text) < most:
+            raise SniffkitError(why[0])
+        return text, said
+
+    def close(self) -> None:
+        """End what still runs."""
+        for end in self._ends.values():
+            end("the page has ended")
 
     def follow(self, uid: str, style: str = "text") -> dict[str, Any]:
         """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more."""
@@ -207,15 +253,31 @@ class View:
             return answer((make(layer) if layered else make()).to_arrow())
 
     def sql(self, query: str) -> dict[str, Any]:
-        """The answer to a SELECT over the tables; no more than MAX_SQL rows of it."""
-        with self._work, warnings.catch_warnings():
-            warnings.simplefilter("ignore", CaptureWarning)
-            return answer(self._capture.sql(query).to_arrow())
+        """The answer to a SELECT over the tables, MAX_ROWS rows of it; `cut` if there are more.
+
+        It runs in a process of its own: a query may take any time and memory, and has to end when the next one comes.
+        """
+        if not query.strip():
+            raise SniffkitError("the query is empty")
+        command = [sys.executable, "-m", "sniffkit", "sql", "--json", "--", query, *self.names]
+        text, said = self._run("sql", command, MAX_ANSWER)
+        error = said.strip().rpartition("\n")[2].removeprefix("sniffkit: ")
+        if error and not text:
+            raise SniffkitError(error)
+        lines = text.split(b"\n")
+        rows = [json.loads(line) for line in lines[:-1][:MAX_ROWS]]  # the last one is empty, or cut
+        if not rows and lines[-1]:
+            raise SniffkitError(f"a row of more than {MAX_ANSWER >> 20} MiB")
+        return {
+            "columns": list(rows[0]) if rows else [],
+            "rows": rows,
+            "cut": bool(lines[-1]) or len(lines) > MAX_ROWS + 1,
+        }
 
 
 def answer(data: Any) -> dict[str, Any]:
     """A pyarrow.Table as a page takes it."""
-    return {"columns": data.column_names, "total": data.num_rows, "rows": objects(data.slice(0, MAX_SQL))}
+    return {"columns": data.column_names, "rows": objects(data.slice(0, MAX_ROWS)), "cut": data.num_rows > MAX_ROWS}
 
 
 def objects(data: Any) -> list[dict[str, Any]]:

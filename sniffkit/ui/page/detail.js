@@ -65,9 +65,12 @@ function fill(about, tree, bytes = []) {
   byId("bytes").replaceChildren(...bytes);
 }
 
-export function hide() { byId("detail").hidden = true; }
-
 let newest = 0; // the request whose answer is wanted: an older one may come later
+
+export function hide() {
+  newest++;
+  byId("detail").hidden = true;
+}
 
 async function latest(promise, use) {
   const mine = ++newest;
@@ -79,21 +82,24 @@ async function latest(promise, use) {
   }
 }
 
-export function showFrame(number, uid) {
-  const flow = uid ? [element("button", { onclick: () => showFlow(uid) }, "Follow its flow")] : [];
+// packets(uid): shows those of a flow.
+export function showFrame(number, uid, packets) {
+  const flow = uid ? [element("button", { onclick: () => showFlow(uid, packets) }, "Follow its flow"), packetsOf(uid, packets)] : [];
   const byTshark = element("button", { onclick: () => latest(
     ask(`frames/${number}`, { by: "tshark" }), ({ tree }) => byId("tree").replaceChildren(treeOf(tree))) }, "Dissect by tshark");
   return latest(ask(`frames/${number}`), ({ tree, bytes }) =>
     fill([element("b", {}, `Frame ${number}`), ...flow, byTshark], treeOf(tree), dumpOf(bytes)));
 }
 
-export function showFlow(uid, style = "text") {
+const packetsOf = (uid, packets) => element("button", { onclick: () => packets(uid) }, "Its packets");
+
+export function showFlow(uid, packets, style = "text") {
   const other = style === "text" ? "hex" : "text";
   return latest(ask(`flows/${encodeURIComponent(uid)}`, { style }), ({ turns, cut }) => {
     const said = turns.map(([who, text]) => element("div", { class: `said ${who}` }, text));
     if (!said.length) said.push("Nothing was said in it that is kept: no payload, or neither TCP nor UDP.");
     if (cut) said.push(element("div", {}, "… cut here: sniffkit follow --uid has all of it"));
-    fill([element("b", {}, `Flow ${uid}`), element("button", { onclick: () => showFlow(uid, other) }, `As ${other}`)],
-      element("div", {}, ...said));
+    const as = element("button", { onclick: () => showFlow(uid, packets, other) }, `As ${other}`);
+    fill([element("b", {}, `Flow ${uid}`), as, packetsOf(uid, packets)], element("div", {}, ...said));
   });
 }

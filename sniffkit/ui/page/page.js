@@ -3,8 +3,9 @@
 import { ask } from "./server.js";
 import { byId, element, problem } from "./element.js";
 import { Grid, text } from "./grid.js";
+import { commandOf } from "./command.js";
 import { hide, showFlow, showFrame } from "./detail.js";
-import { drawStats, fillStats } from "./stats.js";
+import { chart, fillStats, local } from "./stats.js";
 
 // The columns that are shown first; of other tables all are.
 const FEW = {
@@ -15,83 +16,88 @@ const FEW = {
     "content_type", "duration", "complete"],
   dns: ["ts", "orig_h", "resp_h", "query", "qtype_name", "rcode_name", "rtt", "answers"],
 };
+const INFO = { name: "info", type: "Utf8", title: "what sniffkit read prints" };
 const OTHERS = { stats: "Statistics", sql: "SQL" };
 const POLL = 1000; // ms
 
+// What is looked at; it stands in the address. table; filter, where, sort; frame and uid of what is below; section, layer;
+// query; all: every column.
 const state = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 delete state.token;
+addEventListener("hashchange", () => location.reload()); // another address was put into this tab
 let columns = {};
-let version = "";
+let files = [];
+let growing = false;
+let version = ""; // of the files, of which the shown rows are
+let turn = 0; // which show() is the newest: what an older one still gets is not shown
 
 const grid = new Grid(byId("rows"), {
-  fetchRows: async (offset, limit) => {
-    const { table, filter, where, sort } = state;
-    const answer = await ask(`tables/${table}`, { filter, where, sort, offset, limit });
-    version = answer.version;
-    byId("count").textContent = `${answer.total.toLocaleString("en")} rows`;
-    problem(growing ? "" : answer.damage.join("\n")); // of a file that is being written the end is always missing
-    return answer;
-  },
-  decorate: async (rows) => {
-    if (state.table !== "packets") return;
-    const frames = rows.map((row) => row.frame_number);
-    const lines = await ask("lines", { frames: frames.join() });
-    for (const row of rows) row.info = lines[row.frame_number];
-  },
   pick: (row) => {
+    if (state.table in OTHERS) return;
     const frame = row.frame_number ?? row.request_frame ?? row.first_frame;
-    delete state.uid;
-    delete state.frame;
-    if (state.table === "flows" || state.table === "streams") state.uid = row.uid;
-    else if (frame) state.frame = frame;
+    state.uid = row.uid ?? "";
+    state.frame = state.table === "flows" || state.table === "streams" ? "" : (frame ?? "");
     remember();
-    detail(row.uid);
+    detail();
   },
-  narrow: ({ name, type }, value) => {
-    if (name === "info" || Array.isArray(value)) return;
+  narrow: ({ name, type }, value, not) => {
+    if (state.table in OTHERS || name === "info" || Array.isArray(value)) return;
     const said = type.startsWith("Timestamp") ? text(value).replace("Z", "") : text(value); // UTC without a zone there
-    const quoted = typeof value === "string" ? `'${said.replaceAll("'", "''")}'` : said;
-    const test = value === null ? `${name} IS NULL` : `${name} = ${quoted}`;
-    state.where = state.where ? `(${state.where}) AND ${test}` : test;
-    show();
+    const quoted = value === null ? "NULL" : typeof value === "string" ? `'${said.replaceAll("'", "''")}'` : said;
+    const same = value === null ? "IS NULL" : `= ${quoted}`;
+    const test = `${name} ${not ? `IS DISTINCT FROM ${quoted}` : same}`;
+    show({ where: state.where ? `(${state.where}\n) AND ${test}` : test });
   },
   sorted: (name) => {
     if (name === "info") return;
-    state.sort = state.sort === name ? `${name} DESC` : state.sort === `${name} DESC` ? "" : name;
-    show();
+    show({ sort: state.sort === name ? `${name} DESC` : state.sort === `${name} DESC` ? "" : name });
   },
+  failed: (error) => problem(error.message),
 });
 
-function detail(uid) {
-  if (state.frame) return showFrame(state.frame, uid);
-  if (state.uid) return showFlow(state.uid);
+function detail() {
+  if (state.frame) return showFrame(state.frame, state.uid, packetsOf);
+  if (state.uid) return showFlow(state.uid, packetsOf);
   return hide();
 }
+
+const packetsOf = (uid) => show({ table: "packets", filter: "", where: `uid = '${uid}'`, sort: "" });
 
 function remember() {
   const kept = Object.entries(state).filter(([, value]) => value !== undefined && value !== "");
   history.replaceState(null, "", "#" + new URLSearchParams(kept));
+  byId("command").textContent = commandOf(state, files);
 }
 
-// The shell's quoting: what is shown can be pasted.
-const quote = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-
-function command(files) {
-  const words = ["sniffkit", state.table];
-  if (state.table === "sql") words.push(byId("query").value);
-  if (state.table === "stats") words.push("--only", byId("section").value);
-  if (state.table === "stats" && !byId("layer").hidden) words.push("--layer", byId("layer").value);
-  for (const option of state.table in OTHERS ? [] : ["filter", "where", "sort"]) {
-    if (state[option]) words.push(`--${option}`, state[option]);
-  }
-  byId("command").textContent = [...words, ...files].map(quote).join(" ");
+// The rows of a table as a Grid's source; one request for lines at a time, the newest wish next.
+function rowsOf({ table, filter, where, sort }, mine) {
+  let lines = Promise.resolve();
+  let newest = null;
+  return {
+    rows: async (offset, limit) => {
+      const answer = await ask(`tables/${table}`, { filter, where, sort, offset, limit });
+      if (mine !== turn) return answer;
+      version = answer.version; // may be older than that of the files: it is asked for again
+      byId("count").textContent = `${answer.total.toLocaleString("en")} rows`;
+      problem(growing ? "" : answer.damage.join("\n")); // of a file that is being written the end is always missing
+      return answer;
+    },
+    more: table !== "packets" ? undefined : (rows) => {
+      newest = rows;
+      lines = lines.catch(() => {}).then(async () => {
+        if (rows !== newest || mine !== turn) return;
+        const said = await ask("lines", { frames: rows.map((row) => row.frame_number).join() });
+        for (const row of rows) row.info = said[row.frame_number];
+      });
+      return lines;
+    },
+  };
 }
 
-let files = [];
-let growing = false;
-
-async function show() {
-  remember();
+// Shows what `changes` make of the state.
+async function show(changes = {}) {
+  const mine = ++turn;
+  Object.assign(state, changes);
   problem("");
   for (const tab of byId("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.table === state.table);
   byId("ask").hidden = state.table in OTHERS;
@@ -99,100 +105,116 @@ async function show() {
   byId("askstats").hidden = state.table !== "stats";
   byId("filter").value = state.filter ?? "";
   byId("where").value = state.where ?? "";
-  command(files);
+  byId("all").checked = Boolean(state.all);
+  if (state.table === "sql") state.query = byId("query").value = state.query ?? byId("query").value;
+  if (state.table === "stats") {
+    state.section = byId("section").value = state.section || "summary";
+    byId("layer").hidden = !["conversations", "endpoints"].includes(state.section);
+    state.layer = byId("layer").value = state.layer || "ip";
+  }
+  byId("chart").replaceChildren();
+  byId("count").textContent = "reading …";
+  remember();
   try {
-    if (state.table === "stats") await stats();
-    else if (state.table === "sql") await sql();
-    else {
-      byId("count").textContent = "reading …";
-      await grid.show(shownColumns(), state.sort);
+    if (state.table in OTHERS) {
+      hide();
+      await showAnswer(mine);
+    } else {
+      detail();
+      await grid.show(shownColumns(), state.sort, rowsOf(state, mine));
     }
-    if (state.frame || state.uid) await detail();
   } catch (error) {
+    if (mine !== turn) return;
     problem(error.message);
-    if (!(state.table in OTHERS)) byId("count").textContent = "";
+    byId("count").textContent = "";
   }
 }
 
 function shownColumns() {
   const known = columns[state.table].map(([name, type, title]) => ({ name, type, title }));
-  if (state.table === "packets") known.push({ name: "info", type: "Utf8", title: "what sniffkit read prints" });
+  if (state.table === "packets") known.push(INFO);
   const few = FEW[state.table];
-  if (!few || byId("all").checked) return known;
-  return few.map((name) => known.find((column) => column.name === name));
+  return !few || state.all ? known : few.map((name) => known.find((column) => column.name === name));
 }
 
-async function stats() {
-  const section = byId("section").value;
-  byId("layer").hidden = !["conversations", "endpoints"].includes(section);
-  command(files);
-  drawStats(byId("rows"), section, await ask(`stats/${section}`, { layer: byId("layer").value }));
+async function showAnswer(mine) {
+  const { table, section, layer, query } = state;
+  await grid.show([], "", { rows: async () => ({ total: 0, rows: [] }) });
+  const answer = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer }));
+  if (mine !== turn) return;
+  byId("count").textContent = `${answer.rows.length.toLocaleString("en")} rows${answer.cut ? ", and there are more" : ""}`;
+  const bars = table === "stats" && section === "io" && answer.rows.length > 1;
+  byId("chart").replaceChildren(...(bars ? [chart(answer.rows)] : []));
+  await grid.show(...withSort(local(answer, state.sort)));
 }
 
-async function sql() {
-  command(files);
-  const query = byId("query").value;
-  if (query.trim()) drawStats(byId("rows"), "sql", await ask("sql", { query }));
+const withSort = ([shown, source]) => [shown, state.sort, source];
+
+let polling = false;
+let lost = false; // the server did not answer
+let rest = 0; // until when nothing is read again: reading takes the processors from the capture
+
+async function poll() {
+  if (polling) return;
+  polling = true;
+  try {
+    const now = await ask("capture").catch((error) => {
+      lost = true;
+      throw error;
+    });
+    if (lost) problem("");
+    lost = false;
+    files = now.files;
+    byId("what").textContent = files.join(" ");
+    growing = Boolean(now.live?.running);
+    if (now.live) {
+      byId("live").hidden = false;
+      byId("live").classList.toggle("ended", !growing);
+      byId("stop").hidden = !growing;
+      byId("live").querySelector("span").textContent =
+        ` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`;
+    }
+    if (!version) version = now.version;
+    if (now.version !== version && performance.now() > rest && state.table !== "sql") {
+      const begun = performance.now();
+      if (state.table !== "stats") await grid.refresh();
+      else {
+        version = now.version;
+        await showAnswer(turn);
+      }
+      rest = performance.now() + 4 * (performance.now() - begun);
+    }
+  } finally {
+    polling = false;
+  }
 }
 
 const told = (task) => task().catch((error) => problem(error.message));
 
-async function poll() {
-  try {
-    const now = await ask("capture");
-    files = now.files;
-    growing = Boolean(now.live?.running);
-    byId("what").textContent = files.join(" ");
-    if (now.live) {
-      byId("live").hidden = false;
-      byId("live").classList.toggle("ended", !now.live.running);
-      byId("stop").hidden = !now.live.running;
-      byId("live").querySelector("span").textContent =
-        ` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`;
-    }
-    if (version && now.version !== version && !(state.table in OTHERS)) await grid.refresh();
-    return true;
-  } catch (error) {
-    problem(error.message);
-    return false;
-  }
-}
-
 async function begin() {
-  if (!(await poll())) return;
+  await poll();
   columns = await ask("columns");
-  if (!(state.table in columns) && !(state.table in OTHERS)) state.table = "packets";
+  if (!Object.hasOwn(columns, state.table) && !Object.hasOwn(OTHERS, state.table)) state.table = "packets";
   const names = [...Object.keys(columns).map((name) => [name, name]), ...Object.entries(OTHERS)];
-  byId("tabs").replaceChildren(...names.map(([table, title]) => element("button", { "data-table": table, onclick: () => {
-    Object.assign(state, { table, where: "", sort: "" });
-    delete state.frame;
-    delete state.uid;
-    hide();
-    show();
-  } }, title)));
+  const other = { where: "", sort: "", frame: "", uid: "" };
+  byId("tabs").replaceChildren(...names.map(([table, title]) =>
+    element("button", { "data-table": table, onclick: () => show({ ...other, table }) }, title)));
   fillStats();
   byId("ask").addEventListener("submit", (event) => {
     event.preventDefault();
-    Object.assign(state, { filter: byId("filter").value.trim(), where: byId("where").value.trim() });
-    show();
+    show({ filter: byId("filter").value.trim(), where: byId("where").value.trim() });
   });
-  byId("clear").addEventListener("click", () => {
-    Object.assign(state, { filter: "", where: "", sort: "" });
-    show();
-  });
-  byId("all").addEventListener("change", show);
+  byId("clear").addEventListener("click", () => show({ filter: "", where: "", sort: "" }));
+  byId("all").addEventListener("change", () => show({ all: byId("all").checked ? "1" : "" }));
   byId("asksql").addEventListener("submit", (event) => {
     event.preventDefault();
-    problem("");
-    told(sql);
+    show({ query: byId("query").value, sort: "" });
   });
-  byId("askstats").addEventListener("change", () => {
-    problem("");
-    told(stats);
-  });
+  byId("askstats").addEventListener("change", () =>
+    show({ section: byId("section").value, layer: byId("layer").value, sort: "" }));
   byId("stop").addEventListener("click", () => told(() => ask("stop", {}, { method: "POST" })));
+  setInterval(() => told(poll), POLL);
   await show();
-  setInterval(poll, POLL);
 }
 
 told(begin);

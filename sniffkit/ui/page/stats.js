@@ -1,13 +1,12 @@
-// Statistics and answers of SQL: short tables, and a chart of frames over time.
+// Statistics and answers of SQL: rows that are all there, and a chart of frames over time.
 
 import { byId, element } from "./element.js";
-import { text } from "./grid.js";
 
 const SECTIONS = ["summary", "hierarchy", "conversations", "endpoints", "lengths", "io", "health", "tcp"];
 const LAYERS = ["ip", "ipv6", "tcp", "udp", "sctp", "eth"];
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 900;
-const HEIGHT = 160;
+const HEIGHT = 120;
 const LABEL = 16; // px above and below the bars
 
 export function fillStats() {
@@ -15,16 +14,24 @@ export function fillStats() {
   byId("layer").replaceChildren(...LAYERS.map((name) => element("option", {}, name)));
 }
 
-export function drawStats(place, section, { columns, total, rows }) {
-  const head = element("thead", {}, element("tr", {}, ...columns.map((name) => element("th", {}, name))));
-  const body = element("tbody", {}, ...rows.map((row) => element("tr", {}, ...columns.map((name) =>
-    element("td", { class: typeof row[name] === "number" && "number" }, text(row[name]))))));
-  place.replaceChildren(...(section === "io" && rows.length > 1 ? [chart(rows)] : []), element("table", {}, head, body));
-  if (total > rows.length) place.append(element("p", {}, `the first ${rows.length} of ${total} rows`));
+// What a Grid shows of an answer {columns, rows}, in the order of `sort`.
+export function local({ columns, rows }, sort) {
+  const [name, down] = sort?.endsWith(" DESC") ? [sort.slice(0, -5), -1] : [sort, 1];
+  const sorted = name ? rows.toSorted((a, b) => down * compare(a[name], b[name])) : rows;
+  const typeOf = (name) => typeof rows.find((row) => row[name] !== null)?.[name];
+  return [
+    columns.map((name) => ({ name, type: typeOf(name) ?? "", title: name })),
+    { rows: async (offset, limit) => ({ total: rows.length, rows: sorted.slice(offset, offset + limit) }) },
+  ];
+}
+
+function compare(a, b) {
+  if (a === null || b === null) return (a === null) - (b === null);
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 // Frames over time, no more bars than pixels: a bar is the highest of the steps under it.
-function chart(rows) {
+export function chart(rows) {
   const drawn = document.createElementNS(SVG, "svg");
   drawn.setAttribute("width", WIDTH);
   drawn.setAttribute("height", HEIGHT + 2 * LABEL);
