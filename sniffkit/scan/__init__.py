@@ -67,7 +67,8 @@ def scan(
         if write is not None:
             from sniffkit.capturing import capture
 
-            live = stack.enter_context(capture(*capture_points(netns), netns=netns, write=write))
+            points = capture_points(netns, result.notes.append)
+            live = stack.enter_context(capture(*points, netns=netns, write=write))
         if sweep_only:
             add_sweep(result, wanted, ports_of(ports), timeout, progress)
         else:
