@@ -142,6 +142,7 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
     for note in result.notes:
         print(f"sniffkit: {note}", file=sys.stderr)
     write(result.table(options["name"], columns), out)
+    ending.written()
     if result.interrupted or ending.asked:
         return 130
     return 0 if result.up and result.complete else 1
@@ -157,13 +158,19 @@ class Ending:
     def __init__(self) -> None:
         self.asked = False
         self._until = 0.0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._ask)
+        requests = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._numbers = [number for number in requests if signal.getsignal(number) != signal.SIG_IGN]
+        for number in self._numbers:
+            signal.signal(number, self._ask)
 
     def scanned(self) -> None:
         """The scan is over."""
         self._until = time.monotonic() + KEEP_FROM_SIGNALS
+
+    def written(self) -> None:
+        """The process is about to end. The interpreter takes handlers away before: then a signal would kill it."""
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if time.monotonic() >= self._until:

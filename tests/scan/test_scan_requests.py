@@ -223,6 +223,13 @@ def test_every_field_of_a_host(tmp_path: Path) -> None:
     assert [row["port"] for row in found.to_arrow().to_pylist()] == [80, None]
 
 
+def test_a_namespace_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    found = result(tmp_path, XML)
+    found.netns = "ns\udcff"
+    for table in (found.table(), found.hosts()):
+        assert set(table.to_arrow()["netns"].to_pylist()) == {"ns\\xff"}
+
+
 def test_xml_cut_anywhere_keeps_whole_hosts(tmp_path: Path) -> None:
     ends = [i + len("</host>") for i in range(len(XML)) if XML.startswith("</host>", i)]
     for cut in range(100, len(XML) - 10, 7):
