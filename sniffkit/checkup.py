@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import ctypes.util
+import errno
 import importlib.util
 import os
 import shutil
+import socket
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from sniffkit.errors import SniffkitError
 
 COLUMNS = ("area", "what", "ok", "found", "remedy")
 
-# capability -> (bit in /proc/self/status CapEff, what it is for), capabilities(7)
-CAPABILITIES = {
-    "CAP_NET_RAW": (13, "open capture sockets"),
-    "CAP_NET_ADMIN": (12, "turn on promiscuous mode and make links"),
-    "CAP_SYS_ADMIN": (21, "enter and make namespaces"),
+# /proc/self/ns/net: the namespace that the privileges are tried on
+OWN = Path("/proc/self/ns/net")
+
+
+def open_packet_socket() -> None:
+    """Needs CAP_NET_RAW: packet(7)."""
+    socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+
+
+def change_no_link() -> None:
+    """Asks for a change of a link that is not there, which needs CAP_NET_ADMIN to be looked at: rtnetlink(7)."""
+    from sniffkit.lab import wire
+
+    asked = wire.Socket()
+    try:
+        asked.send([wire.message(wire.SETLINK, 0, wire.link_header(0x7FFFFFFF))])
+    except wire.Refused as error:
+        if error.code in (errno.EPERM, errno.EACCES):
+            raise PermissionError from None
+    finally:
+        asked.close()
+
+
+def enter_own() -> None:
+    """Needs CAP_SYS_ADMIN: setns(2)."""
+    from sniffkit.netlink import run_in
+
+    run_in(str(OWN), lambda: None)
+
+
+# capability -> (bit in /proc/self/status CapEff, what it is for, what needs it and changes nothing), capabilities(7)
+CAPABILITIES: dict[str, tuple[int, str, Callable[[], None]]] = {
+    "CAP_NET_RAW": (13, "open capture sockets", open_packet_socket),
+    "CAP_NET_ADMIN": (12, "turn on promiscuous mode and make links", change_no_link),
+    "CAP_SYS_ADMIN": (21, "enter and make namespaces", enter_own),
 }
 
 # tool -> (Debian package, what it is for)
@@ -53,17 +89,25 @@ def effective_capabilities() -> int:
 
 
 def privileges() -> list[dict[str, Any]]:
-    """The capabilities that capturing and labs need."""
+    """The capabilities that capturing and labs need. One that is held is tried: in a user namespace it may not hold for
+    the network namespace, which is another's (user_namespaces(7)).
+    """
     mask = effective_capabilities()
     python = os.path.realpath(sys.executable)
     names = ",".join(name.lower() for name in CAPABILITIES)
     remedy = f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
-    return [
-        finding(
-            "privilege", name, bool(mask >> bit & 1), "yes" if mask >> bit & 1 else "no", f"needed to {use}: {remedy}"
-        )
-        for name, (bit, use) in CAPABILITIES.items()
-    ]
+    rows = []
+    for name, (bit, use, attempt) in CAPABILITIES.items():
+        found, how = "no", remedy
+        if mask >> bit & 1:
+            try:
+                attempt()
+                found = "yes"
+            except (OSError, SniffkitError):
+                found = "no: held in a user namespace, but not for this network namespace"
+                how = "run it with sudo outside, or in a network namespace of its own (unshare -Urn)"
+        rows.append(finding("privilege", name, found == "yes", found, f"needed to {use}: {how}"))
+    return rows
 
 
 def libraries() -> list[dict[str, Any]]:
@@ -73,12 +117,14 @@ def libraries() -> list[dict[str, Any]]:
 
 
 def tools() -> list[dict[str, Any]]:
-    """The programs that some commands call."""
+    """The programs that some commands call, looked for where those do."""
+    from sniffkit.lab.processes import search_path
+
     return [
         finding(
             "tool",
             name,
-            (path := shutil.which(name)) is not None,
+            (path := shutil.which(name, path=search_path())) is not None,
             path or "no",
             f"for {use}: sudo apt install {package}",
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sniffkit.netlink import run_in
+from sniffkit.netlink import SIX_BYTES, name_of, run_in
 from sniffkit.points import point
 
 # linux/neighbour.h: an entry with an address that the kernel uses. Others are unanswered, failed or need none.
@@ -40,15 +40,17 @@ def entries() -> list[tuple[str, str, str | None, bool]]:
     from pyroute2 import IPRoute
 
     with IPRoute() as ip:
-        names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in ip.get_links()}
+        links = list(ip.get_links())
         families = (socket.AF_INET, socket.AF_INET6)
         routes = [one for family in families for one in ip.get_routes(family=family) if one["dst_len"] == 0]
         neighbours = [one for family in families for one in ip.get_neighbours(family=family)]
+    names = {one["index"]: name_of(one) for one in links}
+    with_macs = {one["index"] for one in links if one["ifi_type"] in SIX_BYTES}  # a tunnel's neighbour is at an address
     gateways = {hop for route in routes for hop in next_hops(route)}
     macs = {
         (one["ifindex"], one.get_attr("NDA_DST")): one.get_attr("NDA_LLADDR")
         for one in neighbours
-        if one["state"] & NUD_USED and len(one.get_attr("NDA_LLADDR") or "") == 17
+        if one["state"] & NUD_USED and one["ifindex"] in with_macs and len(one.get_attr("NDA_LLADDR") or "") == 17
     }
     return [
         (names[index], address, macs.get((index, address)), (index, address) in gateways)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
 import struct
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,12 @@ NETNS_DIR = Path("/run/netns")
 
 # link kind -> the attribute that holds its network identifier
 VNI_ATTRIBUTES = {"vxlan": "IFLA_VXLAN_ID", "geneve": "IFLA_GENEVE_ID"}
+# `external`: routes and flows give each packet its identifier, the link has none
+EXTERNAL_ATTRIBUTES = {"vxlan": "IFLA_VXLAN_COLLECT_METADATA", "geneve": "IFLA_GENEVE_COLLECT_METADATA"}
+
+# linux/if_arp.h: hardware types whose addresses have six bytes: Ethernet, IEEE 802, loopback, 802.11 in three forms.
+# pyroute2 shows six bytes of any: a tunnel's has the four or sixteen of an IP address.
+SIX_BYTES = frozenset({1, 6, 772, 801, 802, 803})
 
 RTM_NEWNSID, RTM_GETNSID, NLM_F_REQUEST = 88, 90, 1
 NETNSA_NSID, NETNSA_FD = 1, 3
@@ -57,16 +65,34 @@ def unnamed_namespaces() -> list[str]:
 
 
 def namespace_path(name: str) -> Path:
-    """The file of a namespace given by `ip netns` name, path or PID. Raises SniffkitError naming those that are."""
+    """The file of a namespace given by `ip netns` name, path or PID. Raises SniffkitError naming those that are, and
+    PrivilegeError for another user's process.
+    """
     path = NETNS_DIR / name
     if "/" in name:
         path = Path(name)
-    elif not path.exists() and re.fullmatch(r"[0-9]+", name):
+    elif not is_there(path) and re.fullmatch(r"[0-9]+", name):
         path = Path(f"/proc/{name}/ns/net")
-    if not path.exists():
+    if not is_there(path):
         known = " ".join(namespaces()) or "none"
         raise SniffkitError(f"no network namespace {name!r}; there are: {known}")
     return path
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file. Raises PrivilegeError if this user may not know."""
+    try:
+        path.stat()
+    except PermissionError:
+        raise not_permitted(f"looking at {path}", "CAP_SYS_PTRACE") from None
+    except (OSError, ValueError):  # too long, a NUL byte
+        return False
+    return True
+
+
+def not_permitted(what: str, capability: str = "CAP_SYS_ADMIN") -> PrivilegeError:
+    """The error for what only a privileged user may do with a namespace."""
+    return PrivilegeError(f"{what}: not permitted: {capability} is missing; run it with sudo")
 
 
 def run_in(name: str | None, task: Callable[[], T]) -> T:
@@ -98,12 +124,17 @@ def enter(path: Path) -> None:
 
     libc = ctypes.CDLL(None, use_errno=True)
     clone_newnet = 0x40000000
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        raise not_permitted(f"entering {path}", "CAP_SYS_PTRACE") from None
+    except OSError as error:  # it has gone
+        raise SniffkitError(f"{path}: {error.strerror}") from None
     try:
         if libc.setns(fd, clone_newnet) != 0:
             code = ctypes.get_errno()
-            if code in (1, 13):
-                raise PrivilegeError(f"entering {path}: not permitted: CAP_SYS_ADMIN is missing; run it with sudo")
+            if code in (errno.EPERM, errno.EACCES):
+                raise not_permitted(f"entering {path}")
             raise SniffkitError(f"{path}: {os.strerror(code)}")
     finally:
         os.close(fd)
@@ -111,7 +142,11 @@ def enter(path: Path) -> None:
 
 @dataclass
 class Interface:
-    """One interface of one namespace. `peer` is `NS/IF` of a veth's other end where it can be found."""
+    """One interface of one namespace. `peer` is a veth's other end where it can be found: `IF` in the same namespace,
+    `NS/IF` in another, `/IF` in this process' own.
+
+    mac: null where hardware addresses have not six bytes. A byte of a name that is not UTF-8 is a surrogate (PEP 383).
+    """
 
     netns: str | None
     name: str
@@ -142,7 +177,11 @@ def links(netns: str | None) -> list[Interface]:
             return list(ip.get_links()), list(ip.get_addr()), peer_namespaces(), inode
 
     raw, addresses, ids, inode = run_in(netns, read)
-    names = {one["index"]: one.get_attr("IFLA_IFNAME") for one in raw}
+    names = {one["index"]: name_of(one) for one in raw}
+    of_index = defaultdict[int, list[str]](list)
+    for entry in addresses:
+        local = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")
+        of_index[entry["index"]].append(f"{local}/{entry['prefixlen']}")
     out = []
     for one in raw:
         info = one.get_attr("IFLA_LINKINFO")
@@ -155,8 +194,9 @@ def links(netns: str | None) -> list[Interface]:
             index=one["index"],
             kind=kind or ("loopback" if loopback else "ether"),
             state=(one.get_attr("IFLA_OPERSTATE") or "UNKNOWN").lower(),
-            mac=one.get_attr("IFLA_ADDRESS"),
+            mac=one.get_attr("IFLA_ADDRESS") if one["ifi_type"] in SIX_BYTES else None,
             mtu=one.get_attr("IFLA_MTU"),
+            addresses=of_index[one["index"]],
             master=names.get(one.get_attr("IFLA_MASTER")),
             link=one.get_attr("IFLA_LINK"),
             link_netnsid=one.get_attr("IFLA_LINK_NETNSID"),
@@ -164,19 +204,27 @@ def links(netns: str | None) -> list[Interface]:
         )
         if kind == "vlan" and data:
             interface.vlan_id = data.get_attr("IFLA_VLAN_ID")
-        if kind in VNI_ATTRIBUTES and data:
+        if kind in VNI_ATTRIBUTES and data and not data.get_attr(EXTERNAL_ATTRIBUTES[kind]):
             interface.vni = data.get_attr(VNI_ATTRIBUTES[kind])
         if interface.link_netnsid is not None:
             interface.peer_inode = ids.get(interface.link_netnsid)
         elif kind == "veth" and interface.link in names:
             interface.peer = names[interface.link]
-        interface.addresses = [
-            f"{entry.get_attr('IFA_LOCAL') or entry.get_attr('IFA_ADDRESS')}/{entry['prefixlen']}"
-            for entry in addresses
-            if entry["index"] == one["index"]
-        ]
         out.append(interface)
     return out
+
+
+def name_of(link: Any) -> str:
+    """The name of a link as pyroute2 reads it, with surrogates for bytes that are not UTF-8 (PEP 383): the kernel takes
+    any byte but `/`, `:` and white space.
+    """
+    name = link.get_attr("IFLA_IFNAME")
+    return name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name)
+
+
+def shown(name: str) -> str:
+    """A name of an interface or a namespace as text that can be printed and stored: `\\xff` for a byte that is none."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def peer_namespaces() -> dict[int, int]:
@@ -227,15 +275,16 @@ def pairs(data: bytes) -> Iterable[tuple[int, bytes]]:
         offset += max(4, (length + 3) & ~3)
 
 
-def all_interfaces(netns: str | None) -> list[Interface]:
+def all_interfaces(netns: str | None, refused: list[str] | None = None) -> list[Interface]:
     """The interfaces of a namespace, or of every one for "all" (the process' own first, as None), peers resolved.
 
-    Namespaces without a name are called by the PID of a process in them; one of several names by the first.
+    Namespaces without a name are called by the PID of a process in them; one of several names by the first. refused:
+    gets those that "all" leaves out because this user may not enter them.
     """
     others: list[str | None] = [*namespaces(), *unnamed_namespaces()]
     if netns == "all":
         found = links(None)
-        found += elsewhere(found, others)
+        found += elsewhere(found, others, refused)
         resolve_peers(found, found)
         return found
     found = links(netns)
@@ -246,36 +295,53 @@ def all_interfaces(netns: str | None) -> list[Interface]:
     return found
 
 
-def elsewhere(found: list[Interface], names: list[str | None]) -> list[Interface]:
+def elsewhere(found: list[Interface], names: list[str | None], refused: list[str] | None = None) -> list[Interface]:
     """The interfaces of other namespaces than those of `found`, of each once: it may have several names."""
     seen, more = {one.inode for one in found}, list[Interface]()
     for name in names:
-        here = [one for one in reachable(name) if one.inode not in seen]
+        try:
+            if name is not None and namespace_path(name).stat().st_ino in seen:
+                continue
+            here = [one for one in links(name) if one.inode not in seen]
+        except PrivilegeError:
+            if refused is not None and name is not None:
+                refused.append(name)
+            continue
+        except (SniffkitError, OSError):
+            continue  # it was there a moment ago
         seen.update(one.inode for one in here)
         more += here
     return more
 
 
-def reachable(name: str | None) -> list[Interface]:
-    """The interfaces of a namespace that was there a moment ago; none of one that has gone or cannot be entered."""
-    try:
-        return links(name)
-    except (SniffkitError, OSError):
-        return []
-
-
 def resolve_peers(found: list[Interface], everywhere: list[Interface]) -> None:
     """Fills `peer`: two veths are one pair if each names the other's index, and the namespace that the kernel says."""
+    ends = defaultdict[tuple[int, int | None], list[Interface]](list)
+    for other in everywhere:
+        if other.kind == "veth":
+            ends[other.index, other.link].append(other)
     for one in found:
         if one.kind != "veth" or one.peer is not None or one.link is None:
             continue
         matches = [
             other
-            for other in everywhere
-            if other.kind == "veth" and other.index == one.link and other.link == one.index
+            for other in ends[one.link, one.index]
             if (other.netns, other.name) != (one.netns, one.name)
             if one.peer_inode is None or other.inode == one.peer_inode
         ]
         if len(matches) == 1:
             other = matches[0]
-            one.peer = f"{other.netns}/{other.name}" if other.netns else other.name
+            one.peer = other.name if other.inode == one.inode else f"{other.netns or ''}/{other.name}"
+
+
+def own_name() -> str:
+    """What others call the namespace of this process: its first `ip netns` name, else the lowest PID in it."""
+    own = os.stat("/proc/self/ns/net").st_ino
+    pids = sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    for name, path in [(n, NETNS_DIR / n) for n in namespaces()] + [(str(p), Path(f"/proc/{p}/ns/net")) for p in pids]:
+        try:
+            if path.stat().st_ino == own:
+                return name
+        except OSError:
+            continue  # it has gone, or is another user's
+    return str(os.getpid())

@@ -63,10 +63,14 @@ def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: An
     if given:
         raise SniffkitError("--live watches interfaces: there is no FILE to read")
     netns = options["netns"]
-    points = list(options["interface"]) or capture_points(netns)
+
+    def say(text: str) -> None:
+        print(f"sniffkit: {text}", file=sys.stderr, flush=True)
+
+    points = list(options["interface"]) or capture_points(netns, say)
     live = LiveTable(kind, points, netns, options["duration"], filter=options["filter"], **more)
     live.stop_on_signals()
-    print(f"sniffkit: watching {', '.join(live.session.names)}", file=sys.stderr, flush=True)
+    say(f"watching {', '.join(live.session.names)}")
     return live
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import sys
+import time
+from types import FrameType
 from typing import Any
 
 import click
@@ -13,6 +15,7 @@ from sniffkit.errors import SniffkitError
 
 TABLES = ("scan", "hosts", "ports", "services", "os", "scripts", "hops")
 PASSED_ON = "sniffkit.nmap"
+KEEP_FROM_SIGNALS = 5.0  # seconds
 # What can only be ports: no target looks like it.
 PORTS = re.compile(r"(?:[TUSP]:)?[\d-][\d,TUSP:-]*")
 
@@ -104,7 +107,7 @@ def scan(ctx: click.Context, /, target: tuple[str, ...], **options: Any) -> None
 def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) -> int:
     """Scan, show the table; the exit code."""
     from sniffkit.cli.rows import split
-    from sniffkit.scan import ScanResult
+    from sniffkit.scan import ScanResult, check_files
     from sniffkit.scan import scan as start
     from sniffkit.sinks import Output, write
 
@@ -115,8 +118,8 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
         raise SniffkitError("--sweep runs no nmap: there are no options to pass on")
     if not target and options["targets_from"] is None:
         raise SniffkitError("no TARGET: an address, a network, a range or a host name")
-    # A request to end is what ^C is: nmap ends first, and what was found by then is shown.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    check_files(options["write"], options["xml"], options["out"])
+    ending = Ending()
     line = StatusLine() if sys.stderr.isatty() else None
     try:
         result = start(
@@ -132,15 +135,47 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
             sweep_only=options["sweep"],
             progress=line.show if line is not None else None,
         )
+        ending.scanned()
     finally:
         if line is not None:
             line.clear()
     for note in result.notes:
         print(f"sniffkit: {note}", file=sys.stderr)
     write(result.table(options["name"], columns), out)
-    if result.interrupted:
+    ending.written()
+    if result.interrupted or ending.asked:
         return 130
     return 0 if result.up and result.complete else 1
+
+
+class Ending:
+    """^C and requests to end: nmap ends first, and what was found by then is shown. Ignored signals stay so (nohup).
+
+    Once it has ended they wait until that is written, KEEP_FROM_SIGNALS seconds at most: a second ^C throws nothing
+    away.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._until = 0.0
+        requests = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._numbers = [number for number in requests if signal.getsignal(number) != signal.SIG_IGN]
+        for number in self._numbers:
+            signal.signal(number, self._ask)
+
+    def scanned(self) -> None:
+        """The scan is over."""
+        self._until = time.monotonic() + KEEP_FROM_SIGNALS
+
+    def written(self) -> None:
+        """The process is about to end. The interpreter takes handlers away before: then a signal would kill it."""
+        for number in self._numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if time.monotonic() >= self._until:
+            raise KeyboardInterrupt
+        self.asked = True
 
 
 class StatusLine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -95,7 +96,9 @@ def try_all() -> list[Row]:
     libc = ctypes.CDLL(None, use_errno=True)
     options = kernel_options()
     if libc.unshare(CLONE_NEWNET) != 0:
-        return [told(what, option, module, options) for what, (option, module) in wanted().items()]
+        code = ctypes.get_errno()
+        why = "no CAP_SYS_ADMIN" if code == errno.EPERM else f"making a namespace: {os.strerror(code)}"
+        return [told(what, option, module, options, why) for what, (option, module) in wanted().items()]
     rows = []
     socket = Socket()
     base(socket)
@@ -195,13 +198,13 @@ def missing_tools(spec: LabSpec) -> None:
             raise MissingToolError(f"{tool} is missing: sudo apt install {package}")
 
 
-def told(what: str, option: str, module: str, options: Mapping[str, str]) -> Row:
-    """A row about something that could not be tried."""
+def told(what: str, option: str, module: str, options: Mapping[str, str], why: str) -> Row:
+    """A row about something that could not be tried, and why."""
     if options:
         state = options.get(option, "n")
         words = {"y": "built in", "m": "a module"}.get(state, "not set")
-        return what, state in "ym", f"{option} is {words} (not tried: no CAP_SYS_ADMIN)", remedy(option, module)
-    return what, False, "unknown: not tried without CAP_SYS_ADMIN", "sudo sniffkit doctor tries it"
+        return what, state in "ym", f"{option} is {words} (not tried: {why})", remedy(option, module)
+    return what, False, f"unknown: not tried: {why}", "sudo sniffkit doctor tries it"
 
 
 def remedy(option: str, module: str) -> str:

@@ -42,9 +42,10 @@ def scan(
     found is kept. write: pcapng of the scan's own packets; port rows then name the flow that proved them.
     xml: where nmap's XML is kept. sweep_only: no nmap but our own ARP/ND, ICMP and TCP connect sweep. A name is scanned
     at its first IPv4 address, at its first IPv6 address with the option -6 or where it has no other.
-    Raises SniffkitError for a target or timeout that is none or a name that does not resolve, MissingToolError without
-    nmap.
+    Raises SniffkitError for a target or timeout that is none, a name that does not resolve or a file that cannot be
+    written, MissingToolError without nmap.
     """
+    check_files(write, xml)
     if timeout is not None and not timeout > 0:
         raise SniffkitError(f"timeout is a time in seconds, not {timeout}")
     words = [word for one in target for word in ([one] if isinstance(one, str) else one)]
@@ -57,23 +58,26 @@ def scan(
     if not sweep_only:
         nmaprun.need_nmap()
     families = sorted({one.family for one in wanted})
-    if xml is not None:
-        if len(families) > 1:
-            raise SniffkitError("--xml keeps one run of nmap: scan IPv4 and IPv6 targets apart")
-        may_write(os.fspath(xml))
+    if xml is not None and len(families) > 1:
+        raise SniffkitError("--xml keeps one run of nmap: scan IPv4 and IPv6 targets apart")
     result = ScanResult([], netns)
     with ExitStack() as stack:
         live = None
         if write is not None:
             from sniffkit.capturing import capture
 
-            live = stack.enter_context(capture(*capture_points(netns), netns=netns, write=write))
+            points = capture_points(netns, result.notes.append)
+            live = stack.enter_context(capture(*points, netns=netns, write=write))
         if sweep_only:
             add_sweep(result, wanted, ports_of(ports), timeout, progress)
         else:
             add_runs(result, wanted, arguments, timeout, progress, xml)
     if live is not None:
-        link(result, live.capture)
+        try:
+            link(result, live.capture)
+        except KeyboardInterrupt:  # what was found is worth more than its flows
+            result.interrupted = True
+            result.notes.append("interrupted before the flows of ports were looked up")
     return result
 
 
@@ -166,6 +170,25 @@ def ports_of(text: str | None) -> list[int]:
     if not found or found[-1] > 65535 or any(part.startswith("-") or part.endswith("-") for part in text.split(",")):
         raise SniffkitError(f"ports {text!r}: a sweep takes numbers and ranges, such as 22,80,8000-8100")
     return found
+
+
+def check_files(
+    write: str | os.PathLike[str] | None, xml: str | os.PathLike[str] | None, out: str | None = None
+) -> None:
+    """Raise SniffkitError for a file that cannot be written, or that two outputs would share: one would replace the
+    other. out: where the table goes; `-` is standard output, which is nobody else's.
+    """
+    taken: dict[str, str] = {}
+    for option, file in (("--write", write), ("--xml", xml), ("-o", None if out == "-" else out)):
+        if file is None:
+            continue
+        path = os.fspath(file)
+        if path == "-":
+            raise SniffkitError(f"{option} takes a file; standard output is the table's")
+        may_write(path)
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option and (os.path.isfile(path) or not os.path.exists(path)):  # not /dev/null and the like
+            raise SniffkitError(f"{path}: {other} and {option} would be one file")
 
 
 def may_write(path: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sniffkit.errors import SniffkitError
-from sniffkit.netlink import links
+from sniffkit.netlink import links, shown
 
 if TYPE_CHECKING:
     from sniffkit.api import Capture
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
 COLUMNS = ["uid", "proto", "orig_h", "resp_h", "resp_p", "resp_pkts"]
 
 
-def capture_points(netns: str | None) -> list[str]:
-    """The interfaces of a namespace through which a scan can go: those that are up."""
-    points = [one.name for one in links(netns) if one.state in ("up", "unknown")]
+def capture_points(netns: str | None, say: Callable[[str], None]) -> list[str]:
+    """The interfaces of a namespace through which a scan can go: those that are up. say: told of those left out."""
+    points = []
+    for name in (one.name for one in links(netns) if one.state in ("up", "unknown")):
+        if shown(name) == name:
+            points.append(name)
+        else:  # captures and their files name interfaces in UTF-8
+            say(f"nothing is captured on interface {shown(name)}: its name is not UTF-8")
     if not points:
         raise SniffkitError(f"no interface is up in {netns or 'this namespace'}: nothing to capture the scan on")
     return points

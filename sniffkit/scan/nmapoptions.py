@@ -41,17 +41,21 @@ REFUSED = {
     "--version": "see sniffkit doctor",
     "-h": "see man nmap",
     "--help": "see man nmap",
+    "--script-help": "see nmap --script-help",
 }
+# One-letter options that may stand together (-nR); those of them that are refused, -i with a file behind it among them.
+FLAGS = set("46AFfInqRr")
+REFUSED_LETTERS = {"h": "-h", "V": "-V", "i": "-iL"}
 
 MOST_ARGUMENTS = 1 << 20  # bytes of a file of script arguments that are looked at
 
 # Scan types that need raw sockets and that a connect scan can stand in for: they ask which TCP ports are open.
-RAW_TCP = set("SNFXAWM")
+RAW_TCP = set("SNFXWM")
 # Those that nothing stands in for.
 RAW_ONLY = {
-    "-sU": "UDP scan", "-sO": "protocol scan", "-sY": "SCTP scan", "-sZ": "SCTP scan", "-sI": "idle scan",
-    "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping", "-PE": "ICMP ping",
-    "-f": "fragmentation", "-D": "decoys", "-S": "source address",
+    "-sA": "ACK scan", "-sU": "UDP scan", "-sO": "protocol scan", "-sY": "SCTP scan", "-sZ": "SCTP scan",
+    "-sI": "idle scan", "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping",
+    "-PE": "ICMP ping", "-f": "fragmentation", "-D": "decoys", "-S": "source address",
 }  # fmt: skip
 
 
@@ -68,10 +72,8 @@ def check(options: Sequence[str]) -> list[str]:
         if not word.startswith("-") or word == "-" or word == "--":
             raise SniffkitError(f"{word!r} behind -- is no option of nmap's; targets stand before --")
         name, equals, value = word.partition("=")
-        for refused, why in REFUSED.items():
-            # nmap takes -oXfile for -oX file, one dash or two, and unambiguous beginnings of long names.
-            if matches(name, refused):
-                raise SniffkitError(f"{word}: {why}")
+        if why := refusal(name):
+            raise SniffkitError(f"{word}: {why}")
         no_new_targets(name, value)
         expected = name if name in WITH_VALUE and not equals else None
     if expected is not None:
@@ -92,12 +94,29 @@ def no_new_targets(name: str, value: str) -> None:
         raise SniffkitError("newtargets: scripts may not add targets to those that were asked for")
 
 
+def refusal(name: str) -> str | None:
+    """Why an option is refused, in words; None if it is not.
+
+    nmap takes -oXfile for -oX file, one dash or two, unambiguous beginnings of long names, and letters together.
+    """
+    long = f"--{name.lstrip('-')}"
+    if long in WITH_VALUE:
+        return None  # --script is not the beginning of --script-help
+    for refused, why in REFUSED.items():
+        if matches(name, refused):
+            return why
+    if name.startswith("--") or (len(name) > 3 and any(one.startswith(long) for one in WITH_VALUE)):
+        return None
+    letter = next((one for one in name[1:] if one not in FLAGS), "")
+    return REFUSED[REFUSED_LETTERS[letter]] if letter in REFUSED_LETTERS else None
+
+
 def matches(name: str, refused: str) -> bool:
     """Whether nmap's getopt would take `name` for the option `refused`."""
     plain, word = refused.lstrip("-"), name.lstrip("-")
     if refused.startswith("--"):
         # Long names go with one dash as well; so short a beginning is that of a short option with its value.
-        return len(word) > (2 if name.startswith("--") else 3) and plain.startswith(word)
+        return len(word) > (1 if name.startswith("--") else 3) and plain.startswith(word)
     if plain[:1] in "oi":
         return word.startswith(plain) and word[:1] == plain[:1]
     return name == refused
@@ -111,7 +130,7 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
         name = word.partition("=")[0]
         what = RAW_ONLY.get(name) or RAW_ONLY.get(name[:3] if name.startswith("-P") else "")
         if name.startswith("-s") and name[2:].isalpha():
-            what = what or next((RAW_ONLY[f"-s{one}"] for one in name[2:] if one in "UOYZ"), None)
+            what = what or next((RAW_ONLY[f"-s{one}"] for one in name[2:] if one in "AUOYZ"), None)
         if what is not None:
             raise PrivilegeError(f"{name}: {what} needs root (CAP_NET_RAW): run it with sudo")
         if word.startswith("-s") and RAW_TCP & set(word[2:]) and word[2:].isalpha():
@@ -120,8 +139,12 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
             changed.append(f"{word} needs CAP_NET_RAW: connect scan instead")
             continue
         kept.append(word)
-    if not changed:
-        only_pings = any(word in ("-sn", "-sP") for word in options)
-        instead = "TCP connects instead of ARP and ICMP" if only_pings else "connect scan instead of SYN scan"
-        changed.append(f"no CAP_NET_RAW: {instead}{', no OS detection' if '-A' in options else ''}")
-    return kept, changed
+    letters = {letter for word in options if word.startswith("-s") and word[2:].isalpha() for letter in word[2:]}
+    lost = []
+    if not changed and not letters & set("LTnP"):
+        lost.append("connect scan instead of SYN scan")
+    elif letters & set("TnP") and not {"-Pn", "-PN", "-P0"} & set(options):
+        lost.append("TCP connects instead of ARP and ICMP")
+    if "-A" in options:
+        lost.append("no OS detection")
+    return kept, changed + ([f"no CAP_NET_RAW: {', '.join(lost)}"] if lost else [])

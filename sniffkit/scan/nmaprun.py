@@ -3,14 +3,18 @@ progress and drops what a killed nmap had found. Its XML is read while it runs, 
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
 import selectors
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from sniffkit.errors import MissingToolError, SniffkitError
@@ -24,6 +28,9 @@ Progress = Callable[[str, float | None, float], None]
 
 GRACE = 3.0  # seconds that nmap gets to end after SIGTERM
 KEEP_STDERR = 64 * 1024
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# Beginnings of lines, in small letters, that are not why nmap gave up.
+NO_REASON = ("see the output", "quitting", "warning", "starting nmap", "nse: failed to initialize", "stack traceback")
 
 
 def need_nmap() -> str:
@@ -79,22 +86,52 @@ def run(
     if progress is not None:
         command += ["--stats-every", "1s"]
 
-    def begin() -> subprocess.Popen[bytes]:
-        # A child belongs to the namespace of the thread that forks it. Its own process group: ^C is ours to handle.
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
-        )
-
-    process = run_with_files(netns, begin)
+    ended = threading.Event()
+    process = None
     try:
+        process = start(command, netns, ended)
         return attend(process, "\n".join(one.text for one in targets).encode() + b"\n", timeout, progress)
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        if process is not None:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        ended.set()
+
+
+def start(command: Sequence[str], netns: str | None, ended: threading.Event) -> subprocess.Popen[bytes]:
+    """Start nmap in a namespace, on a thread that stays until `ended`: the kernel kills nmap when that thread is gone,
+    and so when this process is, however it ended (prctl(2)). Raises SniffkitError if it cannot be executed.
+    """
+    begun: Future[subprocess.Popen[bytes]] = Future()
+    libc = ctypes.CDLL(None)
+
+    def die_with_us() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+    def stay() -> None:
+        # A child belongs to the namespace of the thread that forks it. Its own process group: ^C is ours to handle.
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, process_group=0, preexec_fn=die_with_us
+        )
+        begun.set_result(process)
+        ended.wait()
+
+    def work() -> None:
+        try:
+            run_with_files(netns, stay)
+        except BaseException as error:  # handed to the caller's thread
+            begun.set_exception(error)
+
+    threading.Thread(target=work, name="nmap").start()
+    try:
+        return begun.result()
+    except OSError as error:
+        raise SniffkitError(f"{command[0]}: {error.strerror}") from None
 
 
 def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None, progress: Progress | None) -> Run:
@@ -151,7 +188,9 @@ def attend(process: subprocess.Popen[bytes], feed: bytes, timeout: float | None,
     code = process.wait()
     report = reader.close()
     if stopped is None and code < 0:
-        stopped = f"nmap was ended by signal {-code} ({signal.Signals(-code).name})"
+        # Real-time signals have no names.
+        name = f" ({signal.Signals(-code).name})" if -code in set(signal.Signals) else ""
+        stopped = f"nmap was ended by signal {-code}{name}"
     if stopped is None and not report.finished:
         stopped = report.damage or "nmap ended early"
     return Run(report, bytes(xml), errors.decode(errors="replace"), stopped, interrupted, timed_out, code)
@@ -185,8 +224,8 @@ def refused(run: Run) -> SniffkitError | None:
     if lines := unresolved(run):
         return SniffkitError(f"nmap: {lines[0]}")
     if run.stopped is not None and not run.interrupted and not run.timed_out and run.code >= 0:
-        other = ("See the output", "QUITTING", "Warning", "Starting Nmap")
-        reason = next((line for line in words(run) if not line.startswith(other)), "")
+        said = [line for line in words(run) if not line.lower().startswith(NO_REASON)]
+        reason = re.sub(r"^\S*\.lua:[0-9]+: ", "", said[0]) if said else ""
         if run.code > 0 or reason or run.report.version is None:
             return SniffkitError(f"nmap: {reason or run.report.damage or 'nmap ended early without a word'}")
     return None

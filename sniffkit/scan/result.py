@@ -7,6 +7,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
+from sniffkit.netlink import shown
 from sniffkit.rows import RowTable
 from sniffkit.scan.report import U8, Host, Port, Report, number
 from sniffkit.tables import Table
@@ -157,13 +158,16 @@ class ScanResult:
         state = "" if self.complete else ", incomplete"
         return f"<sniffkit scan: {self.up} hosts up, {ports} open ports{state}: .to_pandas() .hosts() .ports()>"
 
+    def _place(self) -> str | None:
+        return None if self.netns is None else shown(self.netns)
+
     def _scan_rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for host in self.found:
             best = host.os[0] if host.os else None
             whole = {
                 "ip": host.ip, "mac": host.mac, "vendor": host.vendor, "hostname": hostname(host),
-                "host_state": host.state, "netns": self.netns, "os": best and best.name,
+                "host_state": host.state, "netns": self._place(), "os": best and best.name,
                 "os_accuracy": best and best.accuracy,
             }  # fmt: skip
             said = ("product", "version", "extrainfo")
@@ -187,7 +191,7 @@ class ScanResult:
             {
                 "ip": host.ip, "mac": host.mac, "vendor": host.vendor, "hostname": hostname(host),
                 "hostnames": [name for name, _ in host.hostnames],
-                "hostname_types": [kind for _, kind in host.hostnames], "netns": self.netns, "state": host.state,
+                "hostname_types": [kind for _, kind in host.hostnames], "netns": self._place(), "state": host.state,
                 "reason": host.reason, "reason_ttl": host.reason_ttl, "start": ns(host.start), "end": ns(host.end),
                 "timed_out": host.timed_out, "open_ports": sum(port.state == "open" for port in host.ports),
                 "other_ports": [f"{state}:{count}" for state, count in host.other_ports],

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-from sniffkit.netlink import links, run_in
+from sniffkit.errors import SniffkitError
+from sniffkit.netlink import links, run_in, shown
 from sniffkit.scan.nmaprun import Progress
 from sniffkit.scan.report import Host, Port, Report
 
@@ -117,13 +118,19 @@ def sweep(
     """Ask every address (text, IPv4 or IPv6); the answers in the same form as nmap's.
 
     ARP, neighbour solicitation and ICMP need CAP_NET_RAW; without it only TCP connects are tried. After ^C or timeout
-    (seconds) what was found by then is kept.
+    (seconds) what was found by then is kept. Raises SniffkitError for an address whose zone is no interface.
     """
     wanted = Wanted(list(addresses))
+    here = links(netns)
+    zones = {zone for one in here for zone in ("", one.name, str(one.index))}
+    unknown = next((a for a in wanted.addresses if a.partition("%")[2] not in zones), None)
+    if unknown is not None:
+        raise SniffkitError(f"target {unknown!r}: no such interface in {netns or 'this namespace'}")
+    # Whom ARP does not reach, behind a tunnel and where packet sockets take no such name, is asked by ICMP.
     near = [
-        OnLink(one.name, one.index, bytes.fromhex((one.mac or "").replace(":", "")), tuple(one.addresses))
-        for one in links(netns)
-        if one.state in ("up", "unknown") and len(one.mac or "") == 17 and one.kind != "loopback"
+        OnLink(one.name, one.index, bytes.fromhex(one.mac.replace(":", "")), tuple(one.addresses))
+        for one in here
+        if one.state in ("up", "unknown") and one.mac and one.kind != "loopback" and shown(one.name) == one.name
     ]
     start = time.time()
     raw, interrupted = attend(
@@ -302,13 +309,16 @@ class Probes:
         """A neighbour advertisement (RFC 4861, 4.4) or an echo reply of ours."""
         icmp, sender = one.recvfrom(2048)
         if len(icmp) >= 24 and icmp[0] == ND_ADVERT:
-            target = str(IPv6Address(icmp[8:24]))
-            zoned = f"{target}%{socket.if_indextoname(sender[3])}" if sender[3] else target
             mac = icmp[26:32] if icmp[24:26] == b"\x02\x01" and len(icmp) >= 32 else None
-            for name in (target, zoned):
-                self.wanted.heard(name, "nd-response", mac)
+            self.heard6(str(IPv6Address(icmp[8:24])), sender[3], "nd-response", mac)
         elif len(icmp) >= 8 and icmp[0] == ICMP6_ECHO_REPLY and icmp[4:6] == self.mark:
-            self.wanted.heard(sender[0], "echo-reply")
+            self.heard6(sender[0].partition("%")[0], sender[3], "echo-reply")
+
+    def heard6(self, address: str, index: int, reason: str, mac: bytes | None = None) -> None:
+        """An answer from an IPv6 address, whose zone may have been asked for by name or by index (RFC 4007, 11.2)."""
+        zones = (f"%{socket.if_indextoname(index)}", f"%{index}") if index else ()
+        for zone in ("", *zones):
+            self.wanted.heard(address + zone, reason, mac)
 
 
 def arp_request(mac: bytes, source: str, target: IPv4Address) -> bytes:

@@ -48,6 +48,8 @@ def parse(text: str, netns: str | None = None, prefer: int = 4) -> Target:
             network.version == 6 and "/" not in bare and re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", zone)
         ):
             raise SniffkitError(f"target {text!r}: no such zone")
+        if not re.fullmatch("[0-9]*", text.partition("/")[2]):  # nmap takes none either
+            raise SniffkitError(f"target {text!r}: a prefix length in bits, not a netmask")
         return Target(text, network.version)
     # Ranges may begin with a dash for nmap (-5.0.0.1); as a word of a command line that would be an option.
     if _RANGES.fullmatch(text) and not text.startswith("-"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sniffkit.checkup import CAPABILITIES
 from sniffkit.netlink import Interface, all_interfaces, run_in
 
 NAMES = [f"skif{os.getpid()}{letter}" for letter in "abc"]
@@ -94,7 +95,7 @@ def test_a_namespace_of_two_names_is_one(names: list[str]) -> None:
         assert of(second.name, everything) == {}
         inside = run_in(a, lambda: all_interfaces("all"))
         assert (of(a, inside), inside[0].netns) == ({}, None)
-        assert {one.name: one.peer for one in inside if one.netns == b and one.kind == "veth"} == {"veth2": "veth1"}
+        assert {one.name: one.peer for one in inside if one.netns == b and one.kind == "veth"} == {"veth2": "/veth1"}
     finally:
         subprocess.run(["umount", second], check=False)
         second.unlink()
@@ -143,27 +144,116 @@ def test_the_command(names: list[str]) -> None:
     assert names[0] in done.stderr
 
 
+def test_the_other_end_in_the_callers_own_namespace(names: list[str]) -> None:
+    """Named by `ip netns`, or by a PID: it is not in the same namespace as the row."""
+
+    def peers(*before: str) -> dict[str, str | None]:
+        line = [*before, sys.executable, "-m", "sniffkit", "interfaces", "--netns", names[1], "--json"]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        return {row["name"]: row["peer"] for row in map(json.loads, done.stdout.splitlines())}
+
+    assert peers("ip", "netns", "exec", names[0])["veth2"] == f"{names[0]}/veth1"
+    script = 'ip link add ours0 type veth peer name theirs0 netns "$1"; shift; echo $$ >&2; "$@"'
+    line = [sys.executable, "-m", "sniffkit", "interfaces", "--netns", names[1], "--json"]
+    alone = ["unshare", "--net", "sh", "-c", script, "sh", names[1], *line]
+    done = subprocess.run(alone, capture_output=True, text=True, check=True)
+    found = {row["name"]: row["peer"] for row in map(json.loads, done.stdout.splitlines())}
+    assert found["theirs0"] == f"{done.stderr.strip()}/ours0"
+
+
+def test_a_name_that_is_not_utf_8() -> None:
+    """It is shown with escapes, and keeps nobody from the others."""
+    name = f"skif{os.getpid()}utf"
+    try:
+        ip("netns", "add", name)
+        odd = b"\xff\xfe"
+        subprocess.run(["ip", "-n", name, "link", "add", "good", "type", "veth", "peer", "name", odd], check=True)
+        subprocess.run(["ip", "-n", name, "link", "set", odd, "up"], check=True)
+        ip("-n", name, "link", "set", "good", "up")
+        ip("-n", name, "address", "add", "10.233.9.1/24", "dev", "good")
+        done = command("--netns", name, "--json")
+        rows = {row["name"]: row["peer"] for row in map(json.loads, done.stdout.splitlines())}
+        assert rows == {"lo": None, "good": "\\xff\\xfe", "\\xff\\xfe": "good"}
+        line = [sys.executable, "-m", "sniffkit", "hosts", "--live", "--netns", name, "--duration", "0.2"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        left_out = "sniffkit: nothing is captured on interface \\xff\\xfe: its name is not UTF-8\n"
+        assert done.stderr.startswith(f"{left_out}sniffkit: watching {name}/good\n")
+        line = [sys.executable, "-m", "sniffkit", "scan", "10.233.9.1", "--netns", name, "-p", "1", "--sweep", "--json"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert (done.returncode, json.loads(done.stdout)["ip"], done.stderr) == (0, "10.233.9.1", "")
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+WITHOUT = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-m", "sniffkit"]
+
+
 def test_without_the_privilege_one_line_says_which(names: list[str]) -> None:
-    without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-m", "sniffkit"]
-    done = subprocess.run([*without, "interfaces", "--netns", names[0]], capture_output=True, text=True, check=False)
+    done = subprocess.run([*WITHOUT, "interfaces", "--netns", names[0]], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "CAP_SYS_ADMIN" in done.stderr
 
 
-def test_doctor_tries_the_kinds_or_says_why_not() -> None:
-    def rows(*prefix: str) -> dict[str, dict[str, Any]]:
-        line = [*prefix, sys.executable, "-m", "sniffkit", "doctor", "--json"]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-        found = [json.loads(text) for text in done.stdout.splitlines()]
-        assert done.returncode == (0 if all(row["ok"] for row in found) else 1), done.stderr
-        assert all(bool(row["remedy"]) != row["ok"] for row in found)
-        return {row["what"]: row for row in found}
+def test_namespaces_that_may_not_be_entered_are_told(names: list[str]) -> None:
+    done = subprocess.run([*WITHOUT, "interfaces", "--netns", "all"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "CAP_SYS_ADMIN" in done.stderr
+    assert set(names) <= set(done.stderr.split())
+    assert "lo" in done.stdout, "its own namespace is listed"
 
-    privileged = rows()
+
+def test_a_process_of_another_user() -> None:
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_override",
+              "--ambient-caps=+dac_override", "--bounding-set=-all,+dac_override"]  # fmt: skip
+    line = [*nobody, sys.executable, "-m", "sniffkit", "interfaces", "--netns", str(os.getpid())]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "CAP_SYS_PTRACE" in done.stderr
+
+
+def check_up(*prefix: str) -> dict[str, dict[str, Any]]:
+    """The rows of `sniffkit doctor`, by what."""
+    line = [*prefix, sys.executable, "-m", "sniffkit", "doctor", "--json"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    found = [json.loads(text) for text in done.stdout.splitlines()]
+    assert done.returncode == (0 if all(row["ok"] for row in found) else 1), done.stderr
+    assert all(bool(row["remedy"]) != row["ok"] for row in found)
+    return {row["what"]: row for row in found}
+
+
+def test_doctor_finds_the_tools_of_the_administrator() -> None:
+    """/usr/sbin is not on an ordinary user's PATH, but where labs look."""
+    assert check_up("env", "PATH=/usr/bin:/bin")["nft"]["ok"]
+
+
+def test_doctor_tries_the_privileges() -> None:
+    """Those of a user namespace hold for a network namespace of its own alone."""
+    for arguments, ok in (("-Ur", False), ("-Urn", True)):
+        if subprocess.run(["unshare", arguments, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("no user namespaces here")
+        found = check_up("unshare", arguments)
+        assert {name: found[name]["ok"] for name in CAPABILITIES} == dict.fromkeys(CAPABILITIES, ok)
+    for name in CAPABILITIES:
+        found = check_up("setpriv", *(f"--{kind}=-{name[4:].lower()}" for kind in ("bounding-set", "inh-caps")))
+        assert [other for other in CAPABILITIES if not found[other]["ok"]] == [name]
+
+
+def test_doctor_says_why_it_tries_no_kinds() -> None:
+    """A limit on namespaces is no missing privilege."""
+    script = 'echo 0 > /proc/sys/user/max_net_namespaces; exec "$@"'
+    if subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", script, "sh", "true"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("no user namespaces here")
+    assert "No space left on device" in check_up("unshare", "-Ur", "sh", "-c", script, "sh")["veth"]["found"]
+
+
+def test_doctor_tries_the_kinds_or_says_why_not() -> None:
+    privileged = check_up()
     assert privileged["CAP_SYS_ADMIN"]["ok"]
     assert privileged["veth"]["found"] == "yes: made one in a new namespace"
-    bare = rows("setpriv", "--bounding-set=-sys_admin,-net_raw", "--inh-caps=-sys_admin,-net_raw")
+    bare = check_up("setpriv", "--bounding-set=-sys_admin,-net_raw", "--inh-caps=-sys_admin,-net_raw")
     assert not bare["CAP_SYS_ADMIN"]["ok"]
     assert "sudo setcap cap_net_raw" in bare["CAP_NET_RAW"]["remedy"]
     assert "not tried" in bare["veth"]["found"]

@@ -133,7 +133,7 @@ def test_progress_on_a_terminal(there: Any) -> None:
     assert " % (" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_scan_that_is_ended(there: Any, number: int) -> None:
     command = [*SNIFFKIT, "scan", "10.231.5.1", V4, "--netns", HERE, *SLOW, "--max-hostgroup", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -143,6 +143,37 @@ def test_a_scan_that_is_ended(there: Any, number: int) -> None:
     _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (130, "sniffkit: interrupted; what was found by then is kept\n")
     assert not Path(f"/proc/{nmap}").exists()
+
+
+def test_nmap_ends_with_a_scan_that_is_killed(there: Any) -> None:
+    process = subprocess.Popen([*SNIFFKIT, "scan", V4, "--netns", HERE, *SLOW], stdout=subprocess.DEVNULL)
+    nmap = eventually_child(process.pid)
+    time.sleep(1)  # by then it has read its targets
+    process.kill()
+    process.wait()
+    for _ in range(100):
+        if not running(nmap):
+            return
+        time.sleep(0.05)
+    os.kill(nmap, signal.SIGKILL)
+    pytest.fail("nmap went on")
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_a_scan_under_nohup_goes_on(there: Any) -> None:
+    command = ["nohup", *SNIFFKIT, "scan", V4, "--netns", HERE, "-p", "80-83", *SLOW[2:], "--json"]
+    process = subprocess.Popen([*command[:-1]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually_child(process.pid)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def eventually_child(pid: int) -> int:
@@ -191,6 +222,10 @@ BAD: list[tuple[list[str], str]] = [
     ([V4, "--xml", "nosuch/x.xml"], "No such file"),
     ([V4, "--xml", "."], "directory"),
     ([V4, V6, "--xml", "x.xml"], "apart"),
+    ([V4, "--xml", "x.csv", "-o", "x.csv"], "one file"),
+    ([V4, "-w", "-"], "takes a file"),
+    ([V4, "--", "-nh"], "man nmap"),
+    (["fe80::1%nosuch0", "--sweep"], "no such interface"),
     ([V4, "--sweep", "-sV"], "--sweep"),
     (["10.0.0.0/8", "--sweep"], "smaller"),
     ([V4, "--table", "nosuch"], "--table"),
@@ -237,3 +272,14 @@ def test_ports_with_a_dash_and_targets_by_standard_input(there: Any) -> None:
     assert [row for row in rows(done) if row["state"] == "open"] == [
         {"port": port, "state": "open"} for port in (53, 80)
     ]
+
+
+def test_zones_of_a_sweep_by_name_and_by_index(there: Any) -> None:
+    """RFC 4007, 11.2."""
+    lines = there.run(["ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link"]).stdout.split()
+    address = lines[lines.index("inet6") + 1].partition("/")[0]
+    index = subprocess.run(["ip", "-n", HERE, "-j", "link", "show", "eth0"], capture_output=True, text=True, check=True)
+    for zone in ("eth0", json.loads(index.stdout)[0]["ifindex"]):
+        target = f"{address}%{zone}"
+        found = rows(scan(target, "--netns", HERE, "--sweep", "-p", "80", "--json", "--table", "hosts"))
+        assert [(host["ip"], host["reason"], bool(host["mac"])) for host in found] == [(target, "nd-response", True)]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +18,7 @@ import sniffkit as sk
 from sniffkit.cli.scan import scan as command
 from sniffkit.cli.scan import sort_words
 from sniffkit.errors import MissingToolError, PrivilegeError, SniffkitError
-from sniffkit.scan import arguments_of, nmapoptions, report, targets
+from sniffkit.scan import arguments_of, check_files, nmapoptions, report, targets
 from sniffkit.scan.result import COLUMNS
 
 HOSTILE = [
@@ -45,6 +50,8 @@ HOSTILE = [
     "fe80::/64%eth0",
     "localhost/33",
     "10.0.0.1%eth0",
+    "10.0.0.0/255.255.255.0",
+    "10.0.0.0/0.0.0.255",
 ]
 
 
@@ -85,7 +92,8 @@ def test_a_sweep_has_a_bound(text: str) -> None:
     [["-oX", "f"], ["-oXf"], ["--oX", "f"], ["-oA", "x"], ["-iL", "f"], ["-iLf"], ["-iR", "10"], ["--resume", "x"],
      ["--res", "x"], ["8.8.8.8"], ["-sV", "8.8.8.8"], ["-p", "80", "8.8.8.8"], ["--", "8.8.8.8"], ["-p"],
      ["--script-args", "newtargets"], ["--script-args=newtargets=1"], ["-"], ["-resume", "x"], ["-stylesheet=x"],
-     ["-iflist"], ["--script-args-file", "/nosuch"]],
+     ["-iflist"], ["--script-args-file", "/nosuch"], ["-nh"], ["-nV"], ["-6niL"], ["-i/tmp/targets"],
+     ["-ni/tmp/targets"], ["--if"], ["--he"], ["--script-help=x"], ["--script-help", "x"]],
 )  # fmt: skip
 def test_options_that_are_refused(options: list[str]) -> None:
     with pytest.raises(SniffkitError):
@@ -95,7 +103,8 @@ def test_options_that_are_refused(options: list[str]) -> None:
 @pytest.mark.parametrize(
     "options",
     [["-sV"], ["-p", "80"], ["-T4", "-F"], ["--script", "http-title", "-sC"], ["--top-ports=10"], ["-PS22,80"],
-     ["--reason", "-R"], ["-oN", "out.txt"], ["--version-all"], ["--osscan-limit"], ["-sI", "10.0.0.9"]],
+     ["--reason", "-R"], ["-oN", "out.txt"], ["--version-all"], ["--osscan-limit"], ["-sI", "10.0.0.9"],
+     ["-nR"], ["-vvn"], ["-host-timeout=5s"], ["-initial-rtt-timeout=1s"], ["-script=vuln"]],
 )  # fmt: skip
 def test_options_that_are_passed_on(options: list[str]) -> None:
     assert nmapoptions.check(options) == options
@@ -128,7 +137,10 @@ def test_what_becomes_of_options_without_raw_sockets() -> None:
     assert said == ["-sSV needs CAP_NET_RAW: connect scan instead"]
     assert "connect scan" in nmapoptions.without_raw_sockets(["-sV"])[1][0]
     assert nmapoptions.without_raw_sockets(["-sn"])[1] == ["no CAP_NET_RAW: TCP connects instead of ARP and ICMP"]
-    for word in ("-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53"):
+    assert nmapoptions.without_raw_sockets(["-sT"])[1] == ["no CAP_NET_RAW: TCP connects instead of ARP and ICMP"]
+    for options in (["-sT", "-Pn"], ["-sL"]):
+        assert nmapoptions.without_raw_sockets(options)[1] == [], "nothing is lost"
+    for word in ("-sA", "-sAV", "-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53"):
         with pytest.raises(PrivilegeError, match="CAP_NET_RAW"):
             nmapoptions.without_raw_sockets([word])
 
@@ -211,6 +223,13 @@ def test_every_field_of_a_host(tmp_path: Path) -> None:
     assert [row["port"] for row in found.to_arrow().to_pylist()] == [80, None]
 
 
+def test_a_namespace_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    found = result(tmp_path, XML)
+    found.netns = "ns\udcff"
+    for table in (found.table(), found.hosts()):
+        assert set(table.to_arrow()["netns"].to_pylist()) == {"ns\\xff"}
+
+
 def test_xml_cut_anywhere_keeps_whole_hosts(tmp_path: Path) -> None:
     ends = [i + len("</host>") for i in range(len(XML)) if XML.startswith("</host>", i)]
     for cut in range(100, len(XML) - 10, 7):
@@ -264,3 +283,92 @@ def test_an_option_without_its_value_names_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "sniffkit", *arguments], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "sniffkit: Option '-p' requires an argument. (see sniffkit scan --help)\n"
+
+
+def test_files_that_would_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.csv").symlink_to("x.csv")
+    for of in (("x.csv", "x.csv", None), ("x.csv", None, "./x.csv"), (None, "x.csv", tmp_path / "link.csv")):
+        with pytest.raises(SniffkitError, match=r"(--write|--xml) and (--xml|-o) would be one file"):
+            check_files(of[0], of[1], None if of[2] is None else str(of[2]))
+    check_files("/dev/null", "/dev/null", "/dev/null")
+    check_files("x.pcapng", "x.xml", "-")
+    for files in (("-", None), (None, "-")):
+        with pytest.raises(SniffkitError, match="takes a file; standard output is the table's"):
+            sk.scan("127.0.0.1", write=files[0], xml=files[1])
+    for out in (str(tmp_path), "nosuch/x.csv"):
+        with pytest.raises(SniffkitError, match="directory"):
+            check_files(None, None, out)
+
+
+def fake_nmap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """What runs as nmap."""
+    path = tmp_path / "nmap"
+    path.write_text(text)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_an_nmap_that_cannot_be_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_nmap(tmp_path, monkeypatch, "\1\2")
+    with pytest.raises(SniffkitError, match="nmap: Exec format error"):
+        sk.scan("127.0.0.1")
+
+
+def test_an_nmap_that_a_signal_without_a_name_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_nmap(tmp_path, monkeypatch, "#!/bin/bash\nkill -40 $$\n")
+    assert sk.scan("127.0.0.1").notes[-1].startswith("nmap was ended by signal 40; ")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("NSE: failed to initialize the script engine:\n/usr/share/nmap/nse_main.lua:833: 'x' did not match\nstack "
+         "traceback:\n[C]: in ?\n\nQUITTING!\n", "nmap: 'x' did not match"),
+        ("WARNING: If -S is used\nCould not figure out what device to use\nQUITTING!\n",
+         "nmap: Could not figure out what device to use"),
+        ("Your port specifications are illegal.\nQUITTING!\n", "nmap: Your port specifications are illegal."),
+    ],
+)  # fmt: skip
+def test_why_nmap_gave_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str) -> None:
+    fake_nmap(tmp_path, monkeypatch, f"#!/bin/sh\ncat >&2 <<'END'\n{said}END\nexit 1\n")
+    with pytest.raises(SniffkitError) as error:
+        sk.scan("127.0.0.1")
+    assert str(error.value) == reason
+
+
+def test_a_second_interrupt_throws_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one ended nmap; all that come until the result is written wait for that."""
+    (tmp_path / "scan.xml").write_text(XML[: XML.index("</host>") + len("</host>")])
+    script = (
+        f"#!/bin/bash\ntrap 'kill $!; exit 1' TERM\ncat {tmp_path}/scan.xml\necho >{tmp_path}/ready\nsleep 60 & wait\n"
+    )
+    fake_nmap(tmp_path, monkeypatch, script)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sniffkit", "scan", "127.0.0.1", "--json", "--table", "hosts"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "ready").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    for _ in range(100):
+        time.sleep(0.2 if process.poll() is None else 0)
+        process.send_signal(signal.SIGTERM)  # to a process that has ended: nothing
+    out, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, "sniffkit: interrupted; what was found by then is kept\n")
+    assert '"10.0.0.1"' in out
+
+
+def test_an_interrupt_while_flows_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    fake_nmap(tmp_path, monkeypatch, f"#!/bin/sh\ncat <<'END'\n{XML}\nEND\n")
+    monkeypatch.setattr("sniffkit.capturing.capture", lambda *_, **__: nullcontext(SimpleNamespace(capture=None)))
+    package = sys.modules["sniffkit.scan"]  # sk.scan is the function
+    monkeypatch.setattr(package, "capture_points", lambda *_: [])
+    monkeypatch.setattr(package, "link", interrupted)
+    found = sk.scan("10.0.0.1-2", write=tmp_path / "x.pcapng")
+    assert (found.interrupted, found.up) == (True, 2)
+    assert found.notes[-1] == "interrupted before the flows of ports were looked up"
