@@ -259,16 +259,14 @@ def from_host(out: str | None, netns: tuple[str, ...]) -> None:
       sniffkit lab from-host --netns ns1 --netns ns2 -o found.yaml
     """
     from sniffkit.lab.host import from_host as found
+    from sniffkit.sinks.file import NewFile
 
     text = found(list(netns))
     if out is None or out == "-":
         print(text, end="")
         return
-    try:
-        with open(out, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise LabError(f"{out}: {error.strerror}") from None
+    with NewFile(out) as file:
+        file.write(text.encode())
 
 
 @lab.command()

@@ -32,9 +32,9 @@ class Output:
 
     def __init__(self, path: str | None, json: bool, screen: bool, fit: bool = False) -> None:
         self.path, self.json, self.screen, self.fit = path, json, screen, fit
-        if self.path not in (None, "-") and self.suffix not in SINKS:
+        if self.is_file and self.suffix not in SINKS:
             raise SniffkitError(f"{self.path}: no format for this suffix; there are: {' '.join(SINKS)}")
-        if self.json and self.path not in (None, "-") and self.suffix != ".jsonl":
+        if self.json and self.is_file and self.suffix != ".jsonl":
             raise SniffkitError(f"--json and {self.path} contradict each other")
         directory = os.path.dirname(self.path or "")
         if directory and not os.path.isdir(directory):
@@ -46,6 +46,11 @@ class Output:
         if self.path is None or self.path == "-":
             return ".jsonl" if self.json else ".tsv"
         return os.path.splitext(self.path)[1]
+
+    @property
+    def is_file(self) -> bool:
+        """Rows go to a file of their own."""
+        return self.path not in (None, "-")
 
     @property
     def is_screen(self) -> bool:
@@ -131,11 +136,7 @@ def put(data: Any, out: Output, limit: int | None = None) -> int:
         rows: int = module.write(data, sys.stdout.buffer, out.suffix, limit)
         sys.stdout.buffer.flush()
         return rows
-    from sniffkit.tables import output_error
+    from sniffkit.sinks.file import NewFile
 
-    try:
-        with open(out.path, "wb") as file:
-            rows = module.write(data, file, out.suffix, limit)
-    except OSError as error:
-        raise output_error(out.path, error) from None
-    return rows
+    with NewFile(out.path) as file:
+        return int(module.write(data, file, out.suffix, limit))

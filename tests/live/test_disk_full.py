@@ -34,8 +34,10 @@ def test_a_full_disk_is_one_line_and_exit_1(small_disk: Path, tmp_path: Path, su
     kept = small_disk / "kept.csv"
     kept.write_text("kept\n")
     out = small_disk / f"packets.{suffix}"
+    out.write_text("before\n")
     command = [sys.executable, "-m", "sniffkit", "packets", str(capture), "-o", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"sniffkit: {out}: No space left on device\n"
-    assert kept.read_text() == "kept\n"
+    assert (kept.read_text(), out.read_text()) == ("kept\n", "before\n")
+    assert set(small_disk.iterdir()) == {kept, out}
