@@ -67,8 +67,12 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
     """Write `table` (only `columns`; rows by `where`, `sort`, `limit`) to `out`; returns how many rows.
 
     Without `where`, `sort` and `columns` rows go out as they are made; with them, or to a screen, all are made before.
-    After ^C the rows until then are written, then it is raised.
+    After ^C, and where a file is written SIGTERM and SIGHUP, the rows until then are written, then it is raised.
     """
+    if out.is_file:
+        from sniffkit.interrupts import end_as_on_interrupt
+
+        end_as_on_interrupt()
     stopped: list[BaseException] = []
     table.on_stop = stopped.append
     rows = write_until_stopped(table, out, columns, query)
