@@ -200,3 +200,35 @@ def test_a_request_that_fails_keeps_the_output_of_before(
         assert run(capfd, "packets", str(tmp_path / name), *more, "-o", str(out))[0] == 2
     assert out.read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "text", out.name]
+
+
+def test_names_are_one_line_and_no_command_to_a_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = tmp_path / "a\nb\x1b7网é.pcap"
+    told = str(name).replace("\n", r"\n").replace("\x1b", r"\x1b")
+    assert run(capfd, "packets", str(name)) == (2, "", f"sniffkit: {told}: No such file or directory\n")
+    name.write_bytes(PCAP[:-1])
+    code, _, err = run(capfd, "packets", str(name))
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"sniffkit: {told}: at byte 87: cut short")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [([], 2), (["packets", "cut"], 1), (["read", "cut"], 1), (["none"], 2), (["flows", "none"], 2)]
+)
+def test_a_stderr_that_cannot_be_written_changes_nothing_else(tmp_path: Path, command: list[str], code: int) -> None:
+    (tmp_path / "cut").write_bytes(PCAP[:-1])
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sniffkit", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert (done.returncode, bool(done.stdout)) == (code, code == 1)
+
+
+def test_the_newest_capture_is_read_where_nobody_can_be_told(tmp_path: Path) -> None:
+    (tmp_path / "captures").mkdir()
+    (tmp_path / "captures" / "x.pcap").write_bytes(PCAP)
+    env = {name: value for name, value in os.environ.items() if name != "SNIFFKIT_CAPTURES"}
+    command = [sys.executable, "-m", "sniffkit", "packets"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 3)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 TABLES = ("scan", "hosts", "ports", "services", "os", "scripts", "hops")
@@ -136,7 +137,7 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
         if line is not None:
             line.clear()
     for note in result.notes:
-        print(f"sniffkit: {note}", file=sys.stderr)
+        say(f"sniffkit: {note}")
     write(result.table(options["name"], columns), out)
     if result.interrupted:
         return 130

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 
@@ -82,7 +83,7 @@ def watch(expression: str, options: dict[str, Any]) -> int:
         settings.comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
         settings.own_output = f"tcp port {socket.getsockname()[1]}"
         session = signals.session = start(points, settings, lambda: bool(signals.seen))
-        print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
+        say(f"sniffkit: listening on {', '.join(session.names)}")
         try:
             serve(View(open_capture(write)), socket, options, signals, session)
         finally:
@@ -102,10 +103,10 @@ def serve(view: Any, socket: Any, options: dict[str, Any], signals: Any, session
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/#token={token}"
     print(address, flush=True)
     if host not in ("127.0.0.1", "::1"):
-        print("sniffkit: the page is not encrypted: its token and all it shows can be read on the way", file=sys.stderr)
+        say("sniffkit: the page is not encrypted: its token and all it shows can be read on the way")
     if options["browse"]:
         import webbrowser
 
         if not webbrowser.open(address):
-            print("sniffkit: --open: there is no browser to be found", file=sys.stderr)
+            say("sniffkit: --open: there is no browser to be found")
     Server(application(view, token, session), lambda: bool(signals.seen)).run(sockets=[socket])
