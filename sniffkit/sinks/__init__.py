@@ -85,7 +85,8 @@ def write_until_stopped(table: Table, out: Output, columns: list[str] | None, qu
     """Write `table` as `write` says; what ^C raised goes to `table.on_stop`, but for Parquet files."""
     limit = query.pop("limit", None)
     if not query and columns is None and limit is None and out.suffix == ".parquet" and out.path is not None:
-        return table.to_parquet(out.path)
+        # The core makes a file beside what it replaces, but writes into what a link leads to.
+        return table.to_parquet(os.path.realpath(out.path) if os.path.isfile(out.path) else out.path)
     if query or columns or out.is_screen:
         from sniffkit.query import select
 
