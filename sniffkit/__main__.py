@@ -10,6 +10,9 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed (`>&-`): else the next file that is opened would be it
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (for as long as the process)
+        elif mode == "w":
+            # What the encoding of a terminal, or UTF-8, has no bytes for is told all the same.
+            getattr(sys, name).reconfigure(errors="backslashreplace")
     # Imports make much and leave no garbage: looking for it meanwhile is a good part of a short command's time.
     gc.disable()
     from sniffkit.cli import main as run

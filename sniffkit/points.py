@@ -112,6 +112,7 @@ def rehearse(flows: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
+    import sniffkit.sinks.file  # noqa: F401
     from sniffkit.sinks import SINKS, Output
 
     suffix = Output(flows, False, False).suffix

@@ -138,10 +138,10 @@ class Result(Table):
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
         import pyarrow.parquet
 
-        try:
-            pyarrow.parquet.write_table(self._data, path)
-        except OSError as error:
-            raise output_error(path, error) from None
+        from sniffkit.sinks.file import NewFile
+
+        with NewFile(path) as file:
+            pyarrow.parquet.write_table(self._data, file)
         return int(self._data.num_rows)
 
     def columns(self) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ One clear line, the exit code, no traceback, nothing lost.
 from __future__ import annotations
 
 import gzip
+import importlib
 import os
 import resource
 import struct
@@ -151,3 +152,83 @@ def test_an_output_that_cannot_be_written(
     for suffix in ("parquet", "csv", "jsonl", "arrow"):
         (tmp_path / f"full.{suffix}").symlink_to("/dev/full")
     assert run(capfd, "packets", "in.pcap", "-o", out) == (code, "", f"sniffkit: {says}\n")
+
+
+def test_drawings_and_lab_files_say_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importlib.import_module("sniffkit.lab.host"), "from_host", lambda _: "nodes:\n")
+    (tmp_path / "in.pcap").write_bytes(PCAP)
+    (tmp_path / "lab.yaml").write_text("nodes: {a: {}, b: {}}\nlinks: [[a/eth0, b/eth0]]\n")
+    commands = {
+        "full.svg": ["lab", "graph", "lab.yaml", "-o"],
+        "full.yaml": ["lab", "from-host", "-o"],
+        "full.png": ["stats", "in.pcap", "--plot"],
+        "full.jsonl": ["diff", "in.pcap", "in.pcap", "-o"],
+    }
+    for out, command in commands.items():
+        (tmp_path / out).symlink_to("/dev/full")
+        assert run(capfd, *command, out) == (1, "", f"sniffkit: {out}: No space left on device\n")
+        assert (tmp_path / out).is_symlink()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("link", [True, False])
+def test_an_output_may_be_the_input(tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str, link: bool) -> None:
+    for name in ("in", "same"):
+        (tmp_path / f"{name}.{suffix}").write_bytes(PCAP)
+    out = tmp_path / f"{'out' if link else 'same'}.{suffix}"
+    if link:
+        out.symlink_to(f"same.{suffix}")
+    for name, to in (("in", tmp_path / f"made.{suffix}"), ("same", out)):
+        # With a limit, for what the core does not write to a path by itself.
+        assert run(capfd, "flows", f"{tmp_path}/{name}.{suffix}", "--limit", "9", "-o", str(to)) == (0, "", "")
+    assert (tmp_path / f"same.{suffix}").stat().st_size == (tmp_path / f"made.{suffix}").stat().st_size > 100
+    assert out.is_symlink() == link
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "arrow"])
+def test_a_request_that_fails_keeps_the_output_of_before(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    (tmp_path / "in").write_bytes(PCAP)
+    (tmp_path / "text").write_bytes(b"no capture")
+    out = tmp_path / f"x.{suffix}"
+    out.write_bytes(b"old")
+    for name, *more in (("in", "-f", "bad ("), ("text",), ("none",)):
+        assert run(capfd, "packets", str(tmp_path / name), *more, "-o", str(out))[0] == 2
+    assert out.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "text", out.name]
+
+
+def test_names_are_one_line_and_no_command_to_a_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    name = tmp_path / "a\nb\x1b7网é.pcap"
+    told = str(name).replace("\n", r"\n").replace("\x1b", r"\x1b")
+    assert run(capfd, "packets", str(name)) == (2, "", f"sniffkit: {told}: No such file or directory\n")
+    name.write_bytes(PCAP[:-1])
+    code, _, err = run(capfd, "packets", str(name))
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith(f"sniffkit: {told}: at byte 87: cut short")
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [([], 2), (["packets", "cut"], 1), (["read", "cut"], 1), (["none"], 2), (["flows", "none"], 2)]
+)
+def test_a_stderr_that_cannot_be_written_changes_nothing_else(tmp_path: Path, command: list[str], code: int) -> None:
+    (tmp_path / "cut").write_bytes(PCAP[:-1])
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sniffkit", *command], cwd=tmp_path, stdout=subprocess.PIPE, stderr=full, check=False
+        )
+    assert (done.returncode, bool(done.stdout)) == (code, code == 1)
+
+
+def test_the_newest_capture_is_read_where_nobody_can_be_told(tmp_path: Path) -> None:
+    (tmp_path / "captures").mkdir()
+    (tmp_path / "captures" / "x.pcap").write_bytes(PCAP)
+    env = {name: value for name, value in os.environ.items() if name != "SNIFFKIT_CAPTURES"}
+    command = [sys.executable, "-m", "sniffkit", "packets"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert (done.returncode, done.stdout.count(b"\n")) == (0, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -89,6 +90,18 @@ def test_an_error_of_ours_is_one_line_and_its_exit_code(run: Callable[..., tuple
     incomplete = CaptureError("ended early")
     incomplete.exit_code = 1
     assert run(raising(incomplete), "probe") == (1, "", "sniffkit: ended early\n")
+
+
+def test_no_more_files_is_not_taken_for_a_full_stdout(run: Callable[..., tuple[int, str, str]]) -> None:
+    for name in (None, "x.pcap"):
+        error = OSError(errno.EMFILE, "Too many open files", name)
+        assert run(raising(error), "probe") == (1, "", "sniffkit: Too many open files\n")
+
+
+def test_stdout_is_forgotten_where_no_more_files_can_be_open() -> None:
+    code = "import os, resource, sys, sniffkit.cli as c\nresource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+    done = python(code + "c.forget_stdout()\nprint('gone')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_debug_shows_the_traceback() -> None:

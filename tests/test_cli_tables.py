@@ -27,6 +27,7 @@ from sniffkit.cli import group
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
 PCAPNG = str(SEEDS / "pcapng" / "sections-le")
+WEB = str(SEEDS.parents[2] / "captures" / "web" / "mix.pcap")
 COMMAND = [sys.executable, "-m", "sniffkit"]
 
 Run = Callable[..., tuple[int, str, str]]
@@ -168,7 +169,7 @@ def test_standard_input_and_output(tmp_path: Path) -> None:
 
 
 def test_a_full_device_is_one_line_and_exit_1() -> None:
-    for command in (["packets", PCAP], ["read", PCAP], ["--help"], ["packets", "--help"]):
+    for command in (["packets", PCAP], ["read", PCAP], ["follow", WEB], ["--help"], ["packets", "--help"]):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([*COMMAND, *command], stdout=full, stderr=subprocess.PIPE, check=False)
         assert (done.returncode, done.stderr) == (1, b"sniffkit: standard output: No space left on device\n")
@@ -260,9 +261,7 @@ def test_rows_that_sort_alike_stay_in_order(run: Run) -> None:
     for more in ([], ["--limit", "300"]):
         for sort in ("ip_version", "ip_version DESC -- of all"):
             columns = ["--columns", "ip_version,frame_number", "--sort", sort, *more]
-            rows = run("packets", str(SEEDS.parents[2] / "captures" / "web" / "mix.pcap"), *columns, "--json")[
-                1
-            ].splitlines()
+            rows = run("packets", WEB, *columns, "--json")[1].splitlines()
             numbers = [json.loads(row)["frame_number"] for row in rows if json.loads(row)["ip_version"] == 4]
             assert len(numbers) > 200
             assert numbers == sorted(numbers)
@@ -293,6 +292,24 @@ def test_what_packets_say_is_no_command_to_a_terminal(tmp_path: Path, run: Run) 
     row = run(*columns, "--json")[1]
     assert not set(map(chr, [*range(10), *range(11, 32), *range(127, 160)])) & set(row)
     assert json.loads(row)["user_agent"] == "[red]x [/red] \x1b[2Jy \x7f \x9b1m"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_a_terminal_has_no_bytes_for_is_told_all_the_same(encoding: str) -> None:
+    text = on_terminal(["sql", "select 'ab\u7d61' name", PCAP], {"PYTHONIOENCODING": encoding})
+    assert r"ab\u7d61" in text
+
+
+@pytest.mark.parametrize("option", [["sql"], ["packets", "--where"], ["packets", "--sort"]])
+def test_a_query_that_is_no_utf8_is_one_line(run: Run, option: list[str]) -> None:
+    command = [*option, "ts > 'a\udcff'", PCAP]
+    assert run(*command) == (2, "", "sniffkit: \"ts > 'a\\udcff'\" is not UTF-8\n")
+
+
+@pytest.mark.parametrize(("name", "value"), [("TERM", "dumb"), ("NO_COLOR", "1"), ("NO_COLOR", "")])
+def test_sides_have_colours_where_they_are_wanted(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert ("\x1b[" in on_terminal(["follow", WEB], {name: value})) == (not value)
 
 
 def test_long_work_counts_on_a_terminal(tmp_path: Path) -> None:

@@ -205,11 +205,20 @@ def test_a_thread_extracts(tmp_path: Path) -> None:
         assert pool.submit(sk.open(one).extract, tmp_path / "out", http=True).result()["path"].to_pylist() == ["a"]
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "csv", "arrow", "parquet"])
-def test_an_interrupted_table_has_the_rows_until_then(suffix: str, many: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "number"),
+    [
+        *((suffix, signal.SIGINT) for suffix in ("jsonl", "csv", "arrow", "parquet")),
+        *(("csv", signal.SIGTERM), ("parquet", signal.SIGTERM), ("parquet", signal.SIGHUP)),
+    ],
+)
+def test_an_interrupted_table_has_the_rows_until_then(
+    suffix: str, number: signal.Signals, many: bytes, tmp_path: Path
+) -> None:
     out = tmp_path / f"x.{suffix}"
-    process = interrupted(["http", "-", "-o", str(out)], many, signal.SIGINT, tmp_path / "stdout")
+    process = interrupted(["http", "-", "-o", str(out)], many, number, tmp_path / "stdout")
     assert process.returncode == 130
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, "stdout"}
     if suffix == "arrow":
         import pyarrow as pa
 

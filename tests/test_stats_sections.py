@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -205,6 +208,21 @@ def test_a_picture_by_its_suffix(tmp_path: Path, called: Run) -> None:
     assert (tmp_path / "io.PNG").read_bytes().startswith(b"\x89PNG")
     code, _, error = called("stats", "--plot", str(tmp_path / "io.gif"), made)
     assert (code, error.count("\n")) == (2, 1)
+
+
+def test_a_picture_needs_no_home(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    stats_of(tmp_path, ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x")))
+    kept = {name: value for name, value in os.environ.items() if name not in ("MPLCONFIGDIR", "XDG_CONFIG_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-m", "sniffkit", "stats", "made.pcap", "--plot", "io.svg"],
+        cwd=tmp_path,
+        env=kept | {"HOME": "/dev/null/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("wrong", [("--layer", "icmp"), ("--interval", "0"), ("--interval", "nan")])

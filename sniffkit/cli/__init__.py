@@ -58,12 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         forget_stdout()
         code = 0
     except OSError as error:
-        if debug or error.filename is not None:
+        if debug:
             raise
-        from sniffkit.tables import output_error
-
-        forget_stdout()
-        code = failed(output_error("standard output", error))
+        code = cannot_go_on(error)
     if argv is None:
         leave(code)
     sys.exit(code)
@@ -96,15 +93,48 @@ def imported() -> None:
         gc.enable()
 
 
+def cannot_go_on(error: OSError) -> int:
+    """Say what the system refused: files, memory or, where no file is named, to write to stdout; the exit code."""
+    import errno
+
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        say(f"sniffkit: {error.strerror}")
+        return 1
+    if error.filename is not None:
+        raise error
+    from sniffkit.tables import output_error
+
+    forget_stdout()
+    return failed(output_error("standard output", error))
+
+
 def forget_stdout() -> None:
     """Nothing more can be written: not an error again when the interpreter flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    stdout = sys.stdout.fileno()
+    os.close(stdout)  # first: where no more files can be open, this makes room for one
+    null = os.open(os.devnull, os.O_WRONLY)
+    if null != stdout:
+        os.dup2(null, stdout)
 
 
 def failed(error: SniffkitError) -> int:
     """Say what went wrong; the exit code."""
-    print(f"sniffkit: {error}", file=sys.stderr)
+    say(f"sniffkit: {error}")
     return error.exit_code
+
+
+def say(text: str) -> None:
+    """A line on stderr for whoever watches: one, whatever is in it, and no command to a terminal. That nobody can read
+    it changes nothing else.
+    """
+    if not text.isprintable():
+        from sniffkit.sinks.screen import printable
+
+        text = printable(text).replace("\n", "\\n")
+    try:  # noqa: SIM105 - contextlib takes longer to import than the rest of this
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        pass
 
 
 def leave(code: int) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped
 from sniffkit.cli.progress import counter
@@ -115,6 +116,7 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.cli.live import watch as start
     from sniffkit.neighborstate import load, save
     from sniffkit.sinks.flat import flatten
+    from sniffkit.sinks.screen import printable
 
     for name in ("columns", "where", "sort", "limit", "out"):
         if options[name] is not None:
@@ -127,7 +129,7 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
         points = options["interface"] or [name.rpartition("/")[2] for name in names]
         merged, differing = kernelneighbors.start_from(kept, kernelneighbors.known(names, points, options["netns"]))
         for what in differing:
-            print(f"sniffkit: {what} in {state}", file=sys.stderr)
+            say(f"sniffkit: {what} in {state}")
         return merged
 
     def keep(stream: TableStream, ended: bool) -> None:
@@ -146,7 +148,7 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
             alerts += bool(findings)
             if findings or options["all"]:
                 row["findings"] = findings
-                print(jsonlib.dumps(row, ensure_ascii=False) if options["json"] else line(row), flush=True)
+                print(jsonlib.dumps(row, ensure_ascii=False) if options["json"] else printable(line(row)), flush=True)
     say_dropped(live, "findings")
     return 0 if alerts else 1
 

@@ -100,20 +100,13 @@ def put_all(compared: Diff, target: Output) -> None:
 
     from sniffkit.comparison import SECTIONS
     from sniffkit.sinks import core
-    from sniffkit.tables import output_error
+    from sniffkit.sinks.file import NewFile
 
-    try:
-        with contextlib.ExitStack() as stack:
-            path = target.path
-            out = sys.stdout.buffer if path in (None, "-") else stack.enter_context(open(str(path), "wb"))
-            for name in SECTIONS:
-                table = getattr(compared, name)().to_arrow()
-                core.write(with_section(name, table), out, ".jsonl")
-            out.flush()
-    except OSError as error:
-        if target.path in (None, "-"):
-            raise
-        raise output_error(str(target.path), error) from None
+    with NewFile(str(target.path)) if target.is_file else contextlib.nullcontext(sys.stdout.buffer) as out:
+        for name in SECTIONS:
+            table = getattr(compared, name)().to_arrow()
+            core.write(with_section(name, table), out, ".jsonl")
+        out.flush()
 
 
 def with_section(name: str, table: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
 
 
@@ -43,10 +43,7 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
         made = write(open_capture(inputs).fresh(), **options)
     noun = "file" if made.written == 1 else "files"
     incomplete = made.rows - made.complete
-    print(
-        f"{made.written} {noun} in {directory}, {incomplete} not complete: see {os.path.basename(made.lines)}",
-        file=sys.stderr,
-    )
+    say(f"{made.written} {noun} in {directory}, {incomplete} not complete: see {os.path.basename(made.lines)}")
     if lost := made.rows - made.written:
-        print(f"sniffkit: {lost} not written: {', '.join(sorted(made.reasons))}", file=sys.stderr)
+        say(f"sniffkit: {lost} not written: {', '.join(sorted(made.reasons))}")
     ctx.exit(1 if damage or made.written == 0 or made.written < made.rows else 0)

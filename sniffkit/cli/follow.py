@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import local_zone
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
@@ -36,7 +38,9 @@ def ends(text: str, protocol: str) -> tuple[int, tuple[str, int], tuple[str, int
 @click.option("--tcp", metavar="A:P,B:P", help="The TCP connection between these ends.")
 @click.option("--udp", metavar="A:P,B:P", help="The UDP flow between these ends.")
 @click.option("--style", type=click.Choice(["text", "hex", "raw"]), default="text", help="raw: the bytes alone.")
-@click.option("--color/--no-color", "colour", default=None, help="Colour the two sides; else on a terminal.")
+@click.option(
+    "--color/--no-color", "colour", default=None, help="Colour the two sides; else on a terminal, but for $NO_COLOR."
+)
 @live_options
 @click.pass_context
 def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -48,7 +52,7 @@ def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
       sniffkit follow lab.pcapng --tcp 10.0.0.1:40000,10.0.0.2:80 --style hex
       sniffkit follow --live --netns ns1 -i veth1 'port 80'
     """
-    colour = sys.stdout.isatty() if options["colour"] is None else options["colour"]
+    colour = coloured() if options["colour"] is None else options["colour"]
     style = options["style"]
     chosen = [name for name in ("uid", "tcp", "udp") if options[name]]
     if len(chosen) > 1:
@@ -61,6 +65,11 @@ def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     names, expression = split_arguments(arguments)
     between = ends(options[chosen[0]], chosen[0]) if chosen and chosen[0] != "uid" else None
     ctx.exit(print_streams(files(tuple(names)), expression, options["uid"], between, style, colour))
+
+
+def coloured() -> bool:
+    """Whether stdout is a terminal that takes colours, and nobody has asked for none (no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
 def print_streams(
@@ -85,11 +94,11 @@ def print_streams(
         sys.stdout.buffer.flush()
     except ValueError as error:
         raise FilterError(str(error)) from None
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if error.errno is not None:  # of stdout: what the core says of an input is a text
+            raise
         raise CaptureFileError(str(error)) from None
     damage = text.warnings()
     for warning in damage:
-        print(f"sniffkit: {damage_line(*warning, 'what came before is kept')}", file=sys.stderr)
+        say(f"sniffkit: {damage_line(*warning, 'what came before is kept')}")
     return 1 if damage or text.written == 0 else 0

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from sniffkit import __version__
-from sniffkit.cli import COMMANDS, forget_stdout
+from sniffkit.cli import COMMANDS, forget_stdout, say
 
 
 class LazyGroup(click.Group):
@@ -69,14 +69,15 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Abort:
         return 130
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        for line in error.format_message().splitlines():
+            say(line)
         return 2
     except click.UsageError as error:
         # An option without its value comes without a context.
         path = error.ctx.command_path if error.ctx else " ".join(["sniffkit", *_command(arguments)])
-        print(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)", file=sys.stderr)
+        say(f"sniffkit: {' '.join(error.format_message().split())} (see {path} --help)")
         return 2
     except click.ClickException as error:
-        print(f"sniffkit: {error.format_message()}", file=sys.stderr)
+        say(f"sniffkit: {error.format_message()}")
         return 2
     return code if isinstance(code, int) else 0

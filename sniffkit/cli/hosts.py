@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped, watch
 from sniffkit.cli.progress import counter
@@ -61,7 +62,7 @@ def run(given: tuple[str, ...], options: dict[str, Any]) -> int:
     scan = scan_result(options["scan"])
     if scan is not None and not scan.complete:
         why = next((one.damage for one in scan.reports if one.damage), "nmap did not come to its end")
-        print(f"sniffkit: {options['scan']}: {why}; the hosts before are kept", file=sys.stderr)
+        say(f"sniffkit: {options['scan']}: {why}; the hosts before are kept")
     wanted = None if query else columns
     with damage_as_lines() as damage:
         table = (
@@ -114,7 +115,6 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
     from sniffkit.query import select
     from sniffkit.sinks import core
     from sniffkit.sinks.flat import flatten
-    from sniffkit.sinks.screen import printable
 
     table = with_vendors(table)
     if where is not None:
@@ -126,7 +126,7 @@ def tell(table: pa.Table, json: bool, columns: list[str] | None, where: str | No
         return
     clocks = flatten(table.select(["last_seen"])).column(0).to_pylist()
     for clock, row in zip(clocks, table.drop_columns(["first_seen", "last_seen"]).to_pylist(), strict=True):
-        print(printable(line(clock, row)), file=sys.stderr, flush=True)
+        say(line(clock, row))
 
 
 def line(seen: str | None, row: dict[str, Any]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 
+from sniffkit.cli import say
 from sniffkit.errors import CaptureWarning
 
 TYPE_CHECKING = False  # as in sniffkit.cli
@@ -20,7 +20,7 @@ def files(given: tuple[str, ...]) -> list[str]:
     from sniffkit.options import newest_capture
 
     path = newest_capture()
-    print(f"sniffkit: reading {path}", file=sys.stderr)
+    say(f"sniffkit: reading {path}")
     return [path]
 
 
@@ -45,4 +45,4 @@ class damage_as_lines:
         for one in self.caught or ():
             if issubclass(one.category, CaptureWarning) and str(one.message) not in self.seen:
                 self.seen.append(str(one.message))
-                print(f"sniffkit: {one.message}", file=sys.stderr)
+                say(f"sniffkit: {one.message}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import LabError
 
 
@@ -48,7 +49,7 @@ def up(ctx: click.Context, /, file: str, dry_run: bool) -> None:
     made.up(keep=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: while Python ends there is nothing to take back
     size = f"{len(made.spec.nodes)} namespaces, {len(made.spec.interfaces)} interfaces"
-    print(f"sniffkit: lab {made.name} is up: {size}", file=sys.stderr)
+    say(f"sniffkit: lab {made.name} is up: {size}")
 
 
 def _end_as_on_interrupt() -> None:
@@ -80,10 +81,10 @@ def down(ctx: click.Context, /, lab: str | None, everything: bool) -> None:
     stayed = False
     for name in state.names() if lab is None else [name_of(lab)]:
         if not (state.ROOT / name).is_dir():
-            print(f"sniffkit: lab {name} is not up", file=sys.stderr)
+            say(f"sniffkit: lab {name} is not up")
             continue
         for text in tear_down(state.Journal(state.ROOT / name)):
-            print(f"sniffkit: {text}", file=sys.stderr)
+            say(f"sniffkit: {text}")
         stayed |= (state.ROOT / name).is_dir()
     ctx.exit(1 if stayed else 0)
 
@@ -152,7 +153,7 @@ def show(ctx: click.Context, /, lab: str, out: str | None, json: bool) -> None:
     spec = load(lab)
     changed = outdated(spec)
     if changed is not None:
-        print(f"sniffkit: {changed}", file=sys.stderr)
+        say(f"sniffkit: {changed}")
     ctx.exit(0 if _write(interfaces(spec), INTERFACES, out, json) else 1)
 
 
@@ -236,12 +237,12 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
     _write([one.row() for one in results], COLUMNS, out, json)
     for one in results:
         for line in one.seen if not one.ok else []:
-            print(f"  {line}", file=sys.stderr)
+            say(f"  {line}")
     failed = sum(not one.ok for one in results)
     if not results:
         raise LabError(f"{file}: there is nothing under expect")
     if failed:
-        print(f"sniffkit: {failed} of {len(results)} expectations failed", file=sys.stderr)
+        say(f"sniffkit: {failed} of {len(results)} expectations failed")
     ctx.exit(1 if failed else 0)
 
 
@@ -259,16 +260,14 @@ def from_host(out: str | None, netns: tuple[str, ...]) -> None:
       sniffkit lab from-host --netns ns1 --netns ns2 -o found.yaml
     """
     from sniffkit.lab.host import from_host as found
+    from sniffkit.sinks.file import NewFile
 
     text = found(list(netns))
     if out is None or out == "-":
         print(text, end="")
         return
-    try:
-        with open(out, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise LabError(f"{out}: {error.strerror}") from None
+    with NewFile(out) as file:
+        file.write(text.encode())
 
 
 @lab.command()

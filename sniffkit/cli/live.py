@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
@@ -63,21 +63,17 @@ def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: An
     if given:
         raise SniffkitError("--live watches interfaces: there is no FILE to read")
     netns = options["netns"]
-
-    def say(text: str) -> None:
-        print(f"sniffkit: {text}", file=sys.stderr, flush=True)
-
-    points = list(options["interface"]) or capture_points(netns, say)
+    points = list(options["interface"]) or capture_points(netns, lambda text: say(f"sniffkit: {text}"))
     live = LiveTable(kind, points, netns, options["duration"], filter=options["filter"], **more)
     live.stop_on_signals()
-    say(f"watching {', '.join(live.session.names)}")
+    say(f"sniffkit: watching {', '.join(live.session.names)}")
     return live
 
 
 def say_dropped(live: LiveTable, missing: str) -> None:
     """Tell what the kernel dropped."""
     if live.dropped:
-        print(f"sniffkit: {live.dropped} frames dropped by the kernel: {missing} may be missing", file=sys.stderr)
+        say(f"sniffkit: {live.dropped} frames dropped by the kernel: {missing} may be missing")
 
 
 def refuse_live_options(options: dict[str, Any], *more: str) -> None:

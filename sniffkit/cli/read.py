@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import dump_flag, local_zone
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
@@ -104,7 +105,7 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
             what = f"{what} {', '.join(line.strip() for line in told[1:])}"
         raise SniffkitError(f"tshark: {what}{pointed_at(complaints)}")
     for line in told:
-        print(f"sniffkit: tshark: {line}", file=sys.stderr)
+        say(f"sniffkit: tshark: {line}")
     return 0 if printed and not told else 1
 
 
@@ -319,5 +320,5 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         raise FilterError(str(error)) from None
     damage = text.warnings()
     for warning in damage:
-        print(f"sniffkit: {damage_line(*warning, 'frames before are kept')}", file=sys.stderr)
+        say(f"sniffkit: {damage_line(*warning, 'frames before are kept')}")
     return 1 if damage or not any_frames else 0

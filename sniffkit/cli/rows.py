@@ -130,8 +130,10 @@ def run(name: str, given: tuple[str, ...], **options: Any) -> int:
         capture = open_capture(inputs)
         needed, keep, asked = shown, None, bool(set(query) - {"limit"})
         if asked:
+            from sniffkit.points import utf8
             from sniffkit.sql import for_rows
 
+            utf8(options["where"], options["sort"])
             needed, keep = for_rows(capture, name, shown, options["where"], options["sort"])
         table = capture.named(name, needed, options["filter"], keep, **rules_of(options))
         with counter("frames", sys.stderr) as table.progress:

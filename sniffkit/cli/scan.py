@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 TABLES = ("scan", "hosts", "ports", "services", "os", "scripts", "hops")
@@ -140,7 +141,7 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
         if line is not None:
             line.clear()
     for note in result.notes:
-        print(f"sniffkit: {note}", file=sys.stderr)
+        say(f"sniffkit: {note}")
     write(result.table(options["name"], columns), out)
     ending.written()
     if result.interrupted or ending.asked:

@@ -6,20 +6,15 @@ import os
 import sys
 import time
 
+from sniffkit.cli import say
 from sniffkit.errors import CaptureError, SniffkitError
+from sniffkit.interrupts import signal
 from sniffkit.points import convert, own_output, parquet_of, point, rehearse, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Sequence
     from typing import Any
-else:
-    try:
-        # What `signal` is made of: to name each number there (`enum`) takes as long as the rest of the start.
-        import _signal as signal
-    except ImportError:
-        import signal
 
 # What no shell takes for anything else.
 SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+=:,./-_")
@@ -229,14 +224,6 @@ class Signals:
             self.session.stop()
 
 
-def say(text: str) -> None:
-    """A line for whoever watches. That nobody can read it is no reason to lose a capture."""
-    try:  # noqa: SIM105 - contextlib takes longer to import than the rest of this
-        print(text, file=sys.stderr, flush=True)
-    except OSError:
-        pass
-
-
 def incomplete(text: str) -> CaptureError:
     """An error after which something is kept: exit code 1."""
     error = CaptureError(f"{text}; what was written before is kept")
@@ -252,7 +239,8 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
             say(f"{name}: {lines(captured, received - rejected, dropped, ', ')}")
     received = sum(one[1] - one[3] for one in stats)
     dropped = sum(one[2] for one in stats)
-    say(lines(session.frames, received, dropped, "\n"))
+    for one in lines(session.frames, received, dropped, "\n").splitlines():
+        say(one)
     if write is not None and write != "-":
         say(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""))
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.errors import CaptureFileError, SniffkitError
+from sniffkit.interrupts import end_as_on_interrupt
+from sniffkit.points import utf8
 
 if TYPE_CHECKING:
     from sniffkit.sinks import Output
@@ -43,6 +46,8 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
     query = arguments[0] if arguments and not os.path.exists(arguments[0]) and " " in arguments[0] else None
     names = files(arguments if query is None else arguments[1:])
     target = Output(out, json, sys.stdout.isatty())
+    if target.is_file:
+        end_as_on_interrupt()
     if query is None:
         ctx.exit(prompt(names, target))
     ctx.exit(0 if ask(names, query, target) else 1)
@@ -71,6 +76,7 @@ def ask(names: list[str], query: str, target: Output) -> bool:
     """Answer one query; whether there were rows and no damage."""
     from sniffkit.sinks import put
 
+    utf8(query)
     with damage_as_lines() as damage, database(names).answer(query) as answer:
         rows = put(answer, target)
     return rows > 0 and not damage
@@ -109,5 +115,5 @@ def answered(names: list[str], text: str, target: Output) -> bool:
     try:
         return ask(names, text, target)
     except SniffkitError as error:
-        print(f"sniffkit: {error}", file=sys.stderr)
+        say(f"sniffkit: {error}")
         return False

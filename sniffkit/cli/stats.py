@@ -89,8 +89,12 @@ def run(file: tuple[str, ...], **options: object) -> int:
                 show(title, table, target)
                 found = found and (name != "summary" or holds(name, table))
         if options["plot"] is not None:
+            import logging
+
             from sniffkit.stats.plot import io_plot
 
+            # That there is no home to cache in, or that fonts are looked up, is no concern of who wants a picture.
+            logging.getLogger("matplotlib").setLevel(logging.ERROR)
             io_plot(capture, str(options["plot"]), interval)
     return 1 if damage or not found else 0
 

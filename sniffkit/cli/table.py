@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.cli.inputs import files as inputs_of
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
 from sniffkit.cli.progress import counter
@@ -44,13 +45,13 @@ def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
                 **rules_of(options),
             )
         except KeyboardInterrupt:
-            print("sniffkit: interrupted: the same command again goes on where it stopped", file=sys.stderr)
+            say("sniffkit: interrupted: the same command again goes on where it stopped")
             raise
     for line in made.skipped:
-        print(f"sniffkit: {line}", file=sys.stderr)
+        say(f"sniffkit: {line}")
     done = "complete already" if made.already_complete else "gone on with and complete" if made.resumed else "complete"
     said = f"{options['out']}: {done}: {made.rows:,} rows of {made.frames:,} frames in {made.files:,} files"
-    print(f"sniffkit: {said}", file=sys.stderr)
+    say(f"sniffkit: {said}")
     return 1 if made.skipped or made.rows == 0 else 0
 
 

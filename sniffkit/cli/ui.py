@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 
@@ -85,7 +86,7 @@ def watch(expression: str, options: dict[str, Any]) -> int:
         settings.comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
         settings.own_output = f"tcp port {socket.getsockname()[1]}"
         session = signals.session = start(points, settings, lambda: bool(signals.seen))
-        print(f"sniffkit: listening on {', '.join(session.names)}", file=sys.stderr, flush=True)
+        say(f"sniffkit: listening on {', '.join(session.names)}")
         try:
             serve(View(open_capture(write)), socket, options, signals, session)
         finally:
@@ -105,7 +106,7 @@ def serve(view: Any, socket: Any, options: dict[str, Any], signals: Any, session
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}/#token={token}"
     print(address, flush=True)
     if host not in ("127.0.0.1", "::1"):
-        print("sniffkit: the page is not encrypted: its token and all it shows can be read on the way", file=sys.stderr)
+        say("sniffkit: the page is not encrypted: its token and all it shows can be read on the way")
     led = browse(address) if options["browse"] else None
     try:
         Server(application(view, token, session), lambda: bool(signals.seen)).run(sockets=[socket])
@@ -129,7 +130,7 @@ def browse(address: str) -> Any:
 
     def open_it() -> None:
         if not webbrowser.open(f"file://{file.name}"):
-            print("sniffkit: --open: there is no browser to be found", file=sys.stderr)
+            say("sniffkit: --open: there is no browser to be found")
 
     threading.Thread(target=open_it, daemon=True).start()
     return file

@@ -38,25 +38,21 @@ def draw(spec: LabSpec, out: str | None) -> None:
     suffix = os.path.splitext(out)[1]
     if suffix not in (".svg", ".png", ".dot", ".txt"):
         raise LabError(f"{out}: a drawing is .svg, .png, .dot or .txt")
-    try:
-        if suffix == ".png":
-            png(svg(spec), out)
-            return
-        with open(out, "w", encoding="utf-8") as file:
-            file.write({".svg": svg, ".dot": dot, ".txt": text}[suffix](spec))
-    except OSError as error:
-        raise LabError(f"{out}: {error.strerror}") from None
+    from sniffkit.sinks.file import NewFile
+
+    drawing = png(svg(spec)) if suffix == ".png" else {".svg": svg, ".dot": dot, ".txt": text}[suffix](spec).encode()
+    with NewFile(out) as file:
+        file.write(drawing)
 
 
-def png(drawing: str, out: str) -> None:
+def png(drawing: str) -> bytes:
     """The SVG as PNG at twice its size."""
     if shutil.which("rsvg-convert") is None:
         raise MissingToolError("PNG needs rsvg-convert: sudo apt install librsvg2-bin; .svg needs nothing")
-    done = subprocess.run(
-        ["rsvg-convert", "--zoom", "2", "-o", out], input=drawing.encode(), capture_output=True, check=False
-    )
+    done = subprocess.run(["rsvg-convert", "--zoom", "2"], input=drawing.encode(), capture_output=True, check=False)
     if done.returncode:
-        raise LabError(f"{out}: {' '.join(done.stderr.decode(errors='replace').split())}")
+        raise LabError(f"rsvg-convert: {' '.join(done.stderr.decode(errors='replace').split())}")
+    return done.stdout
 
 
 def label(one: Interface) -> str:

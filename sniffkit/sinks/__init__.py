@@ -32,9 +32,9 @@ class Output:
 
     def __init__(self, path: str | None, json: bool, screen: bool, fit: bool = False) -> None:
         self.path, self.json, self.screen, self.fit = path, json, screen, fit
-        if self.path not in (None, "-") and self.suffix not in SINKS:
+        if self.is_file and self.suffix not in SINKS:
             raise SniffkitError(f"{self.path}: no format for this suffix; there are: {' '.join(SINKS)}")
-        if self.json and self.path not in (None, "-") and self.suffix != ".jsonl":
+        if self.json and self.is_file and self.suffix != ".jsonl":
             raise SniffkitError(f"--json and {self.path} contradict each other")
         directory = os.path.dirname(self.path or "")
         if directory and not os.path.isdir(directory):
@@ -46,6 +46,11 @@ class Output:
         if self.path is None or self.path == "-":
             return ".jsonl" if self.json else ".tsv"
         return os.path.splitext(self.path)[1]
+
+    @property
+    def is_file(self) -> bool:
+        """Rows go to a file of their own."""
+        return self.path not in (None, "-")
 
     @property
     def is_screen(self) -> bool:
@@ -62,8 +67,12 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
     """Write `table` (only `columns`; rows by `where`, `sort`, `limit`) to `out`; returns how many rows.
 
     Without `where`, `sort` and `columns` rows go out as they are made; with them, or to a screen, all are made before.
-    After ^C the rows until then are written, then it is raised.
+    After ^C, and where a file is written SIGTERM and SIGHUP, the rows until then are written, then it is raised.
     """
+    if out.is_file:
+        from sniffkit.interrupts import end_as_on_interrupt
+
+        end_as_on_interrupt()
     stopped: list[BaseException] = []
     table.on_stop = stopped.append
     rows = write_until_stopped(table, out, columns, query)
@@ -76,7 +85,8 @@ def write_until_stopped(table: Table, out: Output, columns: list[str] | None, qu
     """Write `table` as `write` says; what ^C raised goes to `table.on_stop`, but for Parquet files."""
     limit = query.pop("limit", None)
     if not query and columns is None and limit is None and out.suffix == ".parquet" and out.path is not None:
-        return table.to_parquet(out.path)
+        # The core makes a file beside what it replaces, but writes into what a link leads to.
+        return table.to_parquet(os.path.realpath(out.path) if os.path.isfile(out.path) else out.path)
     if query or columns or out.is_screen:
         from sniffkit.query import select
 
@@ -131,11 +141,7 @@ def put(data: Any, out: Output, limit: int | None = None) -> int:
         rows: int = module.write(data, sys.stdout.buffer, out.suffix, limit)
         sys.stdout.buffer.flush()
         return rows
-    from sniffkit.tables import output_error
+    from sniffkit.sinks.file import NewFile
 
-    try:
-        with open(out.path, "wb") as file:
-            rows = module.write(data, file, out.suffix, limit)
-    except OSError as error:
-        raise output_error(out.path, error) from None
-    return rows
+    with NewFile(out.path) as file:
+        return int(module.write(data, file, out.suffix, limit))

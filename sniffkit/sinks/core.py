@@ -6,6 +6,8 @@ lists are joined by blanks (JSON: arrays), null is nothing (JSON: null).
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +19,20 @@ def write(data: Any, out: IO[bytes], suffix: str, limit: int | None = None) -> i
     from sniffkit import _core
 
     table = _core.TableBytes(data.__arrow_c_stream__(), suffix, limit)
-    for chunk in chunks(table):
-        out.write(chunk)
+    whole = 0
+    try:
+        for chunk in chunks(table):
+            out.write(chunk)
+            whole += len(chunk)
+    except KeyboardInterrupt as stopped:
+        # Not while the core reads, which ends the table. The rows until then stay where a half one can be taken back:
+        # not in stdout, which may have held something before.
+        on_stop = None if suffix == ".parquet" or out is sys.stdout.buffer else getattr(data, "on_stop", None)
+        if on_stop is None or not out.seekable():
+            raise
+        out.seek(whole)
+        out.truncate()
+        on_stop(stopped)
     return table.rows
 
 

@@ -51,12 +51,16 @@ def grid(rows: Any, names: list[str], texts: dict[str, list[str]]) -> Any:
 
 def header(name: str, texts: list[str]) -> str:
     """A column's name, in two lines where that makes a column of short values narrower."""
-    return "\n".join(name.split("_", 1)) if len(name) > max(map(len, texts), default=0) else name
+    from rich.cells import cell_len
+
+    return "\n".join(name.split("_", 1)) if len(name) > max(map(cell_len, texts), default=0) else name
 
 
 def widths(names: list[str], texts: dict[str, list[str]]) -> list[int]:
-    """Characters that each column needs."""
-    return [max(map(len, [*header(name, texts[name]).split("\n"), *texts[name]])) for name in names]
+    """Cells of the terminal that each column needs: two for a character of many East Asian scripts."""
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, [*header(name, texts[name]).split("\n"), *texts[name]])) for name in names]
 
 
 def printable(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING
 
 from sniffkit.errors import MissingToolError, SniffkitError
+from sniffkit.sinks.file import NewFile
 
 if TYPE_CHECKING:
     from sniffkit.api import Capture
@@ -18,8 +20,8 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     """Frames and bytes a second over time, one step an interval (s), to a PNG, SVG or PDF file.
 
     interval: as of `Stats.io`; several are one step where there are over MAX_STEPS.
-    Raises SniffkitError for another suffix, a missing directory or a capture without a time; MissingToolError if there
-    is no matplotlib.
+    Raises SniffkitError for another suffix or a capture without a time, OutputError where the file cannot be written,
+    MissingToolError if there is no matplotlib.
     """
     if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
@@ -49,7 +51,7 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     panels[0].set_title(f"Traffic, {step:g} s steps")
     panels[1].set_xlabel("seconds after the first frame")
     panels[1].set_xlim(edges[0], edges[-1])
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise SniffkitError(f"{path}: {error.strerror or error}") from None
+    picture = io.BytesIO()
+    figure.savefig(picture, format=os.path.splitext(path)[1][1:].lower(), dpi=120)
+    with NewFile(path) as file:
+        file.write(picture.getvalue())

@@ -26,7 +26,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "tsv", "jsonl", "arrow"])
-def test_a_full_disk_is_one_line_and_exit_1(small_disk: Path, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("link", [False, True])
+def test_a_full_disk_is_one_line_and_exit_1(small_disk: Path, tmp_path: Path, suffix: str, link: bool) -> None:
     capture = tmp_path / "many.pcap"
     # Different bytes in every frame, or Parquet would fit them all.
     frames = [RECORD[24:70] + number.to_bytes(4, "big") * 3 + RECORD[82:87] for number in range(20_000)]
@@ -34,8 +35,14 @@ def test_a_full_disk_is_one_line_and_exit_1(small_disk: Path, tmp_path: Path, su
     kept = small_disk / "kept.csv"
     kept.write_text("kept\n")
     out = small_disk / f"packets.{suffix}"
-    command = [sys.executable, "-m", "sniffkit", "packets", str(capture), "-o", str(out)]
+    out.write_text("before\n")
+    if link:
+        (tmp_path / out.name).symlink_to(out)
+    path = str(tmp_path / out.name if link else out)
+    command = [sys.executable, "-m", "sniffkit", "packets", str(capture), "-o", path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"sniffkit: {out}: No space left on device\n"
-    assert kept.read_text() == "kept\n"
+    # What the core writes is named by where it is.
+    assert done.stderr == f"sniffkit: {out if suffix == 'parquet' else path}: No space left on device\n"
+    assert (kept.read_text(), out.read_text()) == ("kept\n", "before\n")
+    assert set(small_disk.iterdir()) == {kept, out}

@@ -42,6 +42,16 @@ def test_last_columns_go_where_the_terminal_is_narrow(shown: object) -> None:
     assert "no room for history" in " ".join(text.split())
 
 
+def test_wide_characters_take_two_cells(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pa.table({"host": ["漢字漢字漢字漢字漢字"], "second": ["second"], "port": [8080]})
+    for columns, shown in ((34, "漢字漢字漢字漢字漢字 second 8080"), (31, "漢字漢字漢字漢字漢字 second")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        screen.write(table, fit=True)
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        assert shown in lines
+        assert any(line.startswith("no room for port") for line in lines) == (columns == 31)
+
+
 def test_columns_that_were_asked_for_stay(shown: object) -> None:
     text = shown(20, False)  # type: ignore[operator]
     assert "fe80::ec33:55ff:fe1a:ffbc 12345" in text
