@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sniffkit.tables import Table, output_error, unknown_column
+from sniffkit.tables import Table, unknown_column, write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,14 +77,7 @@ class RowTable(Table):
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        import pyarrow.parquet
-
-        data = self.to_arrow()
-        try:
-            pyarrow.parquet.write_table(data, path)
-        except OSError as error:
-            raise output_error(path, error) from None
-        return int(data.num_rows)
+        return write_parquet(self.to_arrow(), path)
 
     def columns(self) -> list[tuple[str, str]]:
         import pyarrow as pa

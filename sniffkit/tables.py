@@ -136,16 +136,23 @@ class Result(Table):
         return self._data
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        import pyarrow.parquet
-
-        try:
-            pyarrow.parquet.write_table(self._data, path)
-        except OSError as error:
-            raise output_error(path, error) from None
-        return int(self._data.num_rows)
+        return write_parquet(self._data, path)
 
     def columns(self) -> list[tuple[str, str]]:
         return [(column.name, str(column.type)) for column in self._data.schema]
+
+
+def write_parquet(data: pa.Table, path: str | os.PathLike[str]) -> int:
+    """Write rows that are already there to a Parquet file; returns how many."""
+    import pyarrow.parquet
+
+    try:
+        # Opened here: pyarrow removes what it could not write to, be it a device.
+        with open(path, "wb") as file:
+            pyarrow.parquet.write_table(data, file)
+    except OSError as error:
+        raise output_error(path, error) from None
+    return int(data.num_rows)
 
 
 def unknown_column(table: str, name: str, known: Iterable[str]) -> SniffkitError:

@@ -151,3 +151,16 @@ def test_an_output_that_cannot_be_written(
     for suffix in ("parquet", "csv", "jsonl", "arrow"):
         (tmp_path / f"full.{suffix}").symlink_to("/dev/full")
     assert run(capfd, "packets", "in.pcap", "-o", out) == (code, "", f"sniffkit: {says}\n")
+
+
+@pytest.mark.parametrize("command", ["trace", "neighbors"])
+def test_a_device_that_cannot_be_written_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    """pyarrow, which writes rows that are there already, removes what it fails on if it opens it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.pcap").write_bytes(PCAP)
+    (tmp_path / "full.parquet").symlink_to("/dev/full")
+    code, _, said = run(capfd, command, "in.pcap", "-o", "full.parquet")
+    assert (code, said.splitlines()[-1]) == (1, "sniffkit: full.parquet: No space left on device")
+    assert (tmp_path / "full.parquet").is_symlink()
