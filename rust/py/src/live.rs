@@ -3,6 +3,7 @@
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
+use sniffkit_capture::strftime::local_name;
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::conversation::{Conversations, Select};
@@ -98,7 +99,6 @@ pub fn dump(flag: Option<&str>) -> PyResult<Dump> {
 }
 
 fn write_options(options: &LiveOptions) -> WriteOptions {
-    let zone = Zone::new(options.zone.clone());
     WriteOptions {
         format: if options.format.as_deref() == Some("pcap") {
             Format::Pcap(Resolution::Nanos)
@@ -109,7 +109,7 @@ fn write_options(options: &LiveOptions) -> WriteOptions {
             max_bytes: options.max_bytes,
             max_seconds: options.max_seconds,
             max_files: options.max_files,
-            utc_offset: Some(Box::new(move |seconds| zone.at(seconds))),
+            name_at: Some(local_name),
         },
         section: SectionInfo { comments: options.comments.clone(), os: system(), ..SectionInfo::default() },
     }
