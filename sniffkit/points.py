@@ -96,12 +96,19 @@ def parquet_of(flows: str | None, write: str | None) -> str | None:
     """
     if flows is None:
         return None
-    if os.path.isdir(flows):
-        raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
+    try:
+        if stat.S_ISDIR(os.stat(flows).st_mode):
+            raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SniffkitError(f"{flows}: {error.strerror}") from None
     if write is not None and os.path.realpath(write) == os.path.realpath(flows):
         raise SniffkitError(f"{flows}: the capture and its flow table would be one file")
-    # With our number in it: nothing else has that name, and no other capture.
-    return flows if flows.endswith(".parquet") else f"{flows}.{os.getpid()}.parquet"
+    if flows.endswith(".parquet"):
+        return flows
+    # With our number in it: nothing else has that name, and no other capture. A name has at most 255 bytes.
+    directory, name = os.path.split(flows)
+    return os.path.join(directory, f"{name.encode()[:200].decode(errors='ignore')}.{os.getpid()}.parquet")
 
 
 def rehearse(flows: str) -> None:
@@ -121,17 +128,33 @@ def rehearse(flows: str) -> None:
 
 
 def convert(table: str | None, flows: str) -> None:
-    """Turn the Parquet flow table into the format that was asked for. If that fails the Parquet file stays."""
+    """Turn the Parquet flow table into the format that was asked for.
+
+    If that fails the Parquet file stays, and so does what had the other's name: it is given when the file is whole.
+    """
     if table is None or table == flows:
         return
+    import importlib
+
     import pyarrow.parquet
 
-    from sniffkit.sinks import Output, put
+    from sniffkit.sinks import SINKS
 
+    suffix = os.path.splitext(flows)[1]
+    part = f"{table.removesuffix('.parquet')}.part"
+    if os.path.lexists(flows) and not os.path.isfile(flows):
+        part = flows  # a pipe
     try:
-        put(pyarrow.parquet.read_table(table), Output(flows, False, False))
+        data = pyarrow.parquet.read_table(table)
+        with open(part, "wb") as file:
+            importlib.import_module(SINKS[suffix]).write(data, file, suffix, None)
+        if part != flows:
+            os.replace(part, flows)
     except (SniffkitError, OSError, pyarrow.ArrowException) as error:
-        failed = CaptureError(f"{error}; the flow table is kept as {table}")
+        if part != flows and os.path.lexists(part):
+            os.unlink(part)
+        reason = getattr(error, "strerror", None) or error
+        failed = CaptureError(f"{flows}: {reason}; the flow table is kept as {table}")
         failed.exit_code = 1
         raise failed from None
     os.unlink(table)

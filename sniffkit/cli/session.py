@@ -203,6 +203,8 @@ def attend(
 class Signals:
     """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
     insists a second later (the output may be stuck) ends the process.
+
+    As tcpdump's, it says its counters so far on SIGUSR1. SIGUSR2 asks for what is in the file within half a second.
     """
 
     def __init__(self) -> None:
@@ -212,6 +214,12 @@ class Signals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
                 signal.signal(number, self._handle)
+        signal.signal(signal.SIGUSR1, self._tell)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+    def _tell(self, *_: object) -> None:
+        if self.session is not None:
+            say(f"sniffkit: {totals(self.session, ', ')}")
 
     def _handle(self, number: int, _: object) -> None:
         now = time.monotonic()
@@ -245,11 +253,19 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
             say(f"{name}: {lines(captured, received - rejected, dropped, ', ')}")
-    received = sum(one[1] - one[3] for one in stats)
-    dropped = sum(one[2] for one in stats)
-    say(lines(session.frames, received, dropped, "\n"))
-    if write is not None and write != "-":
-        say(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""))
+    say(totals(session, "\n"))
+    name, files = session.last_file or (write, 1)
+    last = f"{name} (the last of {files} files)" if files > 1 else name
+    written = [one for one in (last, flows) if one is not None and one != "-"]
+    if written:
+        say(f"sniffkit: wrote {' and '.join(written)}")
+
+
+def totals(session: Any, joint: str) -> str:
+    """The counters of all points together."""
+    stats = session.stats()
+    received, dropped = sum(one[1] - one[3] for one in stats), sum(one[2] for one in stats)
+    return lines(session.frames, received, dropped, joint)
 
 
 def lines(captured: int, received: int, dropped: int, joint: str) -> str:

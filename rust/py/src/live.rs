@@ -280,18 +280,21 @@ impl LiveSession {
                 return Ok(false);
             }
         }
-        if let Some(end) = py.detach(|| self.recorder.join())
-            && let Ok(mut slot) = self.end.lock()
-        {
-            *slot = Some(end);
-        }
+        py.detach(|| {
+            // Held meanwhile: whoever else has waited finds the end there.
+            let Ok(mut slot) = self.end.lock() else { return };
+            if let Some(end) = self.recorder.join() {
+                *slot = Some(end);
+            }
+        });
         Ok(true)
     }
 
-    /// After the end: (captured, received, dropped, rejected) of each point.
+    /// (captured, received, dropped, rejected) of each point; before the end as they were at most half a second ago.
     fn stats(&self) -> Vec<(u64, u64, u64, u64)> {
         let row = |s: &PointStats| (s.captured, s.received, s.dropped, s.rejected);
-        self.ended(|end| end.stats.iter().map(row).collect()).unwrap_or_default()
+        let stats = self.ended(|end| end.stats.clone()).unwrap_or_else(|| self.recorder.latest_stats());
+        stats.iter().map(row).collect()
     }
 
     /// After the end: capture points that went away before.
@@ -304,6 +307,12 @@ impl LiveSession {
     #[getter]
     fn error(&self) -> Option<String> {
         self.ended(|end| end.error.clone()).flatten()
+    }
+
+    /// After the end: the capture file that was written last, and how many were begun.
+    #[getter]
+    fn last_file(&self) -> Option<(String, u64)> {
+        self.ended(|end| end.last_file.clone()).flatten()
     }
 
     /// After the end: rows of the flow table.
