@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import operator
 import os
 import stat
 
@@ -23,16 +24,37 @@ def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
     return netns, text
 
 
-def within(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no number."""
-    if value is not None and not least <= value <= most:
+def within(name: str, value: float | None, least: float, most: float = math.inf, whole: bool = True) -> None:
+    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no (whole) number."""
+    if value is None:
+        return
+    try:
+        number = operator.index(value) if whole else value + 0.0  # type: ignore[arg-type]
+    except TypeError:
+        raise SniffkitError(f"{name} is a {'whole ' if whole else ''}number, not {value!r}") from None
+    if not least <= number <= most:
         bounds = f"at least {least}" if most == math.inf else f"{least} to {most}"
-        raise SniffkitError(f"{name} is {bounds}, not {value}")
+        raise SniffkitError(f"{name} is {bounds}, not {value!r}")
+
+
+def file_name(name: str, value: str | bytes | os.PathLike[str] | None) -> str | None:
+    """The value of option `name` as text. Raises SniffkitError if it is no file's name."""
+    if value is None:
+        return None
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = "-"
+    if text == "-":
+        raise SniffkitError(f"{name} is a file's name, not {value!r}")
+    return text
 
 
 def utf8(*texts: str | None) -> None:
-    """Raises SniffkitError for a text with bytes that are none: what the core takes are strings."""
+    """Raises SniffkitError for what is no text, or one with bytes that are none: what the core takes are strings."""
     for text in texts:
+        if text is not None and not isinstance(text, str):
+            raise SniffkitError(f"{text!r} is not a text")
         if text is not None and not text.isascii() and any("\udc80" <= one <= "\udcff" for one in text):
             raise SniffkitError(f"{text!r} is not UTF-8")
 
