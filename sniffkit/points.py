@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
     """`NS/IF` or `IF` as (namespace, interface). A namespace given as a path keeps its slashes."""
+    if not isinstance(text, str):
+        raise SniffkitError(f"a capture point is IF or NS/IF, not {text!r}")
     if "/" in text:
         namespace, _, interface = text.rpartition("/")
         return namespace, interface

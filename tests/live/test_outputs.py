@@ -197,6 +197,7 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
         ({"count": 1.5}, "count is a whole number, not 1.5"),
         ({"duration": "x"}, "duration is a number, not 'x'"),
         ({"filter": b"udp"}, "b'udp' is not a text"),
+        ({"points": [None]}, "a capture point is IF or NS/IF, not None"),
         ({"netns": 7}, "7 is not a text"),
         ({"write": "-"}, "write is a file's name, not '-'"),
         ({"flows": "-"}, "flows is a file's name, not '-'"),
@@ -211,7 +212,7 @@ def test_a_capture_that_is_refused_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(sk.SniffkitError, match=said):
-        sk.capture(net.veth2, **asked)
+        sk.capture(*asked.pop("points", [net.veth2]), **asked)
     assert not list(tmp_path.iterdir())
 
 
