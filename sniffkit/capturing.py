@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import warnings
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureError, CaptureWarning, SniffkitError
-from sniffkit.points import convert, parquet_of, point, start, utf8, within
+from sniffkit.points import convert, file_name, parquet_of, point, start, utf8, within
 from sniffkit.tables import Table
 
 
@@ -32,11 +34,16 @@ class PointStats(NamedTuple):
     rejected: int
 
 
-def forget(session: Any, path: str) -> None:
-    """End a capture that nobody holds any more, and remove its temporary file."""
-    session.stop()
-    session.wait()
-    os.unlink(path)
+class TemporaryPath(str):
+    """The name of a file that goes with this object: with the last capture or table that may still read it."""
+
+    def __new__(cls, path: str) -> TemporaryPath:
+        made = super().__new__(cls, path)
+        weakref.finalize(made, Path(path).unlink, missing_ok=True)
+        return made
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)  # a copy owns nothing
 
 
 class LiveCapture:
@@ -45,13 +52,13 @@ class LiveCapture:
     After the end, `flows()` and `packets()` give the tables of what was captured.
     """
 
-    def __init__(self, session: Any, path: str, temporary: bool, flows: tuple[str, str] | None = None) -> None:
+    def __init__(self, session: Any, path: str, source: str, flows: tuple[str, str] | None = None) -> None:
         self._session = session
+        self._source = source  # wherever the process goes
         self._flows = flows  # as it is written while capturing, and as it was asked for
+        self._ending = threading.RLock()  # a signal's handler may come in between
         self.path = path
         self.ready = True
-        if temporary:
-            weakref.finalize(self, forget, session, path)
 
     @property
     def frames(self) -> int:
@@ -71,17 +78,23 @@ class LiveCapture:
         return True
 
     def stop(self) -> None:
-        """End the capture; what the rings hold by then is kept.
+        """End the capture; what the rings hold by then is kept. It has ended when this returns, whoever else asked.
 
-        Warns (CaptureWarning) of interfaces that had gone away before; raises CaptureError if writing failed.
+        The first warns (CaptureWarning) of interfaces that had gone away before, and raises CaptureError if writing
+        failed.
         """
-        if not self.ready:
-            return
-        self.ready = False
         self._session.stop()
         self._session.wait()
-        if self._flows is not None and self._session.flow_rows is not None:
-            convert(*self._flows)
+        with self._ending:
+            if not self.ready:
+                return
+            self.ready = False
+            try:
+                if self._flows is not None and self._session.flow_rows is not None:
+                    convert(*self._flows)
+            except KeyboardInterrupt:
+                self.ready = True  # the next one does it
+                raise
         for text in self._session.lost:
             warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
         if self._session.error:
@@ -100,7 +113,7 @@ class LiveCapture:
     def capture(self) -> Capture:
         """What was captured, as `sk.open` gives it; stops the capture first."""
         self.stop()
-        return open_capture(self.path)
+        return open_capture(self._source)
 
     def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
         """The flow table of what was captured."""
@@ -151,35 +164,35 @@ def capture(
     if not points:
         raise SniffkitError("no interface to capture on")
     within("count", count, 1, 2**63)
-    within("duration", duration, 0)
+    within("duration", duration, 0, whole=False)
     within("snap_len", snap_len, 0, 262144)
     within("buffer_kib", buffer_kib, 1, 2**32)
     if direction not in ("in", "out", "inout"):
         raise SniffkitError(f"direction is in, out or inout, not {direction!r}")
     options = _core.LiveOptions()
-    target, asked = (None if name is None else os.fspath(name) for name in (write, flows))
+    path, asked = file_name("write", write), file_name("flows", flows)
     if asked is not None:
         Output(asked, False, False)  # says what is wrong with the name
-    utf8(*points, netns, target, asked, filter, comment)
+    utf8(*points, netns, path, asked, filter, comment)
+    # The process may be elsewhere when it ends.
+    target, asked = (None if name is None else os.path.abspath(name) for name in (path, asked))
     options.flows = table = parquet_of(asked, target)
     options.filter, options.count, options.duration = filter, count, duration
     options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
     options.buffer = None if buffer_kib is None else buffer_kib * 1024
     options.comments = [comment] if comment else []
-    temporary = target is None
     if target is None:
         import tempfile
 
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
         os.close(handle)
-    else:
-        path = target
-    options.write = path
-    options.format = "pcap" if path.endswith(".pcap") else "pcapng"
+        target = TemporaryPath(path)
+    options.write = str(target)
+    options.format = "pcap" if target.endswith(".pcap") else "pcapng"
     try:
         session = start([point(text, netns) for text in points], options)
     except BaseException:
-        if temporary:
-            os.unlink(path)
+        if isinstance(target, TemporaryPath):
+            os.unlink(target)
         raise
-    return LiveCapture(session, path, temporary, (table, asked) if table and asked else None)
+    return LiveCapture(session, path or target, target, (table, asked) if table and asked else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import operator
 import os
 import stat
 
@@ -17,22 +18,45 @@ if TYPE_CHECKING:
 
 def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
     """`NS/IF` or `IF` as (namespace, interface). A namespace given as a path keeps its slashes."""
+    if not isinstance(text, str):
+        raise SniffkitError(f"a capture point is IF or NS/IF, not {text!r}")
     if "/" in text:
         namespace, _, interface = text.rpartition("/")
         return namespace, interface
     return netns, text
 
 
-def within(name: str, value: float | None, least: float, most: float = math.inf) -> None:
-    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no number."""
-    if value is not None and not least <= value <= most:
+def within(name: str, value: float | None, least: float, most: float = math.inf, whole: bool = True) -> None:
+    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no (whole) number."""
+    if value is None:
+        return
+    try:
+        number = operator.index(value) if whole else value + 0.0  # type: ignore[arg-type]
+    except TypeError:
+        raise SniffkitError(f"{name} is a {'whole ' if whole else ''}number, not {value!r}") from None
+    if not least <= number <= most:
         bounds = f"at least {least}" if most == math.inf else f"{least} to {most}"
-        raise SniffkitError(f"{name} is {bounds}, not {value}")
+        raise SniffkitError(f"{name} is {bounds}, not {value!r}")
+
+
+def file_name(name: str, value: str | bytes | os.PathLike[str] | None) -> str | None:
+    """The value of option `name` as text. Raises SniffkitError if it is no file's name."""
+    if value is None:
+        return None
+    try:
+        text = os.fsdecode(value)
+    except TypeError:
+        text = "-"
+    if text == "-":
+        raise SniffkitError(f"{name} is a file's name, not {value!r}")
+    return text
 
 
 def utf8(*texts: str | None) -> None:
-    """Raises SniffkitError for a text with bytes that are none: what the core takes are strings."""
+    """Raises SniffkitError for what is no text, or one with bytes that are none: what the core takes are strings."""
     for text in texts:
+        if text is not None and not isinstance(text, str):
+            raise SniffkitError(f"{text!r} is not a text")
         if text is not None and not text.isascii() and any("\udc80" <= one <= "\udcff" for one in text):
             raise SniffkitError(f"{text!r} is not UTF-8")
 
@@ -96,12 +120,19 @@ def parquet_of(flows: str | None, write: str | None) -> str | None:
     """
     if flows is None:
         return None
-    if os.path.isdir(flows):
-        raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
+    try:
+        if stat.S_ISDIR(os.stat(flows).st_mode):
+            raise SniffkitError(f"{flows}: {os.strerror(errno.EISDIR)}")
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SniffkitError(f"{flows}: {error.strerror}") from None
     if write is not None and os.path.realpath(write) == os.path.realpath(flows):
         raise SniffkitError(f"{flows}: the capture and its flow table would be one file")
-    # With our number in it: nothing else has that name, and no other capture.
-    return flows if flows.endswith(".parquet") else f"{flows}.{os.getpid()}.parquet"
+    if flows.endswith(".parquet"):
+        return flows
+    # With our number in it: nothing else has that name, and no other capture. A name has at most 255 bytes.
+    directory, name = os.path.split(flows)
+    return os.path.join(directory, f"{name.encode()[:200].decode(errors='ignore')}.{os.getpid()}.parquet")
 
 
 def rehearse(flows: str) -> None:
@@ -122,7 +153,10 @@ def rehearse(flows: str) -> None:
 
 
 def convert(table: str | None, flows: str) -> None:
-    """Turn the Parquet flow table into the format that was asked for. If that fails the Parquet file stays."""
+    """Turn the Parquet flow table into the format that was asked for.
+
+    If that fails the Parquet file stays, and so does what had the other's name: it is given when the file is whole.
+    """
     if table is None or table == flows:
         return
     import pyarrow.parquet

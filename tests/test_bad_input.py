@@ -232,3 +232,16 @@ def test_the_newest_capture_is_read_where_nobody_can_be_told(tmp_path: Path) -> 
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=full, check=False)
     assert (done.returncode, done.stdout.count(b"\n")) == (0, 3)
+
+
+@pytest.mark.parametrize("command", ["trace", "neighbors"])
+def test_a_device_that_cannot_be_written_to_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    """pyarrow, which writes rows that are there already, removes what it fails on if it opens it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.pcap").write_bytes(PCAP)
+    (tmp_path / "full.parquet").symlink_to("/dev/full")
+    code, _, said = run(capfd, command, "in.pcap", "-o", "full.parquet")
+    assert (code, said.splitlines()[-1]) == (1, "sniffkit: full.parquet: No space left on device")
+    assert (tmp_path / "full.parquet").is_symlink()

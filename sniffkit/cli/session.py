@@ -13,7 +13,7 @@ from sniffkit.points import convert, own_output, parquet_of, point, rehearse, st
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 # What no shell takes for anything else.
@@ -27,10 +27,6 @@ def run_plain(_: str, words: tuple[str, ...], options: dict[str, Any]) -> int:
 
 def run(expression: str, options: dict[str, Any]) -> int:
     """Start, wait, report; the exit code."""
-    from sniffkit import _core
-    from sniffkit.cli.lines import dump_flag, zone_from_now
-    from sniffkit.cli.rules import rules_of
-
     comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
     interfaces: list[str] = list(options["interface"])
     if options["lab"] is not None:
@@ -43,25 +39,43 @@ def run(expression: str, options: dict[str, Any]) -> int:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
     utf8(expression, *interfaces, *(options[name] for name in ("netns", "write", "flows", "directory", "user")))
     write, flows = outputs(points, options)
-    table = parquet_of(flows, write)
-    if options["user"] is not None and flows != table and flows is not None:
-        rehearse(flows)
+    try:
+        table = parquet_of(flows, write)
+        if options["user"] is not None and flows != table and flows is not None:
+            rehearse(flows)
+        live = live_options(expression, options, len(points))
+        live.comments, live.write, live.flows = comments, write, table
+        live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
+        if live.rules and table is None:
+            raise SniffkitError(f"--{next(iter(live.rules)).replace('_', '-')} is of the flow table: --flows FILE")
+        if write == "-" and (live.print or live.say):
+            raise SniffkitError("-w - and --print would share standard output")
+        if live.print or write == "-":
+            live.own_output = own_output(sys.stdout.fileno())
+        return attend(points, live, write, flows, table)
+    finally:
+        if options["write"] is None and write is not None:
+            forget_empty(write)
+
+
+def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
+    """How to capture, as a `_core.LiveOptions`: all but where to."""
+    from sniffkit import _core
+    from sniffkit.cli.lines import dump_flag, zone_from_now
+    from sniffkit.cli.rules import rules_of
+
     live = _core.LiveOptions()
     live.filter = expression or None
     live.snap_len, live.count, live.duration = options["snap_len"], options["count"], options["duration"]
     live.buffer = None if options["buffer"] is None else options["buffer"] * 1024
     if options["lab"] is not None and live.buffer is None:
         # A lab has many points and little traffic: half of what the default takes of the kernel's memory in all.
-        live.buffer = min(_core.RING_KIB >> 10, max(2, 128 // len(points))) << 20
+        live.buffer = min(_core.RING_KIB >> 10, max(2, 128 // points)) << 20
     live.promiscuous = not options["no_promiscuous"]
     live.direction = options["direction"]
-    live.write = write
-    live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
     live.max_bytes = None if options["megabytes"] is None else options["megabytes"] * 1_000_000
     live.max_seconds, live.max_files = options["seconds"], options["files"]
-    live.flows, live.rules = table, rules_of(options)
-    if live.rules and table is None:
-        raise SniffkitError(f"--{next(iter(live.rules)).replace('_', '-')} is of the flow table: --flows FILE")
+    live.rules = rules_of(options)
     live.print = options["print_lines"] or options["write"] is None
     live.say = options["print_rows"]
     if live.say is not None:
@@ -69,13 +83,8 @@ def run(expression: str, options: dict[str, Any]) -> int:
     live.link = options["link"]
     live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
     live.zone = zone_from_now()
-    live.comments = comments
     live.drop_to = becoming(options["user"])
-    if write == "-" and (live.print or live.say):
-        raise SniffkitError("-w - and --print would share standard output")
-    if live.print or write == "-":
-        live.own_output = own_output(sys.stdout.fileno())
-    return attend(points, live, write, flows, table)
+    return live
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -103,8 +112,11 @@ def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
 
 
 def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The capture file and the flow table to write. Checks before anything starts that they can be."""
-    from sniffkit.options import captures_dir, new_capture_path
+    """The capture file and the flow table to write. Checks before anything starts that they can be.
+
+    A capture file whose name was not given is there, empty: no other capture takes it.
+    """
+    from sniffkit.options import captures_dir, make_exclusive, new_capture
     from sniffkit.sinks import Output
 
     write, flows = options["write"], options["flows"]
@@ -115,20 +127,30 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
         raise SniffkitError("-W needs -C or -G")
     if options["no_save"] and write is not None:
         raise SniffkitError("--no-save and -w contradict each other")
-    if write is None and not options["no_save"]:
-        directory = captures_dir(options["directory"])
-        make_directory(directory, options["user"])
-        write = new_capture_path(directory, points)
-        flows = flows or write.removesuffix(".pcapng") + ".flows.parquet"
     for path in (write, flows):
         parent = os.path.dirname(path) if path else ""
-        if parent and not os.path.isdir(parent):
+        timed = path == write and options["seconds"] and "%" in parent  # its name is made when the file is
+        if parent and not timed and not os.path.isdir(parent):
             raise SniffkitError(f"{path}: there is no directory {parent}")
     if flows is not None:
         if flows == "-":
             raise SniffkitError("--flows needs a file")
         Output(flows, False, False)
+    if write is None and not options["no_save"]:
+        directory, user = captures_dir(options["directory"]), becoming(options["user"])
+        make_directory(directory, options["user"])
+        write, beside = new_capture(directory, points, lambda path: acting_as(user, lambda: make_exclusive(path)))
+        flows = flows or beside
     return write, flows
+
+
+def forget_empty(path: str) -> None:
+    """Remove a capture file that was made and not begun."""
+    try:
+        if not os.path.getsize(path):
+            os.unlink(path)
+    except OSError:
+        pass
 
 
 def make_directory(directory: str, user: str | None) -> None:
@@ -161,6 +183,23 @@ def becoming(user: str | None) -> tuple[int, int, list[int]] | None:
     """User id, group id and all groups of `-Z USER`."""
     owner = account(user)
     return None if user is None or owner is None else (*owner, os.getgrouplist(user, owner[1]))
+
+
+def acting_as(user: tuple[int, int, list[int]] | None, do: Callable[[], None]) -> None:
+    """Do something as the user of `-Z USER` may, who has to go on with what it makes."""
+    if user is None or os.geteuid() != 0:
+        do()
+        return
+    before = os.getegid(), os.getgroups()
+    try:
+        os.setgroups(user[2])
+        os.setegid(user[1])
+        os.seteuid(user[0])
+        do()
+    finally:
+        os.seteuid(0)
+        os.setegid(before[0])
+        os.setgroups(before[1])
 
 
 def attend(
@@ -203,6 +242,8 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
 class Signals:
     """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
     insists a second later (the output may be stuck) ends the process.
+
+    As tcpdump's, it says its counters so far on SIGUSR1. SIGUSR2 asks for what is in the file within half a second.
     """
 
     def __init__(self) -> None:
@@ -212,6 +253,12 @@ class Signals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
                 signal.signal(number, self._handle)
+        signal.signal(signal.SIGUSR1, self._tell)
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+    def _tell(self, *_: object) -> None:
+        if self.session is not None:
+            say(f"sniffkit: {totals(self.session, ', ')}")
 
     def _handle(self, number: int, _: object) -> None:
         now = time.monotonic()
@@ -237,12 +284,20 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
             say(f"{name}: {lines(captured, received - rejected, dropped, ', ')}")
-    received = sum(one[1] - one[3] for one in stats)
-    dropped = sum(one[2] for one in stats)
-    for one in lines(session.frames, received, dropped, "\n").splitlines():
+    for one in totals(session, "\n").splitlines():
         say(one)
-    if write is not None and write != "-":
-        say(f"sniffkit: wrote {write}" + (f" and {flows}" if flows else ""))
+    name, files = session.last_file or (write, 1)
+    last = f"{name} (the last of {files} files)" if files > 1 else name
+    written = [one for one in (last, flows) if one is not None and one != "-"]
+    if written:
+        say(f"sniffkit: wrote {' and '.join(written)}")
+
+
+def totals(session: Any, joint: str) -> str:
+    """The counters of all points together."""
+    stats = session.stats()
+    received, dropped = sum(one[1] - one[3] for one in stats), sum(one[2] for one in stats)
+    return lines(session.frames, received, dropped, joint)
 
 
 def lines(captured: int, received: int, dropped: int, joint: str) -> str:

@@ -108,7 +108,7 @@ def test_standard_output_into_tshark(net: Net, capture: Capture) -> None:
 
 
 def test_a_reader_that_goes_away_ends_it_quietly(net: Net, capture: Capture) -> None:
-    for arguments in (("-w", "-"), ("--no-save",), ("--print", "-w", "x.pcapng")):
+    for arguments in (("-w", "-"), ("-w", "/dev/stdout"), ("--no-save",), ("--print", "-w", "x.pcapng")):
         read, write = os.pipe()
         running = capture("-i", net.veth2, *arguments, "udp", stdout=write)
         os.close(write)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
+import pickle
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,78 @@ def test_the_two_commands(net: Net, capture: Capture, tmp_path: Path) -> None:
     kept = pyarrow.parquet.read_table(table).to_pylist()
     again = sk.open(str(path)).flows().to_arrow().to_pylist()
     assert [(row["uid"], row["orig_pkts"]) for row in kept] == [(row["uid"], row["orig_pkts"]) for row in again]
+
+
+def test_two_captures_that_begin_together_have_their_own_files(net: Net, capture: Capture, tmp_path: Path) -> None:
+    command = [SNIFFKIT, "capture", "-i", net.veth2, "--dir", "saved", "-c", "1"]
+    both = [
+        subprocess.Popen([*command, text], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        for text in ("udp", "icmp")
+    ]
+    for one in both:
+        assert one.stderr is not None
+        assert b"listening" in one.stderr.readline()
+    net.send([frame(1)])
+    net.ping()
+    for one in both:
+        assert one.communicate(timeout=20) is not None
+        assert one.returncode == 0
+    saved = sorted((tmp_path / "saved").glob("*.pcapng"))
+    tables = [path.with_suffix(".flows.parquet") for path in saved]
+    assert [sk.open(path).packets().to_arrow().num_rows for path in saved] == [1, 1]
+    assert {pyarrow.parquet.read_table(path)["proto"][0].as_py() for path in tables} == {"udp", "icmp"}
+
+
+def test_a_saved_capture_has_a_name_of_its_own(tmp_path: Path) -> None:
+    from sniffkit.options import new_capture
+
+    deep: list[tuple[str | None, str]] = [(f"/run/{'é' * 150}", "veth0"), ("ns", "b" * 100)]
+    made = [new_capture(str(tmp_path), points) for points in ([("ns", "veth0")], [("ns", "veth0")], deep)]
+    assert len({path for path, _ in made}) == 3
+    assert sorted(os.path.basename(path) for path, _ in made) == sorted(one.name for one in tmp_path.iterdir())
+    assert made[0][1] == made[0][0].replace(".pcapng", ".flows.parquet")
+    # a table that has lost its capture is not written over
+    Path(made[0][1]).touch()
+    os.unlink(made[0][0])
+    assert new_capture(str(tmp_path), [("ns", "veth0")])[0] != made[0][0]
+    with pytest.raises(sk.SniffkitError, match=": No such file or directory"):
+        new_capture(str(tmp_path / "none"), [("ns", "veth0")])
+
+
+def test_a_capture_that_does_not_start_leaves_no_empty_file(net: Net, tmp_path: Path) -> None:
+    for arguments in (
+        ["-i", "eth9"],
+        ["-i", net.veth2, "udp and ("],
+        ["-i", net.veth2, "--flows", "f.csv", "-x", "-A"],
+    ):
+        command = [SNIFFKIT, "capture", "--dir", "saved", *arguments]
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+        assert list((tmp_path / "saved").iterdir()) == []
+
+
+def test_a_saved_capture_belongs_to_the_user_it_goes_on_as(net: Net, capture: Capture, tmp_path: Path) -> None:
+    import pwd
+
+    user = pwd.getpwnam("nobody")
+    directory = Path(f"/tmp/skl-save-{os.getpid()}")
+    directory.mkdir()
+    try:
+        arguments = ("-i", net.veth2, "--dir", str(directory), "-Z", "nobody", "-c", "1", "udp")
+        done = subprocess.run([SNIFFKIT, "capture", *arguments], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert "Permission denied" in done.stderr
+        assert list(directory.iterdir()) == []
+        os.chown(directory, user.pw_uid, user.pw_gid)
+        running = capture(*arguments)
+        net.send([frame(1)])
+        code, _, said = running.end(None)
+        assert code == 0, said
+        assert sorted(one.suffix for one in directory.iterdir()) == [".parquet", ".pcapng"]
+        assert {(one.stat().st_uid, one.stat().st_gid) for one in directory.iterdir()} == {(user.pw_uid, user.pw_gid)}
+    finally:
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()
 
 
 def test_flows_end_by_the_timeouts_that_are_given(net: Net, capture: Capture, tmp_path: Path) -> None:
@@ -119,6 +194,14 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
         ({"count": 0}, "count is 1 to .*, not 0"),
         ({"duration": -1}, "duration is at least 0, not -1"),
         ({"duration": float("nan")}, "duration is at least 0, not nan"),
+        ({"count": 1.5}, "count is a whole number, not 1.5"),
+        ({"duration": "x"}, "duration is a number, not 'x'"),
+        ({"filter": b"udp"}, "b'udp' is not a text"),
+        ({"points": [None]}, "a capture point is IF or NS/IF, not None"),
+        ({"netns": 7}, "7 is not a text"),
+        ({"write": "-"}, "write is a file's name, not '-'"),
+        ({"flows": "-"}, "flows is a file's name, not '-'"),
+        ({"write": 3}, "write is a file's name, not 3"),
         ({"snap_len": 262145}, "snap_len is 0 to 262144, not 262145"),
         ({"buffer_kib": -8}, "buffer_kib is 1 to"),
         ({"direction": "up"}, "direction is in, out or inout, not 'up'"),
@@ -129,7 +212,7 @@ def test_a_capture_that_is_refused_leaves_no_file(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(sk.SniffkitError, match=said):
-        sk.capture(net.veth2, **asked)
+        sk.capture(*asked.pop("points", [net.veth2]), **asked)
     assert not list(tmp_path.iterdir())
 
 
@@ -148,6 +231,99 @@ def test_a_capture_without_a_name_leaves_no_file(net: Net) -> None:
     assert numbers(path) == [1]
     del live
     assert not os.path.exists(path)
+
+
+def test_a_table_outlives_the_capture_it_is_of(net: Net) -> None:
+    def captured() -> sk.LiveCapture:
+        with sk.capture(net.veth2, filter="udp") as live:
+            net.send(frame(n) for n in range(3))
+        return live
+
+    table, whole = captured().packets(["ip_id"]), captured().capture
+    assert table.to_arrow()["ip_id"].to_pylist() == [0, 1, 2]
+    assert whole.flows(["orig_pkts"]).to_arrow()["orig_pkts"].to_pylist() == [3]
+    assert len(list(captured().capture.scapy())) == 3
+    (path,) = whole.inputs
+    assert type(copy.copy(path)) is type(pickle.loads(pickle.dumps(path))) is str
+    name = str(path)
+    assert os.path.exists(name)
+    del whole, path
+    assert not os.path.exists(name)
+
+
+def test_whoever_asks_for_the_table_waits_for_the_end(net: Net, tmp_path: Path) -> None:
+    live = sk.capture(net.veth1, net.veth2, filter="udp", flows=tmp_path / "f.csv")
+    net.send(frame(n) for n in range(200))
+    begin, found = threading.Barrier(4), []
+
+    def ask() -> None:
+        begin.wait()
+        rows = live.packets(["ts"]).to_arrow().num_rows
+        found.append((rows, sum(one.captured for one in live.stats), (tmp_path / "f.csv").exists()))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert found == [(400, 400, True)] * 4
+
+
+def test_an_interrupt_while_it_ends_is_no_end(net: Net, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from sniffkit import capturing
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    live = sk.capture(net.veth2, filter="udp", write=tmp_path / "x.pcapng", flows=tmp_path / "f.csv")
+    net.send([frame(1)])
+    with monkeypatch.context() as patch:
+        patch.setattr(capturing, "convert", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            live.stop()
+    live.stop()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["f.csv", "x.pcapng"]
+
+
+def test_a_process_that_goes_elsewhere_meanwhile(net: Net, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    for flows in ("f.parquet", "f.csv"):
+        monkeypatch.chdir(tmp_path / "here")
+        live = sk.capture(net.veth2, filter="udp", write="x.pcapng", flows=flows)
+        monkeypatch.chdir(tmp_path / "there")
+        net.send([frame(1)])
+        assert live.packets(["ip_id"]).to_arrow()["ip_id"].to_pylist() == [1]
+        assert live.path == "x.pcapng"
+    assert sorted(one.name for one in (tmp_path / "here").iterdir()) == ["f.csv", "f.parquet", "x.pcapng"]
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_long_names_of_flow_tables(net: Net, capture: Capture, tmp_path: Path, suffix: str) -> None:
+    name = "f" * (255 - len(suffix)) + suffix
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--flows", name, "-c", "1", "udp")
+    net.send([frame(1)])
+    assert running.end(None)[0] == 0
+    assert sorted(one.name for one in tmp_path.iterdir()) == [name, "x.pcapng"]
+    done = subprocess.run(
+        [SNIFFKIT, "capture", "-i", net.veth2, "-w", "y.pcapng", "--flows", f"f{name}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (2, f"sniffkit: f{name}: File name too long\n")
+    assert not (tmp_path / "y.pcapng").exists()
+
+
+def test_the_flow_table_is_named_without_a_capture_file(net: Net, capture: Capture, tmp_path: Path) -> None:
+    for arguments in (("--no-save",), ("-w", "-")):
+        running = capture("-i", net.veth2, *arguments, "--flows", "f.parquet", "-c", "1", "udp")
+        net.send([frame(1)])
+        code, _, said = running.end(None)
+        assert (code, said.splitlines()[-1]) == (0, "sniffkit: wrote f.parquet")
 
 
 def test_link_headers_and_dumps(net: Net, capture: Capture, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from livenet import Net, frame, tshark_numbers
+from livenet import Net, frame, tool, tshark_numbers
 
 import sniffkit as sk
 
@@ -84,6 +84,23 @@ def test_any_takes_every_interface_of_its_namespace(net: Net) -> None:
         ("127.0.0.1", "in"),
     ]
     assert {row["netns"] for row in rows} == {net.b}
+
+
+def test_a_filter_of_the_cooked_header_means_the_same_on_the_file(net: Net, tmp_path: Path) -> None:
+    path = str(tmp_path / "any.pcapng")
+    with sk.capture("any", netns=net.b, filter="icmp", write=path):
+        net.ping()
+    for filter, direction in (("inbound", "in"), ("outbound", "out")):
+        with sk.capture("any", netns=net.b, filter=f"icmp and {filter}") as live:
+            net.ping()
+        for table in (live.packets(["direction"]), sk.open(path).packets(["direction"], filter=filter)):
+            assert table.to_arrow()["direction"].to_pylist() == [direction]
+        assert len(tool("tcpdump", "-nr", path, filter).splitlines()) == 1
+    with sk.capture(net.veth2, filter="icmp", write=tmp_path / "eth.pcapng"):
+        net.ping()
+    # which way a frame went is no part of Ethernet; and -Q is of live captures
+    with pytest.raises(sk.FilterError, match=r"only the kernel knows of a frame, and no file holds \(at column 1\)"):
+        sk.open(tmp_path / "eth.pcapng").packets(filter="inbound").to_arrow()
 
 
 def test_directions(net: Net) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from livenet import SNIFFKIT, Capture, Net, frame, numbers
 
@@ -226,6 +227,43 @@ def test_a_full_disk(net: Net, capture: Capture, small_disk: Path, name: str) ->
     assert len(kept) > 500
     assert re.search(rf"(?m)^{len(kept)} packets captured", said), said
     assert "f.parquet" not in os.listdir(small_disk)
+
+
+@pytest.mark.parametrize("name", ["x.pcapng", "x.pcap"])
+def test_a_flow_table_counts_what_a_full_disk_took(
+    net: Net, capture: Capture, small_disk: Path, tmp_path: Path, name: str
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(900_000))
+    running = capture("-i", net.veth2, "-w", str(small_disk / name), "--flows", "f.parquet", "udp")
+    for n in range(2000):
+        net.send([frame(n, size=800)])
+        if running.process.poll() is not None:
+            break
+        time.sleep(0.001)
+    code, _, said = running.end(None)
+    assert (code, "No space left on device" in said) == (1, True), said
+    kept = numbers(small_disk / name)
+    assert kept == list(range(len(kept)))
+    flows = sk.open(small_disk / name).flows(["orig_pkts", "orig_bytes"]).to_arrow().to_pylist()
+    table = pyarrow.parquet.read_table(tmp_path / "f.parquet", columns=["orig_pkts", "orig_bytes"]).to_pylist()
+    assert table == flows
+    assert sum(row["orig_pkts"] for row in table) == len(kept)
+
+
+def test_a_full_disk_under_a_flow_table_in_text(net: Net, capture: Capture, small_disk: Path, tmp_path: Path) -> None:
+    table = small_disk / "f.csv"
+    table.write_text("mine\n")
+    (small_disk / "filler").write_bytes(bytes(600_000))
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--flows", str(table), "udp")
+    flows = [frame(n)[:34] + n.to_bytes(2, "big") + frame(n)[36:] for n in range(1, 2500)]
+    net.send(flows)
+    code, _, said = running.end()
+    assert code == 1, said
+    kept = re.search(rf"sniffkit: {table}: No space left on device; the flow table is kept as (\S+)\n", said)
+    assert kept, said
+    assert pyarrow.parquet.read_table(kept[1]).num_rows == len(flows)
+    assert table.read_text() == "mine\n"
+    assert sorted(one.name for one in small_disk.iterdir()) == sorted(["f.csv", "filler", Path(kept[1]).name])
 
 
 def test_a_full_disk_under_the_flow_table_alone(net: Net, capture: Capture, small_disk: Path, tmp_path: Path) -> None:

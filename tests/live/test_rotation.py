@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from livenet import Capture, Net, blocks, frame, numbers, tool
+from livenet import SNIFFKIT, Capture, Net, blocks, frame, numbers, tool
 
 
 def by_number(directory: Path, stem: str) -> list[Path]:
@@ -24,6 +25,7 @@ def test_by_size_nothing_is_lost_at_the_seams(net: Net, capture: Capture, tmp_pa
     files = by_number(tmp_path, name)
     assert [path.name for path in files] == [name, *(f"{name}{n}" for n in range(1, len(files)))]
     assert len(files) == 4  # 3,000 × 1,200 bytes
+    assert said.endswith(f"sniffkit: wrote {files[-1].name} (the last of 4 files)\n")
     assert [n for path in files for n in numbers(path)] == list(range(3000))
     for path in files:
         assert len(tool("tcpdump", "-nr", str(path)).splitlines()) == len(numbers(path))
@@ -61,6 +63,40 @@ def test_by_time_and_the_number_of_files(net: Net, capture: Capture, tmp_path: P
     assert got == list(range(len(got)))
     assert len(got) > 50
     assert f"{len(got)} packets captured" in said
+
+
+def test_a_ring_of_one_file_has_its_name(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-w", "x.pcap", "-C", "1", "-W", "1", "udp")
+    net.send(frame(n, size=1200) for n in range(1000))
+    code, _, said = running.end()
+    assert code == 0, said
+    assert [path.name for path in tmp_path.iterdir()] == ["x.pcap"]
+    assert numbers(tmp_path / "x.pcap")[-1] == 999
+
+
+def test_the_time_in_a_name_as_the_c_library_has_it(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """tcpdump uses strftime(3): flags, widths and time zones too, and in the directory as well."""
+    zone = {**os.environ, "TZ": "America/New_York"}
+    name = "%Y/%Z%z-%-m-%_H-%^a-%#Z-%10Y-%Q%%.pcapng"
+    begin = time.time()
+    for year in {time.localtime(begin + later).tm_year for later in (-86400, 0, 86400)}:
+        (tmp_path / str(year)).mkdir()
+    running = capture("-i", net.veth2, "-w", name, "-G", "3600", "-c", "1", "udp", env=zone)
+    net.send([frame(1)])
+    code, _, said = running.end(None)
+    assert code == 0, said
+    expected = {
+        subprocess.run(
+            ["date", "-d", f"@{int(seconds)}", f"+{name}"], env={**zone, "LC_ALL": "C"}, capture_output=True, text=True
+        ).stdout.strip()
+        for seconds in (begin, time.time())
+    }
+    (path,) = tmp_path.glob("*/*")
+    assert str(path.relative_to(tmp_path)) in expected
+    assert f"sniffkit: wrote {path.relative_to(tmp_path)}\n" in said
+    arguments = ["-i", net.veth2, "-w", "no-%Y/x.pcapng", "-G", "1"]
+    done = subprocess.run([SNIFFKIT, "capture", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "there is no directory no-2" in done.stderr) == (2, True)
 
 
 def test_rotated_files_stay_writable_after_privileges_are_dropped(net: Net, capture: Capture, tmp_path: Path) -> None:

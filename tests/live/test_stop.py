@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from livenet import Capture, Net, Running, blocks, frame, numbers, options
+from livenet import Capture, Net, Running, blocks, eventually, frame, numbers, options
 
 import sniffkit as sk
 
@@ -108,6 +108,39 @@ def test_a_small_ring_bridges_a_pause_of_its_reader(net: Net, capture: Capture, 
     code, _, said = running.end()
     assert (code, counters(said)) == (0, (7, 7, 0)), said
     assert numbers(tmp_path / "x.pcapng") == list(range(7))
+
+
+def test_counters_so_far_on_a_signal(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """As tcpdump's SIGUSR1; SIGUSR2 flushes, which happens anyway."""
+    running = capture("-i", net.veth1, "-i", net.veth2, "-w", "x.pcapng", "udp")
+    net.send(frame(n) for n in range(5))
+    assert eventually(lambda: len(numbers(tmp_path / "x.pcapng")) == 10)
+    running.process.send_signal(signal.SIGUSR2)
+    time.sleep(0.5)  # counters are that old at most
+    running.process.send_signal(signal.SIGUSR1)
+    assert running.process.stderr is not None
+    counted = "10 packets captured, 10 packets received by filter, 0 packets dropped by kernel"
+    assert running.process.stderr.readline().decode() == f"sniffkit: {counted}\n"
+    code, _, said = running.end()
+    assert (code, counters(said)) == (0, (10, 10, 0)), said
+
+
+def test_flows_go_on_over_a_pause_of_the_capture(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """Time is the packets' own: those that waited longer than a flow may be idle have not been silent."""
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--flows", "x.parquet", "--udp-idle", "1.5", "udp")
+    begin = time.monotonic()
+    number = 0
+    while (now := time.monotonic() - begin) < 11:
+        if number == 28:  # at 7 s; flows are looked at when 10 have passed
+            running.process.send_signal(signal.SIGSTOP)
+        net.send([frame(number)])
+        number += 1
+        time.sleep(0.25)
+    assert now > 10
+    running.process.send_signal(signal.SIGCONT)
+    assert running.end()[0] == 0
+    assert numbers(tmp_path / "x.pcapng") == list(range(number))
+    assert list(pd.read_parquet(tmp_path / "x.parquet").orig_pkts) == [number]
 
 
 def halt(running: Running) -> None:

@@ -4,7 +4,7 @@ use crate::ring::{BLOCK, KernelStats, RETIRE_MS, Ring};
 use crate::session::{PointStats, SessionEnd};
 use sniffkit_core::bpf::Program;
 use sniffkit_core::frame::{FrameBatch, Interfaces};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -88,7 +88,10 @@ pub(crate) struct Collector {
     pub points: Vec<Point>,
     pub interfaces: Interfaces,
     pub latest: Arc<Mutex<Vec<PointStats>>>,
-    pub to_consumer: SyncSender<FrameBatch>,
+    /// No frame that has not been handed on is older than this, ns since the epoch.
+    pub level: Arc<AtomicI64>,
+    /// Each batch with the level as it is behind it.
+    pub to_consumer: SyncSender<(FrameBatch, i64)>,
     pub from_consumer: Receiver<FrameBatch>,
     pub batch: FrameBatch,
     /// Frames at the head of `batch` that have been judged, and wait for older ones of other rings.
@@ -156,7 +159,13 @@ impl Collector {
             self.judge();
             self.hand_on(self.points.iter().map(|point| point.level).min().unwrap_or(i64::MAX));
         }
+        self.level.store(self.reached(), Ordering::Release);
         any
+    }
+
+    /// The level of all points: the time of what the slowest has given, or the clock's where all are empty.
+    fn reached(&self) -> i64 {
+        self.points.iter().map(|point| point.level).min().unwrap_or(i64::MAX).clamp(0, now())
     }
 
     /// Counts the new frames and drops those that the exact filter refuses.
@@ -225,7 +234,7 @@ impl Collector {
         let mut full = std::mem::replace(&mut self.batch, next);
         full.interfaces = self.interfaces.clone();
         // A full channel means a consumer that is behind: waiting here fills the ring, where drops are counted.
-        match self.to_consumer.try_send(full) {
+        match self.to_consumer.try_send((full, self.reached())) {
             Ok(()) => {}
             Err(TrySendError::Full(full)) => self.consumer_gone = self.to_consumer.send(full).is_err(),
             Err(TrySendError::Disconnected(_)) => self.consumer_gone = true,

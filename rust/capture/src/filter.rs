@@ -28,6 +28,9 @@ struct Libpcap {
     geterr: GetError,
 }
 
+/// PCAP_NETMASK_UNKNOWN (`pcap/pcap.h`)
+const NO_NETMASK: u32 = 0xffff_ffff;
+
 /// What a filter is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -46,7 +49,7 @@ impl Target {
     /// Frames of an interface, which may have several addresses: pcap_compile(3PCAP) is told that the netmask is not known.
     #[must_use]
     pub fn live(link_type: u32, snap_len: u32) -> Self {
-        Self { link_type, snap_len, netmask: 0xffff_ffff }
+        Self { link_type, snap_len, netmask: NO_NETMASK }
     }
 }
 
@@ -125,8 +128,9 @@ pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError
         Ok(program) if asks_kernel(&program) => {
             let word = words(expression).into_iter().find(|(at, end)| expression[*at..*end].ends_with("bound"));
             let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
-            let why = "it asks what only the kernel knows of a frame, and no file holds: use -Q in or -Q out";
-            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why} (at column {column})")))
+            let what = "it asks what only the kernel knows of a frame, and no file holds";
+            let instead = if target.netmask == NO_NETMASK { ": use -Q in or -Q out" } else { "" };
+            Err(CaptureError::Filter(format!("bad filter {expression:?}: {what}{instead} (at column {column})")))
         }
         Ok(program) => Ok(program),
         Err(Refused::Program(why)) => Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}"))),

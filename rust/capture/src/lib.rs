@@ -12,6 +12,7 @@ pub mod recorder;
 pub mod ring;
 pub mod rtnetlink;
 pub mod session;
+pub mod strftime;
 mod unfinished;
 
 pub use error::CaptureError;

@@ -2,7 +2,7 @@
 
 use crate::error::CaptureError;
 use crate::flow_table::FlowTable;
-use crate::session::{PointSpec, PointStats, Session, SessionOptions};
+use crate::session::{LatestStats, PointSpec, PointStats, Session, SessionOptions};
 use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::show::conversation::Conversations;
@@ -53,12 +53,15 @@ pub struct RecordEnd {
     pub error: Option<String>,
     /// Rows of the flow table.
     pub flow_rows: Option<u64>,
+    /// The capture file that was written last, and how many were begun.
+    pub last_file: Option<(String, u64)>,
 }
 
 /// A running recording.
 pub struct Recorder {
     stop: Arc<AtomicBool>,
     frames: Arc<AtomicU64>,
+    latest: LatestStats,
     names: Vec<String>,
     thread: Mutex<Option<JoinHandle<RecordEnd>>>,
     /// Its other end is closed when the thread ends.
@@ -85,6 +88,8 @@ impl Recorder {
         let session = Session::start(points, session, in_blocks)?;
         between()?;
         let system = |error: &dyn std::fmt::Display| CaptureError::System(error.to_string());
+        // The table first: it has no name yet, so nothing is left behind where one of the two cannot be.
+        let flows = options.flows.map(|(path, rules)| FlowTable::create(path, rules)).transpose()?;
         let writer = options
             .write
             .map(|(name, mut how)| {
@@ -93,8 +98,7 @@ impl Recorder {
             })
             .transpose()
             .map_err(|error| system(&error))?;
-        let flows = options.flows.map(|(path, rules)| FlowTable::create(path, rules)).transpose()?;
-        let stop = session.stop_flag();
+        let (stop, latest) = (session.stop_flag(), session.latest_stats());
         let frames = Arc::new(AtomicU64::new(0));
         let names = session
             .interfaces()
@@ -128,7 +132,7 @@ impl Recorder {
             work.run()
         };
         let thread = std::thread::Builder::new().name("sniffkit-record".into()).spawn(run).map_err(no_thread)?;
-        Ok(Self { stop, frames, names, thread: Mutex::new(Some(thread)), end })
+        Ok(Self { stop, frames, latest, names, thread: Mutex::new(Some(thread)), end })
     }
 
     /// The capture points as `namespace/interface`.
@@ -141,6 +145,12 @@ impl Recorder {
     #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames.load(Ordering::Relaxed)
+    }
+
+    /// The counters of the session as they were at most half a second ago.
+    #[must_use]
+    pub fn latest_stats(&self) -> Vec<PointStats> {
+        self.latest.read()
     }
 
     /// Asks the capture to end. What the rings hold still comes.
@@ -223,12 +233,14 @@ impl Work {
             }
             if expired.elapsed() >= Duration::from_secs(10) {
                 expired = Instant::now();
+                // Not the clock's: packets may have waited for us, and time is their own.
+                let time = self.session.reached();
                 if let Some(flows) = &mut self.flows {
-                    flows.tracker.expire(now());
+                    flows.tracker.expire(time);
                 }
                 if let Some(conversations) = &mut self.conversations {
                     let mut out = Vec::new();
-                    conversations.expire(now(), &mut out);
+                    conversations.expire(time, &mut out);
                     self.say(&out);
                 }
             }
@@ -244,7 +256,7 @@ impl Work {
         self.error.get_or_insert(error);
     }
 
-    /// The reader of standard output has gone: nothing is wrong, the capture is over, and what it wrote is kept.
+    /// The reader of a pipe has gone: nothing is wrong, the capture is over, and what it wrote is kept.
     fn reader_gone(&mut self) {
         self.writer = None;
         self.printer = None;
@@ -253,9 +265,7 @@ impl Work {
 
     fn failed_to_write(&mut self, error: &WriteError) {
         match error {
-            WriteError::Io { output, error, .. } if output == "-" && error.kind() == ErrorKind::BrokenPipe => {
-                self.reader_gone();
-            }
+            WriteError::Io { error, .. } if error.kind() == ErrorKind::BrokenPipe => self.reader_gone(),
             _ => self.fail(error.to_string()),
         }
     }
@@ -288,7 +298,12 @@ impl Work {
         let mut failed = None;
         if let Some(writer) = &mut self.writer {
             let before = writer.frames();
-            match writer.write_batch(&self.decoded.batch) {
+            let mut result = writer.write_batch(&self.decoded.batch);
+            if self.flows.is_some() && result.is_ok() {
+                // The table counts what is in the file: nothing that waits in a buffer, and may not get there.
+                result = writer.flush().and(result);
+            }
+            match result {
                 Ok(Written::All) => {}
                 Ok(Written::Done(taken)) => {
                     self.limit = Some(so_far + taken as u64);
@@ -360,7 +375,7 @@ impl Work {
         if self.error.is_some() {
             return;
         }
-        let stats = self.session.latest_stats();
+        let stats = self.session.latest_stats().read();
         if let Some(writer) = &mut self.writer {
             set_statistics(writer, &stats);
             if let Err(error) = writer.flush() {
@@ -377,6 +392,7 @@ impl Work {
             self.say(&out);
         }
         self.flush();
+        let mut last_file = None;
         if let Some(mut writer) = self.writer.take() {
             if self.error.is_some() {
                 // Blocks that did not reach the file have been cut off, and their frames are not kept.
@@ -384,6 +400,7 @@ impl Work {
                 self.frames.store(self.kept.iter().sum(), Ordering::Relaxed);
             }
             set_statistics(&mut writer, &ended.stats);
+            last_file = Some((writer.name().to_owned(), writer.file_count()));
             if let Err(error) = writer.finish(now()) {
                 self.failed_to_write(&error);
             }
@@ -405,6 +422,7 @@ impl Work {
             lost: ended.lost,
             error: self.error,
             flow_rows,
+            last_file,
         }
     }
 }

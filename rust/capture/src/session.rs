@@ -7,8 +7,8 @@ use crate::ring::{Ring, RingOptions};
 use crate::rtnetlink::{Peer, veth_peer};
 use crate::{filter, interface};
 use sniffkit_core::frame::{FrameBatch, InterfaceInfo, Interfaces, LinkType};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -47,6 +47,18 @@ pub struct PointStats {
     pub rejected: u64,
 }
 
+/// The counters of a session that may still run, as they were at most half a second ago.
+#[derive(Clone)]
+pub struct LatestStats(Arc<Mutex<Vec<PointStats>>>);
+
+impl LatestStats {
+    /// Per point, in the order they were asked for.
+    #[must_use]
+    pub fn read(&self) -> Vec<PointStats> {
+        self.0.lock().map(|stats| stats.clone()).unwrap_or_default()
+    }
+}
+
 /// How a session ended.
 #[derive(Clone, Debug, Default)]
 pub struct SessionEnd {
@@ -62,7 +74,9 @@ pub struct Session {
     topology: String,
     latest: Arc<Mutex<Vec<PointStats>>>,
     stop: Arc<AtomicBool>,
-    batches: Receiver<FrameBatch>,
+    batches: Receiver<(FrameBatch, i64)>,
+    level: Arc<AtomicI64>,
+    reached: i64,
     empty: SyncSender<FrameBatch>,
     thread: Option<JoinHandle<SessionEnd>>,
 }
@@ -95,12 +109,14 @@ impl Session {
         let interfaces: Interfaces = Arc::new(infos);
         let stop = Arc::new(AtomicBool::new(false));
         let latest = Arc::new(Mutex::new(vec![PointStats::default(); points.len()]));
+        let level = Arc::new(AtomicI64::new(0));
         let (to_consumer, batches) = sync_channel(IN_FLIGHT);
         let (empty, from_consumer) = sync_channel(IN_FLIGHT);
         let mut collector = Collector {
             points,
             interfaces: interfaces.clone(),
             latest: latest.clone(),
+            level: level.clone(),
             to_consumer,
             from_consumer,
             batch: room(in_blocks),
@@ -115,7 +131,7 @@ impl Session {
             .spawn(move || collector.run(&flag))
             .map_err(|error| CaptureError::system("starting the capture thread", &error))?;
         let topology = topology(&ends);
-        Ok(Self { interfaces, topology, latest, stop, batches, empty, thread: Some(thread) })
+        Ok(Self { interfaces, topology, latest, stop, batches, level, reached: 0, empty, thread: Some(thread) })
     }
 
     /// The capture points and the other ends of their veth pairs: `ns1/veth1 -- ns2/veth2; ns1/eth0`.
@@ -126,8 +142,15 @@ impl Session {
 
     /// The counters as they were at most half a second ago.
     #[must_use]
-    pub fn latest_stats(&self) -> Vec<PointStats> {
-        self.latest.lock().map(|stats| stats.clone()).unwrap_or_default()
+    pub fn latest_stats(&self) -> LatestStats {
+        LatestStats(self.latest.clone())
+    }
+
+    /// Every frame older than this, ns since the epoch, has been given by [`Session::next`]: time as it has passed for
+    /// whoever takes the frames, however many still wait.
+    #[must_use]
+    pub fn reached(&self) -> i64 {
+        self.reached
     }
 
     /// The capture points, by [`sniffkit_core::frame::FrameMeta::interface`].
@@ -144,12 +167,15 @@ impl Session {
 
     /// The next frames; `Ok(None)` if there were none for `wait`, `Err(())` at the end of the session.
     #[allow(clippy::result_unit_err)]
-    pub fn next(&self, wait: Duration) -> Result<Option<FrameBatch>, ()> {
-        match self.batches.recv_timeout(wait) {
-            Ok(batch) => Ok(Some(batch)),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Ok(None),
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Err(()),
-        }
+    pub fn next(&mut self, wait: Duration) -> Result<Option<FrameBatch>, ()> {
+        let level = self.level.load(Ordering::Acquire); // before it is seen that nothing older waits
+        let (batch, level) = match self.batches.recv_timeout(wait) {
+            Ok((batch, level)) => (Some(batch), level),
+            Err(RecvTimeoutError::Timeout) => (None, level),
+            Err(RecvTimeoutError::Disconnected) => return Err(()),
+        };
+        self.reached = level;
+        Ok(batch)
     }
 
     /// Gives a batch back to be filled again.

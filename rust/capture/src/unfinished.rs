@@ -3,7 +3,7 @@
 //! Source: open(2), O_TMPFILE
 
 use crate::error::CaptureError;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -28,16 +28,21 @@ impl Unfinished {
     pub fn create(path: &Path) -> Result<Self, CaptureError> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |error: io::Error| CaptureError::file(path, &error);
-        if path.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        // Whatever there is to say of the name is said before it is needed.
+        match path.metadata() {
+            Ok(there) if there.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
+            Err(error) if error.kind() == io::ErrorKind::InvalidFilename => return Err(failed(error)),
+            _ => {}
         }
         if !directory.exists() {
             let text = format!("{}: there is no directory {}", path.display(), directory.display());
             return Err(CaptureError::System(text));
         }
-        let mut partial = path.as_os_str().to_owned();
+        let name = path.file_name().unwrap_or_default();
+        // A name has at most 255 bytes.
+        let mut partial = OsStr::from_bytes(&name.as_bytes()[..name.len().min(200)]).to_owned();
         partial.push(format!(".{}.part", std::process::id()));
-        let partial = PathBuf::from(partial);
+        let partial = path.with_file_name(partial);
         let nameless = OpenOptions::new().write(true).mode(0o666).custom_flags(libc::O_TMPFILE).open(directory);
         let (file, named) = match nameless {
             Ok(file) => (file, false),
@@ -116,6 +121,11 @@ mod tests {
         file.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+        let long = directory.join("x".repeat(255));
+        Unfinished::create(&long).unwrap().finish().unwrap();
+        assert!(long.exists());
+        let error = Unfinished::create(&directory.join("x".repeat(256))).err().unwrap().to_string();
+        assert!(error.ends_with(": File name too long"), "{error}");
         std::fs::remove_dir_all(&directory).unwrap();
         let error = Unfinished::create(&path).err().unwrap().to_string();
         assert!(error.ends_with(&format!("there is no directory {}", directory.display())), "{error}");

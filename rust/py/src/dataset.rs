@@ -1,6 +1,7 @@
 //! Tables of many files in pieces: see `sniffkit/dataset`.
 
-use crate::files::{WarningTuple, frame_filter, input, options, source_error};
+use crate::files::{WarningTuple, input, options, source_error};
+use crate::filter::frame_filter;
 use crate::watch::TURN;
 use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -62,7 +63,8 @@ impl DatasetReader {
         let options = options(Options::default(), rules)?;
         let share =
             Share::new(share.0, share.1).ok_or_else(|| PyValueError::new_err("a share is (index, how many)"))?;
-        let filter = filter.map(frame_filter).transpose()?;
+        let inputs: Vec<_> = files.iter().map(|(file, _)| file.clone()).collect();
+        let filter = filter.map(|text| frame_filter(text, &inputs)).transpose()?;
         let (before, opened, reading) = place.unwrap_or_default();
         let part = |(file, first): &(Bound<'_, PyAny>, i64)| Ok(Part { input: input(file)?, first: *first, taken: 0 });
         let parts = files.iter().map(part).collect::<PyResult<Vec<_>>>()?;

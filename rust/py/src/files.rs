@@ -1,7 +1,7 @@
 //! Tables of capture files.
 
 use crate::discovery::{self, Chunk, KnownTuple};
-use crate::live::capture_error;
+use crate::filter::frame_filter;
 use crate::watch::{Rest, TURN, Watch};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -9,10 +9,7 @@ use pyo3::exceptions::{PyException, PyKeyError, PyKeyboardInterrupt, PyOSError, 
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
-use sniffkit_capture::filter::{Target, compile};
 use sniffkit_core::app::spool::Directory;
-use sniffkit_core::frame::LinkType;
-use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, SourceError, Warning};
 use sniffkit_core::table::keep::{Keep, Test};
 use sniffkit_core::table::reader::{Request, TableReader};
@@ -89,21 +86,6 @@ pub fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
 
 pub fn source_error(error: SourceError) -> PyErr {
     PyOSError::new_err(error.to_string())
-}
-
-/// A capture filter over frames of files, compiled anew for each link type that turns up.
-pub fn frame_filter(expression: &str) -> PyResult<FrameFilter> {
-    let expression = expression.to_owned();
-    let ethernet = compile(&expression, Target::file(LinkType::ETHERNET.0)).map_err(capture_error)?;
-    let mut programs = vec![(LinkType::ETHERNET, Some(ethernet))];
-    Ok(Box::new(move |frame, wire_len, link_type| {
-        let at = programs.iter().position(|(known, _)| *known == link_type).unwrap_or_else(|| {
-            // An expression that makes no sense for a link type matches none of its frames.
-            programs.push((link_type, compile(&expression, Target::file(link_type.0)).ok()));
-            programs.len() - 1
-        });
-        programs[at].1.as_ref().is_some_and(|program| program.matches(frame, wire_len))
-    }))
 }
 
 /// A table that is read batch by batch.
@@ -387,7 +369,7 @@ fn open_table(
     gateways: Vec<String>,
 ) -> PyResult<TableStream> {
     let options = options(Options::default(), rules)?;
-    let filter = filter.map(frame_filter).transpose()?;
+    let filter = filter.map(|text| frame_filter(text, &inputs)).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     if matches!(kind, "arp" | "neighbors" | "hosts") {

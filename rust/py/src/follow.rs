@@ -1,6 +1,7 @@
 //! What the ends of a flow said, as text.
 
-use crate::files::{frame_filter, input, source_error};
+use crate::files::{input, source_error};
+use crate::filter::frame_filter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -106,7 +107,7 @@ fn follow(
         (None, Some((proto, a, b))) => Select::Ends(proto, (parse(&a.0)?, a.1), (parse(&b.0)?, b.1)),
         (None, None) => Select::All,
     };
-    let filter = filter.map(frame_filter).transpose()?;
+    let filter = filter.map(|text| frame_filter(text, &inputs)).transpose()?;
     let conversations = Conversations::follow(select, self::style(style)?, colour, Zone::new(zone));
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let source = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;

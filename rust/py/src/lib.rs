@@ -3,6 +3,7 @@
 mod dataset;
 mod discovery;
 mod files;
+mod filter;
 mod follow;
 mod index;
 mod lines;

@@ -3,6 +3,7 @@
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
+use sniffkit_capture::strftime::local_name;
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::conversation::{Conversations, Select};
@@ -98,7 +99,6 @@ pub fn dump(flag: Option<&str>) -> PyResult<Dump> {
 }
 
 fn write_options(options: &LiveOptions) -> WriteOptions {
-    let zone = Zone::new(options.zone.clone());
     WriteOptions {
         format: if options.format.as_deref() == Some("pcap") {
             Format::Pcap(Resolution::Nanos)
@@ -109,7 +109,7 @@ fn write_options(options: &LiveOptions) -> WriteOptions {
             max_bytes: options.max_bytes,
             max_seconds: options.max_seconds,
             max_files: options.max_files,
-            utc_offset: Some(Box::new(move |seconds| zone.at(seconds))),
+            name_at: Some(local_name),
         },
         section: SectionInfo { comments: options.comments.clone(), os: system(), ..SectionInfo::default() },
     }
@@ -280,18 +280,21 @@ impl LiveSession {
                 return Ok(false);
             }
         }
-        if let Some(end) = py.detach(|| self.recorder.join())
-            && let Ok(mut slot) = self.end.lock()
-        {
-            *slot = Some(end);
-        }
+        py.detach(|| {
+            // Held meanwhile: whoever else has waited finds the end there.
+            let Ok(mut slot) = self.end.lock() else { return };
+            if let Some(end) = self.recorder.join() {
+                *slot = Some(end);
+            }
+        });
         Ok(true)
     }
 
-    /// After the end: (captured, received, dropped, rejected) of each point.
+    /// (captured, received, dropped, rejected) of each point; before the end as they were at most half a second ago.
     fn stats(&self) -> Vec<(u64, u64, u64, u64)> {
         let row = |s: &PointStats| (s.captured, s.received, s.dropped, s.rejected);
-        self.ended(|end| end.stats.iter().map(row).collect()).unwrap_or_default()
+        let stats = self.ended(|end| end.stats.clone()).unwrap_or_else(|| self.recorder.latest_stats());
+        stats.iter().map(row).collect()
     }
 
     /// After the end: capture points that went away before.
@@ -304,6 +307,12 @@ impl LiveSession {
     #[getter]
     fn error(&self) -> Option<String> {
         self.ended(|end| end.error.clone()).flatten()
+    }
+
+    /// After the end: the capture file that was written last, and how many were begun.
+    #[getter]
+    fn last_file(&self) -> Option<(String, u64)> {
+        self.ended(|end| end.last_file.clone()).flatten()
     }
 
     /// After the end: rows of the flow table.

@@ -1,6 +1,7 @@
 //! Frames as text: what `read` and `capture` print.
 
-use crate::files::{frame_filter, input, source_error};
+use crate::files::{input, source_error};
+use crate::filter::frame_filter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sniffkit_core::decode::decode;
@@ -192,7 +193,7 @@ fn read_text(
         Some("AA") => Some(Dump { write: ascii, link: true }),
         Some(other) => return Err(PyValueError::new_err(format!("no dump {other:?}"))),
     };
-    let filter = filter.map(frame_filter).transpose()?;
+    let filter = filter.map(|text| frame_filter(text, &inputs)).transpose()?;
     let inputs = inputs.iter().map(input).collect::<PyResult<Vec<_>>>()?;
     let files = py.detach(|| CaptureFiles::open(inputs)).map_err(source_error)?;
     let (batch, packet) = (FrameBatch::default(), Packet::default());

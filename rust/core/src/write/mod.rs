@@ -9,7 +9,6 @@ mod output;
 pub mod pcap;
 pub mod pcapng;
 pub mod rotation;
-mod strftime;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -1,13 +1,10 @@
 //! When a capture goes on in another file, and what that is called: the rules of tcpdump's -C, -G and -W.
 
-use super::strftime::strftime;
-use std::fmt;
-
-/// Seconds east of UTC at a moment, seconds since the epoch.
-pub type UtcOffset = Box<dyn Fn(i64) -> i32 + Send>;
+/// A file name with the conversions of strftime(3) in it as they are at a moment, seconds since the epoch.
+pub type NameAt = fn(&str, i64) -> String;
 
 /// Limits after which the next file is begun.
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     /// `-C`: a frame that finds the file larger than this many bytes goes to the next file.
     pub max_bytes: Option<u64>,
@@ -17,8 +14,8 @@ pub struct Rotation {
     /// `-W`: with `max_bytes` files are numbered in a ring of so many, the oldest overwritten; with `max_seconds` alone
     /// the capture ends after so many; with both it only gives the numbers their width.
     pub max_files: Option<u32>,
-    /// Local time for the names; UTC without it.
-    pub utc_offset: Option<UtcOffset>,
+    /// Puts the time into the names; they stay as they are without it.
+    pub name_at: Option<NameAt>,
 }
 
 impl Rotation {
@@ -26,16 +23,6 @@ impl Rotation {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.max_bytes.is_some() || self.max_seconds.is_some()
-    }
-}
-
-impl fmt::Debug for Rotation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rotation")
-            .field("max_bytes", &self.max_bytes)
-            .field("max_seconds", &self.max_seconds)
-            .field("max_files", &self.max_files)
-            .finish_non_exhaustive()
     }
 }
 
@@ -69,16 +56,14 @@ impl FileSequence {
 
     /// Name of the current file.
     pub fn name(&self) -> String {
-        let mut name = match self.rotation.max_seconds {
-            Some(_) => {
-                let offset = self.rotation.utc_offset.as_ref().map_or(0, |offset| offset(self.slot));
-                strftime(&self.template, self.slot, offset)
-            }
+        let mut name = match self.rotation.name_at.filter(|_| self.rotation.max_seconds.is_some()) {
+            Some(name_at) => name_at(&self.template, self.slot),
             None => self.template.clone(),
         };
         if self.rotation.max_bytes.is_some() {
-            // As many digits as the last number of the ring has; without a ring the first file has no number.
-            match self.rotation.max_files.filter(|&files| files > 0) {
+            // As many digits as the last number of the ring has; without a ring, or in one of a single file, the first
+            // file has no number.
+            match self.rotation.max_files.filter(|&files| files > 1) {
                 Some(files) => {
                     let width = (files - 1).to_string().len();
                     name += &format!("{:0width$}", self.count);
@@ -128,6 +113,10 @@ impl FileSequence {
 mod tests {
     use super::*;
 
+    fn second(template: &str, seconds: i64) -> String {
+        template.replace("%S", &format!("{:02}", seconds % 60))
+    }
+
     fn names(rotation: Rotation, template: &str, steps: &[(i64, u64)]) -> Vec<String> {
         let mut files = FileSequence::new(template.to_owned(), rotation, 1_600_000_000_900_000_000);
         let mut names = vec![files.name()];
@@ -155,17 +144,14 @@ mod tests {
         assert_eq!(names(ring(3), "x", &steps), ["x0", "x1", "x2", "x0"]);
         assert_eq!(names(ring(10), "x", &steps)[0], "x0");
         assert_eq!(names(ring(11), "x", &steps)[0..2], ["x00", "x01"]);
-        assert_eq!(names(ring(1), "x", &steps), ["x0", "x0", "x0", "x0"]);
+        assert_eq!(names(ring(1), "x", &steps), ["x", "x", "x", "x"]);
     }
 
     #[test]
-    fn by_time_with_strftime_in_the_name() {
-        let rotation = Rotation { max_seconds: Some(10), ..Rotation::default() };
+    fn by_time_with_the_time_in_the_name() {
+        let rotation = Rotation { max_seconds: Some(10), name_at: Some(second), ..Rotation::default() };
         let steps = [(9, 0), (10, 0), (19, 0), (45, 0), (54, 0)];
-        assert_eq!(
-            names(rotation, "%H%M%S.pcap", &steps),
-            ["122640.pcap", "-", "122650.pcap", "-", "122725.pcap", "-"]
-        );
+        assert_eq!(names(rotation, "%S.pcap", &steps), ["40.pcap", "-", "50.pcap", "-", "25.pcap", "-"]);
     }
 
     #[test]
@@ -176,16 +162,12 @@ mod tests {
 
     #[test]
     fn by_time_and_size_numbers_begin_again_with_each_slot() {
-        let rotation = Rotation { max_seconds: Some(10), max_bytes: Some(5), ..Rotation::default() };
+        let both = |max_files| Rotation { max_seconds: Some(10), max_bytes: Some(5), max_files, name_at: Some(second) };
         let steps = [(1, 6), (2, 6), (10, 6), (11, 6)];
-        assert_eq!(names(rotation, "%S", &steps), ["40", "401", "402", "50", "501"]);
-        let both = Rotation { max_seconds: Some(10), max_bytes: Some(5), max_files: Some(2), ..Rotation::default() };
-        assert_eq!(names(both, "%S", &[(1, 6), (2, 6), (30, 6), (60, 6)]), ["400", "401", "400", "100", "400"]);
-    }
-
-    #[test]
-    fn local_time_comes_from_the_caller() {
-        let rotation = Rotation { max_seconds: Some(10), utc_offset: Some(Box::new(|_| 3_600)), ..Rotation::default() };
-        assert_eq!(names(rotation, "%H", &[])[0], "13");
+        assert_eq!(names(both(None), "%S", &steps), ["40", "401", "402", "50", "501"]);
+        assert_eq!(
+            names(both(Some(2)), "%S", &[(1, 6), (2, 6), (30, 6), (60, 6)]),
+            ["400", "401", "400", "100", "400"]
+        );
     }
 }

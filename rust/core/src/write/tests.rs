@@ -312,7 +312,8 @@ fn a_ring_keeps_the_newest_and_numbers_run_through_interfaces() {
 #[test]
 fn the_number_of_time_slots_ends_the_capture() {
     let (disk, batch) = (Disk::new(usize::MAX), batch(50));
-    let rotation = Rotation { max_seconds: Some(10), max_files: Some(2), ..Rotation::default() };
+    let name_at: rotation::NameAt = |name, seconds| name.replace("%S", &(seconds % 60).to_string());
+    let rotation = Rotation { max_seconds: Some(10), max_files: Some(2), name_at: Some(name_at), max_bytes: None };
     let options = WriteOptions { rotation, ..WriteOptions::default() };
     let mut writer = CaptureWriter::with_opener("%S.pcapng", options, &batch.interfaces, NOW, disk.opener()).unwrap();
     assert_eq!(writer.write_batch(&batch).unwrap(), Written::Done(19));
