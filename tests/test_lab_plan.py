@@ -71,6 +71,18 @@ def test_an_address_that_changes_is_all_that_changes() -> None:
     assert ids(do) == ["address:a/eth0 10.0.0.5/24"]
 
 
+def test_addresses_of_a_subnet_keep_the_order_of_the_file() -> None:
+    def changed(before: str, after: str) -> list[str]:
+        old, new = (small(**{"a/eth0": {"address": text.split()}}) for text in (before, after))
+        return [op.args["address"].partition("/")[0] for op in difference(old, new)[1] if op.do == "address"]
+
+    one, two, three = (f"10.0.0.{number}/24" for number in (1, 2, 3))
+    assert changed(f"{one} {two} {three}", f"{one} {three}") == []
+    assert changed(f"{one} {two} {three}", f"{one} {three} {two}") == ["10.0.0.3", "10.0.0.2"]
+    assert changed(f"{one} {two}", f"{three} {one} {two}") == ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
+    assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {one}") == [], "each is the first of its subnet"
+
+
 def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
     undo, do = difference(small(), small(**{"a/eth0": {"address": "10.0.0.1/24", "mtu": 1400}}))
     assert ids(do) == [

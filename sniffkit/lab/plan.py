@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Collection
 from typing import Any
 
@@ -186,8 +187,31 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
             if op.do == "command" and "undo" not in op.args:
                 dropped.update(op.needs[-1:])  # it cannot be undone by itself: what it was done to is made anew
     dropped = dependent(old, dropped)
+    dropped |= _misplaced([op for op in old if op.id not in dropped], new)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
+
+
+def _misplaced(kept: list[Op], new: list[Op]) -> set[str]:
+    """Addresses that stay, but would not be where the file has them among those of their subnet: the first of a subnet
+    is what packets are sent from, and the kernel puts every further one last."""
+    there = _subnets(kept)
+    out: set[str] = set()
+    for subnet, wanted in _subnets(new).items():
+        found = there.get(subnet, [])
+        same = [one == other for one, other in zip(found, wanted, strict=False)]
+        out.update(found[same.index(False) :] if False in same else [])
+    return out
+
+
+def _subnets(plan: list[Op]) -> dict[tuple[str, str, str], list[str]]:
+    """(node, interface, network) → the ids of its addresses, in order."""
+    out: dict[tuple[str, str, str], list[str]] = {}
+    for op in plan:
+        if op.do == "address":
+            network = str(ipaddress.ip_interface(op.args["address"]).network)
+            out.setdefault((op.node, op.args["dev"], network), []).append(op.id)
+    return out
 
 
 def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:

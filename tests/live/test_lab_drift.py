@@ -56,6 +56,8 @@ LAB = {
 # what is changed → (namespace, command, what `drift` must name)
 CHANGES = {
     "address": (B, "ip address del 10.0.0.2/24 dev eth0", "address add 10.0.0.2/24"),
+    "main table flushed": (A, "ip route flush table main", "address add 10.0.0.1/24"),
+    "main table of IPv6 flushed": (A, "ip -6 route flush table main", "address add 2001:db8::1/64"),
     "route deleted": (A, "ip route del 10.9.0.0/16 table 100", "route add 10.9.0.0/16"),
     "route replaced": (A, "ip route replace default via 10.0.0.77", "route add default via 10.0.0.2"),
     "IPv6 route": (A, "ip -6 route del 2001:db8:9::/48", "route add 2001:db8:9::/48"),
@@ -76,6 +78,11 @@ CHANGES = {
     "filter": (A, "tc filter del dev eth0 ingress", "filter add dev eth0"),
     "set down": (B, "ip link set eth0 down", "link set eth0 up"),
     "mtu": (B, "ip link set eth0 mtu 1300", "link add eth0"),
+    "mtu that the file has not": (A, "ip link set eth0 mtu 1400", "link add eth0"),
+    "mtu too small for IPv6": (A, "ip link set eth0 mtu 1200", "link add eth0"),
+    "renamed": (A, "ip link set eth0 down; ip link set eth0 name x0", "link add eth0"),
+    "one end moved away": (A, f"ip link set p1 netns {B} name x0", "link add p1"),
+    "renamed, without another end": (A, "ip link set ifb0 down; ip link set ifb0 name x0", "link add ifb0"),
     "mac": (A, "ip link set eth0 address 02:00:00:00:00:99", "link add eth0"),
     "port taken out": (B, "ip link set p1 nomaster", "link set p1 master br0"),
     "port setting": (B, "ip link set p1 type bridge_slave hairpin off", "type bridge_slave hairpin 1"),

@@ -45,6 +45,36 @@ def test_up_again_changes_only_what_differs(file: Path) -> None:
     assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
 
 
+R = "10.9.0.0/16 via 10.0.0.2"
+# what the file gives to an interface and its node before and after
+READDRESSED = {
+    "the first of a subnet goes": ("10.0.0.1/24 10.0.0.3/24", [], "10.0.0.3/24", []),
+    "another order": ("10.0.0.1/24 10.0.0.3/24 10.0.0.5/24", [], "10.0.0.3/24 10.0.0.1/24 10.0.0.5/24", []),
+    "one more in front": ("10.0.0.1/24", [R], "10.0.0.4/24 10.0.0.1/24", [R]),
+    "the only one, below a route": ("10.0.0.1/24", [R], "10.0.0.4/24", [R]),
+    "the same with its interface named": ("10.0.0.1/24", [f"{R} dev eth0"], "10.0.0.4/24", [f"{R} dev eth0"]),
+    "the source of a route": ("10.0.0.1/24 10.0.0.3/24", [f"{R} src 10.0.0.3"], "10.0.0.1/24", [R]),
+}
+
+
+@pytest.mark.parametrize("name", READDRESSED)
+def test_addresses_and_routes_are_those_of_a_lab_made_afresh(file: Path, name: str) -> None:
+    def up(addresses: str, routes: list[str]) -> list[str]:
+        ends = {f"{P}a/eth0": addresses.split(), f"{P}b/eth0": "10.0.0.2/24"}
+        path = write(file, nodes={f"{P}a": {"routes": routes}}, links=[ends])
+        done = sniffkit("lab", "up", path)
+        assert done.returncode == 0, done.stderr
+        assert Lab(parse(path)).drift() == []
+        shown = json.loads(ip("-j", "-4", "-n", f"{P}a", "address", "show", "eth0"))[0]["addr_info"]
+        return [one["local"] for one in shown] + ip("-n", f"{P}a", "route").splitlines()
+
+    before, old, after, new = READDRESSED[name]
+    up(before, old)
+    changed = up(after, new)
+    sniffkit("lab", "down", f"{P}lab")
+    assert changed == up(after, new)
+
+
 def test_up_again_makes_what_was_deleted(file: Path) -> None:
     nodes = {f"{P}a": {"services": {"http": 8080}}, f"{P}b": None}
     path = write(file, nodes=nodes)
