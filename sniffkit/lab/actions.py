@@ -169,12 +169,23 @@ def leave(engine: Engine, op: Op) -> Request:
     return _named(op, wire.attribute(MASTER, struct.pack("=I", 0)))
 
 
-def port_settings(engine: Engine, op: Op) -> Request:
-    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+def _port(op: Op, settings: dict[str, Any]) -> Request:
     from sniffkit.lab.links.bridge import port_attributes
 
-    data = wire.attribute(4, wire.text("bridge")) + wire.nest(5, port_attributes(op.args["settings"]))
+    data = wire.attribute(4, wire.text("bridge")) + wire.nest(5, port_attributes(settings))
     return _named(op, wire.nest(LINKINFO, data))
+
+
+def port_settings(engine: Engine, op: Op) -> Request:
+    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+    return _port(op, op.args["settings"])
+
+
+def reset_port(engine: Engine, op: Op) -> None:
+    """What a port has by itself, but for its cost, which is not the same for all. It may be no port any more."""
+    from sniffkit.lab.links.bridge import PORT_KEYS
+
+    engine.try_one(*_port(op, {key: PORT_KEYS[key].default for key in op.args["settings"] if key != "cost"}))
 
 
 def _vlan(engine: Engine, op: Op, kind: int) -> Request:
@@ -325,7 +336,10 @@ ACTIONS: dict[str, Action] = {
     "down": Action(set_down),
     "mtu": Action(set_mtu),
     "port": Action(join, leave),
-    "port_settings": Action(port_settings),
+    "port_settings": Action(port_settings, undo=reset_port),
+    "no_vlan": Action(
+        do=lambda e, op: e.try_one(*_vlan(e, op, wire.DELLINK)), undo_request=lambda e, op: _vlan(e, op, wire.SETLINK)
+    ),
     "bridge_vlan": Action(lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK)),
     "fdb": Action(
         lambda e, op: _fdb(e, op, wire.NEWNEIGH, wire.CREATE | wire.APPEND), lambda e, op: _fdb(e, op, wire.DELNEIGH, 0)

@@ -158,6 +158,10 @@ def _bridge_vlan(there: dict[str, Seen], op: Op) -> bool:
     return there[op.node].vlans.get(op.args["dev"], {}).get(op.args["vid"]) == int(op.args["flags"])
 
 
+def _no_vlan(there: dict[str, Seen], op: Op) -> bool:
+    return op.args["vid"] not in there[op.node].vlans.get(op.args["dev"], {})
+
+
 def _fdb(there: dict[str, Seen], op: Op) -> bool:
     return (op.args["dev"], op.args["mac"], op.args["dst"]) in there[op.node].fdb
 
@@ -217,6 +221,7 @@ LOOK = {
     "port": _port,
     "port_settings": _port_settings,
     "bridge_vlan": _bridge_vlan,
+    "no_vlan": _no_vlan,
     "fdb": _fdb,
     "address": _address,
     "route": _route,

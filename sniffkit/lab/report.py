@@ -10,7 +10,7 @@ from sniffkit.errors import LabError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
-from sniffkit.lab.plan import difference, plan
+from sniffkit.lab.plan import difference, named_as, plan
 from sniffkit.lab.running import Lab
 from sniffkit.lab.schema import nearest
 from sniffkit.lab.spec import build, parse
@@ -73,7 +73,8 @@ def outdated(spec: LabSpec) -> str | None:
         return None
     if state.cut_off(state.read_entries(state.ROOT / spec.name / "journal")) is not None:
         return f"a change of lab {spec.name} was cut off: sniffkit lab up {spec.file}"
-    if difference(state.operations(found), plan(spec)) == ([], []):
+    old = state.operations(found)
+    if difference(old, named_as(old, plan(spec))) == ([], []):
         return None
     return f"{spec.file} has changed since lab {spec.name} came up: sniffkit lab up {spec.file}"
 

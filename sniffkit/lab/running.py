@@ -15,7 +15,7 @@ from sniffkit.lab import guard, processes, state
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import dependent, difference, ends, merged, plan
+from sniffkit.lab.plan import dependent, difference, ends, merged, named_as, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
@@ -148,6 +148,7 @@ class Lab(Mapping[str, Node]):
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         old, differ = _done(journal)
+        wanted = named_as(old, wanted)
         try:
             lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
         except BaseException:

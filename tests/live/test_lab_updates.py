@@ -182,6 +182,40 @@ def test_a_program_starts_anew_with_the_interface_that_it_is_bound_to(file: Path
         assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.2.2").returncode == 0
 
 
+def test_ports_and_forwarding_entries_change_by_themselves(file: Path) -> None:
+    def up(ports: dict[str, Any], far: list[str]) -> dict[str, Any]:
+        cables = [{f"{P}a/e": None, f"{P}b/p1": None}, {f"{P}a/f": None, f"{P}b/p2": None}]
+        vx = {f"{P}a/vx": {"kind": "vxlan", "id": 5, "fdb": far}}
+        path = write(file, links=[*cables, vx], bridges={f"{P}b/br0": {"ports": ports}})
+        done = sniffkit("lab", "up", path)
+        assert done.returncode == 0, done.stderr
+        assert Lab(parse(path)).drift() == []
+        out = {}
+        for node in "ab":
+            for one in json.loads(ip("-j", "-d", "-n", f"{P}{node}", "link")):
+                kept = ("cost", "hairpin", "isolated", "learning")
+                slave = {key: one.get("linkinfo", {}).get("info_slave_data", {}).get(key) for key in kept}
+                out[one["ifname"]] = (one["ifindex"], one.get("master"), slave)
+        return out
+
+    before = up({"p1": {"cost": 7, "hairpin": True, "isolated": True}}, ["10.0.0.2"])
+    changed = up({"p1": {"isolated": True}, "p2": {"learning": False}}, ["10.0.0.2", "10.0.0.3"])
+    assert {name: index for name, (index, *_) in changed.items()} == {
+        name: index for name, (index, *_) in before.items()
+    }
+    sniffkit("lab", "down", f"{P}lab")
+    fresh = up({"p1": {"isolated": True}, "p2": {"learning": False}}, ["10.0.0.2", "10.0.0.3"])
+    assert [rest for _, *rest in changed.values()] == [rest for _, *rest in fresh.values()]
+
+
+def test_a_name_server_reaches_what_runs_already(file: Path) -> None:
+    file.with_name("name").touch()
+    for server in ("10.0.0.8", "10.0.0.9"):
+        node = {"nameserver": server, "services": [{"run": f"cp /etc/resolv.conf {file.parent}/name; exec sleep 60"}]}
+        assert sniffkit("lab", "up", write(file, nodes={f"{P}a": node}, links=[])).returncode == 0
+        assert file.with_name("name").read_text() == f"nameserver {server}\n"
+
+
 def test_a_table_whose_name_has_a_dot_is_replaced(file: Path) -> None:
     def lab(verdict: str) -> str:
         table = f"table ip my.tab {{\n  chain c {{\n    counter {verdict}\n  }}\n}}\n"
