@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
+class NoNodeError(LabError, KeyError):
+    """A name that is none of a lab's nodes: a KeyError too, as a Lab is a Mapping."""
+
+    __str__ = LabError.__str__
+
+
 class Node:
     """A namespace of a lab."""
 
@@ -51,7 +57,9 @@ class Node:
         return process
 
     def argv(self, command: Sequence[str]) -> list[str]:
-        """The command as it is run from outside."""
+        """The command as it is run from outside. Raises LabError for a text in place of words."""
+        if isinstance(command, str):
+            raise LabError(f"{self.name}: a command is a list of words, such as ['sh', '-c', {command!r}]")
         settings = self._lab.spec.nodes[self.name].settings if self.name in self._lab.spec.nodes else {}
         leases = any(name == "dhcp_client" for name, _ in settings.get("services", []))
         own_names = bool(settings.get("nameserver")) or leases
@@ -79,7 +87,7 @@ class Lab(Mapping[str, Node]):
 
     def __getitem__(self, name: str) -> Node:
         if name not in self.spec.nodes and name != HOST:
-            raise LabError(f"no node {name!r}; there are: {' '.join(self.spec.nodes)}")
+            raise NoNodeError(f"no node {name!r}; there are: {' '.join(self.spec.nodes)}")
         return Node(self, name)
 
     def __iter__(self) -> Iterator[str]:
