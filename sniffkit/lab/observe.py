@@ -22,6 +22,7 @@ KERNELS = {1, 2, 3}  # IFAPROT_KERNEL_…
 RTNH_F_ONLINK = 4
 METRICS, ENCAP, VIA = 8, 22, 18  # RTA_…
 IPV6_METRIC = 1024  # of a route that was given none
+STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")  # IF_OPER_…
 TYPES = {number: name for name, number in ROUTE_TYPES.items()}
 ACTIONS = {number: name for name, number in RULE_ACTIONS.items()}
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
@@ -29,7 +30,10 @@ PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 @dataclass(slots=True)
 class SeenLink:
-    """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index."""
+    """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index.
+
+    state: as in RFC 2863, in the kernel's words.
+    """
 
     name: str
     index: int
@@ -42,6 +46,7 @@ class SeenLink:
     master: int
     parent: int
     elsewhere: bool
+    state: str
 
 
 @dataclass(slots=True)
@@ -124,6 +129,7 @@ def _link(body: bytes) -> SeenLink:
         slave=wire.attributes(info.get(5, b"")),
         master=_number(found, 10),
         parent=_number(found, 5),
+        state=dict(enumerate(STATES)).get(found.get(16, b"\0")[0], "unknown"),
         elsewhere=37 in found,  # IFLA_LINK_NETNSID: the parent, or the other end, is in another namespace
     )
 
