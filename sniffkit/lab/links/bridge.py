@@ -27,42 +27,23 @@ VLANS = {
     "untagged": Key(ListOf(VID), "VLANs that go out untagged"),
     "tagged": Key(ListOf(VID), "VLANs that go in and out tagged"),
 }
+
+
+def _switch(doc: str, number: int, word: str, default: bool = False) -> Key:
+    """A flag of a port, which ip-link(8) takes as on or off."""
+    return Key(Flag(), doc, attribute=(number, "u8"), default=default, word=(f"{word} on", f"{word} off"))
+
+
 PORT_KEYS = {
     **VLANS,
     "cost": Key(Int(1, 65535), "path cost of the spanning tree", attribute=(3, "u32"), default=2),
     "priority": Key(Int(0, 63), "port priority of the spanning tree", attribute=(2, "u16"), default=32),
-    "hairpin": Key(
-        Flag(),
-        "send frames back out of the port they came in",
-        attribute=(4, "u8"),
-        default=False,
-        word=("hairpin on", "hairpin off"),
-    ),
-    "guard": Key(Flag(), "drop BPDUs", attribute=(5, "u8"), default=False, word=("guard on", "guard off")),
-    "fast_leave": Key(
-        Flag(),
-        "stop multicast at once on a leave",
-        attribute=(7, "u8"),
-        default=False,
-        word=("fastleave on", "fastleave off"),
-    ),
-    "learning": Key(
-        Flag(), "learn addresses (true)", attribute=(8, "u8"), default=True, word=("learning on", "learning off")
-    ),
-    "flood": Key(
-        Flag(),
-        "send frames for unknown addresses (true)",
-        attribute=(9, "u8"),
-        default=True,
-        word=("flood on", "flood off"),
-    ),
-    "isolated": Key(
-        Flag(),
-        "no frames to other isolated ports",
-        attribute=(33, "u8"),
-        default=False,
-        word=("isolated on", "isolated off"),
-    ),
+    "hairpin": _switch("send frames back out of the port they came in", 4, "hairpin"),
+    "guard": _switch("drop BPDUs", 5, "guard"),
+    "fast_leave": _switch("stop multicast at once on a leave", 7, "fastleave"),
+    "learning": _switch("learn addresses (true)", 8, "learning", True),
+    "flood": _switch("send frames for unknown addresses (true)", 9, "flood", True),
+    "isolated": _switch("no frames to other isolated ports", 33, "isolated"),
 }
 TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
 LEAST_DELAY = 2  # BR_MIN_FORWARD_DELAY of linux/br_private.h, where the spanning tree runs
