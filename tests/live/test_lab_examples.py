@@ -23,7 +23,7 @@ from sniffkit.lab.kernel import needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = [*sorted((ROOT / "docs" / "labs").glob("*.yaml")), ROOT / "tests" / "live" / "every_key.yaml"]
-SECONDS = 240
+SECONDS = 420
 
 
 @functools.cache
