@@ -12,6 +12,7 @@ for the fixture. A fixture `lab` of a project's own takes its place.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ import pytest
 
 if TYPE_CHECKING:
     from sniffkit.lab import Lab
+
+
+WAIT_SECONDS = 120.0  # for tests of other processes whose labs have nodes of the same names
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,6 +36,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The lab of the test's `lab` marker, or of the nearest lab.yaml, up for the test and gone after it."""
     from sniffkit.errors import SniffkitError
     from sniffkit.lab import lab as make
+    from sniffkit.lab.state import turn
 
     marker = request.node.get_closest_marker("lab")
     if marker is not None and len(marker.args) != 1:
@@ -44,12 +49,15 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             more = "" if marker else "; name a lab by @pytest.mark.lab('FILE.yaml')"
             pytest.fail(f"no {source} in {request.path.parent} nor above it{more}", pytrace=False)
         source = found
-    try:
-        made = make(source)
-        made.__enter__()
-    except SniffkitError as error:
-        pytest.fail(str(error), pytrace=False)
-    try:
-        yield made
-    finally:
-        made.down()
+    with contextlib.ExitStack() as held:
+        try:
+            made = make(source)
+            ends = (one.node for one in made.spec.interfaces.values())
+            held.enter_context(turn({made.name, *made.spec.nodes, *ends}, WAIT_SECONDS))
+            made.__enter__()
+        except SniffkitError as error:
+            pytest.fail(str(error), pytrace=False)
+        try:
+            yield made
+        finally:
+            made.down()

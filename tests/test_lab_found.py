@@ -85,7 +85,8 @@ def test_a_burst_that_is_tc_s_own_choice_is_left_out(bytes_per_second: int) -> N
 def test_vlans_of_a_port() -> None:
     assert _vlans({10: 6}, 0) == {"pvid": 10}
     assert _vlans({10: 2, 20: 0, 30: 4}, 0) == {"pvid": 10, "untagged": [30], "tagged": [10, 20]}
-    assert _vlans({1: 6, 20: 0}, 1) == {"tagged": [20]}
+    assert _vlans({1: 6}, 1) == {}
+    assert _vlans({1: 6, 20: 0}, 1) == {"pvid": 1, "tagged": [20]}
     assert _vlans({1: 4, 20: 6}, 1) == {"pvid": 20, "untagged": [1]}
 
 

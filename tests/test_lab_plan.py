@@ -16,7 +16,7 @@ from sniffkit.lab.graph import dot, svg, text
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import Interface
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import difference, merged, plan
+from sniffkit.lab.plan import difference, merged, named_as, plan
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
@@ -71,6 +71,18 @@ def test_an_address_that_changes_is_all_that_changes() -> None:
     assert ids(do) == ["address:a/eth0 10.0.0.5/24"]
 
 
+def test_addresses_of_a_subnet_keep_the_order_of_the_file() -> None:
+    def changed(before: str, after: str) -> list[str]:
+        old, new = (small(**{"a/eth0": {"address": text.split()}}) for text in (before, after))
+        return [op.args["address"].partition("/")[0] for op in difference(old, new)[1] if op.do == "address"]
+
+    one, two, three = (f"10.0.0.{number}/24" for number in (1, 2, 3))
+    assert changed(f"{one} {two} {three}", f"{one} {three}") == []
+    assert changed(f"{one} {two} {three}", f"{one} {three} {two}") == ["10.0.0.3", "10.0.0.2"]
+    assert changed(f"{one} {two}", f"{three} {one} {two}") == ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
+    assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {one}") == [], "each is the first of its subnet"
+
+
 def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
     undo, do = difference(small(), small(**{"a/eth0": {"address": "10.0.0.1/24", "mtu": 1400}}))
     assert ids(do) == [
@@ -88,6 +100,63 @@ def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
 def test_a_bridge_that_changes_takes_its_ports_but_not_their_cables() -> None:
     _, do = difference(small(), small(stp=True))
     assert ids(do) == ["link:s/br0", "port:s/p1", "up:s/br0"]
+
+
+def test_what_a_bridge_or_vxlan_is_told_later_leaves_it_as_it_is() -> None:
+    def lab(**ports: object) -> list[Op]:
+        cables = [{"a/e": None, "s/p1": None}, {"b/e": None, "s/p2": None}]
+        return plan(parse({"links": cables, "bridges": {"s/br0": {"vlan_filtering": True, "ports": ports}}}))
+
+    def vxlan(*far: str) -> list[Op]:
+        return plan(parse({"links": [{"a/v": {"kind": "vxlan", "id": 5, "fdb": [*far]}}]}))
+
+    def done(old: list[Op], new: list[Op]) -> list[list[str]]:
+        return [ids(operations) for operations in difference(old, new)]
+
+    assert done(lab(p1={}), lab(p1={}, p2={})) == [[], ["port:s/p2"]]
+    assert done(lab(p1={"cost": 7}), lab(p1={"cost": 8})) == [["port_settings:s/p1"]] * 2
+    assert done(lab(p1={"guard": True}), lab(p1={})) == [["port_settings:s/p1"], []]
+    # What cost the kernel gave it shows when it joins.
+    assert done(lab(p1={"cost": 7}), lab(p1={})) == [["port_settings:s/p1", "port:s/p1"], ["port:s/p1"]]
+    assert done(vxlan("10.0.0.2"), vxlan("10.0.0.2", "10.0.0.3")) == [[], [f"fdb:a/v {'00:' * 5}00 10.0.0.3"]]
+
+
+def test_a_port_that_names_vlans_is_not_in_that_of_the_others() -> None:
+    def lab(p1: dict[str, object], **bridge: object) -> list[Op]:
+        cables = [{"a/e": None, "s/p1": None}, {"b/e": None, "s/p2": None}]
+        settings = {"vlan_filtering": True, "default_pvid": 77, "ports": {"p1": p1, "p2": {}}, **bridge}
+        return plan(parse({"links": cables, "bridges": {"s/br0": settings}}))
+
+    def vlans(operations: list[Op]) -> list[str]:
+        return [op.line.partition("vlan ")[2] for op in operations if op.do in ("bridge_vlan", "no_vlan")]
+
+    assert vlans(lab({})) == []
+    assert vlans(lab({"tagged": [10]})) == ["del vid 77 dev p1 master", "add vid 10 dev p1 master"]
+    assert vlans(lab({"pvid": 77})) == ["add vid 77 dev p1 pvid untagged master"]
+    assert vlans(lab({}, tagged=[9])) == ["del vid 77 dev br0 self", "add vid 9 dev br0 self"]
+    do = difference(lab({"pvid": 77}), lab({}))[1]
+    assert ids(do) == ["port:s/p1"], "it would be in no VLAN at all"
+
+
+def test_services_are_told_apart_by_what_they_are() -> None:
+    def lab(*services: object, **node: object) -> list[Op]:
+        return plan(parse({"nodes": {"a": {"services": [*services], **node}}}))
+
+    one, two, three = {"http": 80}, {"http": 81}, {"run": "sleep 1000"}
+    old = lab(one, two, three)
+    for new, more, keys in (
+        (lab(two, three), [], ["http-2", "run-3"]),
+        (lab({"http": 90}, one, three, two), ["http-3"], ["http-3", "http-1", "http-2", "run-3"]),
+        (lab(one, three, three), ["run-1"], ["http-1", "run-3", "run-1"]),
+    ):
+        found = named_as(old, new)
+        assert [op.key for op in difference(old, found)[1]] == more
+        assert [op.key for op in found if op.do == "service"] == keys
+    assert [op.key for op in difference(old, lab(one, two, three, nameserver="10.0.0.9"))[1] if op.do == "service"] == [
+        "http-1",
+        "http-2",
+        "run-3",
+    ]
 
 
 def test_the_mtu_of_a_bridge_is_set_behind_its_ports() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -276,6 +277,20 @@ def test_the_schema_refuses_what_the_parser_refuses() -> None:
         {"links": [{"a": None}]},
     ):
         assert not VALIDATOR.is_valid(bad)
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        {"nodes": None},
+        {"nodes": [1, 2]},
+        {"nodes": {"a": {"routes": [{"to": "default", "via": "10.0.0.1", "table": "7", "metric": "0x10"}]}}},
+        {"nodes": {"a": {"rules": [{"fwmark": "0x1", "table": "12", "priority": "5"}]}}},
+    ],
+)
+def test_the_schema_takes_what_the_parser_takes(taken: dict[str, Any]) -> None:
+    build(taken, Source(), None)
+    assert [error.message for error in VALIDATOR.iter_errors(taken)] == []
 
 
 def test_the_published_schema_is_this_one() -> None:

@@ -15,7 +15,7 @@ from sniffkit.lab import machine, processes, wire
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import host_ends
+from sniffkit.lab.plan import ends, host_ends
 from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix, scope_of, table_of
 
 if TYPE_CHECKING:
@@ -114,14 +114,23 @@ def _make_tun(engine: Engine, op: Op) -> None:
 
 
 def delete_link(engine: Engine, op: Op) -> Request | None:
-    """RTM_DELLINK by name; on this machine, where others may have made one of that name, by index."""
+    """RTM_DELLINK of an end that is there; on this machine others may have made one of that name."""
     if kind(op.args["kind"]).how == "physical":
         return None
-    if op.node == HOST:
-        index = machine.link_index(engine, op.args["name"])
-        return None if index is None else (HOST, wire.message(wire.DELLINK, 0, wire.link_header(index)))
-    name = wire.attribute(IFNAME, wire.text(op.args["name"]))
-    return op.node, wire.message(wire.DELLINK, 0, wire.link_header() + name)
+    for node, name in ends(op):
+        index = machine.link_index(engine, name) if node == HOST else _index(engine, node, name)
+        if index is not None:
+            return node, wire.message(wire.DELLINK, 0, wire.link_header(index))
+    return None
+
+
+def _index(engine: Engine, node: str, name: str) -> int | None:
+    """The index of an interface of a node by its name, or by the number that it was made with; None if it is gone."""
+    if not engine.owns(node):
+        return None
+    there = {found: index for index, found in machine.names_in(engine, node)}
+    made = engine.made.get((node, name))
+    return there.get(name, made if made in there.values() else None)
 
 
 def undo_link(engine: Engine, op: Op) -> None:
@@ -160,12 +169,23 @@ def leave(engine: Engine, op: Op) -> Request:
     return _named(op, wire.attribute(MASTER, struct.pack("=I", 0)))
 
 
-def port_settings(engine: Engine, op: Op) -> Request:
-    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+def _port(op: Op, settings: dict[str, Any]) -> Request:
     from sniffkit.lab.links.bridge import port_attributes
 
-    data = wire.attribute(4, wire.text("bridge")) + wire.nest(5, port_attributes(op.args["settings"]))
+    data = wire.attribute(4, wire.text("bridge")) + wire.nest(5, port_attributes(settings))
     return _named(op, wire.nest(LINKINFO, data))
+
+
+def port_settings(engine: Engine, op: Op) -> Request:
+    """IFLA_INFO_SLAVE_DATA of a bridge's port."""
+    return _port(op, op.args["settings"])
+
+
+def reset_port(engine: Engine, op: Op) -> None:
+    """What a port has by itself, but for its cost, which is not the same for all. It may be no port any more."""
+    from sniffkit.lab.links.bridge import PORT_KEYS
+
+    engine.try_one(*_port(op, {key: PORT_KEYS[key].default for key in op.args["settings"] if key != "cost"}))
 
 
 def _vlan(engine: Engine, op: Op, kind: int) -> Request:
@@ -316,7 +336,10 @@ ACTIONS: dict[str, Action] = {
     "down": Action(set_down),
     "mtu": Action(set_mtu),
     "port": Action(join, leave),
-    "port_settings": Action(port_settings),
+    "port_settings": Action(port_settings, undo=reset_port),
+    "no_vlan": Action(
+        do=lambda e, op: e.try_one(*_vlan(e, op, wire.DELLINK)), undo_request=lambda e, op: _vlan(e, op, wire.SETLINK)
+    ),
     "bridge_vlan": Action(lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK)),
     "fdb": Action(
         lambda e, op: _fdb(e, op, wire.NEWNEIGH, wire.CREATE | wire.APPEND), lambda e, op: _fdb(e, op, wire.DELNEIGH, 0)

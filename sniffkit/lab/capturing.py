@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sniffkit.api import Capture
     from sniffkit.capturing import LiveCapture
     from sniffkit.lab.running import Lab
+    from sniffkit.tables import Table
 
 # A lab has many points and little traffic: a ring of the default size each would be too much.
 RING_KIB = 2048
@@ -76,6 +77,7 @@ class LabCapture:
 
     def __init__(self, lab: Lab, points: Sequence[str], options: dict[str, Any]) -> None:
         self.points = points_of(lab.spec, points)
+        self._spec = lab.spec
         self._options = {"buffer_kib": RING_KIB, "comment": comment(lab.spec), **options}
         self.live: LiveCapture | None = None
 
@@ -100,13 +102,18 @@ class LabCapture:
 
     def packets(self, filter: str | None = None, at: str | None = None) -> list[dict[str, Any]]:
         """The rows of the packets table that match a capture filter, at one point or all."""
-        rows: list[dict[str, Any]] = self.capture.packets(filter=filter or None).to_arrow().to_pylist()
-        return [row for row in rows if at is None or at in (row["interface"], f"{row['netns']}/{row['interface']}")]
+        return self._rows(self.capture.packets(filter=filter or None), at)
 
     def flows(self, filter: str | None = None, at: str | None = None) -> list[dict[str, Any]]:
         """The rows of the flows table of packets that match a capture filter, at one point or all."""
-        rows: list[dict[str, Any]] = self.capture.flows(filter=filter or None).to_arrow().to_pylist()
-        return [row for row in rows if at is None or at in (row["interface"], f"{row['netns']}/{row['interface']}")]
+        return self._rows(self.capture.flows(filter=filter or None), at)
+
+    def _rows(self, table: Table, at: str | None) -> list[dict[str, Any]]:
+        points = self.points if at is None else points_of(self._spec, [at])
+        missing = [point for point in points if point not in self.points]
+        if missing:
+            raise LabError(f"at {at}: {' '.join(missing)} was not captured; there are: {' '.join(self.points)}")
+        return [row for row in table.to_arrow().to_pylist() if at is None or place(row) in points]
 
     def expect(
         self,
@@ -119,14 +126,18 @@ class LabCapture:
     ) -> LabCapture:
         """Assert that packets, or flows, are there: those that match `filter`, at `at`, with these column values.
 
-        count: exactly so many (0: none), else at least one. flows: column values of the flows table instead.
-        Raises AssertionError that shows what was seen.
+        at: a node or NODE/IF that is captured; everywhere by default. count: exactly so many (0: none), else at least
+        one. flows: column values of the flows table instead.
+        Raises AssertionError that shows what was seen, LabError for a point or column that there is not.
         """
-        rows = self.packets(filter, at) if flows is None else self.flows(filter, at)
+        capture = self.capture
+        table = (capture.packets if flows is None else capture.flows)(filter=filter or None)
         wanted = columns if flows is None else {**flows, **columns}
-        unknown = [name for name in wanted if rows and name not in rows[0]]
+        known = [name for name, _ in table.columns()]
+        unknown = [name for name in wanted if name not in known]
         if unknown:
-            raise LabError(f"no column {unknown[0]!r}{nearest(unknown[0], list(rows[0]))}")
+            raise LabError(f"no column {unknown[0]!r}{nearest(unknown[0], known)}")
+        rows = self._rows(table, at)
         found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
         if len(found) == count or (count is None and found):
             return self
@@ -139,9 +150,15 @@ class LabCapture:
         )
 
 
+def place(row: dict[str, Any]) -> str:
+    """Where a frame or flow was seen, as the file names it."""
+    name = str(row["interface"])
+    return name if "/" in name or not row.get("netns") else f"{row['netns']}/{name}"
+
+
 def summary(row: dict[str, Any]) -> str:
     """A packet's or flow's row as a line."""
-    point = f"{row['netns']}/{row['interface']}" if row.get("netns") else row["interface"]
+    point = place(row)
     if "orig_h" in row:
         ends = f"{row['orig_h']}:{row['orig_p']} -> {row['resp_h']}:{row['resp_p']}"
         return f"{point} {row['proto']} {ends} {row['orig_pkts']}/{row['resp_pkts']} packets {row['conn_state'] or ''}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import os
 import re
 import shutil
+import struct
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sniffkit.errors import LabError
+from sniffkit.errors import FilterError, LabError
 from sniffkit.lab import state
 from sniffkit.lab.expectations import ACTS, address_of, host_of
 from sniffkit.lab.model import LabSpec
@@ -32,6 +34,7 @@ MAX_POINTS = 64
 SETTLE_SECONDS = 0.02
 TRIES_SECONDS = 8.0
 TIMEOUT = 124  # as timeout(1) ends
+NO_FRAMES = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)  # a pcap file: draft-ietf-opsawg-pcap, 4
 CURL_UNDONE = {1, 2, 3, 5, 6}  # curl(1): its own faults, a URL it cannot read, names without an address
 
 
@@ -55,8 +58,9 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
     """Check a lab that is up, or build it for that."""
     spec = parse(path)
     lab = Lab(spec)
-    if not spec.expect and not spec.traffic:
+    if not spec.expect:
         raise LabError(f"{path}: there is nothing under expect")
+    compile_filters(spec)
     if lab.is_up and state.file_of(lab.name) == os.path.abspath(path):
         changed = outdated(spec)
         if changed is not None:
@@ -67,8 +71,12 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
 
 
 def check(lab: Lab, write: str | None = None) -> list[Result]:
-    """Run the traffic, then each expectation; look at the capture afterwards. Raises LabError if traffic fails."""
+    """Run the traffic, then each expectation; look at the capture afterwards.
+
+    Raises LabError if traffic fails, or before anything is done for a filter that is none.
+    """
     spec = lab.spec
+    compile_filters(spec)
     path = write
     if path is None:
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
@@ -98,6 +106,20 @@ def check(lab: Lab, write: str | None = None) -> list[Result]:
         if write is None:
             os.unlink(path)
     return results
+
+
+def compile_filters(spec: LabSpec) -> None:
+    """Raises LabError for a filter under `sees` or `never` that libpcap does not accept."""
+    import sniffkit as sk
+
+    for number, one in enumerate(spec.expect):
+        for key in ("sees", "never"):
+            for point, filter in one.get(key, {}).items():
+                try:
+                    sk.open(io.BytesIO(NO_FRAMES)).packets(filter=filter).stream()
+                except FilterError as error:
+                    path = ("expect", number, key, point)
+                    raise spec.source.error(path, f"{point} {key} {filter!r}: {error}") from None
 
 
 def _watch(spec: LabSpec, path: str) -> LiveCapture | None:
@@ -142,7 +164,7 @@ def _expect(lab: Lab, one: dict[str, Any]) -> Result:
 
 def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) -> None:
     """What the wire says: the frames between begin and end at each point that is named, all of them if it failed."""
-    from sniffkit.lab.capturing import summary
+    from sniffkit.lab.capturing import place, summary
 
     def rows(filter: str | None) -> list[dict[str, Any]]:
         found = capture.packets(filter=filter).to_arrow()
@@ -160,12 +182,6 @@ def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) 
         # Every new interface announces itself by IPv6 for seconds; that is rarely what is looked for.
         quiet = [row for row in everything if "icmpv6" not in row["protocols"]]
         result.seen = [summary(row) for row in quiet or everything][:40] or ["nothing was seen on the wire"]
-
-
-def place(row: dict[str, Any]) -> str:
-    """Where a frame was seen, as the file names it."""
-    name = str(row["interface"])
-    return name if "/" in name or not row.get("netns") else f"{row['netns']}/{name}"
 
 
 # actions: each returns whether it worked and what happened, in a few words
@@ -205,13 +221,19 @@ def _run(lab: Lab, one: dict[str, Any], argv: list[str], seconds: float = 30) ->
 
     if argv[0] in PROGRAMS and shutil.which(argv[0], path=search_path()) is None:
         raise Undone(f"{argv[0]} is missing: sudo apt install {PROGRAMS[argv[0]]}")
-    try:
-        done = lab[one["from"]].run(argv, check=False, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return Done(TIMEOUT, "", f"no answer within {seconds:.0f} s")
-    if done.stderr.startswith(("exec of ", "Cannot open network namespace")):  # ip-netns(8)'s own words
-        raise Undone(_last(done.stderr))
-    return Done(done.returncode, done.stdout, done.stderr)
+    # Files, not pipes: what a command leaves running in the background may keep its output open.
+    with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        options = {"capture_output": False, "stdout": out, "stderr": err, "timeout": seconds}
+        try:
+            code = lab[one["from"]].run(argv, check=False, **options).returncode
+        except subprocess.TimeoutExpired:
+            return Done(TIMEOUT, "", f"no answer within {seconds:.0f} s")
+        for file in (out, err):
+            file.seek(0)
+        done = Done(code, out.read(), err.read())
+    if done.err.startswith(("exec of ", "Cannot open network namespace")):  # ip-netns(8)'s own words
+        raise Undone(_last(done.err))
+    return done
 
 
 def _last(text: str) -> str:
@@ -255,9 +277,9 @@ def _http(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     argv = ["curl", "-sS", "-m", limit, "-o", "-", "-w", "\n%{http_code}", one["http"]]
     done = _run(lab, one, argv)
     if done.code in CURL_UNDONE:
-        raise Undone(_last(done.text))
+        raise Undone(_last(done.err))
     if done.code:
-        return False, _last(done.text)
+        return False, _last(done.err)
     body, _, status = done.out.rpartition("\n")
     ok = int(status) == one.get("status", 200)
     if "output" in one:
@@ -325,6 +347,8 @@ def _lease(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
     import json
 
     wanted = ipaddress.ip_network(one["in"]) if "in" in one else None
+    interface = lab.spec.interfaces.get((one["from"], one["lease"]))
+    given = {text.partition("/")[0] for text in interface.addresses} if interface is not None else set()
     until = time.monotonic() + TRIES_SECONDS
     found: list[str] = []
     while True:
@@ -334,7 +358,7 @@ def _lease(lab: Lab, one: dict[str, Any]) -> tuple[bool, str]:
         found = []
         for entry in json.loads(done.out or "[]"):
             for address in entry.get("addr_info", []):
-                if "local" in address and not address.get("tentative"):
+                if "local" in address and not address.get("tentative") and address["local"] not in given:
                     found.append(address["local"])
         for text in found:
             if wanted is None or ipaddress.ip_address(text) in wanted:

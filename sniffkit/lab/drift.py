@@ -5,10 +5,11 @@ Only what the lab made is looked at. Further addresses, routes or rules that som
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sniffkit.lab import namespaces, processes, wire
@@ -17,17 +18,23 @@ from sniffkit.lab.engine import Engine
 from sniffkit.lab.links import kind
 from sniffkit.lab.links.bridge import port_attributes
 from sniffkit.lab.model import HOST
-from sniffkit.lab.observe import IPV6_METRIC, Seen, SeenLink, see
+from sniffkit.lab.observe import IPV6_METRIC, Seen, SeenLink, see, see_links
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends
 from sniffkit.lab.routing import family, table_of
+
+# NODE/IF → index and MTU of an interface when it was made.
+Links = dict[str, list[int]]
 
 # What the kernel counts in what `shown` looks at: macsec's next packet numbers, what passed htb's classes.
 COUNTERS = re.compile(r"\b(?:PN|packets|bytes|direct_packets_stat|refcnt) \d+")
 
 
-def gone(engine: Engine, plan: list[Op], shown: dict[str, str]) -> set[str]:
-    """The ids of the operations of a plan whose result is not there. shown: what `shown` said when it was made."""
+def gone(engine: Engine, plan: list[Op], shown: dict[str, str], links: Links | None = None) -> set[str]:
+    """The ids of the operations of a plan whose result is not there.
+
+    shown, links: what `shown_now` and `links_now` said when it was made.
+    """
     inodes = {entry["node"]: entry["inode"] for entry in engine.journal.of("netns")}
     lost = {op.node for op in plan if op.do == "netns" and namespaces.inode(op.node) != (inodes.get(op.node) or -1)}
     nodes = {op.node for op in plan if op.do == "netns"} - lost
@@ -51,9 +58,28 @@ def gone(engine: Engine, plan: list[Op], shown: dict[str, str]) -> set[str]:
             missing = _key(op) is not None and shown.get(_key(op) or "") != now.get(_key(op) or "")
         else:
             missing = op.do in LOOK and not LOOK[op.do](there, op)
+            if op.do == "link" and not missing and links:
+                made = {end: links["/".join(end)][1] for end in ends(op) if "/".join(end) in links}
+                missing = any(there[node].links[name].mtu != mtu for (node, name), mtu in made.items())
         if missing:
             out.add(op.id)
     return out
+
+
+def taken(engine: Engine, plan: list[Op], nodes: Collection[str]) -> set[str]:
+    """The ids of addresses and routes of these nodes that are not there: the kernel takes the further addresses of a
+    subnet with its first, and routes with the last address of their interface, or with the one that they send from."""
+    found = [op for op in plan if op.do in ("address", "route") and op.node in nodes]
+    there = {node: see(engine.socket(node)) for node in {op.node for op in found}}
+    return {op.id for op in found if not LOOK[op.do](there, op)}
+
+
+def links_now(engine: Engine, plan: Iterable[Op]) -> Links:
+    """What the kernel chose of the interfaces of a plan that was made."""
+    points = [end for op in plan if op.do == "link" for end in ends(op)]
+    there = {node: see_links(engine.socket(node)) for node in {node for node, _ in points}}
+    found = {(node, name): there[node].get(name) for node, name in points}
+    return {"/".join(point): [one.index, one.mtu] for point, one in found.items() if one is not None}
 
 
 def _key(op: Op) -> str | None:
@@ -132,12 +158,22 @@ def _bridge_vlan(there: dict[str, Seen], op: Op) -> bool:
     return there[op.node].vlans.get(op.args["dev"], {}).get(op.args["vid"]) == int(op.args["flags"])
 
 
+def _no_vlan(there: dict[str, Seen], op: Op) -> bool:
+    return op.args["vid"] not in there[op.node].vlans.get(op.args["dev"], {})
+
+
 def _fdb(there: dict[str, Seen], op: Op) -> bool:
     return (op.args["dev"], op.args["mac"], op.args["dst"]) in there[op.node].fdb
 
 
 def _address(there: dict[str, Seen], op: Op) -> bool:
-    return op.args["address"] in there[op.node].addresses.get(op.args["dev"], [])
+    seen, dev, address = there[op.node], op.args["dev"], op.args["address"]
+    if address not in seen.addresses.get(dev, []):
+        return False
+    network = ipaddress.ip_interface(address).network
+    # While the interface is up its subnet is in the main table, unless somebody took it out.
+    alone = network.prefixlen in (0, network.max_prefixlen) or not seen.links[dev].up
+    return alone or (dev, str(network)) in seen.connected
 
 
 def route_key(given: dict[str, Any]) -> dict[str, Any]:
@@ -185,6 +221,7 @@ LOOK = {
     "port": _port,
     "port_settings": _port_settings,
     "bridge_vlan": _bridge_vlan,
+    "no_vlan": _no_vlan,
     "fdb": _fdb,
     "address": _address,
     "route": _route,

@@ -77,6 +77,8 @@ class Engine:
         self._here = HOST
         # Ids of operations that were done before and whose result somebody may have replaced.
         self.mend: set[str] = set()
+        # (node, interface) → its index when it was made: it may have got another name.
+        self.made: dict[tuple[str, str], int] = {}
 
     def __enter__(self) -> Engine:
         return self

@@ -9,7 +9,7 @@ from sniffkit.lab.expectations import ACTION, EXPECT, Action
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import LabSpec, NodeSpec
 from sniffkit.lab.routing import SYSCTL_NAME, SYSCTL_VALUE, Route, Rule
-from sniffkit.lab.schema import Choice, Flag, Ip, Key, Keys, ListOf, MapOf, Text, nearest
+from sniffkit.lab.schema import Choice, Flag, Ip, Key, Keys, ListOf, MapOf, NodeName, Text, nearest
 from sniffkit.lab.spec import INTERFACE
 
 NODE: dict[str, Key] = {
@@ -90,7 +90,10 @@ def json_schema() -> dict[str, Any]:
     top = Keys(LAB).schema()
     top["properties"]["nodes"] = {
         "description": LAB["nodes"].doc,
-        "anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "object", "additionalProperties": node}],
+        "anyOf": [
+            {"type": "array", "items": NodeName.schema()},
+            {"type": ["object", "null"], "additionalProperties": node},
+        ],
     }
     top["properties"]["links"] = {"description": LAB["links"].doc, "type": ["array", "null"], "items": link}
     bridge = {"anyOf": [{"$ref": "#/$defs/bridge"}, interface_keys("bridge")["ports"].type.schema()]}

@@ -109,7 +109,6 @@ def operations(node: NodeSpec) -> list[Op]:
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}
         # One at a time: nft does not find the tables of several `list` in one run.
         args["shows"] = [["sh", "-c", "for table; do nft -s list table $table; done", "sh", *tables], ""]
-        shown = "\n".join(f"    {line}" for line in text.rstrip().splitlines())
-        line = f"ip netns exec {node.name} nft -f - <<END\n{shown}\n    END"
+        line = f"ip netns exec {node.name} nft -f - <<'END'\n{text.rstrip()}\nEND"
         out.append(Op(FILTER, "command", node.name, key, args, (netns_id(node.name),), line))
     return out

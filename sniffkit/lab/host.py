@@ -167,9 +167,9 @@ class _Host:
             return
         usual = out.item.get("default_pvid", 1)
         vlans = {name: there.vlans.get(name, {}) for name in [*ports, out.point[1]]}
-        if usual and any(usual not in found for found in vlans.values()):
+        if usual and not all(vlans.values()):
             usual = 0
-            self.notes.append(f"{out}: its default_pvid is not that of all its ports; here each port names its VLANs")
+            self.notes.append(f"{out}: its default_pvid, as a port is in no VLAN; here each port names its VLANs")
         for name, found in vlans.items():
             (out.item if name == out.point[1] else ports[name]).update(_vlans(found, usual))
         if any(set(bridges.VLANS) & set(given) for given in [out.item, *ports.values()]) or not usual:
@@ -297,13 +297,13 @@ class _Host:
 
 
 def _vlans(found: dict[int, int], usual: int) -> dict[str, Any]:
-    """The VLANs of a port as in a lab file. usual: the one that all ports are in without being told."""
+    """The VLANs of a port as in a lab file. usual: the one that ports are in whose VLANs the file does not name."""
+    if found == {usual: bridges.PVID | bridges.UNTAGGED}:
+        return {}
     out: dict[str, Any] = {}
     tagged: list[int] = []
     untagged: list[int] = []
     for vid, flags in sorted(found.items()):
-        if vid == usual and flags == bridges.PVID | bridges.UNTAGGED:
-            continue
         if flags & bridges.PVID:
             out["pvid"] = vid
             if not flags & bridges.UNTAGGED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sniffkit.lab import wire
-from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, SCOPES, table_of
+from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, SCOPES, TABLES, table_of
 
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTM_F_CLONED = 0x200
@@ -22,6 +22,7 @@ KERNELS = {1, 2, 3}  # IFAPROT_KERNEL_…
 RTNH_F_ONLINK = 4
 METRICS, ENCAP, VIA = 8, 22, 18  # RTA_…
 IPV6_METRIC = 1024  # of a route that was given none
+STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")  # IF_OPER_…
 TYPES = {number: name for name, number in ROUTE_TYPES.items()}
 ACTIONS = {number: name for name, number in RULE_ACTIONS.items()}
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
@@ -29,7 +30,10 @@ PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 @dataclass(slots=True)
 class SeenLink:
-    """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index."""
+    """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index.
+
+    state: as in RFC 2863, in the kernel's words.
+    """
 
     name: str
     index: int
@@ -42,6 +46,7 @@ class SeenLink:
     master: int
     parent: int
     elsewhere: bool
+    state: str
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class Seen:
 
     fdb: (interface, MAC address, remote) of static entries; vlans: interface → VLAN id → BRIDGE_VLAN_INFO flags.
     automatic: (interface, address) that the kernel made by itself, or that expire.
+    connected: (interface, network) that the main table has without a next hop, whoever made it.
     strange: what a lab file has no words for.
     """
 
@@ -60,6 +66,7 @@ class Seen:
     fdb: list[tuple[str, str, str]] = field(default_factory=list)
     vlans: dict[str, dict[int, int]] = field(default_factory=dict)
     automatic: set[tuple[str, str]] = field(default_factory=set)
+    connected: set[tuple[str | None, str]] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
 
     def name(self, index: int) -> str | None:
@@ -69,10 +76,7 @@ class Seen:
 
 def see(asked: wire.Socket) -> Seen:
     """Read the namespace that a socket is in."""
-    out = Seen()
-    for body in asked.dump(wire.GETLINK, wire.link_header()):
-        one = _link(body)
-        out.links[one.name] = one
+    out = Seen(see_links(asked))
     for body in asked.dump(wire.GETADDR, bytes(8)):
         _address(out, body)
     for family in (socket.AF_INET, socket.AF_INET6):
@@ -93,6 +97,12 @@ def see(asked: wire.Socket) -> Seen:
         for body in asked.dump(wire.GETLINK, wire.link_header(family=wire.AF_BRIDGE) + mask):
             _vlans(out, body)
     return out
+
+
+def see_links(asked: wire.Socket) -> dict[str, SeenLink]:
+    """The interfaces alone."""
+    found = [_link(body) for body in asked.dump(wire.GETLINK, wire.link_header())]
+    return {one.name: one for one in found}
 
 
 def _text(data: bytes) -> str:
@@ -119,6 +129,7 @@ def _link(body: bytes) -> SeenLink:
         slave=wire.attributes(info.get(5, b"")),
         master=_number(found, 10),
         parent=_number(found, 5),
+        state=dict(enumerate(STATES)).get(found.get(16, b"\0")[0], "unknown"),
         elsewhere=37 in found,  # IFLA_LINK_NETNSID: the parent, or the other end, is in another namespace
     )
 
@@ -150,6 +161,8 @@ def _route(out: Seen, body: bytes) -> None:
     family, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
     found = wire.attributes(body[12:])
     table = _number(found, 15, table)
+    if table == TABLES["main"] and kind == 1 and not {5, 9, VIA} & set(found):
+        out.connected.add((out.name(_number(found, 4)), _network(family, found.get(1), length)))
     if protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or flags & RTM_F_CLONED:
         return
     given: dict[str, Any] = {"to": _network(family, found.get(1), length)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from sniffkit.lab.model import HOST
+
 # Operations run by stage, so that requests to one namespace can go out in one batch. Links come in levels (what they
 # stand on is made first), and so does setting them up.
 NETNS, SYSCTL, LINK, PORT, ADDRESS, LATE, UP, SHAPE, ROUTE, RULE, FILTER, SERVICE = range(0, 1200, 100)
@@ -30,6 +32,16 @@ class Op(NamedTuple):
     def id(self) -> str:
         """Unique in a plan."""
         return f"{self.do}:{self.node}/{self.key}"
+
+
+def tool(name: str, node: str) -> str:
+    """ip or bridge, as typed for a node."""
+    return name if node == HOST else f"{name} -n {node}"
+
+
+def inside(node: str) -> str:
+    """What stands before any other command for a node."""
+    return "" if node == HOST else f"ip netns exec {node} "
 
 
 def link_id(node: str, name: str) -> str:

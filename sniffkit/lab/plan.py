@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import itertools
+import json
+import shlex
 from collections.abc import Collection
 from typing import Any
 
 from sniffkit.lab import filtering, qdiscs, services
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec
-from sniffkit.lab.ops import ADDRESS, LATE, LINK, NETNS, ROUTE, RULE, SYSCTL, UP, Op, link_id, netns_id
+from sniffkit.lab.ops import ADDRESS, LATE, LINK, NETNS, ROUTE, RULE, SYSCTL, UP, Op, link_id, netns_id, tool
 from sniffkit.lab.routing import ROUTE as ROUTE_KEYS
 from sniffkit.lab.routing import RULE as RULE_KEYS
 from sniffkit.lab.routing import family, text_of
@@ -20,7 +24,7 @@ def plan(spec: LabSpec) -> list[Op]:
     for node in spec.nodes.values():
         out.append(Op(NETNS, "netns", node.name, node.name, {}, (), f"ip netns add {node.name}"))
         lo: dict[str, Any] = {"dev": "lo", "up": True}
-        out.append(Op(UP, "up", node.name, "lo", lo, (netns_id(node.name),), f"ip -n {node.name} link set lo up"))
+        out.append(Op(UP, "up", node.name, "lo", lo, (netns_id(node.name),), f"ip -n {node.name} link set dev lo up"))
     made: set[tuple[str, str]] = set()
     for one in spec.interfaces.values():
         if one.point not in made:
@@ -48,55 +52,51 @@ def _options(end: dict[str, Any]) -> str:
     return "".join(f" {word} {end[key]}" for word, key in (("mtu", "mtu"), ("address", "mac")) if key in end)
 
 
-def _ip(node: str) -> str:
-    return "ip" if node == HOST else f"ip -n {node}"
-
-
 def _link(spec: LabSpec, one: Interface) -> Op:
     found = kind(one.kind)
-    args: dict[str, Any] = {**_end(one), "kind": one.kind, "data": {**one.data}}
+    data = {key: value for key, value in one.data.items() if key not in found.apart}
+    args: dict[str, Any] = {**_end(one), "kind": one.kind, "data": data}
     needs = [netns_id(one.node)]
     options = _options(args)
     words = found.line(one.data)
-    line = f"{_ip(one.node)} link add {one.name}{options} type {one.kind}{' ' + words if words else ''}"
+    ip = tool("ip", one.node)
+    line = f"{ip} link add name {one.name}{options} type {one.kind}{' ' + words if words else ''}"
     if one.peer is not None:
         peer = spec.interfaces[one.peer]
         args["peer"] = _end(peer)
         needs.append(netns_id(peer.node))
         line += f" peer name {peer.name} netns {peer.node if peer.node != HOST else 1}"
-        line += "".join(
-            f" {word} {args['peer'][key]}" for word, key in (("mtu", "mtu"), ("address", "mac")) if key in args["peer"]
-        )
+        line += _options(args["peer"])
     if one.parent is not None:
         node, name = one.parent
         args["parent"] = [node, name]
         needs.append(link_id(node, name))
         at = "" if node == one.node else f" netns {one.node}"
         if one.kind == "vxlan":
-            line = f"{_ip(node)} link add {one.name}{at}{options} type vxlan {words} dev {name}"
+            line = f"{tool('ip', node)} link add name {one.name}{at}{options} type vxlan {words} dev {name}"
         else:
-            line = f"{_ip(node)} link add link {name} {one.name}{at}{options} type {one.kind} {words}".rstrip()
-    if found.how == "tun":
-        line = f"{_ip(one.node)} tuntap add {one.name} mode {one.kind}"
-    elif found.how == "physical":
-        line = f"ip link set {one.name} netns {one.node}"
-    return Op(LINK + spec.level(one), "link", one.node, one.name, args, tuple(needs), line)
+            line = f"{tool('ip', node)} link add link {name} name {one.name}{at}{options} type {one.kind} {words}"
+    if found.how != "link":
+        made = {"tun": f"{ip} tuntap add dev {one.name} mode {one.kind}"}
+        line = made.get(found.how, f"ip link set dev {one.name} netns {one.node}")
+        line += f" && {ip} link set dev {one.name}{options}" if options else ""
+    return Op(LINK + spec.level(one), "link", one.node, one.name, args, tuple(needs), line.rstrip())
 
 
 def _interface(spec: LabSpec, one: Interface) -> list[Op]:
     """What an interface gets once it is there."""
     found = kind(one.kind)
     # The second end of a pair has no operation of its own; `difference` knows that it goes with the first.
-    needs = (link_id(*one.point),)
+    needs, ip = (link_id(*one.point),), tool("ip", one.node)
     out: list[Op] = []
     if found.extra is not None:
         out += found.extra(one, spec)
     for address in one.addresses:
-        line = f"{_ip(one.node)} address add {address} dev {one.name}"
+        line = f"{ip} address add {address} dev {one.name}{' nodad' if ':' in address else ''}"
         args = {"dev": one.name, "address": address}
         out.append(Op(ADDRESS, "address", one.node, f"{one.name} {address}", args, needs, line))
     state = "up" if one.up else "down"
-    line = f"{_ip(one.node)} link set {one.name} {state}"
+    line = f"{ip} link set dev {one.name} {state}"
     up: dict[str, Any] = {"dev": one.name, "up": one.up}
     out.append(Op(UP + spec.level(one), state, one.node, one.name, up, needs, line))
     if one.qdisc or one.ingress:
@@ -117,7 +117,7 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     for name, value in sysctls.items():
         own = names & set(name.split("/" if "/" in name else "."))
         stage = LATE if own else SYSCTL
-        line = f"ip netns exec {node.name} sysctl -w {name}={value}"
+        line = f"ip netns exec {node.name} sysctl -w {shlex.quote(f'{name}={value}')}"
         tied = (link_id(node.name, min(own)),) if own else needs
         out.append(Op(stage, "sysctl", node.name, name, {"name": name, "value": value}, tied, line))
     if given.get("nameserver"):
@@ -160,6 +160,32 @@ def host_ends(op: Op) -> list[tuple[str, str]]:
     return [end for end in ends(op) if end[0] == HOST] if made else []
 
 
+def named_as(old: list[Op], new: list[Op]) -> list[Op]:
+    """`new`, in which services are called as the same ones in `old`: a file numbers them by their places."""
+
+    def what(op: Op) -> str:
+        return json.dumps([op.node, op.args, op.needs], sort_keys=True)
+
+    there: dict[str, list[str]] = {}
+    for op in old:
+        if op.do == "service":
+            there.setdefault(what(op), []).append(op.key)
+    services = [op for op in new if op.do == "service"]
+    keys: dict[str, str] = {}
+    for op in services:
+        same = there.get(what(op), [])
+        if same:
+            keys[op.id] = same.pop(same.index(op.key) if op.key in same else 0)
+    taken = {(op.node, keys[op.id]) for op in services if op.id in keys}
+    for op in services:
+        if op.id not in keys:
+            name = op.key.rpartition("-")[0]
+            free = (key for number in itertools.count(1) if (op.node, key := f"{name}-{number}") not in taken)
+            keys[op.id] = next(free) if (op.node, op.key) in taken else op.key
+            taken.add((op.node, keys[op.id]))
+    return [op._replace(key=keys.get(op.id, op.key)) for op in new]
+
+
 def dependent(plan: list[Op], ids: set[str]) -> set[str]:
     """`ids`, and those of all operations whose result goes with theirs."""
     # Both ends of a pair are one operation.
@@ -183,11 +209,43 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
         now = after.get(key)
         if key in lost or now is None or (now.args, now.do) != (op.args, op.do):
             dropped.add(key)
-            if op.do == "command" and "undo" not in op.args:
-                dropped.update(op.needs[-1:])  # it cannot be undone by itself: what it was done to is made anew
+            if not _undoable(op, now):
+                dropped.update(op.needs[-1:])  # what it was done to is made anew
     dropped = dependent(old, dropped)
+    dropped |= _misplaced([op for op in old if op.id not in dropped], new)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
+
+
+def _undoable(op: Op, now: Op | None) -> bool:
+    """Whether an operation can be undone by itself. now: the one that takes its place."""
+    if op.do == "command":
+        return "undo" in op.args
+    if op.do == "port_settings":  # the kernel gives a port that joins its cost
+        return "cost" not in op.args["settings"] or (now is not None and "cost" in now.args["settings"])
+    return "usual" not in op.args
+
+
+def _misplaced(kept: list[Op], new: list[Op]) -> set[str]:
+    """Addresses that stay, but would not be where the file has them among those of their subnet: the first of a subnet
+    is what packets are sent from, and the kernel puts every further one last."""
+    there = _subnets(kept)
+    out: set[str] = set()
+    for subnet, wanted in _subnets(new).items():
+        found = there.get(subnet, [])
+        same = [one == other for one, other in zip(found, wanted, strict=False)]
+        out.update(found[same.index(False) :] if False in same else [])
+    return out
+
+
+def _subnets(plan: list[Op]) -> dict[tuple[str, str, str], list[str]]:
+    """(node, interface, network) → the ids of its addresses, in order."""
+    out: dict[tuple[str, str, str], list[str]] = {}
+    for op in plan:
+        if op.do == "address":
+            network = str(ipaddress.ip_interface(op.args["address"]).network)
+            out.setdefault((op.node, op.args["dev"], network), []).append(op.id)
+    return out
 
 
 def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:

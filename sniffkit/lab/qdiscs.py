@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from sniffkit.lab.model import Interface, LabSpec
-from sniffkit.lab.ops import SHAPE, Op, link_id
+from sniffkit.lab.ops import SHAPE, Op, inside, link_id
 from sniffkit.lab.routing import PROTOCOLS
 from sniffkit.lab.schema import Choice, Int, Key, Keys, ListOf, Name, Network, Percent, Rate, Size, Time, nearest
 
@@ -122,7 +122,7 @@ def operations(one: Interface) -> list[Op]:
         if undo is not None:
             args["undo"] = ["tc", *undo.split()]
         args["shows"] = [["tc", "-batch", "-"], show]
-        line = f"ip netns exec {one.node} {' '.join(argv)}"
+        line = inside(one.node) + " ".join(argv)
         out.append(Op(SHAPE, "command", one.node, f"{one.name} {what}", args, needs, line))
         return (*needs, out[-1].id)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
-from sniffkit.lab.plan import difference, plan
+from sniffkit.lab.plan import difference, named_as, plan
 from sniffkit.lab.running import Lab
 from sniffkit.lab.schema import nearest
 from sniffkit.lab.spec import build, parse
+
+if TYPE_CHECKING:
+    from sniffkit.lab.observe import Seen
 
 LABS = ("name", "state", "nodes", "interfaces", "since", "file")
 INTERFACES = ("node", "name", "kind", "address", "leads_to", "details", "state")
@@ -73,7 +76,8 @@ def outdated(spec: LabSpec) -> str | None:
         return None
     if state.cut_off(state.read_entries(state.ROOT / spec.name / "journal")) is not None:
         return f"a change of lab {spec.name} was cut off: sniffkit lab up {spec.file}"
-    if difference(state.operations(found), plan(spec)) == ([], []):
+    old = state.operations(found)
+    if difference(old, named_as(old, plan(spec))) == ([], []):
         return None
     return f"{spec.file} has changed since lab {spec.name} came up: sniffkit lab up {spec.file}"
 
@@ -97,17 +101,28 @@ def leads_to(spec: LabSpec, one: Interface) -> str:
     return ""
 
 
+def _look() -> Seen:
+    from sniffkit.lab import observe, wire
+
+    asked = wire.Socket()
+    try:
+        return observe.see(asked)
+    finally:
+        asked.close()
+
+
 def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
     """A row an interface, with its state if the lab is up."""
     now: dict[tuple[str, str], tuple[str, list[str]]] = {}
     found = state.stored(spec.name)
     if found is not None:
-        from sniffkit.netlink import links, namespaces
+        from sniffkit.netlink import namespaces, run_in
 
         made = {op.node for op in state.operations(found) if op.do == "netns"} & set(namespaces())
-        for node in made & set(spec.nodes):
-            for there in links(node):
-                now[node, there.name] = (there.state, there.addresses)
+        for node in {one.node for one in spec.interfaces.values()} & {*made, HOST}:
+            seen = run_in(None if node == HOST else node, _look)
+            for there in seen.links.values():
+                now[node, there.name] = (there.state, seen.addresses.get(there.name, []))
     rows = []
     for one in spec.interfaces.values():
         known, addresses = now.get(one.point, ("-", one.addresses))

@@ -30,7 +30,8 @@ class Table(Type):
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"enum": list(TABLES)}, {"type": "integer", "minimum": 1}]}
+        number = {"type": "string", "pattern": "^[0-9]{1,10}$"}
+        return {"anyOf": [{"enum": list(TABLES)}, {"type": "integer", "minimum": 1}, number]}
 
 
 class Number(Int):
@@ -43,6 +44,9 @@ class Number(Int):
             except ValueError:
                 raise self.wrong(value, path, source) from None
         return super().parse(value, path, source)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().schema(), {"type": "string", "pattern": "^[0-9A-Fa-f_ox]{1,12}$"}]}
 
 
 HOP = Keys(

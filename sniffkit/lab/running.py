@@ -15,13 +15,20 @@ from sniffkit.lab import guard, processes, state
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import Op
-from sniffkit.lab.plan import dependent, difference, merged, plan
+from sniffkit.lab.plan import dependent, difference, ends, merged, named_as, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
     from sniffkit.lab.check import Result
+    from sniffkit.lab.drift import Links
 
 _numbers = itertools.count(1)
+
+
+class NoNodeError(LabError, KeyError):
+    """A name that is none of a lab's nodes: a KeyError too, as a Lab is a Mapping."""
+
+    __str__ = LabError.__str__
 
 
 class Node:
@@ -50,7 +57,9 @@ class Node:
         return process
 
     def argv(self, command: Sequence[str]) -> list[str]:
-        """The command as it is run from outside."""
+        """The command as it is run from outside. Raises LabError for a text in place of words."""
+        if isinstance(command, str):
+            raise LabError(f"{self.name}: a command is a list of words, such as ['sh', '-c', {command!r}]")
         settings = self._lab.spec.nodes[self.name].settings if self.name in self._lab.spec.nodes else {}
         leases = any(name == "dhcp_client" for name, _ in settings.get("services", []))
         own_names = bool(settings.get("nameserver")) or leases
@@ -78,7 +87,7 @@ class Lab(Mapping[str, Node]):
 
     def __getitem__(self, name: str) -> Node:
         if name not in self.spec.nodes and name != HOST:
-            raise LabError(f"no node {name!r}; there are: {' '.join(self.spec.nodes)}")
+            raise NoNodeError(f"no node {name!r}; there are: {' '.join(self.spec.nodes)}")
         return Node(self, name)
 
     def __iter__(self) -> Iterator[str]:
@@ -122,8 +131,8 @@ class Lab(Mapping[str, Node]):
         try:
             journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
             self._guard = guard.watch(self.name)
-            run(lambda stop: _do(journal, stop, wanted))
-            self._record(journal, wanted)
+            links = run(lambda stop: _do(journal, stop, wanted))
+            self._record(journal, wanted, links)
         except BaseException:
             tear_down(journal)
             self._release()
@@ -147,9 +156,9 @@ class Lab(Mapping[str, Node]):
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         old, differ = _done(journal)
-        shown = ups[-1].get("shown", {})
+        wanted = named_as(old, wanted)
         try:
-            lost = run(lambda stop: _lost(journal, stop, old, shown)) | differ
+            lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
         except BaseException:
             journal.close()
             raise
@@ -158,11 +167,11 @@ class Lab(Mapping[str, Node]):
         journal.add(**{"is": "change", "plan": wanted})
         watching = guard.watch(self.name, "back")
         try:
-            run(lambda stop: _change(journal, stop, old, wanted, lost))
-            self._record(journal, wanted)
+            links = run(lambda stop: _change(journal, stop, old, wanted, lost, ups[-1]))
+            self._record(journal, wanted, links)
         except BaseException as error:
             try:
-                run(lambda stop: _back(journal, there, wanted, shown))
+                run(lambda stop: _back(journal, there, wanted, ups[-1]))
             except SniffkitError as second:
                 tear_down(journal)
                 raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
@@ -179,16 +188,16 @@ class Lab(Mapping[str, Node]):
         journal = state.Journal(self.directory)
         try:
             old = state.operations(found)
-            lost = run(lambda stop: _lost(journal, stop, old, found.get("shown", {})))
+            lost = run(lambda stop: _lost(journal, stop, old, found))
         finally:
             journal.close()
         return [op for op in old if op.id in lost]
 
-    def _record(self, journal: state.Journal, wanted: list[Op]) -> None:
+    def _record(self, journal: state.Journal, wanted: list[Op], links: Links) -> None:
         from sniffkit.lab.drift import shown_now
 
-        shown = shown_now(wanted)
-        journal.add(**{"is": "up", "time": state.now(), "plan": wanted, "yaml": self.yaml(), "shown": shown})
+        entry = {"is": "up", "time": state.now(), "plan": wanted, "yaml": self.yaml()}
+        journal.add(**entry, shown=shown_now(wanted), links=links)
 
     def _file(self) -> str | None:
         return None if self.spec.file is None else os.path.abspath(self.spec.file)
@@ -242,16 +251,20 @@ class Lab(Mapping[str, Node]):
         self.down()
 
 
-def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> None:
+def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> Links:
+    from sniffkit.lab.drift import links_now
+
     with Engine(journal, stop) as engine:
         engine.do(wanted)
+        return links_now(engine, wanted)
 
 
-def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], shown: dict[str, str]) -> set[str]:
+def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], up: dict[str, Any]) -> set[str]:
+    """What of `old` is gone. up: the entry of when it was made."""
     from sniffkit.lab.drift import gone
 
     with Engine(journal, stop) as engine:
-        return gone(engine, old, shown)
+        return gone(engine, old, up.get("shown", {}), up.get("links"))
 
 
 def _done(journal: state.Journal) -> tuple[list[Op], set[str]]:
@@ -261,22 +274,31 @@ def _done(journal: state.Journal) -> tuple[list[Op], set[str]]:
     return (plan, set()) if cut is None else merged(plan, state.operations(cut))
 
 
-def _change(journal: state.Journal, stop: threading.Event, old: list[Op], new: list[Op], lost: set[str]) -> None:
-    """Make of `old`, of which `lost` is not there, `new`."""
+def _change(
+    journal: state.Journal, stop: threading.Event, old: list[Op], new: list[Op], lost: set[str], up: dict[str, Any]
+) -> Links:
+    """Make of `old`, of which `lost` is not there, `new`. up: the entry of when `old` was made."""
+    from sniffkit.lab.drift import links_now, taken
+
     undo, do = difference(old, new, lost)
     # A namespace that is gone, or another's by now, took all with it: nothing is to be undone there.
     strange = {op.node for op in old if op.do == "netns" and op.id in lost}
     with Engine(journal, stop) as engine:
         engine.mend = lost
+        made = {point: up.get("links", {}).get("/".join(point)) for op in undo if op.do == "link" for point in ends(op)}
+        engine.made = {point: found[0] for point, found in made.items() if found}
         engine.undo([op for op in undo if op.node not in strange])
-        engine.do(do)
+        doing = {op.id for op in do}
+        doing |= taken(engine, [op for op in new if op.id not in doing], {op.node for op in undo})
+        engine.do([op for op in new if op.id in doing])
+        return links_now(engine, new)
 
 
-def _back(journal: state.Journal, old: list[Op], new: list[Op], shown: dict[str, str]) -> None:
+def _back(journal: state.Journal, old: list[Op], new: list[Op], up: dict[str, Any]) -> None:
     """Make `old` again where some of it has become `new`. Nothing stops it."""
     both, differ = merged(old, new)
-    lost = _lost(journal, threading.Event(), both, shown)
-    _change(journal, threading.Event(), both, old, lost | differ)
+    lost = _lost(journal, threading.Event(), both, up)
+    _change(journal, threading.Event(), both, old, lost | differ, up)
     journal.add(**{"is": "back"})
 
 
@@ -285,7 +307,7 @@ def take_back(journal: state.Journal) -> None:
     cut, ups = state.cut_off(journal.entries), journal.of("up")
     if cut is not None and ups:
         old, new = state.operations(ups[-1]), state.operations(cut)
-        run(lambda stop: _back(journal, old, new, ups[-1].get("shown", {})))
+        run(lambda stop: _back(journal, old, new, ups[-1]))
 
 
 def _stop(started: list[subprocess.Popen[Any]]) -> None:

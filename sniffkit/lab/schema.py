@@ -54,6 +54,7 @@ class Key:
 
     attribute: what the kernel calls it, (number, wire format of sniffkit.lab.wire.NUMBERS), for keys of link kinds.
     default: what the kernel has when the key is not given, for those keys.
+    word: what ip-link(8) calls it, where not the same; for some flags the words for true and for false.
     """
 
     type: Type
@@ -61,6 +62,7 @@ class Key:
     required: bool = False
     attribute: tuple[int, str] | None = None
     default: Any = None
+    word: str | tuple[str, str] = ""
 
 
 class Text(Type):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import traceback
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sniffkit.lab.ops import Op
     from sniffkit.lab.running import Lab
+    from sniffkit.lab.state import Journal
 
 # kind → kernel → the examples that used it there
 RAN: dict[str, dict[str, list[str]]] = {}
@@ -30,60 +33,85 @@ KEYS = ["ip", "macsec"]
 def check(path: str) -> dict[str, object]:
     """The outcome of one lab: its failures, empty when all expectations were met.
 
-    And of the lab that from-host made of it: what differs between the two.
+    And of the lab that from-host made of it: what differs between the two. And what its dry run does not make.
     """
     from sniffkit.errors import SniffkitError
-    from sniffkit.lab import lab
+    from sniffkit.lab import lab, state
     from sniffkit.lab.check import check_file
 
     again: list[str] = []
+    typed: list[str] = []
     try:
         with lab(path) as made:
             failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
             build = rebuild(made)
+            shown = (state.stored(made.name) or {})["shown"]
             failed += [
                 f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
             ]
         again = build()
+        typed = type_in(made, shown)
     except SniffkitError as error:
         failed = [str(error)]
     except Exception:
         failed = [traceback.format_exc()]
     failed += [f"{name} stayed behind" for name in os.listdir("/run/netns")]
-    return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed, "again": again}
+    return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed, "again": again, "typed": typed}
+
+
+def lacks(journal: Journal, plan: list[Op], shown: dict[str, str]) -> list[str]:
+    """What of a plan is not there, but for what from-host cannot know."""
+    from sniffkit.lab.drift import gone
+    from sniffkit.lab.engine import Engine, run
+
+    def look(stop: threading.Event) -> set[str]:
+        with Engine(journal, stop) as engine:
+            return gone(engine, plan, shown)
+
+    lost = run(look)
+    return [op.line for op in plan if op.id in lost and op.do not in UNKNOWN and op.args.get("argv", [])[:2] != KEYS]
+
+
+def type_in(lab: Lab, shown: dict[str, str]) -> list[str]:
+    """Gives the lines of a dry run to a shell: what that says, and what is not there then. shown: as with the lab."""
+    from sniffkit.lab import state
+    from sniffkit.lab.engine import tear_down
+
+    plan = [op for op in lab.plan() if op.do not in UNKNOWN]
+    lines = "\n".join(op.line for op in plan)
+    journal = state.create(lab.name)
+    journal.add(**{"is": "lab", "file": None, "token": "typed"})
+    try:
+        done = subprocess.run(["sh"], input=lines, capture_output=True, text=True, check=False)
+        for node in lab:
+            inode = os.stat(f"/run/netns/{node}").st_ino
+            journal.add(**{"is": "netns", "node": node, "inode": inode})
+        return [*done.stderr.splitlines(), *lacks(journal, plan, shown)]
+    finally:
+        tear_down(journal)
 
 
 def rebuild(first: Lab) -> Callable[[], list[str]]:
     """Writes what from-host finds of a lab that is up. Call what it returns once that is down: it builds a lab of the
     file, and says what of either is not in the other."""
     from sniffkit.lab import state
-    from sniffkit.lab.drift import gone, shown_now
-    from sniffkit.lab.engine import Engine, run
+    from sniffkit.lab.drift import shown_now
     from sniffkit.lab.host import from_host
-    from sniffkit.lab.ops import Op
     from sniffkit.lab.running import Lab
     from sniffkit.lab.spec import build
     from sniffkit.lab.yamlfile import parse
 
-    def lacks(there: Lab, plan: list[Op], shown: dict[str, str]) -> list[str]:
+    def compared(there: Lab, plan: list[Op], shown: dict[str, str]) -> list[str]:
         journal = state.Journal(there.directory)
-
-        def look(stop: threading.Event) -> set[str]:
-            with Engine(journal, stop) as engine:
-                return gone(engine, plan, shown)
-
         try:
-            lost = run(look)
+            return lacks(journal, plan, shown)
         finally:
             journal.close()
-        return [
-            op.line for op in plan if op.id in lost and op.do not in UNKNOWN and op.args.get("argv", [])[:2] != KEYS
-        ]
 
     text = from_host(list(first))
     second = Lab(build(*parse(text, "found.yaml"), None))
     shown = shown_now(second.plan())
-    out = [f"made up: {line}" for line in lacks(first, second.plan(), shown)]
+    out = [f"made up: {line}" for line in compared(first, second.plan(), shown)]
     recorded = state.stored(first.name)
     assert recorded is not None
 
@@ -91,7 +119,7 @@ def rebuild(first: Lab) -> Callable[[], list[str]]:
         with second:
             made = state.stored(second.name)
             assert made is not None
-            missing = lacks(second, first.plan(), recorded["shown"])
+            missing = compared(second, first.plan(), recorded["shown"])
             missing += [f"shows something else: {key}" for key, said in shown.items() if made["shown"].get(key) != said]
         return [
             *out,

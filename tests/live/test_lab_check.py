@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from labs import P, sniffkit, write
 
 import sniffkit as sk
+from sniffkit.errors import LabError
 
 A, B = f"{P}a", f"{P}b"
 NOT_DONE = [
@@ -35,7 +37,7 @@ def test_a_program_that_is_missing_is_no_proof(file: Path, monkeypatch: pytest.M
     done = sniffkit("lab", "check", write(file, expect=[f"{A} !> {B}"]))
     assert done.returncode == 1
     assert "could not be done: ping is missing: sudo apt install iputils-ping" in done.stdout
-    done = sniffkit("lab", "check", write(file, traffic=[f"{A} -> {B}"], expect=[]))
+    done = sniffkit("lab", "check", write(file, traffic=[f"{A} -> {B}"], expect=[f"{A} -> {B}"]))
     assert (done.returncode, "ping is missing" in done.stderr) == (2, True)
 
 
@@ -67,3 +69,72 @@ def test_a_file_that_changed_since_its_lab_came_up_is_told_of(file: Path) -> Non
     assert f"{A}\teth0" in done.stdout
     assert sniffkit("lab", "up", path).returncode == 0
     assert sniffkit("lab", "check", path).returncode == 0
+
+
+def test_what_is_counted_must_have_been_captured(file: Path) -> None:
+    write(file)
+    with sk.lab(str(file)) as lab:
+        with lab.capture(B) as seen:
+            lab[A].run(["ping", "-c1", "10.0.0.2"])
+        seen.expect("icmp", count=2).expect("icmp", at=B, count=2).expect("icmp", at=f"{B}/eth0", count=2)
+        for at, said in ((f"{B}/eht0", "did you mean"), (f"{A}/eth0", "was not captured"), ("", "has no ''")):
+            with pytest.raises(LabError, match=said):
+                seen.expect("icmp", at=at, count=0)
+            with pytest.raises(LabError, match=said):
+                seen.packets(at=at)
+        with pytest.raises(AssertionError, match="2 seen, 0 expected"):
+            seen.expect("icmp", at=B, count=0)
+        for flows, name in ((None, "orig_h"), ({}, "ip_src")):
+            with pytest.raises(LabError, match=f"no column '{name}'"):
+                seen.expect("tcp port 7", count=0, flows=flows, **{name: "10.0.0.1"})
+
+
+def test_an_address_of_the_file_is_no_lease(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("sniffkit.lab.check"), "TRIES_SECONDS", 0.5)
+    add = {"from": A, "run": "ip address add 10.0.0.7/24 dev eth0"}
+    lease = {"from": A, "lease": "eth0"}
+    path = write(file, expect=[lease, {**lease, "in": "10.0.0.0/24"}, add, lease])
+    rows = [json.loads(line) for line in sniffkit("lab", "check", path, "--json").stdout.splitlines()]
+    assert [(row["ok"], row["found"]) for row in rows] == [
+        ("NO", "no address"),
+        ("NO", "no address"),
+        ("yes", "exit 0"),
+        ("yes", "10.0.0.7"),
+    ]
+
+
+def test_what_cannot_be_told_in_the_end_is_refused_before(file: Path) -> None:
+    touch = {"from": A, "run": f"touch {file.parent}/done"}
+    wrong = {**touch, "never": {f"{A}/eth0": "tcp port 99999"}}
+    for given, arguments, said in (
+        ({"expect": [touch, wrong]}, [], f"{A}/eth0 never 'tcp port 99999': bad filter"),
+        ({"expect": [touch]}, ["-o", "x.foo"], "x.foo: no format for this suffix"),
+        ({"traffic": [touch]}, [], "there is nothing under expect"),
+    ):
+        done = sniffkit("lab", "check", write(file, **given), *arguments)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+        assert not (file.parent / "done").exists()
+
+
+def test_what_a_command_leaves_in_the_background_is_not_waited_for(file: Path) -> None:
+    run = {"from": A, "run": "sleep 50 & echo started; echo a word >&2", "output": "started\na word"}
+    begin = time.monotonic()
+    done = sniffkit("lab", "check", write(file, expect=[run]))
+    assert done.returncode == 0, done.stdout
+    assert time.monotonic() - begin < 30
+
+
+def test_what_curl_says_is_told_as_it_is(file: Path) -> None:
+    done = sniffkit("lab", "check", write(file, expect=[{"from": A, "http": "http://10.0.0.2:81/"}]), "--json")
+    assert json.loads(done.stdout)["found"].startswith("curl: (7) ")
+
+
+def test_a_lab_is_a_mapping_and_a_command_a_list(file: Path) -> None:
+    write(file)
+    with sk.lab(str(file)) as lab:
+        assert (A in lab, "x" in lab, lab.get("x")) == (True, False, None)
+        with pytest.raises(LabError, match=r"^no node 'x'; there are: "):
+            lab["x"]
+        for method in (lab[A].run, lab[A].popen):
+            with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
+                method("echo hi")

@@ -1,6 +1,7 @@
 """Every example is built and checked for real: on this machine's kernel, or where it lacks something under UML.
 
-What `lab from-host` finds of each builds it again: neither lacks anything of the plan of the other.
+What `lab from-host` finds of each builds it again: neither lacks anything of the plan of the other. So do the lines of
+its dry run, given to a shell.
 The table in the test output says which kind ran on which kernel. One that can run nowhere fails.
 """
 
@@ -22,7 +23,7 @@ from sniffkit.lab.kernel import needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = [*sorted((ROOT / "docs" / "labs").glob("*.yaml")), ROOT / "tests" / "live" / "every_key.yaml"]
-SECONDS = 240
+SECONDS = 420
 
 
 @functools.cache
@@ -109,3 +110,10 @@ def test_example(path: Path, runners: dict[Path, Runner]) -> None:
 def test_from_host_builds_it_again(path: Path, runners: dict[Path, Runner]) -> None:
     result = runners[path].result(path)
     assert result["again"] == [], "\n".join(map(str, result["again"]))  # type: ignore[call-overload]
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_a_dry_run_is_what_makes_it(path: Path, runners: dict[Path, Runner]) -> None:
+    result = runners[path].result(path)
+    assert result["typed"] == [], "\n".join(map(str, result["typed"]))  # type: ignore[call-overload]

@@ -50,6 +50,11 @@ def test_an_interface_of_this_machine_comes_back(file: Path, machine: str) -> No
     assert done.returncode == 0, done.stderr
     assert "10.0.0.1/24" in ip("-n", f"{P}a", "-br", "address", "show", "phy0")
     assert interfaces() == {"lo", "far0", "v1"}
+    shown_by_us = [json.loads(line) for line in there("show", f"{P}lab", "--json").stdout.splitlines()]
+    assert [(one["node"], one["name"], one["state"]) for one in shown_by_us if one["name"] != "phy0"] == [
+        (f"{P}a", "v0", "up"),
+        ("host", "v1", "up"),
+    ]
     done = there("up", write(file.with_name("x.yaml"), name=f"{P}x", links=[{f"{P}q/v": None, "host/v1": None}]))
     assert "interface v1 exists already on this machine" in done.stderr
     assert there("down", f"{P}lab").returncode == 0

@@ -45,6 +45,36 @@ def test_up_again_changes_only_what_differs(file: Path) -> None:
     assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
 
 
+R = "10.9.0.0/16 via 10.0.0.2"
+# what the file gives to an interface and its node before and after
+READDRESSED = {
+    "the first of a subnet goes": ("10.0.0.1/24 10.0.0.3/24", [], "10.0.0.3/24", []),
+    "another order": ("10.0.0.1/24 10.0.0.3/24 10.0.0.5/24", [], "10.0.0.3/24 10.0.0.1/24 10.0.0.5/24", []),
+    "one more in front": ("10.0.0.1/24", [R], "10.0.0.4/24 10.0.0.1/24", [R]),
+    "the only one, below a route": ("10.0.0.1/24", [R], "10.0.0.4/24", [R]),
+    "the same with its interface named": ("10.0.0.1/24", [f"{R} dev eth0"], "10.0.0.4/24", [f"{R} dev eth0"]),
+    "the source of a route": ("10.0.0.1/24 10.0.0.3/24", [f"{R} src 10.0.0.3"], "10.0.0.1/24", [R]),
+}
+
+
+@pytest.mark.parametrize("name", READDRESSED)
+def test_addresses_and_routes_are_those_of_a_lab_made_afresh(file: Path, name: str) -> None:
+    def up(addresses: str, routes: list[str]) -> list[str]:
+        ends = {f"{P}a/eth0": addresses.split(), f"{P}b/eth0": "10.0.0.2/24"}
+        path = write(file, nodes={f"{P}a": {"routes": routes}}, links=[ends])
+        done = sniffkit("lab", "up", path)
+        assert done.returncode == 0, done.stderr
+        assert Lab(parse(path)).drift() == []
+        shown = json.loads(ip("-j", "-4", "-n", f"{P}a", "address", "show", "eth0"))[0]["addr_info"]
+        return [one["local"] for one in shown] + ip("-n", f"{P}a", "route").splitlines()
+
+    before, old, after, new = READDRESSED[name]
+    up(before, old)
+    changed = up(after, new)
+    sniffkit("lab", "down", f"{P}lab")
+    assert changed == up(after, new)
+
+
 def test_up_again_makes_what_was_deleted(file: Path) -> None:
     nodes = {f"{P}a": {"services": {"http": 8080}}, f"{P}b": None}
     path = write(file, nodes=nodes)
@@ -150,6 +180,40 @@ def test_a_program_starts_anew_with_the_interface_that_it_is_bound_to(file: Path
     for mtu in (1500, 1400):
         assert sniffkit("lab", "up", lab(mtu)).returncode == 0
         assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.2.2").returncode == 0
+
+
+def test_ports_and_forwarding_entries_change_by_themselves(file: Path) -> None:
+    def up(ports: dict[str, Any], far: list[str]) -> dict[str, Any]:
+        cables = [{f"{P}a/e": None, f"{P}b/p1": None}, {f"{P}a/f": None, f"{P}b/p2": None}]
+        vx = {f"{P}a/vx": {"kind": "vxlan", "id": 5, "fdb": far}}
+        path = write(file, links=[*cables, vx], bridges={f"{P}b/br0": {"ports": ports}})
+        done = sniffkit("lab", "up", path)
+        assert done.returncode == 0, done.stderr
+        assert Lab(parse(path)).drift() == []
+        out = {}
+        for node in "ab":
+            for one in json.loads(ip("-j", "-d", "-n", f"{P}{node}", "link")):
+                kept = ("cost", "hairpin", "isolated", "learning")
+                slave = {key: one.get("linkinfo", {}).get("info_slave_data", {}).get(key) for key in kept}
+                out[one["ifname"]] = (one["ifindex"], one.get("master"), slave)
+        return out
+
+    before = up({"p1": {"cost": 7, "hairpin": True, "isolated": True}}, ["10.0.0.2"])
+    changed = up({"p1": {"isolated": True}, "p2": {"learning": False}}, ["10.0.0.2", "10.0.0.3"])
+    assert {name: index for name, (index, *_) in changed.items()} == {
+        name: index for name, (index, *_) in before.items()
+    }
+    sniffkit("lab", "down", f"{P}lab")
+    fresh = up({"p1": {"isolated": True}, "p2": {"learning": False}}, ["10.0.0.2", "10.0.0.3"])
+    assert [rest for _, *rest in changed.values()] == [rest for _, *rest in fresh.values()]
+
+
+def test_a_name_server_reaches_what_runs_already(file: Path) -> None:
+    file.with_name("name").touch()
+    for server in ("10.0.0.8", "10.0.0.9"):
+        node = {"nameserver": server, "services": [{"run": f"cp /etc/resolv.conf {file.parent}/name; exec sleep 60"}]}
+        assert sniffkit("lab", "up", write(file, nodes={f"{P}a": node}, links=[])).returncode == 0
+        assert file.with_name("name").read_text() == f"nameserver {server}\n"
 
 
 def test_a_table_whose_name_has_a_dot_is_replaced(file: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,18 @@ PRIVATE = "mkdir -p /run/netns /run/sniffkit && mount -t tmpfs none /run/netns &
 UNSHARED = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{PRIVATE} && exec "$@"', "sh"]
 
 
-def run(directory: Path, *arguments: str) -> tuple[int, str]:
-    command = [*UNSHARED, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--strict-markers", *arguments]
+def run(directory: Path, *arguments: str, prefix: Sequence[str] = ()) -> tuple[int, str]:
+    command = [
+        *UNSHARED,
+        *prefix,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--strict-markers",
+        *arguments,
+    ]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     done = subprocess.run(command, capture_output=True, text=True, cwd=directory, check=False, env=env, timeout=100)
     return done.returncode, done.stdout + done.stderr
@@ -51,6 +62,26 @@ def test_ping(lab):
     assert code == 1
     assert "tcp at b/e: 0 seen, some expected" in said
     assert "eth:ip:icmp" in said
+
+
+def test_processes_take_turns_with_a_lab(tmp_path: Path) -> None:
+    (tmp_path / "lab.yaml").write_text("links: [{a/e: 10.1.0.1/24, b/e: 10.1.0.2/24}]")
+    write(
+        tmp_path,
+        """
+import time
+@pytest.mark.parametrize("number", range(3))
+def test_file(lab, number):
+    time.sleep(0.2)
+    lab["a"].run(["ping", "-c1", "10.1.0.2"])
+@pytest.mark.lab({"links": [{"a/e": "10.1.0.1/24", "c/e": "10.1.0.2/24"}]})
+def test_mapping(lab):
+    lab["a"].run(["ping", "-c1", "10.1.0.2"])
+""",
+    )
+    code, said = run(tmp_path, prefix=["sh", "-c", '"$@" & first=$!; "$@" || exit 1; wait $first', "sh"])
+    assert code == 0, said
+    assert said.count("4 passed") == 2
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, mtu_again, words_of
 from sniffkit.lab.model import Interface, LabSpec
-from sniffkit.lab.ops import PORT, Op, link_id
+from sniffkit.lab.ops import PORT, Op, link_id, tool
 from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, MapOf, Name, Type, nearest
 from sniffkit.lab.wire import attribute, encode
 from sniffkit.lab.yamlfile import Path, Source
@@ -27,16 +27,23 @@ VLANS = {
     "untagged": Key(ListOf(VID), "VLANs that go out untagged"),
     "tagged": Key(ListOf(VID), "VLANs that go in and out tagged"),
 }
+
+
+def _switch(doc: str, number: int, word: str, default: bool = False) -> Key:
+    """A flag of a port, which ip-link(8) takes as on or off."""
+    return Key(Flag(), doc, attribute=(number, "u8"), default=default, word=(f"{word} on", f"{word} off"))
+
+
 PORT_KEYS = {
     **VLANS,
     "cost": Key(Int(1, 65535), "path cost of the spanning tree", attribute=(3, "u32"), default=2),
     "priority": Key(Int(0, 63), "port priority of the spanning tree", attribute=(2, "u16"), default=32),
-    "hairpin": Key(Flag(), "send frames back out of the port they came in", attribute=(4, "u8"), default=False),
-    "guard": Key(Flag(), "drop BPDUs", attribute=(5, "u8"), default=False),
-    "fast_leave": Key(Flag(), "stop multicast at once on a leave", attribute=(7, "u8"), default=False),
-    "learning": Key(Flag(), "learn addresses (true)", attribute=(8, "u8"), default=True),
-    "flood": Key(Flag(), "send frames for unknown addresses (true)", attribute=(9, "u8"), default=True),
-    "isolated": Key(Flag(), "no frames to other isolated ports", attribute=(33, "u8"), default=False),
+    "hairpin": _switch("send frames back out of the port they came in", 4, "hairpin"),
+    "guard": _switch("drop BPDUs", 5, "guard"),
+    "fast_leave": _switch("stop multicast at once on a leave", 7, "fastleave"),
+    "learning": _switch("learn addresses (true)", 8, "learning", True),
+    "flood": _switch("send frames for unknown addresses (true)", 9, "flood", True),
+    "isolated": _switch("no frames to other isolated ports", 33, "isolated"),
 }
 TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
 LEAST_DELAY = 2  # BR_MIN_FORWARD_DELAY of linux/br_private.h, where the spanning tree runs
@@ -122,7 +129,7 @@ def check(one: Interface, spec: LabSpec) -> None:
 def extra(one: Interface, spec: LabSpec) -> list[Op]:
     """Ports, their settings and VLANs; the MTU once more, as until then that of the smallest port is in force."""
     out: list[Op] = []
-    bridge = link_id(*one.point)
+    bridge, ip = link_id(*one.point), tool("ip", one.node)
     joined: list[str] = []
     for name, port in one.data.get("ports", {}).items():
         needs = (link_id(one.node, name), bridge)
@@ -133,35 +140,40 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
             name,
             {"dev": name, "master": one.name},
             needs,
-            f"ip -n {one.node} link set {name} master {one.name}",
+            f"{ip} link set dev {name} master {one.name}",
         )
         out.append(master)
         joined += [*needs[:-1], master.id]
         settings = {key: value for key, value in port.items() if PORT_KEYS[key].attribute}
         if settings:
-            said = " ".join(f"{key} {int(value)}" for key, value in settings.items())
-            line = f"ip -n {one.node} link set {name} type bridge_slave {said}"
+            line = f"{ip} link set dev {name} type bridge_slave {' '.join(words_of(PORT_KEYS, settings))}"
             args = {"dev": name, "settings": settings}
             out.append(Op(PORT + 10, "port_settings", one.node, name, args, (*needs, master.id), line))
-        out += vlan_entries(one.node, name, port, (*needs, master.id), "master")
+        out += vlan_entries(one, name, port, (*needs, master.id))
     if one.mtu is not None and joined:
-        line = f"ip -n {one.node} link set {one.name} mtu {one.mtu}"
-        out.append(Op(PORT + 30, "mtu", one.node, one.name, {"dev": one.name, "mtu": one.mtu}, (*joined, bridge), line))
-    return out + vlan_entries(one.node, one.name, one.data, (bridge,), "self")
+        out.append(mtu_again(one, (*joined, bridge)))
+    return out + vlan_entries(one, one.name, one.data, (bridge,))
 
 
-def vlan_entries(node: str, dev: str, given: Mapping[str, Any], needs: tuple[str, ...], at: str) -> list[Op]:
-    """One operation a VLAN of a port, or of the bridge itself (`self`)."""
+def vlan_entries(one: Interface, dev: str, given: Mapping[str, Any], needs: tuple[str, ...]) -> list[Op]:
+    """One operation a VLAN of a port, or of the bridge `one` itself; who names VLANs is not in that of all others."""
     flags: dict[int, int] = dict.fromkeys(given.get("tagged", []), 0)
     flags |= dict.fromkeys(given.get("untagged", []), UNTAGGED)
     if "pvid" in given:
         flags[given["pvid"]] = PVID | (0 if given["pvid"] in given.get("tagged", []) else UNTAGGED)
+    usual, own = one.data.get("default_pvid", 1), dev == one.name
+    at, command = "self" if own else "master", f"{tool('bridge', one.node)} vlan"
     out = []
+    if flags and usual and usual not in flags:
+        args = {"dev": dev, "vid": usual, "flags": PVID | UNTAGGED, "self": own}
+        line = f"{command} del vid {usual} dev {dev} {at}"
+        out.append(Op(PORT + 15, "no_vlan", one.node, dev, args, needs, line))
     for vid, flag in flags.items():
         said = f"{' pvid' if flag & PVID else ''}{' untagged' if flag & UNTAGGED else ''} {at}"
-        line = f"bridge -n {node} vlan add vid {vid} dev {dev}{said}"
-        args = {"dev": dev, "vid": vid, "flags": flag, "self": at == "self"}
-        out.append(Op(PORT + 20, "bridge_vlan", node, f"{dev} {vid}", args, needs, line))
+        args = {"dev": dev, "vid": vid, "flags": flag, "self": own}
+        args |= {"usual": True} if vid == usual else {}  # without it the port is in it all the same
+        line = f"{command} add vid {vid} dev {dev}{said}"
+        out.append(Op(PORT + 20, "bridge_vlan", one.node, f"{dev} {vid}", args, needs, line))
     return out
 
 
@@ -182,7 +194,7 @@ KIND = Kind(
     "a switch",
     {
         "ports": Key(Ports(), "its ports, interfaces of the same node"),
-        "stp": Key(Flag(), "spanning tree (false)", attribute=(5, "u32"), default=False),
+        "stp": Key(Flag(), "spanning tree (false)", attribute=(5, "u32"), default=False, word="stp_state"),
         "priority": Key(
             Int(0, 65535), "bridge priority of the spanning tree (32768)", attribute=(6, "u16"), default=32768
         ),
@@ -192,10 +204,22 @@ KIND = Kind(
         "ageing_time": Key(Int(0, 1_000_000), "seconds until a silent address is forgotten (300)"),
         "vlan_filtering": Key(Flag(), "VLANs per port (false)", attribute=(7, "u8"), default=False),
         "default_pvid": Key(
-            Int(0, 4094), "pvid of the other ports (1; 0 once a port names VLANs)", attribute=(39, "u16"), default=1
+            Int(0, 4094),
+            "pvid of the ports that name no VLANs (1; 0 once a port names some)",
+            attribute=(39, "u16"),
+            default=1,
+            word="vlan_default_pvid",
         ),
-        "snooping": Key(Flag(), "multicast only to where it is wanted (true)", attribute=(23, "u8"), default=True),
-        "querier": Key(Flag(), "ask who wants multicast (false)", attribute=(25, "u8"), default=False),
+        "snooping": Key(
+            Flag(),
+            "multicast only to where it is wanted (true)",
+            attribute=(23, "u8"),
+            default=True,
+            word="mcast_snooping",
+        ),
+        "querier": Key(
+            Flag(), "ask who wants multicast (false)", attribute=(25, "u8"), default=False, word="mcast_querier"
+        ),
         **VLANS,
     },
     check=check,
@@ -204,4 +228,5 @@ KIND = Kind(
     moving=moving,
     words=words,
     extra=extra,
+    apart=("ports", *VLANS),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sniffkit.lab.model import Interface, LabSpec
-from sniffkit.lab.ops import Op
+from sniffkit.lab.ops import PORT, Op, tool
 from sniffkit.lab.schema import Flag, Key
 from sniffkit.lab.wire import attribute, attributes, decode, encode
 
@@ -22,7 +22,8 @@ class Kind:
     check: raises the error for what only shows when the whole lab is known. data: further attributes; read: the keys
     that those stand for, from IFLA_INFO_DATA as {number: payload}, without those at the kernel's defaults.
     moving: the keys whose attributes show something else for the moment, from the same.
-    words: further words of the `ip link add` line. extra: operations after the link is there.
+    words: further words of the `ip link add` line. extra: operations after the link is there; apart: the keys that are
+    for those alone, so that the link stays as it is when they change.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     moving: Callable[[Mapping[int, bytes]], frozenset[str]] | None = None
     words: Callable[[Mapping[str, Any]], str] | None = None
     extra: Callable[[Interface, LabSpec], list[Op]] | None = None
+    apart: tuple[str, ...] = ()
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
         """The attributes of IFLA_INFO_DATA."""
@@ -65,14 +67,27 @@ class Kind:
 
     def line(self, data: Mapping[str, Any]) -> str:
         """The words behind `type NAME` of an `ip link add`."""
-        found = [
-            f"{name} {int(data[name]) if isinstance(data[name], bool) else data[name]}"
-            for name, key in self.keys.items()
-            if key.attribute is not None and name in data
-        ]
+        found = words_of(self.keys, data)
         if self.words is not None:
             found.append(self.words(data))
         return " ".join(word for word in found if word)
+
+
+def words_of(keys: Mapping[str, Key], data: Mapping[str, Any]) -> list[str]:
+    """What ip-link(8) calls the keys with an attribute, each with its value."""
+    out = []
+    for name, key in keys.items():
+        if key.attribute is not None and name in data:
+            value = data[name]
+            number = int(value) if isinstance(value, bool) else value
+            out.append(key.word[not value] if isinstance(key.word, tuple) else f"{key.word or name} {number}")
+    return out
+
+
+def mtu_again(one: Interface, needs: tuple[str, ...]) -> Op:
+    """The MTU once more, for kinds whose link is made with another one."""
+    line = f"{tool('ip', one.node)} link set dev {one.name} mtu {one.mtu}"
+    return Op(PORT + 30, "mtu", one.node, one.name, {"dev": one.name, "mtu": one.mtu}, needs, line)
 
 
 def settings(keys: Mapping[str, Key], found: Mapping[int, bytes]) -> dict[str, Any]:

@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sniffkit.errors import LabError
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, mtu_again
 from sniffkit.lab.model import Interface, LabSpec
-from sniffkit.lab.ops import LATE, Op, link_id
+from sniffkit.lab.ops import LATE, Op, inside, link_id
 from sniffkit.lab.schema import REDACTED, Flag, Int, Key, Keys, ListOf, Secret, Text
+from sniffkit.lab.wire import attribute, decode, encode
 
 SECRET = Secret("a key: 32 hexadecimal digits", r"[0-9a-fA-F]{32}")
 RECEIVE = Keys(
@@ -20,6 +24,26 @@ RECEIVE = Keys(
         "key": Key(SECRET, "the sender's key", required=True),
     }
 )
+
+
+WINDOW, REPLAY_PROTECT = 5, 12
+
+
+def data(given: Mapping[str, Any]) -> bytes:
+    """Replay protection, which has a window only where it is on."""
+    if "replay_window" not in given:
+        return b""
+    return attribute(WINDOW, encode("u32", given["replay_window"])) + attribute(REPLAY_PROTECT, encode("u8", 1))
+
+
+def read(found: Mapping[int, bytes]) -> dict[str, Any]:
+    """The same back."""
+    return {"replay_window": decode("u32", found[WINDOW])} if any(found.get(REPLAY_PROTECT, b"")) else {}
+
+
+def words(given: Mapping[str, Any]) -> str:
+    """The same for `ip link`."""
+    return f"replay on window {given['replay_window']}" if "replay_window" in given else ""
 
 
 def check(one: Interface, spec: LabSpec) -> None:
@@ -35,7 +59,7 @@ def check(one: Interface, spec: LabSpec) -> None:
 
 
 def extra(one: Interface, spec: LabSpec) -> list[Op]:
-    """The security associations, by `ip macsec`."""
+    """The security associations, by `ip macsec`; the MTU once more, as the link is made with that of its parent."""
     if REDACTED in (one.data.get("key"), *(entry["key"] for entry in one.data.get("receive", []))):
         raise LabError(
             f"{one}: its keys were left out of the capture that the lab comes from: write them into the file"
@@ -48,10 +72,10 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
         sender = ["rx", "port", "1", "address", str(spec.interfaces[node, name].mac)]
         commands.append(sender)
         commands.append([*sender, "sa", "0", "pn", "1", "on", "key", "01", entry["key"]])
-    out = []
-    for number, words in enumerate(commands):
-        argv = ["ip", "macsec", "add", one.name, *words]
-        line = f"ip netns exec {one.node} {' '.join(argv)}"
+    out = [mtu_again(one, (link_id(*one.point),))] if one.mtu is not None else []
+    for number, command in enumerate(commands):
+        argv = ["ip", "macsec", "add", one.name, *command]
+        line = inside(one.node) + " ".join(argv)
         args = {"argv": argv, "what": f"{one}: macsec", "shows": [["ip", "macsec", "show", one.name], ""]}
         out.append(Op(LATE, "command", one.node, f"{one.name} macsec {number}", args, (link_id(*one.point),), line))
     return out
@@ -63,12 +87,22 @@ KIND = Kind(
     "macsec",
     "Ethernet encrypted between neighbours",
     {
-        "encrypt": Key(Flag(), "encrypt, not only authenticate (false)", attribute=(7, "u8"), default=False),
-        "replay_window": Key(Int(0, 2**31), "frames that may come late", attribute=(5, "u32"), default=0),
+        "encrypt": Key(
+            Flag(),
+            "encrypt, not only authenticate (false)",
+            attribute=(7, "u8"),
+            default=False,
+            word=("encrypt on", "encrypt off"),
+        ),
+        "replay_window": Key(Int(0, 2**31), "drop replayed frames, and those that so many others have overtaken"),
         "key": Key(SECRET, "key of what is sent"),
         "receive": Key(ListOf(RECEIVE), "who is heard, and their keys"),
     },
     parent="must",
     check=check,
+    data=data,
+    read=read,
+    words=words,
     extra=extra,
+    apart=("key", "receive"),
 )

@@ -35,7 +35,8 @@ def read(found: Mapping[int, bytes]) -> dict[str, Any]:
 
 def words(given: Mapping[str, Any]) -> str:
     """The same for `ip link`."""
-    return f"protocol {given['protocol']}" if "protocol" in given else ""
+    loose = "loose_binding on" if given.get("loose") else ""
+    return f"protocol {given['protocol']} {loose}".rstrip() if "protocol" in given else loose
 
 
 KIND = Kind(

@@ -13,7 +13,7 @@ from typing import Any
 
 from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
-from sniffkit.lab.ops import PORT, Op, link_id
+from sniffkit.lab.ops import PORT, Op, link_id, tool
 from sniffkit.lab.schema import Flag, Int, Ip, Key, Keys, ListOf, Mac
 from sniffkit.lab.wire import attribute, ip, ip_text
 
@@ -77,7 +77,7 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
     out = []
     for entry in one.data.get("fdb", []):
         mac = entry.get("mac", NO_MAC)
-        line = f"bridge -n {one.node} fdb append {mac} dev {one.name} dst {entry['dst']}"
+        line = f"{tool('bridge', one.node)} fdb append {mac} dev {one.name} dst {entry['dst']}"
         args = {"dev": one.name, "mac": mac, "dst": entry["dst"]}
         out.append(
             Op(PORT + 10, "fdb", one.node, f"{one.name} {mac} {entry['dst']}", args, (link_id(*one.point),), line)
@@ -95,9 +95,15 @@ KIND = Kind(
         "remote": Key(Ip, "the one other host"),
         "group": Key(Ip, "multicast group of all hosts"),
         "local": Key(Ip, "source address"),
-        "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16"), default=4789),
+        "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16"), default=4789, word="dstport"),
         "ttl": Key(Int(0, 255), "TTL of the outer header", attribute=(5, "u8"), default=0),
-        "learning": Key(Flag(), "learn remotes from frames (true)", attribute=(7, "u8"), default=True),
+        "learning": Key(
+            Flag(),
+            "learn remotes from frames (true)",
+            attribute=(7, "u8"),
+            default=True,
+            word=("learning", "nolearning"),
+        ),
         "fdb": Key(ListOf(FDB), "static remotes"),
     },
     parent="may",
@@ -106,4 +112,5 @@ KIND = Kind(
     read=read,
     words=words,
     extra=extra,
+    apart=("fdb",),
 )

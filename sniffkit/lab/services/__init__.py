@@ -84,7 +84,6 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
         start = found.start(node, given, spec)
         key = f"{name}-{number + 1}"
         args = {
-            "name": key,
             "argv": start.argv,
             "files": start.files,
             "binds": [list(pair) for pair in start.binds],
@@ -92,6 +91,8 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
             "tool": found.tool,
             "package": found.package,
         }
+        if "nameserver" in node.settings:  # which it reads when it starts
+            args["nameserver"] = node.settings["nameserver"]
         words = ["python3" if word == sys.executable else word for word in start.argv]
         line = f"ip netns exec {node.name} {shlex.join(words)} &".replace("\n", "\\n")
         # A program that is bound to an interface knows it by its index: with another one it starts anew.
