@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from sniffkit.cli import say
+
 COLUMNS = ("netns", "name", "kind", "state", "mac", "mtu", "addresses", "peer", "master", "vlan_id", "vni")
 
 
@@ -46,5 +48,5 @@ def interfaces(ctx: click.Context, /, netns: str | None, out: str | None, json: 
     write_rows(rows, COLUMNS, output)
     if refused:
         names = " ".join(map(shown, refused))
-        print(f"sniffkit: not listed, for want of CAP_SYS_ADMIN (run it with sudo): {names}", file=sys.stderr)
+        say(f"sniffkit: not listed, for want of CAP_SYS_ADMIN (run it with sudo): {names}")
     ctx.exit(0 if rows and not refused else 1)

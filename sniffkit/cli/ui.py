@@ -67,7 +67,7 @@ def watch(expression: str, options: dict[str, Any]) -> int:
     """Capture, and serve what is written; the exit code."""
     from sniffkit import _core
     from sniffkit.api import open as open_capture
-    from sniffkit.cli.session import Signals, command_line, conclude, outputs
+    from sniffkit.cli.session import Signals, command_line, conclude, forget_empty, outputs
     from sniffkit.points import point, start, utf8
     from sniffkit.ui.server import listen
     from sniffkit.ui.view import View
@@ -79,19 +79,24 @@ def watch(expression: str, options: dict[str, Any]) -> int:
     if write is None or write == "-":
         raise SniffkitError("-w - cannot be read by the page: give a file")
     signals = Signals()
-    with listen(options["bind"], options["port"]) as socket:
+    try:
+        socket = listen(options["bind"], options["port"])
         settings = _core.LiveOptions()
         settings.filter, settings.snap_len = expression or None, options["snap_len"]
         settings.write, settings.format, settings.flows = write, "pcap" if write.endswith(".pcap") else "pcapng", flows
         settings.comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
         settings.own_output = f"tcp port {socket.getsockname()[1]}"
         session = signals.session = start(points, settings, lambda: bool(signals.seen))
-        say(f"sniffkit: listening on {', '.join(session.names)}")
-        try:
-            serve(View(open_capture(write)), socket, options, signals, session)
-        finally:
-            session.stop()
-            session.wait()
+    except BaseException:
+        if options["write"] is None:
+            forget_empty(write)
+        raise
+    say(f"sniffkit: listening on {', '.join(session.names)}")
+    try:
+        serve(View(open_capture(write)), socket, options, signals, session)
+    finally:
+        session.stop()
+        session.wait()
     return conclude(session, write, flows, flows)
 
 
