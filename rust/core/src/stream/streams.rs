@@ -175,16 +175,20 @@ impl Streams {
         let payload = packet.payload_of(frame);
         let own = &flow.sides[side];
         let ports = (packet.src_port, packet.dst_port);
-        let wanted = || OVER_TCP.iter().filter(|one| (one.wanted)(&self.wants)).map(|one| (one.looks)(payload, ports));
-        if wanted().any(|looks| matches!(looks, Looks::Client | Looks::Server)) {
-            return true;
+        let mut perhaps = false;
+        for protocol in OVER_TCP.iter().filter(|one| (one.wanted)(&self.wants)) {
+            match (protocol.looks)(payload, ports) {
+                Looks::Client | Looks::Server => return true,
+                Looks::Perhaps => perhaps = true,
+                Looks::No => {}
+            }
         }
         // The first bytes of a side: too few, or not the first of the stream, because segments came out of order.
         if !is_first(own, packet) || !own.knows(known::ISN) {
             return false;
         }
         let begins = own.isn.wrapping_add(1).wrapping_sub(packet.tcp_flags as u32 >> 1 & 1) == packet.tcp_seq;
-        !begins || wanted().any(|looks| looks == Looks::Perhaps)
+        !begins || perhaps
     }
 
     fn segment(
