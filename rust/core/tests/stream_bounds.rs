@@ -1,12 +1,13 @@
 //! Streams: memory follows those that are open, bounds are kept and counted, a hole is given up once its peer has passed
 //! it, and where a stream begins and ends.
 
-use sniffkit_core::app::{Found, Wants};
+use sniffkit_core::app::raw::Tap;
+use sniffkit_core::app::{Found, Wants, Who};
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
 use sniffkit_core::pipeline::Decoded;
-use sniffkit_core::stream::Limits;
+use sniffkit_core::stream::{Limits, Piece};
 use sniffkit_core::track::{Options, Tracker};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 mod segments;
 use segments::tcp;
@@ -268,4 +269,35 @@ fn a_stream_met_midway_begins_at_its_lowest_segment() {
     run.frame(200 * MS, &tcp(1024, false, FIN | ACK, 206, 100, b"g"));
     assert_eq!(run.in_memory(), (1, 0));
     assert_eq!(run.streams(), [(4, vec![], true)]);
+}
+
+/// Writes down what it hears.
+struct Ear(Arc<Mutex<String>>);
+
+impl Tap for Ear {
+    fn wants(&mut self, _who: &Who) -> bool {
+        true
+    }
+    fn piece(&mut self, _who: &Who, _side: usize, piece: Piece<'_>) {
+        let text = match piece {
+            Piece::Data(bytes, _) => String::from_utf8_lossy(bytes).into_owned(),
+            Piece::Gap(len, _) => "?".repeat(len as usize),
+        };
+        self.0.lock().unwrap().push_str(&text);
+    }
+}
+
+#[test]
+fn what_waits_of_both_sides_comes_out_in_the_order_of_its_frames() {
+    let mut run = Run::raw(Limits::default());
+    let heard = Arc::new(Mutex::new(String::new()));
+    run.tracker.streams().unwrap().listen(Box::new(Ear(heard.clone())));
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, true, PSH | ACK, 100, 200, b"a"));
+    // The answer, and what was asked next, are missing.
+    run.frame(2 * MS, &tcp(1024, false, PSH | ACK, 201, 102, b"B"));
+    run.frame(3 * MS, &tcp(1024, true, PSH | ACK, 102, 202, b"c"));
+    run.frame(4 * MS, &tcp(1024, false, PSH | ACK, 202, 103, b"C"));
+    run.tracker.finish();
+    assert_eq!(*heard.lock().unwrap(), "a?B?cC");
 }

@@ -88,8 +88,8 @@ pub struct OverTcp {
     pub glance: fn(&[u8]) -> Option<Facts>,
 }
 
-/// Bytes that every `looks` can decide by.
-pub const ENOUGH_TO_TELL: usize = 24;
+/// Bytes by which what every `looks` says is no longer `Perhaps`: a long request line. Most decide by 24.
+pub const ENOUGH_TO_TELL: usize = 1 << 13;
 
 /// The protocols over TCP, in the order they are tried.
 pub const OVER_TCP: &[OverTcp] = &[
@@ -144,6 +144,10 @@ pub struct Datagram<'a> {
 pub trait DatagramAnalyzer: Send + Sync {
     /// The next datagram; `false` if nothing more is wanted of the flow.
     fn datagram(&mut self, datagram: &Datagram<'_>, out: &mut Out<'_>) -> bool;
+    /// Whether facts may need the next datagrams together with those so far.
+    fn goes_on(&self) -> bool {
+        false
+    }
     /// The flow is over.
     fn finish(&mut self, _out: &mut Out<'_>) {}
     /// The earliest frame of a row that is still to come.

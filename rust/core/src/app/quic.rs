@@ -199,9 +199,12 @@ impl Quic {
                     let len = usize::try_from(varint(bytes, &mut at)?).ok()?;
                     let data = bytes.get(at..at.checked_add(len)?)?;
                     at += len;
-                    if self.held + len <= MAX_HELLO {
-                        self.held += len;
-                        self.parts.entry(offset).or_insert_with(|| data.to_vec());
+                    // Sent again it may be cut elsewhere (RFC 9000, 2.2 and 13.3).
+                    let known = self.parts.get(&offset).map_or(0, Vec::len);
+                    let new = data.get(known..).unwrap_or_default();
+                    if !new.is_empty() && self.held + new.len() <= MAX_HELLO {
+                        self.held += new.len();
+                        self.parts.entry(offset).or_default().extend_from_slice(new);
                     }
                 }
                 _ => return None,
@@ -248,10 +251,12 @@ impl DatagramAnalyzer for Quic {
         // Several packets may share a datagram (RFC 9000, 12.2).
         while let Some(packet) = initial(rest) {
             // Keys come from the first packet's id, or behind a Retry from the new one.
-            let known = self.dcid.clone();
-            let opened = known.as_deref().and_then(|dcid| open(&packet, dcid)).or_else(|| open(&packet, packet.dcid));
+            let opened = self.dcid.as_deref().and_then(|dcid| open(&packet, dcid)).or_else(|| {
+                let opened = open(&packet, packet.dcid)?;
+                self.dcid = Some(packet.dcid.to_vec());
+                Some(opened)
+            });
             if let Some(payload) = opened {
-                self.dcid.get_or_insert_with(|| packet.dcid.to_vec());
                 self.frames(&payload);
                 if let Some(hello) = self.hello() {
                     self.report(Some(hello), datagram.place, out);
@@ -261,6 +266,10 @@ impl DatagramAnalyzer for Quic {
             rest = &rest[packet.end..];
         }
         self.datagrams < MAX_DATAGRAMS
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.parts.is_empty()
     }
 
     fn finish(&mut self, out: &mut Out<'_>) {

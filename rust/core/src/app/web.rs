@@ -1,6 +1,6 @@
 //! HTTP/1 connections of flows: rows of `http`, the host of a flow, and what a connection becomes.
 
-use super::http1::{Conversation, Exchange, Next, Side, head};
+use super::http1::{Conversation, Exchange, Next, Side, Start, head};
 use super::websocket::Frames;
 use super::{After, Analyzer, Facts, Found, Looks, Out};
 use crate::stream::{Piece, Place};
@@ -18,12 +18,22 @@ pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
 
 /// A connection whose client is that side.
 pub fn make(client: usize) -> Box<dyn Analyzer> {
-    Box::new(Web { client, conversation: Conversation::default(), named: false, socket: None, upgraded: None })
+    Box::new(Web {
+        client,
+        conversation: Conversation::default(),
+        named: false,
+        tunnels: false,
+        socket: None,
+        upgraded: None,
+    })
 }
 
-/// The facts of a connection that begins with a request whose head is whole.
+/// The facts of a connection that begins with a request whose head is whole; a tunnel may have more.
 pub fn glance(bytes: &[u8]) -> Option<Facts> {
     let bytes = head::begin(bytes);
+    if bytes.starts_with(b"CONNECT ") {
+        return None;
+    }
     let head = &bytes[..head::end(bytes, 0)?];
     Some(facts(head::host_of_request(head)?))
 }
@@ -37,6 +47,8 @@ struct Web {
     client: usize,
     conversation: Conversation,
     named: bool,
+    /// The first request asks for a tunnel, which has facts of its own.
+    tunnels: bool,
     /// Behind an upgrade to WebSocket: its exchange, and what each side sent.
     socket: Option<(Box<Exchange>, [Frames; 2])>,
     /// The exchange that asked for HTTP/2: its 101 is an interim response, the final one comes there.
@@ -53,6 +65,7 @@ impl Web {
             && let Some(request) = self.conversation.first_request()
         {
             self.named = true;
+            self.tunnels = matches!(&request.start, Start::Request { method, .. } if method == "CONNECT");
             *out.facts = facts(request.host.clone());
         }
         if !self.conversation.has_done() {
@@ -126,7 +139,7 @@ impl Analyzer for Web {
             Some(_) => return After::Enough,
             None => {}
         }
-        if self.conversation.is_over() || self.named && !out.wants.http && !out.wants.files {
+        if self.conversation.is_over() || self.named && !self.tunnels && !out.wants.http && !out.wants.files {
             return After::Enough;
         }
         After::More

@@ -39,9 +39,24 @@ fn has(ports: (u16, u16), port: u16) -> bool {
 
 /// A request line or status line of HTTP/1 (RFC 9112, 3 and 4).
 fn is_http(payload: &[u8]) -> bool {
-    const STARTS: [&[u8]; 10] =
-        [b"HTTP/1.", b"GET ", b"POST ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"PATCH ", b"TRACE "];
-    STARTS.iter().any(|start| payload.starts_with(start))
+    const METHODS: [&[u8]; 9] =
+        [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"PATCH ", b"TRACE "];
+    payload.starts_with(b"HTTP/1.")
+        || METHODS.iter().any(|method| payload.strip_prefix(*method).is_some_and(|rest| is_request(rest, method)))
+}
+
+/// What stands behind the method: other protocols have the same ones (RFC 2326, 6.1; RFC 3261, 7.1). A line that is whole
+/// ends in the version, or has a path alone (RFC 1945, 4.1); of one that goes on the target is judged (RFC 9112, 3.2).
+fn is_request(rest: &[u8], method: &[u8]) -> bool {
+    let is_path = rest.starts_with(b"/");
+    let Some(end) = memchr::memchr(b'\n', rest) else {
+        return is_path || rest.starts_with(b"*") || rest.starts_with(b"http") || method == b"CONNECT ";
+    };
+    let line = rest[..end].trim_ascii_end();
+    match line.iter().rposition(|byte| *byte == b' ') {
+        Some(space) => line[space + 1..].starts_with(b"HTTP/"),
+        None => is_path,
+    }
 }
 
 fn udp(payload: &[u8], ports: (u16, u16)) -> Option<Proto> {

@@ -20,7 +20,7 @@ pub(super) fn beginning(flow: &Flow, side: usize, packet: &Packet) -> u32 {
 }
 
 /// Whether nothing of its side was seen before `packet`, which is counted already.
-pub(super) fn is_first(own: &Side, packet: &Packet) -> bool {
+pub(crate) fn is_first(own: &Side, packet: &Packet) -> bool {
     own.payload_bytes == u64::from(packet.payload_len)
 }
 

@@ -4,11 +4,13 @@
 //! over after a few segments, so what it had is little.
 
 use super::one::{Parser, Stream};
+use super::udp::recognise;
 use super::watch::index_of;
 use super::{Counters, Place, Reassembler, Streams};
-use crate::app::{Facts, Who};
+use crate::app::{Datagram, Facts, Out, Who};
 use crate::packet::Packet;
 use crate::stream::datagram::Datagrams;
+use crate::track::key::FlowKey;
 use serde::{Deserialize, Serialize};
 
 /// Payload after which a stream that has shown no fact yet is given up; a later segment that looks like the beginning of
@@ -26,10 +28,30 @@ struct Segment {
     place: Place,
 }
 
+impl Segment {
+    /// Gives it as a datagram to a parser, the first one to one that it begins.
+    fn again(&self, parser: &mut Parser, key: &FlowKey, out: &mut Out<'_>) {
+        let side = usize::from(self.side & 1);
+        let ports = (key.ports[side], key.ports[side ^ 1]);
+        let Segment { payload, wire_len, place, .. } = self;
+        let datagram = Datagram { payload, wire_len: *wire_len, key, side, ports, place: *place };
+        if let Parser::Unknown(..) = parser
+            && let Some(new) = recognise(&datagram, &out.wants)
+        {
+            *parser = Parser::Udp(new);
+        }
+        if let Parser::Udp(parser) = parser {
+            parser.datagram(&datagram, out);
+        }
+    }
+}
+
 /// What a stream has had so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Heard {
     beginnings: [(Option<u32>, bool); 2],
+    /// Of a UDP flow: its key.
+    key: Option<FlowKey>,
     segments: Vec<Segment>,
     len: usize,
 }
@@ -49,6 +71,11 @@ impl Heard {
             self.segments.push(Segment { side: side as u8, seq, flags, wire_len, payload: payload.to_vec(), place });
         }
         payload.len()
+    }
+
+    /// Says that what it has had are the datagrams of that flow.
+    pub(super) fn is_of(&mut self, key: FlowKey) {
+        self.key = Some(key);
     }
 
     /// Payload bytes so far.
@@ -123,6 +150,10 @@ impl Streams {
             for segment in &heard.segments {
                 let mut facts = Facts::default(); // the flow has them already
                 let mut out = self.into.out(self.wants, who, &mut facts);
+                if let Some(key) = &heard.key {
+                    segment.again(&mut stream.parser, key, &mut out);
+                    continue;
+                }
                 (packet.tcp_seq, packet.tcp_flags) = (segment.seq, segment.flags);
                 (packet.payload, packet.payload_len) = (0, segment.wire_len);
                 stream.segment(usize::from(segment.side & 1), &packet, &segment.payload, segment.place, &mut out);

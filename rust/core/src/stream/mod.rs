@@ -12,9 +12,11 @@ pub mod reassembly;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod udp;
 mod watch;
 
 pub use bounds::{Counters, Limits};
+pub(crate) use glance::is_first;
 pub use glance::tell;
 pub use piece::{Piece, Place};
 pub use reassembly::{Overlap, Reassembler};

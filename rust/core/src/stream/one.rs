@@ -4,9 +4,10 @@ use super::glance::first_byte;
 use super::heard::Heard;
 use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
-use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, Wants, Who};
+use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, OverTcp, Wants, Who};
 use crate::packet::Packet;
 use crate::track::tcp::{ACK, FIN, RST, SYN};
+use std::collections::VecDeque;
 
 /// Bytes that a side not recognised yet holds back.
 const UNKNOWN_HELD: usize = 1 << 16;
@@ -34,6 +35,10 @@ pub(super) enum Parser {
 pub(super) struct Start(Vec<(Vec<u8>, Place)>);
 
 impl Start {
+    fn whole(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|(part, _)| part).copied().collect()
+    }
+
     /// The frame of the first byte.
     pub(super) fn first(&self) -> Option<u64> {
         self.0.first().map(|(_, place)| place.frame)
@@ -158,12 +163,20 @@ impl Stream {
 
     /// Hands out what is held, and ends the parser.
     pub(super) fn finish(&mut self, out: &mut Out<'_>) {
+        let mut waiting = [VecDeque::new(), VecDeque::new()];
+        for (own, waiting) in self.sides.iter_mut().zip(&mut waiting) {
+            own.close(self.last, &mut |piece| {
+                waiting.push_back(match piece {
+                    Piece::Data(bytes, place) => ((bytes.to_vec(), 0), place),
+                    Piece::Gap(len, place) => ((Vec::new(), len), place),
+                })
+            });
+        }
+        while let Some((side, ((bytes, len), place))) = next_captured(&mut waiting) {
+            let piece = if len > 0 { Piece::Gap(len, place) } else { Piece::Data(&bytes, place) };
+            feed(&mut self.parser, self.ports, side, piece, out);
+        }
         for side in [0, 1] {
-            let Self { sides, parser, ports, last, .. } = self;
-            let mut emit = |piece: Piece<'_>| {
-                feed(parser, *ports, side, piece, out);
-            };
-            sides[side].close(*last, &mut emit);
             if let Parser::Raw(raw) = &mut self.parser
                 && self.sides[side].is_done()
             {
@@ -177,6 +190,13 @@ impl Stream {
             Parser::Unknown(..) | Parser::None => {}
         }
     }
+}
+
+/// Takes out the next piece of both sides, each in its own order, that was captured first, and says whose it is.
+fn next_captured<T>(waiting: &mut [VecDeque<(T, Place)>; 2]) -> Option<(usize, (T, Place))> {
+    let frame = |side: usize| waiting[side].front().map(|(_, place)| place.frame);
+    let side = [0, 1].into_iter().filter(|side| frame(*side).is_some()).min_by_key(|side| frame(*side))?;
+    waiting[side].pop_front().map(|piece| (side, piece))
 }
 
 /// Gives a piece to the parser, recognising it first; `false` when the stream is not wanted any more.
@@ -217,19 +237,19 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                 let whole: &[u8] = if start.0.is_empty() {
                     bytes
                 } else {
-                    let parts = start.0.iter().map(|(part, _)| part.as_slice());
-                    joined = parts.chain([bytes]).collect::<Vec<_>>().concat();
+                    joined = [&start.whole(), bytes].concat();
                     &joined
                 };
                 let sender = (ports[side], ports[side ^ 1]);
                 match recognise(whole, sender, side, &out.wants) {
-                    Ok(Some(mut analyzer)) => {
+                    Ok(Some((protocol, client))) => {
+                        let mut analyzer = (protocol.make)(client);
                         if *from_start {
                             analyzer.begins_here();
                         }
-                        let before = std::mem::take(start);
+                        let mut before = before(protocol, ports, side, std::mem::take(starts));
                         *parser = Parser::Tcp(analyzer);
-                        for (part, place) in before.0 {
+                        while let Some((side, (part, place))) = next_captured(&mut before) {
                             if !feed(parser, ports, side, Piece::Data(&part, place), out) {
                                 return false;
                             }
@@ -247,13 +267,28 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
     }
 }
 
-/// The parser for a side that begins so; `Err` if that needs more bytes.
-fn recognise(bytes: &[u8], ports: (u16, u16), side: usize, wants: &Wants) -> Result<Option<Box<dyn Analyzer>>, ()> {
+/// What both sides had sent before `side` was recognised. What the other one sent may have been captured too early, or belong
+/// to what led to this protocol.
+fn before(protocol: &OverTcp, ports: [u16; 2], side: usize, mut starts: [Start; 2]) -> [VecDeque<(Vec<u8>, Place)>; 2] {
+    let other = side ^ 1;
+    if (protocol.looks)(&starts[other].whole(), (ports[other], ports[side])) == Looks::No {
+        starts[other].0.clear();
+    }
+    starts.map(|start| start.0.into())
+}
+
+/// The protocol of a side that begins so, and which side is its client; `Err` if that needs more bytes.
+fn recognise(
+    bytes: &[u8],
+    ports: (u16, u16),
+    side: usize,
+    wants: &Wants,
+) -> Result<Option<(&'static OverTcp, usize)>, ()> {
     let mut perhaps = false;
     for protocol in OVER_TCP.iter().filter(|one| (one.wanted)(wants)) {
         match (protocol.looks)(bytes, ports) {
-            Looks::Client => return Ok(Some((protocol.make)(side))),
-            Looks::Server => return Ok(Some((protocol.make)(side ^ 1))),
+            Looks::Client => return Ok(Some((protocol, side))),
+            Looks::Server => return Ok(Some((protocol, side ^ 1))),
             Looks::Perhaps => perhaps = true,
             Looks::No => {}
         }

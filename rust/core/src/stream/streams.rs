@@ -4,19 +4,16 @@ use super::datagram::Datagrams;
 use super::glance::{beginning, first_byte, glance, is_beginning, is_first, keep_facts};
 use super::one::{Parser, Start, Stream};
 use super::watch::{Watch, index_of};
-use super::{Counters, Limits, Overlap, Piece, Place, Reassembler};
+use super::{Counters, Limits, Place, Reassembler};
 use crate::app::dns::Multicast;
 use crate::app::raw::{Raw, Tap};
 use crate::app::spool::Directory;
-use crate::app::{Datagram, ENOUGH_TO_TELL, Facts, Kept, Looks, OVER_TCP, OVER_UDP, Out, Row, Wants, Who};
+use crate::app::{Facts, Kept, Looks, OVER_TCP, Out, Row, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
 use crate::track::side::known;
 use crate::track::tcp::ACK;
 use std::collections::VecDeque;
-
-/// Packets of a UDP flow in which facts are looked for; QUIC's parser asks for no more datagrams either.
-const FACTS_WITHIN: u64 = 16;
 
 /// All streams.
 pub struct Streams {
@@ -45,7 +42,7 @@ pub(super) struct Into {
     rows: Vec<Row>,
     multicast: Multicast,
     files: Option<Directory>,
-    tap: Option<Box<dyn Tap>>,
+    pub(super) tap: Option<Box<dyn Tap>>,
 }
 
 impl Into {
@@ -178,16 +175,20 @@ impl Streams {
         let payload = packet.payload_of(frame);
         let own = &flow.sides[side];
         let ports = (packet.src_port, packet.dst_port);
-        let wanted = || OVER_TCP.iter().filter(|one| (one.wanted)(&self.wants)).map(|one| (one.looks)(payload, ports));
-        if wanted().any(|looks| matches!(looks, Looks::Client | Looks::Server)) {
-            return true;
+        let mut perhaps = false;
+        for protocol in OVER_TCP.iter().filter(|one| (one.wanted)(&self.wants)) {
+            match (protocol.looks)(payload, ports) {
+                Looks::Client | Looks::Server => return true,
+                Looks::Perhaps => perhaps = true,
+                Looks::No => {}
+            }
         }
         // The first bytes of a side: too few, or not the first of the stream, because segments came out of order.
         if !is_first(own, packet) || !own.knows(known::ISN) {
             return false;
         }
         let begins = own.isn.wrapping_add(1).wrapping_sub(packet.tcp_flags as u32 >> 1 & 1) == packet.tcp_seq;
-        !begins || payload.len() < ENOUGH_TO_TELL && wanted().any(|looks| looks == Looks::Perhaps)
+        !begins || perhaps
     }
 
     fn segment(
@@ -272,7 +273,7 @@ impl Streams {
         flow.watch = self.open(who, flow.key.ports, sides, parser);
     }
 
-    fn open(&mut self, who: Who, ports: [u16; 2], sides: [Reassembler; 2], parser: Parser) -> Watch {
+    pub(super) fn open(&mut self, who: Who, ports: [u16; 2], sides: [Reassembler; 2], parser: Parser) -> Watch {
         if self.open >= self.limits.streams {
             self.evict_oldest();
         }
@@ -293,7 +294,7 @@ impl Streams {
         Watch(number)
     }
 
-    fn evict_oldest(&mut self) {
+    pub(super) fn evict_oldest(&mut self) {
         while let Some(number) = self.order.pop_front() {
             if find(&mut self.slots, Watch(number)).is_some() {
                 self.counters.evicted_streams += 1;
@@ -323,77 +324,6 @@ impl Streams {
         }
     }
 
-    fn datagram(
-        &mut self,
-        flow: &mut Flow,
-        side: usize,
-        packet: &Packet,
-        frame: &[u8],
-        place: Place,
-        who: impl FnOnce(&Flow) -> Who,
-    ) {
-        let payload = packet.payload_of(frame);
-        let ports = (packet.src_port, packet.dst_port);
-        let datagram = Datagram { payload, wire_len: packet.payload_len, key: &flow.key, side, ports, place };
-        if self.wants.raw {
-            self.raw_datagram(flow, &datagram, who);
-            return;
-        }
-        if flow.watch == Watch::UNDECIDED {
-            let wants = self.wants;
-            let Some(protocol) = OVER_UDP.iter().find(|one| (one.wanted)(&wants) && (one.looks)(&datagram)) else {
-                // What has not shown itself in its first datagrams will not.
-                if flow.sides[0].pkts + flow.sides[1].pkts > 4 {
-                    flow.watch = Watch::IGNORED;
-                }
-                return;
-            };
-            let mut parser = (protocol.make)();
-            if !wants.rows() {
-                // Each fact is in one datagram, if not in the first: no stream is kept.
-                let mut facts = Facts::default();
-                let more = parser.datagram(&datagram, &mut self.into.out(wants, who(flow), &mut facts));
-                keep_facts(flow, facts);
-                if !more || flow.sides[0].pkts + flow.sides[1].pkts >= FACTS_WITHIN {
-                    flow.watch = Watch::IGNORED;
-                }
-                return;
-            }
-            let sides = [0, 1].map(|_| Reassembler::new(0, Overlap::First));
-            let who = who(flow);
-            flow.watch = self.open(who, flow.key.ports, sides, Parser::Udp(parser));
-        }
-        let Some(stream) = find(&mut self.slots, flow.watch) else {
-            flow.watch = Watch::IGNORED;
-            return;
-        };
-        let mut facts = Facts::default();
-        let mut out = self.into.out(self.wants, stream.who, &mut facts);
-        let more = match &mut stream.parser {
-            Parser::Udp(parser) => parser.datagram(&datagram, &mut out),
-            _ => false,
-        };
-        keep_facts(flow, facts);
-        if !more {
-            self.finish(flow.watch);
-            flow.watch = Watch::IGNORED;
-        }
-    }
-
-    /// Datagrams are listened to as they come; only TCP makes files.
-    fn raw_datagram(&mut self, flow: &Flow, datagram: &Datagram<'_>, who: impl FnOnce(&Flow) -> Who) {
-        let Some(tap) = &mut self.into.tap else { return };
-        let who = who(flow);
-        if !tap.wants(&who) || datagram.wire_len == 0 {
-            return;
-        }
-        tap.piece(&who, datagram.side, Piece::Data(datagram.payload, datagram.place));
-        let cut = u64::from(datagram.wire_len).saturating_sub(datagram.payload.len() as u64);
-        if cut > 0 {
-            tap.piece(&who, datagram.side, Piece::Gap(cut, datagram.place));
-        }
-    }
-
     /// A flow is over.
     pub fn end(&mut self, flow: &mut Flow) {
         if flow.watch.is_open() {
@@ -403,7 +333,7 @@ impl Streams {
         flow.watch = Watch::IGNORED;
     }
 
-    fn finish(&mut self, watch: Watch) -> Facts {
+    pub(super) fn finish(&mut self, watch: Watch) -> Facts {
         let mut facts = Facts::default();
         let Some(stream) = find(&mut self.slots, watch) else { return facts };
         let mut out = self.into.out(self.wants, stream.who, &mut facts);
@@ -430,6 +360,6 @@ impl Streams {
     }
 }
 
-fn find(slots: &mut [Option<Box<Stream>>], watch: Watch) -> Option<&mut Stream> {
+pub(super) fn find(slots: &mut [Option<Box<Stream>>], watch: Watch) -> Option<&mut Stream> {
     slots.get_mut(index_of(watch.0))?.as_deref_mut().filter(|stream| stream.number == watch.0)
 }

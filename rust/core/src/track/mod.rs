@@ -33,7 +33,7 @@ use crate::app::Who;
 use crate::decode::Proto;
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
-use crate::stream::{Place, Streams, Watch};
+use crate::stream::{Place, Streams, Watch, is_first};
 use ahash::RandomState;
 use clock::Clocks;
 use count::{close, count, note_l2};
@@ -245,8 +245,11 @@ impl Tracker {
             let place = Place { ts: share.ts, frame: share.number, timed: share.timed };
             streams.packet(flow, side, packet, frame, place, |flow| who(flow, &self.points));
         }
-        if flow.service.is_none() {
-            flow.service = packet.last_proto().filter(|proto| proto.is_application());
+        if flow.service.is_none()
+            && let Some(proto) = packet.last_proto().filter(|proto| proto.is_application())
+            && shows_service(&flow.sides[side], packet)
+        {
+            flow.service = Some(proto);
         }
         slot
     }
@@ -352,6 +355,12 @@ impl Tracker {
 
 fn uid_at(flow: &Flow, points: &Points) -> Uid {
     uid::uid(flow, points.named(flow.key.point))
+}
+
+/// Whether what a packet looks like is what its flow is: TCP whose beginning is known shows itself in the first bytes of a
+/// side. What looks like another protocol later may be part of anything; streams know better.
+fn shows_service(own: &side::Side, packet: &Packet) -> bool {
+    !packet.has_tcp || !own.knows(side::known::ISN) || is_first(own, packet)
 }
 
 /// Whose rows those of a flow are. Works the uid out once.

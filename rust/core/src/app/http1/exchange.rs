@@ -7,6 +7,9 @@ use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED};
 use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
 
+/// Why exchanges do not pair where more are open than `MAX_OPEN`.
+const CROWDED: &str = "more than 1024 requests at a time";
+
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -78,14 +81,22 @@ impl Exchange {
             .or_else(|| parts().find_map(missing))
             .or(self.doubt())
             .or_else(|| parts().find_map(|part| part.body.fault))
-            .or(if self.request.is_none() { Some("no request") } else { None })
-            .or(if self.response.is_none() { Some("no response") } else { None })
+            .or_else(|| self.lack())
+    }
+
+    fn lack(&self) -> Option<&'static str> {
+        match (&self.request, &self.response) {
+            (Some(_), Some(_)) => None,
+            _ if self.pairing.crowded => Some(CROWDED),
+            (None, _) => Some("no request"),
+            (_, None) => Some("no response"),
+        }
     }
 
     /// Why its two messages may not belong together; `None` if they do.
     #[must_use]
     pub fn doubt(&self) -> Option<&'static str> {
-        self.pairing.doubtful.then_some("bytes are missing")
+        self.pairing.doubtful.then_some(if self.pairing.crowded { CROWDED } else { "bytes are missing" })
     }
 
     fn part(&mut self, side: Side) -> &mut Option<Part> {
@@ -238,6 +249,9 @@ impl Conversation {
                 if let Some(event) = self.sides[at].step(&mut &[][..], place) {
                     self.event(side, event, bodies);
                 }
+                if self.sides[at].is_lost() {
+                    self.hole(side);
+                }
                 &[]
             }
         }
@@ -324,6 +338,7 @@ impl Conversation {
             // Its end was looked for without the method, and in the wrong place.
             self.open[index].pairing.doubtful = true;
         }
+        let cut = self.sides[at].take_unsure().then_some("bytes are missing in the head");
         let encoding = head.codings();
         let upgrade = head.upgrade.clone();
         let part = Part {
@@ -333,7 +348,7 @@ impl Conversation {
             body: Finished::default(),
             file: None,
             path: None,
-            fault: fault.or(odd),
+            fault: fault.or(odd).or(cut),
             running: None,
             over: fault.is_some(),
         };

@@ -132,7 +132,7 @@ pub fn begin(mut bytes: &[u8]) -> &[u8] {
 
 /// Says what a stream that begins with `bytes` is, empty lines before it passed over. A request needs its method and a
 /// space, then a target that is not empty; that the line ends in `HTTP/1.` is checked when it is whole. With a method that
-/// is not known it needs the whole line.
+/// is not known it needs the whole line, and is perhaps one until then.
 #[must_use]
 pub fn looks(bytes: &[u8]) -> Looks {
     const STATUS: &[u8] = b"HTTP/1.";
@@ -160,8 +160,27 @@ pub fn looks(bytes: &[u8]) -> Looks {
     match perhaps {
         true => Looks::Perhaps,
         false if is_request(bytes) => Looks::Request,
+        false if begins_request(bytes) => Looks::Perhaps,
         false => Looks::No,
     }
+}
+
+/// Whether `bytes` begin with a method that is known, empty lines before it passed over.
+#[must_use]
+pub fn has_known_method(bytes: &[u8]) -> bool {
+    let bytes = begin(bytes);
+    METHODS.iter().any(|method| bytes.strip_prefix(*method).is_some_and(|rest| rest.first() == Some(&b' ')))
+}
+
+/// Whether `bytes` may be the beginning of a request line of whatever method that goes on in the next segment: its target,
+/// a path or a URI of HTTP, is not over, or its version is not.
+fn begins_request(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.iter().position(|byte| !token(byte)).filter(|end| bytes[*end] == b' ') else { return false };
+    let rest = &bytes[end + 1..];
+    let (target, version) = rest.split_at(rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len()));
+    (target.starts_with(b"/") || target.starts_with(b"http"))
+        && target.iter().all(u8::is_ascii_graphic)
+        && (b" HTTP/1.0\r".starts_with(version) || b" HTTP/1.1\r".starts_with(version))
 }
 
 /// Whether `bytes` begin with a request line of whatever method: `token SP target SP HTTP/1.x` (RFC 9112, 3).

@@ -68,6 +68,8 @@ pub struct Message {
     last: Place,
     /// Messages may have got lost in a hole.
     has_lost: bool,
+    /// The head that begins behind a hole has a method that is not known: it may be the end of one.
+    unsure: bool,
 }
 
 impl Default for Message {
@@ -78,6 +80,7 @@ impl Default for Message {
             first: Place::default(),
             last: Place::default(),
             has_lost: false,
+            unsure: false,
         }
     }
 }
@@ -99,6 +102,17 @@ impl Message {
     #[must_use]
     pub fn has_lost(&self) -> bool {
         self.has_lost
+    }
+
+    /// Whether it is behind such a hole, and has found no message yet.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.state == State::Lost
+    }
+
+    /// Whether the method of the head just given may be cut.
+    pub(super) fn take_unsure(&mut self) -> bool {
+        std::mem::take(&mut self.unsure)
     }
 
     /// Looks for the next message at the start of a later piece.
@@ -172,10 +186,12 @@ impl Message {
                 }
                 State::Told => return None,
                 State::Lost => {
-                    if !matches!(head::looks(input), Looks::Request | Looks::Response) {
+                    let looks = head::looks(input);
+                    if !matches!(looks, Looks::Request | Looks::Response) {
                         *input = &[];
                         return None;
                     }
+                    self.unsure = looks == Looks::Request && !head::has_known_method(input);
                     self.state = State::Head;
                 }
                 State::Head => {

@@ -3,7 +3,8 @@
 //! Responses come in the order of their requests (RFC 9112, 9.3.2), so the two are counted off against each other, as
 //! long as nothing is missing: the n-th answers the n-th, also where the response was captured first. Behind a hole nobody knows how many messages it swallowed.
 //! There a response belongs to the latest request that began before it, which is right unless requests were sent without
-//! waiting for their responses; where that was so, the pair is a guess and says that bytes are missing.
+//! waiting for their responses; where that was so, the pair is a guess and says that bytes are missing. So does one between
+//! whose messages both sides have holes: one burst of loss swallows a response and the next request.
 
 use super::exchange::{Conversation, Exchange, Side};
 use super::message::Message;
@@ -21,6 +22,10 @@ pub struct Pairing {
     given_up: bool,
     /// What comes next may show that the pair is wrong.
     pub(super) waits: bool,
+    /// Messages may be missing right behind the request, and right before the response: these two may not be neighbours.
+    holes: [bool; 2],
+    /// More exchanges were open than are kept, here or before: the count is wrong because of that.
+    pub(super) crowded: bool,
 }
 
 /// What a connection shows of how its messages pair.
@@ -34,6 +39,10 @@ pub(super) struct Order {
     pipelined: bool,
     /// A pair was guessed: those behind it are no better.
     guessed: bool,
+    /// Responses may be missing behind the latest one.
+    hole: bool,
+    /// Exchanges were given up for being too many.
+    crowded: bool,
     /// Frame of the first byte of the latest request.
     asked: Option<u64>,
     /// The same of the latest response that has its request.
@@ -67,8 +76,29 @@ impl Conversation {
     pub(super) fn place(&mut self, side: Side, first: Place) -> usize {
         match side {
             Side::Request => self.place_request(first.frame),
-            Side::Response => self.place_response(first.frame),
+            Side::Response => {
+                let index = self.place_response(first.frame);
+                self.open[index].pairing.holes[1] = std::mem::take(&mut self.order.hole);
+                index
+            }
         }
+    }
+
+    /// Bytes of a side are missing that may have been whole messages.
+    pub(super) fn hole(&mut self, side: Side) {
+        match side {
+            Side::Response => self.order.hole = true,
+            Side::Request => {
+                if let Some(one) = self.latest(side) {
+                    one.pairing.holes[0] = true;
+                }
+            }
+        }
+    }
+
+    /// The exchange of a side's latest message, if it is open.
+    fn latest(&mut self, side: Side) -> Option<&mut Exchange> {
+        self.open.iter_mut().rev().map(|one| &mut **one).find(|one| one.began()[side as usize].is_some())
     }
 
     fn is_counted(&self) -> bool {
@@ -164,8 +194,7 @@ impl Conversation {
 
     /// What was taken for a message of this side was none, or not where it seemed to be.
     pub(super) fn doubt(&mut self, side: Side) {
-        let of_side = |one: &&mut Box<Exchange>| one.began()[side as usize].is_some();
-        if let Some(one) = self.open.iter_mut().rev().find(of_side) {
+        if let Some(one) = self.latest(side) {
             one.pairing.doubtful = true;
         }
     }
@@ -174,6 +203,7 @@ impl Conversation {
     pub(super) fn settle(&mut self) {
         if self.open.len() > MAX_OPEN && !self.open[0].is_over() {
             self.order.miscounted = true; // one of its messages may still come
+            self.order.crowded = true;
         }
         while self.open.len() > MAX_OPEN || self.open.front().is_some_and(|one| one.is_over()) && self.judge(false) {
             self.take_front();
@@ -192,6 +222,7 @@ impl Conversation {
         let Some(mut one) = self.open.pop_front() else { return };
         self.order.over = self.order.over.saturating_add(1);
         one.depth = self.order.over;
+        one.pairing.crowded = self.order.crowded;
         self.done.push(one);
         for current in &mut self.current {
             *current = current.and_then(|index| index.checked_sub(1));
@@ -211,7 +242,7 @@ impl Conversation {
             _ => return false,
         };
         if let Some(one) = self.open.front_mut() {
-            one.pairing.doubtful |= is_wrong;
+            one.pairing.doubtful |= is_wrong || one.pairing.holes == [true; 2];
         }
         true
     }

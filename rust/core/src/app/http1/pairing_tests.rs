@@ -148,3 +148,38 @@ fn a_client_that_never_hears_an_answer_is_bounded() {
     }
     assert_eq!(conversation.take_done().count(), 4999 - 1024);
 }
+
+#[test]
+fn a_burst_that_swallows_a_response_and_the_next_request_leaves_a_doubtful_pair() {
+    let text = [ask(1), answer(2), ask(3), answer(3)];
+    let [q1, a2, q3, a3] = text.each_ref().map(|text| Some(text.as_str()));
+    let end = "2 /3 R3 whole\n";
+    // The hole of the requests shows with the next one, or nothing more comes.
+    let steps = [(1, Q, q1), (4, A, None), (4, A, a2), (5, Q, None), (5, Q, q3), (6, A, a3)];
+    assert_eq!(lines(true, &steps), format!("1 /1 R2 bytes are missing\n{end}"));
+    assert_eq!(lines(true, &[(1, Q, q1), (4, A, None), (4, A, a2), (5, Q, None)]), "1 /1 R2 bytes are missing\n");
+    // An exchange that was swallowed as a whole lies between two that are known.
+    let (answer1, steps) = (answer(1), [(1, Q, q1)]);
+    let rest = [(2, A, Some(answer1.as_str())), (5, Q, None), (5, Q, q3), (6, A, None), (6, A, a3)];
+    assert_eq!(lines(true, &[&steps[..], &rest].concat()), format!("1 /1 R1 whole\n{end}"));
+}
+
+#[test]
+fn a_method_cut_by_a_hole_is_not_whole() {
+    let response = answer(1);
+    let cut = [(2, Q, None), (2, Q, Some("E /1 HTTP/1.1\r\n\r\n")), (3, A, Some(response.as_str()))];
+    assert_eq!(lines(true, &cut), "1 /1 R1 bytes are missing in the head\n");
+    let whole = [(2, Q, None), (2, Q, Some("DELETE /1 HTTP/1.1\r\n\r\n")), (3, A, Some(response.as_str()))];
+    assert_eq!(lines(true, &whole), "1 /1 R1 whole\n");
+    let next = [(4, Q, Some("FROB /2 HTTP/1.1\r\n\r\n")), (5, A, Some(response.as_str()))];
+    assert_eq!(lines(true, &[&whole[..], &next].concat()), "1 /1 R1 whole\n2 /2 R1 whole\n");
+}
+
+#[test]
+fn of_more_requests_than_are_kept_nothing_is_said_to_be_missing() {
+    let asks: String = (1..=1030).map(ask).collect();
+    let answers: String = (1..=1030).map(answer).collect();
+    let text = lines(true, &[(1, Q, Some(&asks)), (2, A, Some(&answers))]);
+    assert!(!text.contains("bytes are missing") && !text.contains("no re"), "{text}");
+    assert_eq!(text.matches("more than 1024 requests at a time").count(), text.lines().count(), "{text}");
+}

@@ -334,11 +334,15 @@ fn a_request_line_is_known_by_its_form_if_not_by_its_method() {
         "FOO  HTTP/1.1\r\n",
         "FOO: /a HTTP/1.1\r\n",
         "FOO /a HTTP/2.0\r\n",
-        "FOO /a HTTP/1.1",
+        "FOO /a HTTP/2",
+        "FOO a",
         "USER anonymous with a long name\r\n",
     ];
     for line in others {
         assert_eq!(head::looks(line.as_bytes()), head::Looks::No, "{line}");
+    }
+    for begun in ["FOO /", "FOO /a HTT", "FOO /a HTTP/1.1\r", "FOO http://x", "BITS_POST /up"] {
+        assert_eq!(head::looks(begun.as_bytes()), head::Looks::Perhaps, "{begun}");
     }
 }
 

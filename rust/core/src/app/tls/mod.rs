@@ -166,8 +166,11 @@ impl Tls {
                     if !self.messages(side, out) {
                         return false;
                     }
-                } else if half.kind == ALERT && is_start && taken.first() == Some(&2) && !half.changed && !half.data {
-                    self.seen.fault.get_or_insert("fatal alert");
+                } else if half.kind == ALERT && is_start && taken.first() == Some(&2) && !half.data {
+                    // Behind a retry a changed cipher means nothing yet.
+                    if !half.changed || self.seen.server.as_ref().is_some_and(|hello| hello.is_retry) {
+                        self.seen.fault.get_or_insert("fatal alert");
+                    }
                 }
             }
         }

@@ -272,6 +272,15 @@ fn early_data_before_a_retry_does_not_end_the_handshake() {
 }
 
 #[test]
+fn an_alert_behind_a_retry_ends_the_handshake() {
+    let hello = record(HANDSHAKE, &handshake(1, &client_hello()));
+    let retry = record(HANDSHAKE, &handshake(2, &server_hello_of(0x0304, retry_random(), 0x1302)));
+    let retry = [retry, record(CHANGE_CIPHER_SPEC, &[1])].concat();
+    let (seen, _) = same(&[(0, &hello), (1, &retry), (0, &hello), (1, &record(ALERT, &[2, 40]))]);
+    assert_eq!(seen.unwrap().fault, Some("fatal alert"));
+}
+
+#[test]
 fn early_data_alone_does_not_establish() {
     let hello = record(HANDSHAKE, &handshake(1, &early_hello()));
     let (changed, data) = (record(CHANGE_CIPHER_SPEC, &[1]), record(APPLICATION_DATA, &[1; 50]));

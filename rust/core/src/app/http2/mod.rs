@@ -2,12 +2,13 @@
 //!
 //! Rows are those of `http`, version `2`. Bodies are counted and hashed as transferred in DATA frames.
 
-use super::http1::head::{Length, lower, short};
-use super::http1::{Bodies as _, Exchange, Head, Part, Start};
+mod fields;
+
+use super::http1::{Bodies as _, Exchange, Head, Part};
 use super::{After, Analyzer, Looks, Out};
 use crate::app::content::Body;
 use crate::stream::{Piece, Place};
-use compact_str::CompactString;
+use fields::Fields;
 use loona_hpack::Decoder;
 use std::collections::BTreeMap;
 
@@ -51,7 +52,12 @@ pub fn make(client: usize) -> Box<dyn Analyzer> {
 pub(super) fn make_upgraded(client: usize, asked: Exchange) -> Box<dyn Analyzer> {
     let depth = asked.depth;
     let first = Open { depth, upgraded: asked.request, ..Open::default() };
-    Box::new(Http2 { streams: BTreeMap::from([(1, first)]), depth, ..Http2::new(client) })
+    Box::new(Http2 { streams: BTreeMap::from([(1, first)]), depth, opened: [0, 1], ..Http2::new(client) })
+}
+
+/// A stream number; the bit before it means nothing.
+fn be32(bytes: &[u8]) -> u32 {
+    crate::decode::cursor::be32(bytes, 0) & 0x7fff_ffff
 }
 
 struct Half {
@@ -67,8 +73,8 @@ struct Half {
     frame: Vec<u8>,
     block: Vec<u8>,
     block_ends_stream: bool,
-    /// The block is that of a PUSH_PROMISE, its continuations too.
-    block_promises: bool,
+    /// The block is that of a PUSH_PROMISE, its continuations too: the stream that it promises.
+    promised: Option<u32>,
     /// Padding at the end of a DATA frame; `None` until its first byte.
     padding: Option<usize>,
     hpack: Decoder<'static>,
@@ -89,7 +95,7 @@ impl Default for Half {
             frame: Vec::new(),
             block: Vec::new(),
             block_ends_stream: false,
-            block_promises: false,
+            promised: None,
             padding: None,
             hpack,
             last: Place::default(),
@@ -119,6 +125,9 @@ struct Http2 {
     client: usize,
     sides: [Half; 2],
     streams: BTreeMap<u32, Open>,
+    /// The highest number that the server and the client have opened, which are even and odd: what is not above it and not
+    /// in `streams` is closed (RFC 9113, 5.1.1).
+    opened: [u32; 2],
     depth: u32,
     fault: Option<&'static str>,
 }
@@ -127,7 +136,7 @@ impl Http2 {
     fn new(client: usize) -> Self {
         let preface = |side| if side == client { PREFACE.len() } else { 0 };
         let sides = [0, 1].map(|side| Half { preface: preface(side), ..Half::default() });
-        Self { client, sides, streams: BTreeMap::new(), depth: 0, fault: None }
+        Self { client, sides, streams: BTreeMap::new(), opened: [0; 2], depth: 0, fault: None }
     }
 
     /// Takes bytes of a side; `false` when the connection cannot be read on.
@@ -151,7 +160,7 @@ impl Http2 {
                 let h = &half.header;
                 half.left = usize::from(h[0]) << 16 | usize::from(h[1]) << 8 | usize::from(h[2]);
                 (half.kind, half.flags) = (h[3], h[4]);
-                half.stream = u32::from_be_bytes([h[5] & 0x7f, h[6], h[7], h[8]]);
+                half.stream = be32(&h[5..]);
                 half.header.clear();
                 half.frame.clear();
                 half.padding = (half.flags & PADDED == 0).then_some(0);
@@ -223,18 +232,17 @@ impl Http2 {
                     PUSH_PROMISE => 4,
                     _ => 0,
                 };
-                let Some(fragment) = payload.get(skip..) else { return self.broken() };
+                let Some((before, fragment)) = payload.split_at_checked(skip) else { return self.broken() };
                 half.block.extend_from_slice(fragment);
                 if half.kind != CONTINUATION {
                     half.block_ends_stream = half.kind == HEADERS && flags & END_STREAM != 0;
-                    half.block_promises = half.kind == PUSH_PROMISE;
+                    half.promised = (half.kind == PUSH_PROMISE).then(|| be32(before));
                 }
                 if half.block.len() > MAX_BLOCK {
                     self.fault = Some("header block longer than 65536 bytes");
                     return false;
                 }
                 if flags & END_HEADERS != 0 {
-                    // A promise's headers are decoded for the table's sake, but belong to another stream.
                     return self.block(side, number, place, out);
                 }
             }
@@ -259,15 +267,17 @@ impl Http2 {
         let half = &mut self.sides[side];
         let block = std::mem::take(&mut half.block);
         let mut head = Fields::default();
-        let (ends, is_promise) = (half.block_ends_stream, half.block_promises);
+        let (ends, promised) = (half.block_ends_stream, half.promised);
         if half.hpack.decode_with_cb(&block, |name, value| head.field(&name, &value)).is_err() {
             self.fault = Some("header block cannot be decoded");
             return false;
         }
-        if is_promise {
-            return true;
+        // A promise is the request of another stream, without a body (RFC 9113, 8.4).
+        let number = promised.unwrap_or(number);
+        let is_request = side == self.client || promised.is_some();
+        if promised.is_some_and(|number| number & 1 == 1) || !self.is_open(number, is_request) {
+            return true; // what was on its way when the stream was reset; decoded for the table's sake
         }
-        let is_request = side == self.client;
         if self.streams.len() >= MAX_STREAMS
             && let Some(oldest) = self.streams.keys().next().copied()
         {
@@ -280,14 +290,17 @@ impl Http2 {
         // A second block is a trailer; an interim response (1xx) is passed over.
         let interim = !is_request && head.status.is_some_and(|status| status < 200);
         if slot.is_none() && !interim {
-            let Some(head) = head.head(is_request) else {
-                self.fault = Some("header block without its pseudo-fields");
-                return false;
-            };
-            let file = out.open(&Exchange::default(), super::http1::Side::Response);
-            let body = Body::new(head.content_encoding.as_deref(), out.hash(), file, out.limit());
-            *slot = Some(Running { head: Box::new(head), first: place, body, over: None });
-            if is_request && out.facts.http_host.is_none() {
+            match head.head(is_request) {
+                // Malformed, which concerns this stream alone (RFC 9113, 8.1.1).
+                None => _ = stream.fault.get_or_insert("header block without its pseudo-fields"),
+                Some(head) => {
+                    let file = out.open(&Exchange::default(), super::http1::Side::Response);
+                    let body = Body::new(head.content_encoding.as_deref(), out.hash(), file, out.limit());
+                    let over = promised.map(|_| place);
+                    *slot = Some(Running { head: Box::new(head), first: place, body, over });
+                }
+            }
+            if side == self.client && out.facts.http_host.is_none() {
                 out.facts.service = Some("http2");
                 out.facts.http_host = slot.as_ref().and_then(|running| running.head.host.clone());
             }
@@ -296,6 +309,16 @@ impl Http2 {
             self.message_over(side, number, place, out);
         }
         true
+    }
+
+    /// Whether a stream takes a header block: it is open, or that opens it. A response may be captured before its request.
+    fn is_open(&mut self, number: u32, is_request: bool) -> bool {
+        let opened = &mut self.opened[number as usize & 1];
+        let is_new = number > *opened;
+        if is_new && is_request {
+            *opened = number;
+        }
+        is_new || self.streams.contains_key(&number)
     }
 
     fn message_over(&mut self, side: usize, number: u32, place: Place, out: &mut Out<'_>) {
@@ -314,6 +337,9 @@ impl Http2 {
 
     fn report(&mut self, number: u32, out: &mut Out<'_>) {
         let Some(stream) = self.streams.remove(&number) else { return };
+        if stream.upgraded.is_none() && stream.request.is_none() && stream.response.is_none() {
+            return; // no message of it can be shown
+        }
         let fault = stream.fault.or(self.fault);
         let part = |running: Option<Running>| {
             running.map(|running| {
@@ -330,67 +356,6 @@ impl Http2 {
             ..Exchange::default()
         };
         super::web::report(Box::new(exchange), self.client, out);
-    }
-}
-
-/// Header fields on their way to a [`Head`].
-#[derive(Default)]
-struct Fields {
-    method: Option<CompactString>,
-    path: Option<CompactString>,
-    authority: Option<CompactString>,
-    status: Option<u16>,
-    host: Option<CompactString>,
-    user_agent: Option<CompactString>,
-    referrer: Option<CompactString>,
-    content_type: Option<CompactString>,
-    content_encoding: Option<CompactString>,
-    disposition: Option<CompactString>,
-}
-
-impl Fields {
-    fn field(&mut self, name: &[u8], value: &[u8]) {
-        let slot = match name {
-            b":method" => &mut self.method,
-            b":path" => &mut self.path,
-            b":authority" => &mut self.authority,
-            b":status" => {
-                self.status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                return;
-            }
-            b"host" => &mut self.host,
-            b"user-agent" => &mut self.user_agent,
-            b"referer" => &mut self.referrer,
-            b"content-type" => &mut self.content_type,
-            b"content-encoding" => &mut self.content_encoding,
-            b"content-disposition" => &mut self.disposition,
-            _ => return,
-        };
-        if slot.is_none() {
-            *slot = Some(short(value));
-        }
-    }
-
-    fn head(self, is_request: bool) -> Option<Head> {
-        let start = if is_request {
-            Start::Request { method: self.method?, uri: self.path.unwrap_or_default() }
-        } else {
-            Start::Response { status: self.status?, message: CompactString::default() }
-        };
-        Some(Head {
-            start,
-            version: "2".into(),
-            host: self.authority.or(self.host),
-            user_agent: self.user_agent,
-            referrer: self.referrer,
-            content_type: self.content_type,
-            content_encoding: self.content_encoding.map(|coding| lower(coding.as_bytes())),
-            disposition: self.disposition,
-            upgrade: None,
-            http2_settings: false,
-            transfer_encoding: None,
-            length: Length::Absent,
-        })
     }
 }
 

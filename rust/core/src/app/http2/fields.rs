@@ -1,0 +1,68 @@
+//! The header fields of a message that tables need (RFC 9113, 8.2 and 8.3).
+
+use crate::app::http1::head::{Length, lower, short};
+use crate::app::http1::{Head, Start};
+use compact_str::CompactString;
+
+/// Header fields on their way to a [`Head`].
+#[derive(Default)]
+pub(super) struct Fields {
+    method: Option<CompactString>,
+    path: Option<CompactString>,
+    authority: Option<CompactString>,
+    pub(super) status: Option<u16>,
+    host: Option<CompactString>,
+    user_agent: Option<CompactString>,
+    referrer: Option<CompactString>,
+    content_type: Option<CompactString>,
+    content_encoding: Option<CompactString>,
+    disposition: Option<CompactString>,
+}
+
+impl Fields {
+    /// Takes a field; the first of each name counts.
+    pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
+        let slot = match name {
+            b":method" => &mut self.method,
+            b":path" => &mut self.path,
+            b":authority" => &mut self.authority,
+            b":status" => {
+                self.status = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                return;
+            }
+            b"host" => &mut self.host,
+            b"user-agent" => &mut self.user_agent,
+            b"referer" => &mut self.referrer,
+            b"content-type" => &mut self.content_type,
+            b"content-encoding" => &mut self.content_encoding,
+            b"content-disposition" => &mut self.disposition,
+            _ => return,
+        };
+        if slot.is_none() {
+            *slot = Some(short(value));
+        }
+    }
+
+    /// The head of a request or a response; `None` without its pseudo-fields (RFC 9113, 8.3).
+    pub(super) fn head(self, is_request: bool) -> Option<Head> {
+        let start = if is_request {
+            Start::Request { method: self.method?, uri: self.path.unwrap_or_default() }
+        } else {
+            Start::Response { status: self.status?, message: CompactString::default() }
+        };
+        Some(Head {
+            start,
+            version: "2".into(),
+            host: self.authority.or(self.host),
+            user_agent: self.user_agent,
+            referrer: self.referrer,
+            content_type: self.content_type,
+            content_encoding: self.content_encoding.map(|coding| lower(coding.as_bytes())),
+            disposition: self.disposition,
+            upgrade: None,
+            http2_settings: false,
+            transfer_encoding: None,
+            length: Length::Absent,
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! HTTP/2 against RFC 9113: streams that are reset, pushed and malformed, beside others of the same connection.
+
+use sniffkit_core::app::dns::Multicast;
+use sniffkit_core::app::http1::{Part, Start};
+use sniffkit_core::app::{Facts, Found, Looks, OVER_TCP, Out, Row, Wants, Who};
+use sniffkit_core::stream::{Piece, Place};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const PUSH_PROMISE: u8 = 5;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+const CANCEL: &[u8] = &[0, 0, 0, 8];
+/// `:status: 200`, of the static table (RFC 7541, appendix A).
+const OK: &[u8] = &[0x88];
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let len = (payload.len() as u32).to_be_bytes();
+    [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A field, neither compressed nor, unless asked for, put into the table (RFC 7541, 6.2).
+fn field(indexed: bool, name: &str, value: &str) -> Vec<u8> {
+    let kind = if indexed { 0x40 } else { 0 };
+    [&[kind, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+}
+
+/// `GET path`.
+fn request(path: &str) -> Vec<u8> {
+    [&[0x82, 0x86][..], &field(false, ":path", path)].concat()
+}
+
+/// One line a row, of what the client (0) and the server (1) sent in turn.
+fn lines(steps: &[(usize, Vec<u8>)]) -> String {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let protocol = OVER_TCP.iter().find(|one| (one.looks)(PREFACE, (40_000, 80)) == Looks::Client).expect("HTTP/2");
+    let mut parser = (protocol.make)(0);
+    let (mut facts, mut rows) = (Facts::default(), Vec::new());
+    let wants = Wants { http: true, ..Wants::default() };
+    let (facts, rows_now, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
+    let mut out = Out { wants, who: Who::default(), facts, rows: rows_now, multicast, files: None, tap: None };
+    let steps = [&[(0, PREFACE.to_vec())], steps].concat();
+    for (at, (side, bytes)) in steps.iter().enumerate() {
+        let place = Place { ts: at as i64, frame: at as u64, timed: true };
+        parser.piece(*side, Piece::Data(bytes, place), &mut out);
+    }
+    parser.finish(&mut out);
+    let start = |part: &Option<Part>| match part.as_ref().map(|part| &part.head.start) {
+        None => "-".to_owned(),
+        Some(Start::Request { method, uri }) => format!("{method} {uri}"),
+        Some(Start::Response { status, .. }) => status.to_string(),
+    };
+    let line = |row: Row| {
+        let Found::Http(one) = row.found else { panic!("{:?}", row.found) };
+        format!("{} {} {}\n", start(&one.request), start(&one.response), one.fault().unwrap_or("whole"))
+    };
+    rows.sort_by_key(|row| row.first.frame);
+    rows.into_iter().map(line).collect()
+}
+
+/// The second request and its response, which show whether the connection is still read.
+fn second() -> [(usize, Vec<u8>); 2] {
+    let answer = [frame(HEADERS, END_HEADERS, 3, OK), frame(DATA, END_STREAM, 3, b"two")].concat();
+    [(0, frame(HEADERS, END_HEADERS | END_STREAM, 3, &request("/two"))), (1, answer)]
+}
+
+#[test]
+fn what_was_on_its_way_when_its_stream_was_reset_is_passed_over() {
+    let ask = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/one")));
+    let cancel = (0, frame(RST_STREAM, 0, 1, CANCEL));
+    let head = frame(HEADERS, END_HEADERS, 1, OK);
+    let trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, &field(false, "grpc-status", "1"));
+    let late = [frame(DATA, 0, 1, b"more"), trailers].concat();
+    let behind_head = [&[ask.clone(), (1, head.clone()), cancel.clone(), (1, late)], &second()[..]].concat();
+    assert_eq!(lines(&behind_head), "GET /one 200 stream reset\nGET /two 200 whole\n");
+    let whole = [head, frame(DATA, END_STREAM, 1, b"one")].concat();
+    let before_head = [&[ask, cancel, (1, whole)], &second()[..]].concat();
+    assert_eq!(lines(&before_head), "GET /one - stream reset\nGET /two 200 whole\n");
+    let upload = (0, frame(HEADERS, END_HEADERS, 1, &request("/up")));
+    let rest = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &field(false, "x-sum", "1")));
+    let by_server = [&[upload, (1, frame(RST_STREAM, 0, 1, CANCEL)), rest], &second()[..]].concat();
+    assert_eq!(lines(&by_server), "GET /up - stream reset\nGET /two 200 whole\n");
+}
+
+#[test]
+fn fields_of_a_reset_stream_stay_in_the_table() {
+    let ask = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/one")));
+    let late = (1, frame(HEADERS, END_HEADERS, 1, &[OK, &field(true, "content-type", "text/x")].concat()));
+    let mut steps = vec![ask, (0, frame(RST_STREAM, 0, 1, CANCEL)), late];
+    let [again, _] = second();
+    // 62 is the first field of the dynamic table (RFC 7541, 2.3.3).
+    steps.extend([again, (1, frame(HEADERS, END_HEADERS | END_STREAM, 3, &[OK, &[0x80 | 62]].concat()))]);
+    assert_eq!(lines(&steps), "GET /one - stream reset\nGET /two 200 whole\n");
+}
+
+#[test]
+fn a_response_may_be_captured_before_its_request() {
+    let [ask, answer] = second();
+    assert_eq!(lines(&[answer, ask]), "GET /two 200 whole\n");
+}
+
+#[test]
+fn a_pushed_response_answers_what_was_promised() {
+    let ask = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/page")));
+    let promise = frame(PUSH_PROMISE, END_HEADERS, 1, &[&[0, 0, 0, 2][..], &request("/style")].concat());
+    let of = |stream| [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, END_STREAM, stream, b"x")].concat();
+    let text = lines(&[ask, (1, [promise, of(1), of(2)].concat())]);
+    assert_eq!(text, "GET /page 200 whole\nGET /style 200 whole\n");
+}
+
+#[test]
+fn a_block_without_pseudo_fields_is_the_fault_of_its_stream() {
+    let bad = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &field(false, "x", "y")));
+    let answer = (1, frame(HEADERS, END_HEADERS | END_STREAM, 1, OK));
+    let steps = [&[bad, answer], &second()[..]].concat();
+    assert_eq!(lines(&steps), "- 200 header block without its pseudo-fields\nGET /two 200 whole\n");
+}
