@@ -150,7 +150,7 @@ class LiveSession:
     def wait(self, seconds: float | None = None) -> bool: ...
     def stats(self) -> list[tuple[int, int, int, int]]: ...
 
-_Place = tuple[int, int, list[tuple[int, int]]]
+_Place = tuple[int, int, list[tuple[int, int]], int]
 
 @final
 class DatasetReader:
