@@ -4,6 +4,7 @@ mod dataset;
 mod discovery;
 mod files;
 mod follow;
+mod frames;
 mod index;
 mod lines;
 mod live;
@@ -20,6 +21,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;
+    frames::register(module)?;
     index::register(module)?;
     lines::register(module)?;
     live::register(module)?;
