@@ -6,7 +6,7 @@ import io
 import os
 
 from sniffkit.errors import CaptureFileError
-from sniffkit.tables import Table
+from sniffkit.tables import Table, chosen
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
@@ -95,23 +95,46 @@ class Capture:
         self._begun = False
 
     def fresh(self) -> list[Source]:
-        """The inputs at their beginning. Raises CaptureFileError if one can be read only once, and has been."""
-        for one, start in zip(self.inputs, self._starts, strict=True):
-            if start is not None:
-                cast("IO[bytes]", one).seek(start)
-            elif self._begun and (one == "-" or not isinstance(one, (str, os.PathLike))):
-                name = "standard input" if one == "-" else getattr(one, "name", "<file object>")
-                raise CaptureFileError(f"{name} can be read once, and has been: keep a table, or save it to a file")
+        """The inputs from their beginning, for one who reads them whatever others do with theirs.
+
+        Raises CaptureFileError if one can be read only once, and has been, or is closed.
+        """
+        made = [self._reader(at) for at in range(len(self.inputs))]
         self._begun = True
-        return list(self.inputs)
+        return made
+
+    def _reader(self, at: int) -> Source:
+        one, start = self.inputs[at], self._starts[at]
+        if getattr(one, "closed", False):
+            raise CaptureFileError(f"{_name(one)}: the file object is closed")
+        if self._is_read_once(at):
+            if self._begun or any(one is other for other in self.inputs[:at]):
+                twice = "has been: keep a table, or save it to a file" if self._begun else "is given twice"
+                raise CaptureFileError(f"{_name(one)} can be read once, and {twice}")
+            return one
+        if start is None:
+            return one
+        from sniffkit.fileobjects import FileReader
+        from sniffkit.remote import RemoteFile
+
+        again = RemoteFile(one.name) if isinstance(one, RemoteFile) else FileReader(cast("IO[bytes]", one), start)
+        return cast("Source", again)
+
+    def _is_read_once(self, at: int) -> bool:
+        one = self.inputs[at]
+        return self._starts[at] is None and (one == "-" or not isinstance(one, (str, os.PathLike)))
 
     @property
     def can_be_read_again(self) -> bool:
         """Whether every input has a beginning to go back to: files have, standard input has not."""
-        return all(
-            start is not None or (one != "-" and isinstance(one, (str, os.PathLike)))
-            for one, start in zip(self.inputs, self._starts, strict=True)
-        )
+        return not any(self._is_read_once(at) for at in range(len(self.inputs)))
+
+    def each(self) -> list[Capture]:
+        """Each input as a capture of its own."""
+        made = [Capture([one]) for one in self.inputs]
+        for one, start in zip(made, self._starts, strict=True):
+            one._starts, one._begun = [start], self._begun
+        return made
 
     def _table(
         self,
@@ -123,16 +146,15 @@ class Capture:
         keep: list[Any] | None = None,
         gateways: Sequence[str] = (),
     ) -> Table:
-        wanted = [columns] if isinstance(columns, str) else None if columns is None else list(columns)
+        wanted = chosen(columns)
+        through = [gateways] if isinstance(gateways, str) else list(gateways)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(
-                name, self.fresh(), wanted, filter, rules, known=known, keep=keep, gateways=list(gateways)
-            )
+            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known, keep=keep, gateways=through)
 
-        return Table(name, start, wanted)
+        return Table(name, start, wanted, self.inputs)
 
     def named(
         self,
@@ -246,8 +268,7 @@ class Capture:
         """
         from sniffkit.hosts import hosts_table
 
-        wanted = [columns] if isinstance(columns, str) else columns
-        return hosts_table(self._table("hosts", None, filter), wanted, scan)
+        return hosts_table(self._table("hosts", None, filter), columns, scan)
 
     def to_dataset(
         self,
@@ -272,22 +293,30 @@ class Capture:
         """
         from sniffkit.dataset import make
 
-        paths = [
-            getattr(one, "name", None) if hasattr(one, "read") else os.fspath(cast(str, one)) for one in self.inputs
-        ]
-        if not all(isinstance(path, str) for path in paths):
-            raise CaptureFileError("a data set is made of files by their names, not of file objects")
         return make(
-            cast(list[str], paths),
-            os.fspath(out),
+            [self._path(at) for at in range(len(self.inputs))],
+            out,
             table,
-            columns=[columns] if isinstance(columns, str) else columns,
+            columns=columns,
             filter=filter,
             rules=rules,
             engine=engine,
             workers=workers,
             progress=progress,
         )
+
+    def _path(self, at: int) -> str:
+        """The name by which other processes find an input."""
+        one = self.inputs[at]
+        if isinstance(one, (str, os.PathLike)):
+            return os.fspath(one)
+        from sniffkit.fileobjects import path_of
+        from sniffkit.remote import RemoteFile
+
+        path = one.name if isinstance(one, RemoteFile) else path_of(one, self._starts[at])
+        if path is None:
+            raise CaptureFileError(f"{_name(one)}: a data set is made of files by their names, not of file objects")
+        return path
 
     def sql(self, query: str) -> Result:
         """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.
@@ -329,16 +358,22 @@ class Capture:
         """
         from sniffkit.tracing import trace
 
-        return trace(self, [columns] if isinstance(columns, str) else columns, window, filter)
+        return trace(self, columns, window, filter)
 
     def scapy(self) -> Iterator[Any]:
-        """The frames as scapy packets, one after another. Imports scapy on first use."""
+        """The frames of `packets` as scapy packets, one after another. Imports scapy on first use.
+
+        `time`, `wirelen` and, where the capture names the interface, `sniffed_on` are set.
+        """
         from sniffkit.handover import scapy_packets
 
         return scapy_packets(self.fresh())
 
     def pyshark(self, display_filter: str | None = None, **options: Any) -> Any:
-        """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode."""
+        """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode.
+
+        options: those of `pyshark.FileCapture`. Raises SniffkitError for a wrong filter, and for what is not one file.
+        """
         from sniffkit.handover import pyshark_capture
 
         return pyshark_capture(self.inputs, display_filter, **options)
@@ -347,6 +382,14 @@ class Capture:
         names = ", ".join(str(getattr(one, "name", one)) for one in self.inputs[:3])
         more = f" and {len(self.inputs) - 3} more" if len(self.inputs) > 3 else ""
         return f"<sniffkit capture {names}{more}: .flows() .packets() .http() …>"
+
+
+def _name(source: Source) -> str:
+    """What messages call an input."""
+    if isinstance(source, (str, os.PathLike)):
+        return "standard input" if source == "-" else os.fspath(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) else "<file object>"
 
 
 def _position(source: Source) -> int | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from sniffkit.errors import SniffkitError
-from sniffkit.tables import Table, file_error, output_error, warn
+from sniffkit.tables import Table, directory_name, file_error, output_error, warn
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -46,7 +46,10 @@ def extract(
     """Write the files and the index; see `Capture.extract`. After ^C that is what came until then, and it is raised."""
     from sniffkit import _core
 
-    path = os.fspath(directory)
+    for limit, value in (("max_size", max_size), ("max_total", max_total), ("max_files", max_files)):
+        if value is not None and not 0 <= value < 1 << 64:
+            raise SniffkitError(f"{limit} = {value}: needs a number from 0 up to 2**64 - 1")
+    path = directory_name(directory)
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:

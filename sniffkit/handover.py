@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-import sys
+import subprocess
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import IO, Any
 
 from sniffkit.errors import CaptureFileError, MissingToolError, SniffkitError
+from sniffkit.remote import RemoteFile
+from sniffkit.tables import file_error, warn
 
 Source = str | os.PathLike[str] | IO[bytes]
 
-# First bytes -> how pyarrow calls the compression; the suffix never counts.
-COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-
 
 def scapy_packets(inputs: Sequence[Source]) -> Iterator[Any]:
-    """The frames of `inputs` as scapy packets, read one by one."""
+    """The frames of `inputs` as scapy packets, read a batch at a time: those of the tables, and the same warning."""
     import scapy.layers.all  # noqa: F401 (without it scapy knows no link type)
-    from scapy.error import Scapy_Exception
-    from scapy.utils import PcapReader
 
-    for one in inputs:
-        stream = binary(one)
-        try:
-            # A gzip file that scapy opens itself is not closed cleanly; our own stream is.
-            yield from PcapReader(stream)
-        except Scapy_Exception as error:
-            raise CaptureFileError(f"{name_of(one)}: {error}") from None
-        finally:
-            if isinstance(one, (str, os.PathLike)) and one != "-":
-                stream.close()
+    from sniffkit import _core
 
-
-def name_of(source: Source) -> str:
-    """What messages call an input."""
-    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", "<file object>")
-
-
-def binary(source: Source) -> Any:
-    """The decompressed bytes of an input."""
-    if not isinstance(source, (str, os.PathLike)):
-        return source
-    if source == "-":
-        return sys.stdin.buffer
     try:
-        file = open(source, "rb")  # noqa: SIM115 (the caller closes it)
-        start = file.read(4)
-        file.seek(0)
+        frames = _core.Frames(list(inputs))
+        for batch in frames:
+            for frame in batch:
+                yield scapy_packet(*frame)
     except OSError as error:
-        raise CaptureFileError(f"{os.fspath(source)}: {error.strerror}") from None
-    for magic, kind in COMPRESSIONS.items():
-        if start.startswith(magic):
-            import pyarrow as pa
+        raise file_error(error) from None
+    warn(frames.warnings())
 
-            return pa.CompressedInputStream(file, kind)
-    return file
+
+def scapy_packet(ts: int, wire_len: int, link_type: int, interface: str | None, data: bytes) -> Any:
+    """A frame as scapy's own readers of files make it, with all of its digits of time."""
+    from scapy.config import conf
+    from scapy.utils import EDecimal
+
+    try:
+        packet = conf.l2types.num2layer.get(link_type, conf.raw_layer)(data)
+    except Exception:  # a layer of scapy that its data is too strange for
+        packet = conf.raw_layer(data)
+    packet.time = EDecimal(Decimal(ts).scaleb(-9))
+    packet.wirelen = wire_len
+    if interface is not None:
+        packet.sniffed_on = interface
+    return packet
 
 
 def need_tshark() -> str:
@@ -69,6 +59,8 @@ def need_tshark() -> str:
 
 def one_path(inputs: Sequence[Source]) -> str:
     """The one file that tshark can be pointed at."""
+    if len(inputs) == 1 and isinstance(inputs[0], RemoteFile):
+        raise SniffkitError(f"{inputs[0].name}: tshark reads files of this machine: give a path, not a URL")
     if len(inputs) != 1 or not isinstance(inputs[0], (str, os.PathLike)):
         raise SniffkitError("tshark reads one file at a time: give one path")
     return os.fspath(inputs[0])
@@ -76,8 +68,35 @@ def one_path(inputs: Sequence[Source]) -> str:
 
 def pyshark_capture(inputs: Sequence[Source], display_filter: str | None, **options: Any) -> Any:
     """A `pyshark.FileCapture` over one file."""
-    need_tshark()
-    path = one_path(inputs)
+    tshark, path = need_tshark(), one_path(inputs)
+    if not os.path.isfile(path):  # which pyshark needs, and says only when a half of it is made
+        why = "Is a directory" if os.path.isdir(path) else "pyshark reads regular files: save it to one"
+        raise CaptureFileError(f"{'standard input' if path == '-' else path}: {why}")
+    if display_filter is not None:
+        # pyshark tells a wrong one from within the first packet, as a crash of tshark.
+        told = subprocess.run(
+            [tshark, "-n", "-r", path, "-Y", display_filter, "-c", "1"], capture_output=True, check=False
+        )
+        if told.returncode != 0:
+            raise SniffkitError(tshark_error(told.stderr.decode(errors="replace").splitlines(), told.returncode))
     import pyshark
 
     return pyshark.FileCapture(path, display_filter=display_filter, **options)
+
+
+def complaints(lines: list[str]) -> list[str]:
+    """What tshark says on stderr, without what it says always."""
+    return [line.removeprefix("tshark: ") for line in lines if line.strip() and "Running as user" not in line]
+
+
+def tshark_error(lines: list[str], code: int) -> str:
+    """Why tshark gave up, as one line: what it says on stderr, and where its `^~~~` points in a filter."""
+    told = complaints(lines)
+    what = told[0] if told else f"exit code {code}"
+    if what.endswith(":"):  # a list follows, as of fields that are none
+        what = f"{what} {', '.join(line.strip() for line in told[1:])}"
+    for drawn, marks in itertools.pairwise(lines):
+        if marks.strip() and not marks.strip().strip("^~"):
+            indent = len(drawn) - len(drawn.lstrip())
+            return f"tshark: {what} at column {marks.index('^') - indent + 1}"
+    return f"tshark: {what}"

@@ -36,7 +36,7 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
     found = scan_result(scan)
 
     def rows() -> Any:
-        passive.progress = table.progress
+        passive.progress, passive.on_end = table.progress, table.on_end
         data = with_vendors(passive.to_arrow())
         if found is None:
             return data
@@ -45,7 +45,7 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
         merge(made, found)
         return made
 
-    table = RowTable("hosts", COLUMNS, rows, columns)
+    table = RowTable("hosts", COLUMNS, rows, columns, passive.inputs)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import Iterator
 from typing import IO, Any
@@ -46,15 +47,16 @@ def expand(url: str) -> list[str]:
 
 def _matching(url: str) -> list[str]:
     fs, path = filesystem(url)
-    protocol = url.partition("://")[0]
-    if any(mark in path for mark in "*?["):
-        found = sorted(f"{protocol}://{str(one).lstrip('/')}" for one in fs.glob(path))
-        if not found:
-            raise CaptureFileError(f"{url}: no file matches")
-        return found
-    if not fs.exists(path):
+    if fs.exists(path):  # whatever is in its name, as with files of this machine
+        return [url]
+    if not any(mark in path for mark in "*?["):
         raise CaptureFileError(f"{url}: No such file or directory")
-    return [url]
+    protocol, _, rest = url.partition("://")
+    _, link, behind = rest.partition("::")  # `zip://*.pcap::file:///a.zip`: where the archive is
+    found = sorted(f"{protocol}://{str(one).lstrip('/')}{link}{behind}" for one in fs.glob(path))
+    if not found:
+        raise CaptureFileError(f"{url}: no file matches")
+    return found
 
 
 def edges(url: str, length: int) -> tuple[int, bytes, bytes]:
@@ -85,7 +87,7 @@ def one_line(error: BaseException) -> str:
 
 
 class RemoteFile:
-    """A remote file that is opened when it is read first, and again after `seek(0)`."""
+    """A remote file that is opened when it is read first; each reader has one of its own."""
 
     def __init__(self, url: str) -> None:
         self.name = url
@@ -96,24 +98,21 @@ class RemoteFile:
         if self._file is None:
             fs, path = filesystem(self.name)
             with as_os_errors():
-                self._file = fs.open(path, "rb")
+                file: IO[bytes] = fs.open(path, "rb")
+                # memory:// hands out the one object that it keeps, which others read too.
+                self._file = io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
         with as_os_errors():
             return self._file.read(size)
 
     def seekable(self) -> bool:
-        """It can go back to its beginning."""
+        """It can be read again, by another reader."""
         return True
 
     def tell(self) -> int:
-        """Where it begins: `seek` knows no other place."""
+        """Where readers begin."""
         return 0
 
-    def seek(self, position: int) -> int:
-        """Back to the beginning."""
-        if position != 0:
-            raise ValueError("only to the beginning")
+    def __del__(self) -> None:
         if self._file is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(Exception):
                 self._file.close()
-            self._file = None
-        return 0

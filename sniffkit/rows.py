@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sniffkit.tables import Result, Table, unknown_column
+from sniffkit.tables import Result, Table, check_output, chosen, unknown_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,7 @@ class RowTable(Table):
     """A table of rows that `make` gives each time they are asked for; a value that a row does not have is null.
 
     make: gives mappings, or a pyarrow.Table that has these columns among others. kinds: column → a key of TYPES. Times
-    are nanoseconds since 1970. names: only these columns, in this order.
+    are nanoseconds since 1970. names: only these columns, in this order. inputs: what must not be written over.
     """
 
     def __init__(
@@ -44,13 +44,15 @@ class RowTable(Table):
         kinds: Mapping[str, str],
         make: Callable[[], Rows | pa.Table],
         names: Sequence[str] | None = None,
+        inputs: Sequence[object] = (),
     ) -> None:
-        self.name = name
+        self.name, self.inputs = name, inputs
         self.progress = None
-        for column in names or ():
+        wanted = chosen(names)
+        for column in wanted or ():
             if column not in kinds:
                 raise unknown_column(name, column, kinds)
-        self._kinds = {column: kinds[column] for column in names or kinds}
+        self._kinds = {column: kinds[column] for column in (kinds if wanted is None else wanted)}
         self._make = make
         # Of the schema; `make` may add to it.
         self.metadata: dict[str | bytes, str | bytes] = {"sniffkit.table": name}
@@ -61,14 +63,15 @@ class RowTable(Table):
         rows = self._make()
         if isinstance(rows, pa.Table):
             return rows.select(list(self._kinds))
-        fields = [pa.field(column, TYPES[kind](pa)) for column, kind in self._kinds.items()]
+        fields = [pa.field(column, TYPES[kind](pa)) for column, kind in (self._kinds or {"none": "bool"}).items()]
         arrays = []
         for field in fields:
             encoded = pa.types.is_dictionary(field.type)
             values = [row.get(field.name) for row in rows]
             array = pa.array(values, field.type.value_type if encoded else field.type)
             arrays.append(array.cast(field.type) if encoded else array)
-        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.metadata))
+        # Without a column there would be no rows.
+        return pa.Table.from_arrays(arrays, schema=pa.schema(fields, self.metadata)).select(list(self._kinds))
 
     def stream(self) -> TableStream:
         return cast("TableStream", RowStream(self.to_arrow()))
@@ -77,6 +80,7 @@ class RowTable(Table):
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
+        check_output(path, self.inputs)
         return Result(self.name, self.to_arrow()).to_parquet(path)
 
     def columns(self) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.pushdown import Test, tests_of
-from sniffkit.tables import Result, warn
+from sniffkit.tables import Result, Telling
 
 if TYPE_CHECKING:
     from sniffkit._core import TableStream
@@ -108,7 +108,8 @@ class Database:
         third of the time of a short query.
         """
         connection, needs = self._plan(text)
-        relations = {name: self._relation(name, need) for name, need in needs.items()}
+        telling = Telling()
+        relations = {name: self._relation(name, need, telling) for name, need in needs.items()}
         import duckdb
 
         with connection:
@@ -193,7 +194,7 @@ class Database:
             return f"NULL::{kind} AS {quoted(column)}"
         return f"{quoted(column)}::{kind} AS {quoted(column)}" if kind == "TIMESTAMP_NS" else quoted(column)
 
-    def _relation(self, name: str, need: Needs) -> Any:
+    def _relation(self, name: str, need: Needs, telling: Telling) -> Any:
         """The rows of a table, as DuckDB reads them."""
         # count(*) names no column; the cheapest one still has the rows.
         columns = need.columns or list(self.tables[name])[:1]
@@ -201,14 +202,17 @@ class Database:
         if name not in self._parquet:
             assert self._capture is not None
             table = self._capture.named(name, columns, keep=need.tests)
-            return table.to_arrow() if need.scans > 1 else Relation(table.stream())
+            table.on_end = telling
+            return table.to_arrow() if need.scans > 1 else Relation(table.stream(), telling)
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._parquet[name]]
         if name in self._decoded:
             assert self._capture is not None
-            parts.append(self._capture.named(name, columns).to_arrow())
+            table = self._capture.named(name, columns)
+            table.on_end = telling
+            parts.append(table.to_arrow())
         try:
             return pa.concat_tables(parts, promote_options="permissive").select(columns)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -314,9 +318,9 @@ def arrow_to_duckdb(kind: Any) -> str:
 class Relation:
     """A table that DuckDB reads once, batch by batch; a `Table` would be opened anew for every look at its schema."""
 
-    def __init__(self, stream: TableStream) -> None:
+    def __init__(self, stream: TableStream, telling: Telling) -> None:
         self._stream = stream
-        self._stream.on_end = warn
+        self._stream.on_end = telling
 
     def __arrow_c_schema__(self) -> Any:
         return self._stream.__arrow_c_schema__()

@@ -11,6 +11,7 @@ from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, Missi
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from types import FrameType
     from typing import Any
 
     import pandas as pd
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sniffkit._core import TableStream
+
+    Damage = tuple[str, int, str]  # file, offset in bytes, what is wrong
+    Line = tuple[str, int, str, dict[Any, Any]]  # file, number, module, what was warned of there
 
 
 class Table:
@@ -27,14 +31,23 @@ class Table:
     dictionary-encoded text; null means "not there" or "cannot be known".
     progress: called with the number of frames read so far, now and then.
     on_stop: ^C ends the table as its input would, and this is called with what it raised; without, that is raised.
+    on_end: called with what is damaged in the input, at its end; without, `CaptureWarning`s are issued.
     """
 
     on_stop: Callable[[BaseException], object] | None = None
+    on_end: Callable[[list[Damage]], object] | None = None
+    inputs: Sequence[object] = ()
 
-    def __init__(self, name: str, start: Callable[[], TableStream], columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], TableStream],
+        columns: Sequence[str] | None = None,
+        inputs: Sequence[object] = (),
+    ) -> None:
         from sniffkit import _core
 
-        self.name = name
+        self.name, self.inputs = name, inputs
         self._start = start
         self._types = {column: kind for column, kind, _ in _core.table_columns(name)}
         self._columns = list(self._types) if columns is None else list(columns)
@@ -49,10 +62,8 @@ class Table:
             stream = self._start()
         except OSError as error:
             raise file_error(error) from None
-        except ValueError as error:
-            raise FilterError(str(error)) from None
-        except KeyError as error:  # a rule of the flow table that is none
-            raise SniffkitError(f"{self.name}: {error.args[0]}") from None
+        except (ValueError, OverflowError, KeyError) as error:
+            raise wrong_request(error, self.name) from None
         stream.progress = self.progress
         return stream
 
@@ -62,7 +73,7 @@ class Table:
         A damaged capture's warning comes when the last batch has been taken.
         """
         stream = self.stream()
-        stream.on_end, stream.on_stop = warn, self.on_stop
+        stream.on_end, stream.on_stop = self.on_end or Telling(), self.on_stop
         try:
             return stream.__arrow_c_stream__(requested_schema)
         except OSError as error:
@@ -83,7 +94,7 @@ class Table:
                 raise
             stream.stop()
             self.on_stop(error)
-        warn(found)
+        (self.on_end or warn)(found)
         return pa.RecordBatchReader.from_stream(stream).read_all()
 
     def to_pandas(self) -> pd.DataFrame:
@@ -105,13 +116,19 @@ class Table:
         return frame
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        """Write a Parquet file batch by batch, in bounded memory; returns how many rows."""
+        """Write a Parquet file batch by batch, in bounded memory; returns how many rows.
+
+        Raises OutputError if it cannot be written, or is one of the captures.
+        """
+        if isinstance(path, str) and "://" in path:
+            raise OutputError(f"{path}: a table is written to this machine's files; to_dataset writes to URLs")
+        check_output(path, self.inputs)
         stream = self.stream()
         try:
             rows, found = stream.to_parquet(path)
         except OSError as error:
             raise file_error(error) from None
-        warn(found)
+        (self.on_end or warn)(found)
         return rows
 
     def columns(self) -> list[tuple[str, str]]:
@@ -158,6 +175,48 @@ def unknown_column(table: str, name: str, known: Iterable[str]) -> SniffkitError
     return SniffkitError(f"{table}: no column {name!r}{hint} there are: {' '.join(known)}")
 
 
+def chosen(columns: Iterable[str] | None) -> list[str] | None:
+    """Names of columns as callers give them: one, or several, of which each is one column; None is all of them."""
+    if columns is None or isinstance(columns, str):
+        return None if columns is None else [columns]
+    names = list(dict.fromkeys(columns))
+    for name in names:
+        if not isinstance(name, str):
+            raise SniffkitError(f"columns are names, not {name!r}")
+    return names
+
+
+def wrong_request(error: Exception, table: str) -> SniffkitError:
+    """An error of the core as ours: a wrong filter, a rule of the flow table that is none, an address that is none."""
+    if isinstance(error, OverflowError):
+        return SniffkitError(f"{table}: a rule that is no number of seconds: {error}")
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    # One that is no text for others is none for libpcap.
+    if text.startswith("bad filter") or isinstance(error, UnicodeError):
+        return FilterError(text)
+    return SniffkitError(f"{table}: {text}")
+
+
+def check_output(path: str | os.PathLike[str], inputs: Sequence[object]) -> None:
+    """Raises OutputError for a table that would replace what it is made of."""
+    for one in inputs:
+        source = one if isinstance(one, (str, os.PathLike)) else getattr(one, "name", None)
+        try:
+            same = isinstance(source, (str, os.PathLike)) and os.path.samefile(source, path)
+        except (OSError, ValueError, TypeError):
+            continue  # one of them is not there, or not a path
+        if same:
+            raise OutputError(f"{os.fspath(path)}: is the capture that is read: choose another name")
+
+
+def directory_name(path: str | bytes | os.PathLike[str]) -> str:
+    """The name of a directory to write to. Raises OutputError for what can be none."""
+    name = os.fsdecode(path)
+    if not name or "\0" in name:
+        raise OutputError(f"{name!r}: not the name of a directory")
+    return name
+
+
 def file_error(error: OSError) -> SniffkitError:
     """An error of the core as ours: of the output where it names a file of its own, else of an input."""
     if error.filename is None:
@@ -175,10 +234,31 @@ def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
     return ours
 
 
-def warn(found: list[tuple[str, int, str]]) -> None:
+class Telling:
+    """Tells what is damaged in inputs, each damage once, at the line that asked for their tables: those that others
+    take batch by batch end on threads of their own.
+    """
+
+    def __init__(self) -> None:
+        self._line = callers_line()
+        self._told: set[Damage] = set()
+
+    def __call__(self, found: list[Damage]) -> None:
+        for one in found:
+            if one not in self._told:
+                self._told.add(one)
+                issue(CaptureWarning(damage_line(*one)), self._line)
+
+
+def warn(found: list[Damage]) -> None:
     """Issue one `CaptureWarning` for each damaged input: file, offset in bytes, what is wrong."""
-    for file, offset, what in found:
-        warnings.warn(CaptureWarning(damage_line(file, offset, what)), stacklevel=callers_level())
+    if found:
+        Telling()(found)
+
+
+def issue(warning: Warning, line: Line) -> None:
+    """Issue a warning at a line."""
+    warnings.warn_explicit(warning, type(warning), *line)
 
 
 def damage_line(file: str, offset: int, what: str, kept: str = "rows before are kept") -> str:
@@ -189,9 +269,30 @@ def damage_line(file: str, offset: int, what: str, kept: str = "rows before are 
     return f"{file}: at byte {offset}: {what}" + ("" if what.endswith(" is passed over") else f"; {kept}")
 
 
-def callers_level() -> int:
-    """How many frames above its caller's caller stands the first that is not sniffkit's: the user's line."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sniffkit":
-        level, frame = level + 1, frame.f_back
-    return level
+def callers_line() -> Line:
+    """The user's line: the nearest that is neither sniffkit's nor of a library between. A library that asks on a thread
+    of its own is waited for in the main one; where that shows none either, it is whoever called sniffkit first.
+    """
+    import threading
+
+    first = sys._getframe(1)
+    while first.f_back is not None and _is_ours(first):
+        first = first.f_back
+    for start in (first, sys._current_frames().get(threading.main_thread().ident or 0)):
+        frame = start
+        while frame is not None and (_is_ours(frame) or _is_a_librarys(frame.f_code.co_filename)):
+            frame = frame.f_back
+        if frame is not None:
+            first = frame
+            break
+    told: dict[Any, Any] = first.f_globals.setdefault("__warningregistry__", {})
+    return first.f_code.co_filename, first.f_lineno, str(first.f_globals.get("__name__")), told
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "sniffkit"
+
+
+def _is_a_librarys(file: str) -> bool:
+    own = (os.path.dirname(os.__file__) + os.sep, "<frozen ")
+    return file.startswith(own) or "site-packages" in file or "dist-packages" in file

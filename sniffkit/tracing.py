@@ -59,19 +59,15 @@ MAX_POINTS = 62  # a bit each
 def trace(capture: Capture, columns: Sequence[str] | None, window: float, filter: str | None) -> Table:
     """The table; nothing is read before its rows are asked for."""
     apart = window_ns(window)
-    return RowTable("trace", KINDS, lambda: rows(capture, apart, filter), columns)
+    return RowTable("trace", KINDS, lambda: rows(capture, apart, filter), columns, capture.inputs)
 
 
 def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     """Every sighting, packets in order of their first one."""
     import numpy as np
 
-    from sniffkit.api import Capture as OneFile
-
     # A file is a point of its own where it names no interface.
-    inputs = capture.fresh() if capture.can_be_read_again else capture.inputs
-    files = [OneFile([one]) for one in inputs]
-    seen = read([(one, None) for one in files], filter)
+    seen = read([(one, None) for one in capture.each()], filter)
     keys = Keys(seen)
     time = seen.numbers("ts")
     packet = packets(keys, points(seen), window)

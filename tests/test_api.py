@@ -222,7 +222,7 @@ class Generous:
         (lambda: sk.open(PCAP).packets(columns=["ip_scr"]), sk.SniffkitError, "did you mean 'ip_src'?"),
         (lambda: sk.open(PCAP).packets().to_parquet("/nosuch/x.parquet"), sk.OutputError, "/nosuch/x.parquet: No such"),
         (lambda: sk.open([PCAP, PCAP]).pyshark(), sk.SniffkitError, "one file at a time"),
-        (lambda: list(sk.open(__file__).scapy()), sk.CaptureFileError, "Not a supported capture"),
+        (lambda: list(sk.open(__file__).scapy()), sk.CaptureFileError, "not a capture: text"),
     ],
 )
 def test_a_bad_request_is_one_clear_line(make: Callable[[], Any], error: type[Exception], text: str) -> None:

@@ -57,7 +57,7 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
 
     Returns 1 when there are none, or the file is damaged.
     """
-    from sniffkit.handover import need_tshark, one_path
+    from sniffkit.handover import complaints, need_tshark, one_path, tshark_error
 
     ours = [
         flag for flag, name in (("-A", "ascii"), ("-e", "link"), ("-t", "times"), ("-S", "absolute")) if options[name]
@@ -96,14 +96,10 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
         except BaseException:
             tshark.terminate()
             raise
-        complaints = tshark.stderr.read().decode(errors="replace").splitlines()
-    # The lines behind an error draw the filter again, and point into it.
-    told = [line.removeprefix("tshark: ") for line in complaints if line.strip() and "Running as user" not in line]
+        lines = tshark.stderr.read().decode(errors="replace").splitlines()
+    told = complaints(lines)
     if tshark.returncode != 0 and not (printed or any("cut short" in line or "corrupt" in line for line in told)):
-        what = told[0] if told else f"exit code {tshark.returncode}"
-        if what.endswith(":"):  # a list follows, as of fields that are none
-            what = f"{what} {', '.join(line.strip() for line in told[1:])}"
-        raise SniffkitError(f"tshark: {what}{pointed_at(complaints)}")
+        raise SniffkitError(tshark_error(lines, tshark.returncode))
     for line in told:
         say(f"sniffkit: tshark: {line}")
     return 0 if printed and not told else 1
@@ -125,15 +121,6 @@ def last_of(command: list[str], count: int) -> int:
                 tshark.terminate()
                 return int(line)
     return 2**31 - 1  # fewer: all of them
-
-
-def pointed_at(lines: list[str]) -> str:
-    """Where tshark's `^~~~` points in a filter, as words."""
-    for drawn, marks in itertools.pairwise(lines):
-        if marks.strip() and not marks.strip().strip("^~"):
-            indent = len(drawn) - len(drawn.lstrip())
-            return f" at column {marks.index('^') - indent + 1}"
-    return ""
 
 
 # What -E changes about -T fields, as in tshark: the names it takes, what they are without it, and what each may be.

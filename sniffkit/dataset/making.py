@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +13,12 @@ from sniffkit.dataset.job import OWN, Job, Summary, look
 from sniffkit.dataset.store import Store, store
 from sniffkit.dataset.work import line_of
 from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
+from sniffkit.tables import chosen, directory_name, unknown_column, wrong_request
 
 
 def make(
     paths: Sequence[str],
-    out: str,
+    out: str | os.PathLike[str],
     table: str = "flows",
     *,
     columns: Sequence[str] | None = None,
@@ -30,10 +32,11 @@ def make(
 
     A directory that an interrupted run of the same job left is gone on with. See `Capture.to_dataset`.
     """
+    out, columns = directory_name(out), chosen(columns)
     if table not in DATASETS:
         raise SniffkitError(f"{table}: no data set is made of this table; there are: {' '.join(DATASETS)}")
     _check_columns(table, columns)
-    _check_request(filter, rules)
+    _check_request(table, filter, rules)
     if "-" in paths:
         raise CaptureFileError("standard input can be read once: a data set needs files")
     with engine_of(engine, workers) as how:
@@ -41,7 +44,7 @@ def make(
         begun = _begun(where)
         shares = how.shares if table == "flows" else 1
         files, skipped = look(paths)
-        wanted = tuple(columns) if columns is not None else None
+        wanted = None if columns is None else tuple(columns)
         job = Job(table, tuple(files), where.root, shares, wanted, filter, dict(rules or {}))
         done = where.read(f"{OWN}/done.json") if begun else None
         if begun is not None and begun.key() != job.key():
@@ -63,7 +66,6 @@ def make(
 
 def _check_columns(table: str, columns: Sequence[str] | None) -> None:
     from sniffkit import _core
-    from sniffkit.tables import unknown_column
 
     known = [name for name, _, _ in _core.table_columns(table)]
     for name in columns or ():
@@ -73,17 +75,14 @@ def _check_columns(table: str, columns: Sequence[str] | None) -> None:
         raise SniffkitError(f"{table}: a data set is partitioned by time: name ts among the columns")
 
 
-def _check_request(filter: str | None, rules: dict[str, float] | None) -> None:
+def _check_request(table: str, filter: str | None, rules: dict[str, float] | None) -> None:
     """A wrong filter or rule is told before anything is read or written."""
     from sniffkit import _core
-    from sniffkit.errors import FilterError
 
     try:
         _core.DatasetReader("flows", [], None, filter, rules)
-    except KeyError as error:
-        raise SniffkitError(str(error.args[0])) from None
-    except ValueError as error:
-        raise FilterError(str(error)) from None
+    except (KeyError, ValueError, OverflowError) as error:
+        raise wrong_request(error, table) from None
 
 
 def _begun(where: Store) -> Job | None:

@@ -21,6 +21,9 @@ UNIT_FRAMES = 4_000_000
 PART_ROWS = 1 << 16  # rows that are kept in memory at most
 NO_TIME = "__HIVE_DEFAULT_PARTITION__"  # what Hive calls the partition of rows without a value
 
+# Of the line, and of the place in it: one of another form is not gone on from.
+FORM = 2
+
 Progress = Callable[[int], object]
 
 
@@ -37,9 +40,12 @@ def run_share(job: dict[str, Any], share: int, progress: Progress | None = None)
 
 
 def line_of(out: Store, share: int) -> dict[str, Any] | None:
-    """Where a share stands; None if it has not begun."""
+    """Where a share stands; None if it has not begun. Raises SniffkitError for what another version wrote."""
     data = out.read(f"{OWN}/share-{share}.json")
-    return None if data is None else json.loads(data)
+    line: dict[str, Any] | None = None if data is None else json.loads(data)
+    if line is not None and line.get("form") != FORM:
+        raise SniffkitError(f"{out.root}: begun by another version of sniffkit: remove the directory and begin anew")
+    return line
 
 
 def folder(hour: int | None) -> str:
@@ -97,7 +103,7 @@ class Share:
                 job.filter,
                 job.rules or None,
                 (self.share, job.shares),
-                None if place is None else (place[0], place[1], [tuple(one) for one in place[2]]),
+                None if place is None else (place[0], place[1], [tuple(one) for one in place[2]], place[3]),
                 state,
             )
         except (KeyError, ValueError) as error:
@@ -129,6 +135,7 @@ class Share:
             self.out.write(state, reader.state())
         warnings = line["warnings"] + [list(one) for one in reader.warnings()]
         after = {
+            "form": FORM,
             "unit": unit,
             "rows": line["rows"] + rows,
             "place": reader.place(),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import TYPE_CHECKING, Any, cast
 
 from sniffkit.errors import CaptureWarning, SniffkitError
 from sniffkit.matching import Array
+from sniffkit.tables import callers_line, issue
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,11 +123,17 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
     different = [at for at, name in enumerate(names) if names.index(name) == at]
     with ThreadPoolExecutor(min(len(different), MAX_READERS)) as pool, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)  # a thread's are told below, in the caller's
-        read_at = dict(zip(different, pool.map(lambda at: _table(sources[at][0], filter), different), strict=True))
+        stop = Event()
+        tables_of = pool.map(lambda at: _table(sources[at][0], filter, stop), different)
+        try:
+            read_at = dict(zip(different, tables_of, strict=True))
+        except BaseException:
+            stop.set()  # ^C comes to this thread alone
+            raise
     whole = [read_at[names.index(name)] for name in names]
     tables = [one if point is None else _only(one, point) for one, (_, point) in zip(whole, sources, strict=True)]
     for warned in caught:
-        warnings.warn(warned.message, stacklevel=4)
+        issue(cast(Warning, warned.message), callers_line())
     numbered = [
         table.append_column("source", pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
         for number, table in enumerate(tables)
@@ -133,9 +141,19 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
     return Sightings(pa.concat_tables(numbered))
 
 
-def _table(capture: Capture, filter: str | None) -> pa.Table:
-    packets = capture.packets(columns=COLUMNS, filter=filter).to_arrow()
-    for name, column in _beside(capture, packets, filter).items():
+class Stopped(Exception):
+    """Another thread has no use for what this one reads."""
+
+
+def _table(capture: Capture, filter: str | None, stop: Event) -> pa.Table:
+    def go_on(_: object = None) -> None:
+        if stop.is_set():
+            raise Stopped
+
+    table = capture.packets(columns=COLUMNS, filter=filter)
+    table.progress = go_on
+    packets = table.to_arrow()
+    for name, column in _beside(capture, packets, filter, go_on).items():
         packets = packets.append_column(name, column)
     return packets.replace_schema_metadata(None)
 
@@ -160,7 +178,7 @@ def point_name(netns: str | None, interface: str | None) -> str:
     return "/".join(part for part in (netns, interface) if part) or "?"
 
 
-def _beside(capture: Capture, packets: pa.Table, filter: str | None) -> dict[str, Any]:
+def _beside(capture: Capture, packets: pa.Table, filter: str | None, go_on: Callable[[], None]) -> dict[str, Any]:
     """Columns that the table of packets does not have: identity of ICMP messages, checksums, traffic class."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -168,7 +186,10 @@ def _beside(capture: Capture, packets: pa.Table, filter: str | None) -> dict[str
 
     from sniffkit import _core
 
-    pieces = list(_core.read_text(capture.fresh(), "fields", fields=["frame.number", *FIELDS], filter=filter))
+    pieces = []
+    for piece in _core.read_text(capture.fresh(), "fields", fields=["frame.number", *FIELDS], filter=filter):
+        pieces.append(piece)
+        go_on()
     names = ["n", *FIELDS]
     if packets.num_rows == 0:
         text = pa.table({name: pa.array([], pa.string()) for name in names})
@@ -191,6 +212,7 @@ def _beside(capture: Capture, packets: pa.Table, filter: str | None) -> dict[str
     quotes = pc.fill_null(quotes, False)
 
     def inner(name: str) -> Any:
+        go_on()
         return pc.if_else(quotes, text[name], pc.replace_substring_regex(text[name], ".*,", ""))
 
     checksum = pa.nulls(len(proto), pa.string())

@@ -111,6 +111,32 @@ def test_a_broken_off_run_is_gone_on_with(
     assert sorted(os.listdir(tmp_path / "out" / "_sniffkit")) == ["done.json", "job.json"]
 
 
+def test_frames_keep_their_numbers_behind_a_break_and_a_filter(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "UNIT_FRAMES", 30)
+    for at in (60, 130):
+        with pytest.raises(KeyboardInterrupt):
+            sk.open(files).to_dataset(tmp_path / "out", filter="udp", workers=1, progress=break_off(at))
+    made = sk.open(files).to_dataset(tmp_path / "out", filter="udp", workers=1)
+    assert (made.resumed, made.frames) == (True, 200)
+    whole = sk.open(io.BytesIO(pcap(traffic(), 262_144))).flows(filter="udp").to_arrow()
+    assert found(tmp_path / "out") == rows(whole)
+
+
+def test_a_run_that_another_version_began_is_refused(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "UNIT_FRAMES", 70)
+    with pytest.raises(KeyboardInterrupt):
+        sk.open(files).to_dataset(tmp_path / "out", workers=1, progress=break_off(200))
+    line = tmp_path / "out" / "_sniffkit" / "share-0.json"
+    stands = json.loads(line.read_text())
+    line.write_text(json.dumps({**stands, "form": stands["form"] - 1}))
+    with pytest.raises(sk.SniffkitError, match="begun by another version of sniffkit: remove the directory"):
+        sk.open(files).to_dataset(tmp_path / "out", workers=1)
+
+
 def test_what_a_dead_worker_left_is_removed(
     files: list[str], expected: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

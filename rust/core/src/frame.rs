@@ -137,6 +137,8 @@ pub struct Reached {
     pub opened: usize,
     /// Those of them that are not at their end: which one, and how many of its frames were taken.
     pub reading: Vec<(usize, u64)>,
+    /// The number of the last frame, those counted that a filter leaves out.
+    pub number: u64,
     /// What was wrong with files since the batch before.
     pub warnings: Vec<crate::source::Warning>,
 }

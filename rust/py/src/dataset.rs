@@ -28,8 +28,9 @@ fn first_frame_time(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Optio
     py.detach(|| first_time(source)).map_err(source_error)
 }
 
-/// Where a run stands: frames so far, files opened so far, and of those not at their end (which one, its frames so far).
-type Place = (u64, usize, Vec<(usize, u64)>);
+/// Where a run stands: frames that the filter let through so far, files opened so far, of those not at their end (which
+/// one, its frames so far), and the number of the last frame.
+type Place = (u64, usize, Vec<(usize, u64)>, u64);
 
 /// Rows of one hour as Python gets them.
 type HourBytes<'py> = (Option<i64>, u64, Bound<'py, PyBytes>);
@@ -65,11 +66,11 @@ impl DatasetReader {
             Share::new(share.0, share.1).ok_or_else(|| PyValueError::new_err("a share is (index, how many)"))?;
         let inputs: Vec<_> = files.iter().map(|(file, _)| file.clone()).collect();
         let filter = filter.map(|text| frame_filter(text, &inputs)).transpose()?;
-        let (before, opened, reading) = place.unwrap_or_default();
+        let (before, opened, reading, number) = place.unwrap_or_default();
         let part = |(file, first): &(Bound<'_, PyAny>, i64)| Ok(Part { input: input(file)?, first: *first, taken: 0 });
         let parts = files.iter().map(part).collect::<PyResult<Vec<_>>>()?;
-        let from = Reached { opened, reading, warnings: Vec::new() };
-        let source = Box::new(MergedFiles::new(parts, before, &from, ReadOptions { chunk, ..ReadOptions::default() }));
+        let from = Reached { opened, reading, number, warnings: Vec::new() };
+        let source = Box::new(MergedFiles::new(parts, &from, ReadOptions { chunk, ..ReadOptions::default() }));
         let request = Request { source, filter, columns, options, keep: Keep::default() };
         let reader = match kind {
             "flows" => TableReader::flows_from(request, share, state).map_err(PyValueError::new_err)?,
@@ -121,7 +122,7 @@ impl DatasetReader {
     /// Where it stands, for another reader to go on from with `state`.
     fn place(&self) -> Place {
         let reached = self.reader.reached();
-        (self.frames(), reached.opened, reached.reading.clone())
+        (self.frames(), reached.opened, reached.reading.clone(), reached.number)
     }
 
     /// What decides the rows to come. Raises ValueError for a table whose state is not kept; take its rows before.

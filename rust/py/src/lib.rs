@@ -5,6 +5,7 @@ mod discovery;
 mod files;
 mod filter;
 mod follow;
+mod frames;
 mod index;
 mod lines;
 mod live;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     discovery::register(module)?;
     files::register(module)?;
     follow::register(module)?;
+    frames::register(module)?;
     index::register(module)?;
     lines::register(module)?;
     live::register(module)?;

@@ -103,10 +103,10 @@ impl Open {
 }
 
 impl MergedFiles {
-    /// Reads `parts`, ordered by their first frame's time, from frame `number + 1` on. `from` is what a batch of an earlier
-    /// run had reached; of files that it had read to their end nothing is opened.
+    /// Reads `parts`, ordered by their first frame's time. `from` is what a batch of an earlier run had reached: frame
+    /// numbers go on from there, and of files that it had read to their end nothing is opened.
     #[must_use]
-    pub fn new(parts: Vec<Part>, number: u64, from: &Reached, options: ReadOptions) -> Self {
+    pub fn new(parts: Vec<Part>, from: &Reached, options: ReadOptions) -> Self {
         let mut waiting = VecDeque::new();
         for (index, mut part) in parts.into_iter().enumerate() {
             if index < from.opened {
@@ -119,7 +119,7 @@ impl MergedFiles {
             waiting,
             open: Vec::new(),
             opened: from.opened,
-            number,
+            number: from.number,
             options,
             interfaces: InterfaceTable::default(),
             warnings: Vec::new(),
@@ -215,7 +215,7 @@ impl Source for MergedFiles {
         let reading = self.open.iter().map(|open| (open.index, open.given())).collect();
         // Nobody looks at a batch behind the last: what is told then is asked for by `take_warnings`.
         let warnings = if more { std::mem::take(&mut self.warnings) } else { Vec::new() };
-        batch.reached = Reached { opened: self.opened, reading, warnings };
+        batch.reached = Reached { opened: self.opened, reading, number: self.number, warnings };
         Ok(more)
     }
 

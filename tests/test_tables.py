@@ -1,0 +1,135 @@
+"""What every table does alike: columns that are named, where warnings point, what is refused in one line."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import sniffkit as sk
+
+SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
+PCAP = SEEDS / "pcap" / "micros-le"
+CUT = SEEDS / "pcap" / "cut"
+
+# table -> two of its columns
+NAMED = {"flows": ["uid", "ts"], "hosts": ["mac", "ip"], "trace": ["hop", "ts"]}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_columns_are_any_names(name: str) -> None:
+    take: Any = getattr(sk.open(PCAP), name)
+    a, b = NAMED[name]
+    whole = take().to_arrow()
+    for given, expected in [
+        ((one for one in [a, b]), [a, b]),
+        ({a: 1, b: 2}, [a, b]),
+        (a, [a]),
+        ([a, b, a], [a, b]),
+        ([], []),
+        (None, whole.column_names),
+    ]:
+        made = take(columns=given).to_arrow()
+        assert (made.column_names, made.num_rows) == (expected, whole.num_rows)
+    assert take(columns=[a, a]).to_polars().columns == [a]
+    with pytest.raises(sk.SniffkitError, match="columns are names, not 5"):
+        take(columns=[5])
+
+
+def test_columns_of_a_data_set_may_come_one_by_one(tmp_path: Path) -> None:
+    sk.open(PCAP).to_dataset(tmp_path / "out", columns=(one for one in ["ts", "uid"]), workers=1)
+    (part,) = tmp_path.rglob("*.parquet")
+    assert pq.read_schema(part).names == ["ts", "uid"]
+
+
+def flows() -> Any:
+    return sk.open(CUT).flows()
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda: flows().to_arrow(),
+        lambda: flows().to_pandas(),
+        lambda: pa.table(flows()),
+        lambda: pl.DataFrame(flows()),
+        lambda: registered().execute("SELECT count(*) FROM cut").fetchall(),
+        lambda: sk.open(CUT).sql("SELECT count(*) FROM flows").to_arrow(),
+        lambda: sk.open(CUT).sql("SELECT count(*) FROM flows a, packets b, hosts, flows c").to_arrow(),
+        lambda: sk.open(CUT).hosts().to_arrow(),
+        lambda: sk.open(CUT).trace().to_arrow(),
+        lambda: sk.open(CUT).diff(sk.open(PCAP)).summary(),
+        lambda: sk.open(CUT).stats.summary().to_arrow(),
+        lambda: list(sk.open(CUT).scapy()),
+    ],
+)
+def test_a_warning_comes_once_and_points_at_the_line_that_asked(take: Callable[[], Any]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", sk.CaptureWarning)
+        take()
+    (told,) = [one for one in caught if one.category is sk.CaptureWarning]
+    lines, first = inspect.getsourcelines(take)
+    assert (told.filename, first <= told.lineno < first + len(lines)) == (__file__, True)
+
+
+def registered() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.register("cut", flows())
+    return connection
+
+
+def test_a_table_never_replaces_its_capture(tmp_path: Path) -> None:
+    path = tmp_path / "a.pcap"
+    shutil.copy(PCAP, path)
+    (tmp_path / "link.parquet").symlink_to(path)
+    with path.open("rb") as file:
+        for source in (path, file):
+            for table in (sk.open(source).flows(), sk.open(source).hosts(), sk.open(source).trace()):
+                for out in (path, tmp_path / "link.parquet"):
+                    with pytest.raises(sk.OutputError, match="is the capture that is read: choose another name"):
+                        table.to_parquet(out)
+    assert path.read_bytes() == PCAP.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "text"),
+    [
+        (lambda c: c.arp(gateways=["x"]).to_arrow(), sk.SniffkitError, 'arp: "x" is no address'),
+        (
+            lambda c: c.flows(udp_idle=10**400).to_arrow(),
+            sk.SniffkitError,
+            "flows: a rule that is no number of seconds",
+        ),
+        (lambda c: c.to_dataset("out", udp_idle=10**400), sk.SniffkitError, "flows: a rule that is no number"),
+        (lambda c: c.to_dataset("out", filter="tcp prot"), sk.FilterError, "column 5"),
+        (lambda c: c.extract("out", max_size=-1), sk.SniffkitError, "max_size = -1: needs a number from 0"),
+        (lambda c: c.extract("out", max_files=1 << 64), sk.SniffkitError, "max_files = "),
+        (lambda c: c.extract("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
+        (lambda c: c.to_dataset("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
+        (lambda c: c.to_dataset(""), sk.OutputError, "'': not the name of a directory"),
+        (
+            lambda c: c.flows().to_parquet("memory://out/f.parquet"),
+            sk.OutputError,
+            "memory://out/f.parquet: a table is",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_line(ask: Callable[[sk.Capture], Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(sk.SniffkitError) as caught:
+        ask(sk.open(PCAP))
+    assert type(caught.value) is error
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_gateway_needs_no_list() -> None:
+    assert sk.open(PCAP).arp(gateways="10.0.0.1").to_arrow().num_rows == 0
