@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from sniffkit.errors import SniffkitError
+from sniffkit.interruptible import connected, interruptible
+from sniffkit.sql import quoted
 from sniffkit.tables import unknown_column
 
 
@@ -21,16 +24,21 @@ def select(
     for name in columns or []:
         if name not in data.column_names:
             raise unknown_column("--columns", name, data.column_names)
-    picked = data.take(pa.array(matching(data, where, sort, limit), pa.int64()))
+    picked = data.take(pa.array(matching(data, where, sort, limit, columns), pa.int64()))
     return picked.select(columns) if columns else picked
 
 
-def matching(data: Any, where: str | None = None, sort: str | None = None, limit: int | None = None) -> Any:
+def matching(
+    data: Any,
+    where: str | None = None,
+    sort: str | None = None,
+    limit: int | None = None,
+    columns: list[str] | None = None,
+) -> Any:
     """The numbers of the rows that `select` takes, in its order: numpy.ndarray of shape (rows,), int64.
 
-    DuckDB only says which rows; those taken keep their types and metadata.
+    DuckDB only says which rows; those taken keep their types and metadata. columns: what a number in `sort` counts.
     """
-    import duckdb
     import numpy as np
     import pyarrow as pa
 
@@ -43,7 +51,8 @@ def matching(data: Any, where: str | None = None, sort: str | None = None, limit
         if pa.types.is_timestamp(kind):
             # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
             numbered = numbered.set_column(at, numbered.column_names[at], numbered.column(at).cast(pa.timestamp("ns")))
-    text = f"SELECT {row} FROM data"
+    shown = ", ".join(map(quoted, columns or data.column_names))
+    text = f"SELECT {row} FROM (SELECT {shown}, {row} FROM data"
     # part of the statement that the user wrote -> where it begins
     parts: dict[str, tuple[int, str]] = {}
     if where is not None:
@@ -53,18 +62,38 @@ def matching(data: Any, where: str | None = None, sort: str | None = None, limit
         parts["--sort"] = (len(text) + len(" ORDER BY "), sort)
     # Rows that are alike there stay in the order of the capture.
     text += f" ORDER BY {row}" if sort is None else f" ORDER BY {sort}\n, {row}"
-    text += f"\nLIMIT {limit}" if limit is not None else ""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone='UTC'; SET errors_as_json=true")
-        connection.register("data", numbered)
-        connection.execute("SET enable_external_access=false; SET lock_configuration=true")
-        try:
-            statements = connection.extract_statements(text)
-            if len(statements) != 1:
-                raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
-            return connection.execute(statements[0]).fetchnumpy()[row]
-        except duckdb.Error as error:
-            raise SniffkitError(explain(str(error), parts)) from None
+    text += f"\nLIMIT {limit})" if limit is not None else ")"
+    connection = connected()
+
+    def numbers() -> Any:
+        import duckdb
+
+        with connection:
+            connection.execute("SET TimeZone='UTC'; SET errors_as_json=true")
+            connection.register("data", numbered)
+            connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+            try:
+                statements = connection.extract_statements(text)
+                if len(statements) != 1:
+                    raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
+                if where is not None:
+                    one_expression(connection, where)
+                return connection.execute(statements[0]).fetchnumpy()[row]
+            except duckdb.Error as error:
+                raise SniffkitError(explain(str(error), parts)) from None
+
+    return interruptible(numbers, connection.interrupt)
+
+
+def one_expression(connection: Any, where: str) -> None:
+    """Raises SniffkitError for text that means something between parentheses alone: `true) UNION (SELECT 1`."""
+    import duckdb
+
+    before = "SELECT 1 WHERE "
+    try:
+        connection.extract_statements(f"{before}{where}\n")
+    except duckdb.Error as error:
+        raise SniffkitError(explain(str(error), {"--where": (len(before), where)})) from None
 
 
 def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
@@ -76,6 +105,9 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
         message, position = error, -1
     message = " ".join(message.partition("\n\nLINE ")[0].split())
     message = message.replace("FROM clause! Candidate bindings:", "the table; perhaps:")
+    table = re.match(r"(?:\w+ Error: )?Table with name (\w+) does not exist", message)
+    if table:  # what DuckDB thinks was meant is a table of its own
+        message = f"no table {table[1]!r} here: `sniffkit sql` is for queries over several tables"
     for option, (start, text) in parts.items():
         if start <= position <= start + len(text):
             column = position - start + 1

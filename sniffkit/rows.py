@@ -99,6 +99,12 @@ class RowStream:
         """Nothing more to read, nothing damaged."""
         return []
 
+    def begin(self) -> None:
+        """The rows are there."""
+
+    def stop(self) -> None:
+        """They stay."""
+
     def __arrow_c_schema__(self) -> Any:
         return self._data.schema.__arrow_c_schema__()
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError, SniffkitError
+from sniffkit.interruptible import connected, interruptible
 from sniffkit.pushdown import Test, tests_of
-from sniffkit.tables import Result, Telling
+from sniffkit.tables import Result, Table, Telling, file_error, unknown_column
 
 if TYPE_CHECKING:
-    from sniffkit._core import TableStream
+    import pyarrow as pa
+
     from sniffkit.api import Capture
+
+    ParquetFile = tuple[str, pa.Schema]  # a path and what is there
 
 # How DuckDB names the Arrow types of our columns. Times are UTC without a zone: DuckDB's functions on nanoseconds know
 # only those, and no digit is lost.
@@ -34,6 +38,8 @@ TYPES = {
 
 # Tables whose rows the core judges before it makes them.
 JUDGED = ("packets", "flows")
+# The schema of the empty tables that queries are planned with; begins the names of what is read instead.
+STAND_IN = "sniffkit_stand_in"
 
 
 def duckdb_type(arrow: str) -> str:
@@ -63,7 +69,8 @@ class Database:
     """The tables of a capture (and of Parquet files) as a database that can be asked, and nothing else.
 
     Tables of the capture are decoded anew for each query, with the columns that it names. A Parquet file that sniffkit
-    wrote adds its rows to the table it holds; any other is a table named after its file.
+    wrote adds its rows to the table it holds; any other is a table named after its file. A column that some files of a
+    table have not is null in their rows.
     """
 
     def __init__(self, capture: Capture | None, parquet: Sequence[str] = ()) -> None:
@@ -71,13 +78,17 @@ class Database:
         from sniffkit.api import TABLES
 
         self._capture = capture
-        self._parquet: dict[str, list[str]] = {}
+        self._parquet: dict[str, list[ParquetFile]] = {}
         self.tables: dict[str, dict[str, str]] = {}
         self._decoded = () if capture is None else TABLES
         for name in self._decoded:
             self.tables[name] = {column: duckdb_type(kind) for column, kind, _ in _core.table_columns(name)}
         for path in parquet:
             self._add_parquet(path)
+        for name, files in self._parquet.items():
+            self.tables[name] = self.tables.get(name, {})
+            for column, kind in described(files).items():
+                self.tables[name].setdefault(column, kind)
 
     def _add_parquet(self, path: str) -> None:
         import pyarrow as pa
@@ -85,114 +96,142 @@ class Database:
 
         try:
             schema = pq.read_schema(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise CaptureFileError(f"{path}: {getattr(error, 'strerror', None) or 'not a Parquet file'}") from None
+        except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            number = getattr(error, "errno", None)
+            raise CaptureFileError(f"{path}: {os.strerror(number) if number else 'not a Parquet file'}") from None
         held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode()
-        name = held or re.sub(r"\W", "_", os.path.basename(path).split(".")[0])
+        named = held or re.sub(r"\W", "_", os.path.basename(path).lstrip(".").split(".")[0])
+        # Names that differ in case alone are one to SQL.
+        name = next((one for one in (*self.tables, *self._parquet) if one.lower() == named.lower()), named)
         if not held and name in self._decoded:
             raise CaptureFileError(f"{path}: named like the table {name} of captures, which it is none of: rename it")
-        self._parquet.setdefault(name, []).append(path)
-        if name not in self.tables:
-            self.tables[name] = {}
-        for column in schema:
-            self.tables[name].setdefault(column.name, arrow_to_duckdb(column.type))
+        self._parquet.setdefault(name, []).append((path, schema))
 
     def query(self, text: str) -> Result:
         """The answer to one SELECT. Raises SniffkitError with the position for one that is wrong."""
-        with self.answer(text) as answer:
-            return Result("sql", answer.to_arrow_table())
+        connection, answer = self._asked(text)
+        with connection:
+            return Result("sql", interruptible(answer.to_arrow_table, lambda: None))
 
     @contextmanager
     def answer(self, text: str) -> Iterator[Any]:
         """The same as a `duckdb.DuckDBPyRelation`, to be taken once and within: without pyarrow, whose import takes a
         third of the time of a short query.
         """
-        connection, needs = self._plan(text)
-        telling = Telling()
+        connection, answer = self._asked(text)
+        with connection:
+            yield answer
+
+    def _asked(self, text: str) -> tuple[Any, Any]:
+        """A connection to be closed, and the answer in it. After ^C the connection is left to itself: closing one waits
+        for its query.
+        """
+        connection = connected()
+        needs = interruptible(lambda: self._plan(connection, text), connection.interrupt)
+        telling = Telling()  # of a damage once, though several tables meet it
         relations = {name: self._relation(name, need, telling) for name, need in needs.items()}
+        decoded = [relation for relation in relations.values() if isinstance(relation, Relation)]
+
+        def stop() -> None:
+            connection.interrupt()
+            for relation in decoded:
+                relation.stop()
+
+        answer = interruptible(lambda: self._answered(connection, text, needs, relations), stop)
+        for relation in decoded:
+            telling(relation.damage)
+        return connection, answer
+
+    def _answered(self, connection: Any, text: str, needs: dict[str, Needs], relations: dict[str, Any]) -> Any:
+        """The rows of a query that was planned, all there."""
         import duckdb
 
-        with connection:
-            for name, relation in relations.items():
-                connection.execute(f"DROP TABLE {quoted(name)}").fetchall()
-                connection.register(f"{name}__source", relation)
-                body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
-                source = quoted(f"{name}__source")
-                connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT {body} FROM {source}").fetchall()
-            connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
-            try:
-                # Run here, where its errors are DuckDB's, and not by whoever reads the rows.
-                answer = connection.sql(text).materialize()
-            except duckdb.Error as error:
-                raise self._explained(text, error) from None
-            yield answer
+        for name, relation in relations.items():
+            source = f"{STAND_IN}_{name}"
+            connection.register(source, relation)
+            body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
+            connection.execute(
+                f"CREATE OR REPLACE VIEW {quoted(name)} AS SELECT {body} FROM {quoted(source)}"
+            ).fetchall()
+        connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
+        try:
+            # Run here, where its errors are DuckDB's, and not by whoever reads the rows.
+            return connection.sql(text).materialize()
+        except duckdb.Error as error:
+            raise self._explained(text, error) from None
 
     def needs(self, text: str) -> dict[str, Needs]:
         """What a query would read. Raises SniffkitError as `query` does."""
-        connection, needs = self._plan(text)
+        connection = connected()
+        needs = interruptible(lambda: self._plan(connection, text), connection.interrupt)
         connection.close()
         return needs
 
-    def _plan(self, text: str) -> tuple[Any, dict[str, Needs]]:
-        """A connection with every table empty, and what the query would read: DuckDB's own plan tells."""
+    def _plan(self, connection: Any, text: str) -> dict[str, Needs]:
+        """What the query would read: DuckDB's own plan tells, of tables that are empty. They stay in the connection."""
         import duckdb
 
-        connection = duckdb.connect()
         connection.execute("SET TimeZone='UTC'; SET enable_external_access=false").fetchall()
-        # Empty tables would be planned away.
-        connection.execute("SET disabled_optimizers='statistics_propagation,empty_result_pullup'").fetchall()
-        script = []
-        for name, columns in self.tables.items():
-            body = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
-            script.append(f"CREATE TABLE {quoted(name)} ({body});")
-        connection.execute("".join(script)).fetchall()
+        # Empty tables would be planned away; and what is done of these with tables alone is not how they are read.
+        unlike = "statistics_propagation,empty_result_pullup,late_materialization,common_subplan"
+        connection.execute(f"SET disabled_optimizers='{unlike}'").fetchall()
+        connection.execute("".join(self._script())).fetchall()
         try:
             statements = connection.extract_statements(text)
         except duckdb.Error as error:
-            connection.close()
             raise self._explained(text, error) from None
-        try:
-            if len(statements) != 1:
-                raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
-            if statements[0].type != duckdb.StatementType.SELECT:
-                raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
-        except SniffkitError:
-            connection.close()
-            raise
+        if len(statements) != 1:
+            raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
+        if statements[0].type != duckdb.StatementType.SELECT:
+            raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
         explain = f"EXPLAIN (FORMAT JSON)\n{text}"
         try:
             rows = connection.execute(explain).fetchall()
         except duckdb.Error as error:
-            connection.close()
             raise self._explained(explain, error, lines_before=1) from None
         needs: dict[str, Needs] = {}
         for node in nodes(json.loads(rows[0][1])):
-            info = node.get("extra_info", {})
-            table = str(info.get("Table", "")).rpartition(".")[2]
-            if node["name"].strip() != "SEQ_SCAN" or table not in self.tables:
-                continue
-            need = needs.setdefault(table, Needs())
-            need.scans += 1
-            # Each scan has conditions of its own; rows for several are made once for all.
-            judged = table in JUDGED and need.scans == 1
-            need.tests = tests_of(info.get("Filters"), self.tables[table]) if judged else []
-            named = [text for part in ("Projections", "Filters") for text in listed(info.get(part))]
-            words = {*named, *re.findall(r"\w+", " ".join(named))}
-            spoken = " ".join(named)  # a name that is no word may stand anywhere in a condition
-            need.columns = [
-                column
-                for column in self.tables[table]
-                if column in words or column in need.columns or (not column.isidentifier() and column in spoken)
-            ]
+            if node["name"].strip() == "SEQ_SCAN":
+                self._scan(node.get("extra_info", {}), needs)
         connection.execute("RESET disabled_optimizers").fetchall()
-        return connection, needs
+        return needs
+
+    def _script(self) -> Iterator[str]:
+        """Statements that make every table: a view of an empty one whose names need no quotation marks in a plan."""
+        yield f"CREATE SCHEMA {STAND_IN};"
+        for at, (name, columns) in enumerate(self.tables.items()):
+            body = ", ".join(f"c{number} {kind}" for number, kind in enumerate(columns.values()))
+            shown = ", ".join(f"c{number} AS {quoted(column)}" for number, column in enumerate(columns))
+            yield f"CREATE TABLE {STAND_IN}.t{at} ({body});"
+            yield f"CREATE VIEW {quoted(name)} AS SELECT {shown} FROM {STAND_IN}.t{at};"
+
+    def _scan(self, info: dict[str, Any], needs: dict[str, Needs]) -> None:
+        """Adds what a scan in a plan reads to the needs of its table."""
+        found = re.fullmatch(rf"\w+\.{STAND_IN}\.t(\d+)", str(info.get("Table")))
+        if found is None:
+            raise SniffkitError(f"no table of a capture or file: {info.get('Table')}")
+        table = list(self.tables)[int(found[1])]
+        columns = list(self.tables[table])
+        need = needs.setdefault(table, Needs())
+        need.scans += 1
+        # Each scan has conditions of its own; rows for several are made once for all.
+        kinds = {f"c{number}": kind for number, kind in enumerate(self.tables[table].values())}
+        tests = tests_of(info.get("Filters"), kinds) if table in JUDGED and need.scans == 1 else []
+        need.tests = [(columns[int(column[1:])], *test) for column, *test in tests]  # type: ignore[misc]
+        spoken = " ".join(text for part in ("Projections", "Filters") for text in listed(info.get(part)))
+        words = set(re.findall(r"\w+", spoken))
+        need.columns = [
+            column for number, column in enumerate(columns) if f"c{number}" in words or column in need.columns
+        ]
 
     def _in_view(self, table: str, column: str, need: Needs) -> str:
         """A column of the view over what was decoded. One that the answer does not depend on is there, but null."""
         kind = self.tables[table][column]
         if column not in need.columns:
             return f"NULL::{kind} AS {quoted(column)}"
-        return f"{quoted(column)}::{kind} AS {quoted(column)}" if kind == "TIMESTAMP_NS" else quoted(column)
+        if table in self._parquet or kind == "TIMESTAMP_NS":
+            return f"{quoted(column)}::{kind} AS {quoted(column)}"
+        return quoted(column)
 
     def _relation(self, name: str, need: Needs, telling: Telling) -> Any:
         """The rows of a table, as DuckDB reads them."""
@@ -203,20 +242,26 @@ class Database:
             assert self._capture is not None
             table = self._capture.named(name, columns, keep=need.tests)
             table.on_end = telling
-            return table.to_arrow() if need.scans > 1 else Relation(table.stream(), telling)
+            return table.to_arrow() if need.scans > 1 else Relation(table)
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._parquet[name]]
+        from sniffkit import _core
+
+        parts = []
+        for path, schema in self._parquet[name]:
+            there = [column for column in columns if column in schema.names]
+            parts.append(pq.read_table(path, columns=there, partitioning=None))
         if name in self._decoded:
             assert self._capture is not None
-            table = self._capture.named(name, columns)
+            known = [column for column, _, _ in _core.table_columns(name)]
+            table = self._capture.named(name, [one for one in columns if one in known] or known[:1])
             table.on_end = telling
             parts.append(table.to_arrow())
         try:
             return pa.concat_tables(parts, promote_options="permissive").select(columns)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise SniffkitError(f"{', '.join(self._parquet[name])}: not one table: {error}") from None
+            raise not_one_table(self._parquet[name], error) from None
 
     def _explained(self, text: str, error: Exception, lines_before: int = 0) -> SniffkitError:
         """DuckDB's error as one line: what is wrong, where, and what there is instead."""
@@ -228,18 +273,26 @@ def for_rows(
 ) -> tuple[list[str] | None, list[Test]]:
     """What `--where` and `--sort` need of a table: its columns (those shown among them), and what rows must be.
 
-    All columns and nothing for expressions that are wrong: who evaluates them says so.
+    All columns and nothing for expressions that are wrong: who evaluates them says so. Raises SniffkitError for columns
+    to be shown that are not there.
     """
-    shown = "*" if columns is None else ", ".join(f'"{column}"' for column in columns)
+    database = Database(capture)
+    known = database.tables[name]
+    for column in columns or ():
+        if column not in known:
+            raise unknown_column(name, column, known)
+    shown = "*" if columns is None else ", ".join(map(quoted, columns))
     text = f"SELECT {shown} FROM {name}" + (f" WHERE ({where}\n)" if where is not None else "")
     text += f" ORDER BY {sort}" if sort is not None else ""
     try:
-        need = Database(capture).needs(text).get(name)
+        need = database.needs(text).get(name)
     except SniffkitError:
         return None, []
     if need is None:
         return None, []
-    return (None if columns is None else need.columns), need.tests
+    # A column that the answer does not depend on is named all the same, and must be there for that.
+    named = set(re.findall(r"\w+", f"{where} {sort}".lower()))
+    return (None if columns is None else [one for one in known if one in need.columns or one in named]), need.tests
 
 
 def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_before: int = 0) -> str:
@@ -288,39 +341,67 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         todo.extend(node.get("children", []))
 
 
-def arrow_to_duckdb(kind: Any) -> str:
-    """The DuckDB type of a Parquet column."""
+def described(files: list[ParquetFile]) -> dict[str, str]:
+    """The columns of the Parquet files of one table, with DuckDB's type of each: as DuckDB itself has it."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return "VARCHAR"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP_NS"
-    if pa.types.is_list(kind):
-        return f"{arrow_to_duckdb(kind.value_type)}[]"
-    numbers = {
-        "bool": "BOOLEAN",
-        "uint8": "UTINYINT",
-        "uint16": "USMALLINT",
-        "uint32": "UINTEGER",
-        "uint64": "UBIGINT",
-        "int8": "TINYINT",
-        "int16": "SMALLINT",
-        "int32": "INTEGER",
-        "int64": "BIGINT",
-        "float": "FLOAT",
-        "double": "DOUBLE",
-        "date32[day]": "DATE",
-    }
-    return numbers.get(str(kind), "VARCHAR")
+    paths = ", ".join(path for path, _ in files)
+    try:
+        schema = pa.unify_schemas([schema for _, schema in files], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise not_one_table(files, error) from None
+    if not schema.names:
+        raise CaptureFileError(f"{paths}: a table without columns")
+    if "" in schema.names or len({name.lower() for name in schema.names}) < len(schema.names):
+        raise CaptureFileError(f"{paths}: SQL cannot tell the columns apart: {', '.join(map(repr, schema.names))}")
+    connection = connected()
+
+    def kinds() -> list[str]:
+        import duckdb
+
+        with connection:
+            try:
+                connection.register("described", schema.empty_table())
+                return [row[1] for row in connection.execute("DESCRIBE described").fetchall()]
+            except (duckdb.Error, pa.ArrowNotImplementedError) as error:
+                raise CaptureFileError(f"{paths}: {' '.join(str(error).split())}") from None
+
+    found = interruptible(kinds, connection.interrupt)
+    return {field.name: as_ours(kind, field.type) for field, kind in zip(schema, found, strict=True)}
+
+
+def as_ours(duckdb_kind: str, kind: Any) -> str:
+    """A type of DuckDB's as it is here: times are UTC without a zone (see TYPES), and nothing may be any text."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return "TIMESTAMP_NS" if kind.unit == "ns" else "TIMESTAMP"
+    return "VARCHAR" if pa.types.is_null(kind) else duckdb_kind
+
+
+def not_one_table(files: list[ParquetFile], error: Exception) -> SniffkitError:
+    """The error for files whose columns do not go together."""
+    return SniffkitError(f"{', '.join(path for path, _ in files)}: not one table: {' '.join(str(error).split())}")
 
 
 class Relation:
-    """A table that DuckDB reads once, batch by batch; a `Table` would be opened anew for every look at its schema."""
+    """A table that DuckDB reads once, batch by batch; a `Table` would be opened anew for every look at its schema.
 
-    def __init__(self, stream: TableStream, telling: Telling) -> None:
-        self._stream = stream
-        self._stream.on_end = telling
+    Its first rows are made now: an input that cannot be read is an exception here. damage: warnings of the inputs.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.damage: list[tuple[str, int, str]] = []
+        self._stream = table.stream()
+        self._stream.on_end = self.damage.extend
+        try:
+            self._stream.begin()
+        except OSError as error:
+            raise file_error(error) from None
+
+    def stop(self) -> None:
+        """Ends the table as its input would; from any thread."""
+        self._stream.stop()
 
     def __arrow_c_schema__(self) -> Any:
         return self._stream.__arrow_c_schema__()

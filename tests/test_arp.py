@@ -196,6 +196,17 @@ def test_a_file_has_the_counters_of_the_end(tmp_path: Path, table: str) -> None:
         assert int(in_file[b"sniffkit.frames"]) > 0
 
 
+@pytest.mark.parametrize("table", ["arp", "neighbors", "flows", "hosts"])
+def test_a_stream_has_no_counters_that_are_not_known_yet(table: str) -> None:
+    import pyarrow
+
+    table_of = getattr(sk.open(CAPTURE), table)
+    whole = table_of().to_arrow().schema.metadata
+    begun = pyarrow.RecordBatchReader.from_stream(table_of()).schema.metadata
+    assert begun.items() <= whole.items()
+    assert b"sniffkit.table" in begun
+
+
 def test_a_gateway_is_known_by_its_lease() -> None:
     table = rows(sk.open(NAMES).arp(filter="arp or udp port 68"))
     assert table[-1]["findings"] == ["conflict", "gateway-takeover"]

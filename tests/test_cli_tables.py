@@ -85,6 +85,12 @@ def test_rows_are_chosen_and_ordered(run: Run) -> None:
     assert numbers("--where", "ts > TIMESTAMP '2023-11-14 22:13:20.4' -- a comment", "--limit", "1") == [2]
     assert numbers("--where", "extract(second FROM ts) = 20", "--limit", "2") == [1, 2]
     assert numbers(PCAP, "--where", "frame_number > 4") == [5, 6]
+    assert numbers("--where", "('' = '' OR src_port = 80) AND frame_len < 40") == [2], (
+        "what is planned away may be named"
+    )
+    assert numbers("--sort", "1 DESC", "--limit", str(2**63 - 1)) == [4, 3, 2, 1], "a number is one of --columns"
+    assert numbers("--limit", str(2**63 - 1)) == [1, 2, 3, 4]
+    assert run("packets", PCAPNG, "--sort", "2 DESC, 1") == run("packets", PCAPNG, "--sort", "ts DESC, frame_number")
     assert run("packets", PCAPNG, "--where", "frame_len > 100")[0] == 1, "nothing found"
     assert run("packets", PCAPNG, "--filter", "tcp")[0] == 1
 
@@ -109,11 +115,21 @@ def test_rows_are_chosen_and_ordered(run: Run) -> None:
         ([PCAP, "--where", "ip_ttl > 1", "--sort", "(("], "--sort '((': at column 3: syntax error: it ends too early"),
         ([PCAP, "--where", "(select count(*) from '/etc/passwd') > 0"], "/etc/passwd does not exist"),
         ([PCAP, "--where", "(select count(*) from read_csv('/etc/passwd')) > 0"], "disabled by configuration"),
+        ([PCAP, "--where", "true) UNION (SELECT 99999999"], "at column 5: syntax error"),
+        (
+            [PCAP, "--where", "(select max(ip_ttl) from packets) > 1"],
+            "at column 26: no table 'packets' here: `sniffkit sql`",
+        ),
+        (
+            [PCAP, "--columns", "TS", "--where", "ip_ttl > 1"],
+            "packets: no column 'TS'; there are: frame_number ts netns",
+        ),
         ([PCAP, "--filter", "tcp prot 80"], 'bad filter "tcp prot 80": syntax error at column 5'),
         ([PCAP, "--json", "-o", "x.csv"], "--json and x.csv contradict each other"),
         ([PCAP, "-o", "x.xlsx"], "x.xlsx: no format for this suffix; there are: .parquet .csv"),
         ([PCAP, "-o", "nosuch/x.csv"], "nosuch/x.csv: there is no directory nosuch"),
         ([PCAP, "--limit", "-1"], "--limit"),
+        ([PCAP, "--limit", str(2**63), "--sort", "ts"], "--limit"),
     ],
 )
 def test_a_bad_request_is_one_line_and_exit_2(run: Run, arguments: list[str], says: str) -> None:
@@ -195,7 +211,10 @@ def test_a_closed_pipe_is_quiet(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-@pytest.mark.parametrize("command", [["flows", "-"], ["packets", "-", "-o", "p.parquet"], ["read", "-"]])
+SQL = ["sql", "select count(*) from packets where frame_len > 0", "-"]
+
+
+@pytest.mark.parametrize("command", [["flows", "-"], ["packets", "-", "-o", "p.parquet"], ["read", "-"], SQL])
 def test_interrupt_ends_the_wait_for_a_slow_input(tmp_path: Path, command: list[str]) -> None:
     with subprocess.Popen(
         [*COMMAND, *command], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

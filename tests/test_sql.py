@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 import sniffkit as sk
 from captures import web_mix
 from captures.wire import T0, Frame, arp, eth, pcap
+from sniffkit._core import table_columns
 from sniffkit.api import TABLES
 from sniffkit.errors import SniffkitError
 from sniffkit.sql import Database, Needs
@@ -93,13 +96,12 @@ def test_one_query_over_two_tables_and_twice_over_one(capture_file: Path) -> Non
             {"packets": Needs(["ip_src"], 1, [("ip_src", "texts", [], ["10.0.0.1"])])},
         ),
         ("with a as (from packets) select max(ts) from a", {"packets": Needs(["ts"], 1)}),
+        ("from packets order by ts limit 1", {"packets": Needs([name for name, _, _ in table_columns("packets")], 1)}),
         ("select 1", {}),
     ],
 )
 def test_only_what_the_query_names_is_decoded(capture_file: Path, query: str, needs: dict[str, Needs]) -> None:
-    connection, found = Database(sk.open(capture_file))._plan(query)
-    connection.close()
-    assert found == needs
+    assert Database(sk.open(capture_file)).needs(query) == needs
 
 
 def test_parquet_files_beside_captures(capture_file: Path, tmp_path: Path) -> None:
@@ -150,6 +152,45 @@ def test_the_command_answers_and_prompts(capture_file: Path) -> None:
     assert "no column 'x'" in done.stderr
 
 
+def test_what_is_a_query_and_what_a_file(called: Callable[..., tuple[int, str, str]], capture_file: Path) -> None:
+    file = str(capture_file)
+    for query in ("select\ncount(*)\nfrom\nflows", 'from"flows"select(count(*))', "select(3)", "/* * */ select 3"):
+        code, out, err = called("sql", query, file)
+        assert (code, out.splitlines()[1:], err) == (0, ["3"], ""), query
+    for arguments, says in (
+        (["nosuch.pcap"], "nosuch.pcap: No such file or directory"),
+        (["no*.pcap"], "no*.pcap: no file matches"),
+        (["select 1", "no*.parquet"], "no*.parquet: No such file or directory"),
+        (["", file], "the query is empty"),
+        ([" ", file], "the query is empty"),
+        (["from flows", "/dev/null"], "/dev/null: empty file"),
+    ):
+        assert called("sql", *arguments) == (2, "", f"sniffkit: {says}\n")
+    spaced = capture_file.with_name("a file (1).pcap")
+    capture_file.rename(spaced)
+    done = subprocess.run(
+        [sys.executable, "-m", "sniffkit", "sql", str(spaced)], input=b"select 1 x", capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n1\n", b"")
+
+
+def test_damage_is_told_once_and_where_it_was_asked(capture_file: Path) -> None:
+    capture_file.write_bytes(capture_file.read_bytes()[:-1])
+    with pytest.warns(sk.CaptureWarning, match=r"three.pcap: at byte \d+: ") as told:
+        answer = sk.open(capture_file).sql("select count(*) n from packets").to_arrow()
+    assert answer["n"].to_pylist() == [5]
+    assert [one.filename for one in told] == [__file__]
+
+
+def test_times_beyond_the_range_of_nanoseconds(called: Callable[..., tuple[int, str, str]], capture_file: Path) -> None:
+    query = "select timestamp '9999-12-31 01:02:03.5' a, timestamp '0001-01-01' b, {'c': 1} s"
+    code, out, _ = called("sql", query, str(capture_file), "--json")
+    assert (code, json.loads(out)) == (
+        0,
+        {"a": "9999-12-31T01:02:03.500000000Z", "b": "0001-01-01T00:00:00.000000000Z", "s": {"c": 1}},
+    )
+
+
 def parquet(path: Path, columns: dict[str, list[object]]) -> str:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -196,7 +237,8 @@ def test_an_answer_goes_into_a_parquet_file_without_pyarrow(capture_file: Path, 
     expected = Database(sk.open(capture_file)).query(query).to_arrow()
     key = [("ip_src", "ascending")]
     assert pq.read_table(out).sort_by(key).to_pylist() == expected.sort_by(key).to_pylist()
-    command[4] = "select max(ts) - min(ts) from packets"
-    refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("sniffkit: no Parquet file can hold this: "), refused.stderr
+    for command[4] in ("select max(ts) - min(ts) from packets", "select [union_value(k := 1)] u"):
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2
+        assert "no Parquet file can hold this: " in refused.stderr, refused.stderr
+        assert refused.stderr.count("\n") == 1

@@ -141,13 +141,21 @@ def leave(code: int) -> None:
     """End the process, quickly where nobody waits for its end: taking the interpreter apart is a twentieth of a short
     command's time.
     """
-    if "threading" not in sys.modules and "atexit" not in sys.modules:  # then nothing is left to be done at the end
+    idle = "threading" not in sys.modules and "atexit" not in sys.modules  # then nothing is left to be done at the end
+    # DuckDB's binding tells of every object that is left as a leak: of those that ^C left where they were too. And a
+    # query that goes on would be waited for.
+    asking = "_duckdb" in sys.modules
+    if idle or (asking and code == 130):
         try:
+            if not idle:
+                import atexit
+
+                atexit._run_exitfuncs()
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
         except OSError:
             return
         os._exit(code)
-    if "duckdb" not in sys.modules:  # its binding would tell of every object left as a leak
+    if not asking:
         gc.freeze()  # what is left need not be searched for cycles

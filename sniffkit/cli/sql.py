@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,14 +45,23 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
     """
     from sniffkit.sinks import Output
 
-    query = arguments[0] if arguments and not os.path.exists(arguments[0]) and " " in arguments[0] else None
+    query = arguments[0] if arguments and is_query(arguments[0]) else None
     names = files(arguments if query is None else arguments[1:])
     target = Output(out, json, sys.stdout.isatty())
     if target.is_file:
         end_as_on_interrupt()
+    tables = database(names)
     if query is None:
-        ctx.exit(prompt(names, target))
-    ctx.exit(0 if ask(names, query, target) else 1)
+        ctx.exit(prompt(tables, target))
+    ctx.exit(0 if ask(tables, query, target) else 1)
+
+
+def is_query(word: str) -> bool:
+    """Whether an argument is no file: what is there, also by a glob, is one, and what cannot be SQL would be."""
+    if not word.strip():
+        raise SniffkitError("the query is empty")
+    is_name = re.match(r"\w+://", word) or not re.search(r"[\s('\"]", word)
+    return not (is_name or os.path.exists(word) or glob(word))
 
 
 def database(names: list[str]) -> Database:
@@ -58,31 +69,49 @@ def database(names: list[str]) -> Database:
     from sniffkit.api import open as open_capture
     from sniffkit.sql import Database
 
-    names = [part for name in names for part in (parts_of(name) if os.path.isdir(name) else [name])]
-    captures = [name for name in names if not name.endswith(".parquet")]
-    parquet = [name for name in names if name.endswith(".parquet")]
+    captures: list[str] = []
+    parquet: list[str] = []
+    for part in (part for name in names for part in parts_of(name)):
+        (parquet if is_parquet(part) else captures).append(part)
     return Database(open_capture(captures) if captures else None, parquet)
 
 
-def parts_of(directory: str) -> list[str]:
-    """The Parquet files of a data set's directory."""
-    found = sorted(str(path) for path in Path(directory).rglob("*.parquet") if not path.name.startswith((".", "_")))
+def is_parquet(name: str) -> bool:
+    """Whether a file is of Parquet: by its name, or its first bytes."""
+    if re.search(r"\.parquet\.(gz|zst|bz2|xz|zip)$", name, re.IGNORECASE):
+        raise CaptureFileError(f"{name}: a compressed Parquet file: unpack it first")
+    if name.lower().endswith(".parquet"):
+        return True
+    if not os.path.isfile(name):
+        return False
+    try:
+        with open(name, "rb") as file:
+            return file.read(4) == b"PAR1"
+    except OSError:  # who reads it says so
+        return False
+
+
+def parts_of(name: str) -> list[str]:
+    """The files that a name stands for: those that a glob matches, the Parquet files of a data set's directory."""
+    if not os.path.isdir(name):
+        return (not os.path.exists(name) and sorted(glob(name, recursive=True))) or [name]
+    found = sorted(str(path) for path in Path(name).rglob("*.parquet") if not path.name.startswith((".", "_")))
     if not found:
-        raise CaptureFileError(f"{directory}: a directory without Parquet files")
+        raise CaptureFileError(f"{name}: a directory without Parquet files")
     return found
 
 
-def ask(names: list[str], query: str, target: Output) -> bool:
+def ask(tables: Database, query: str, target: Output) -> bool:
     """Answer one query; whether there were rows and no damage."""
     from sniffkit.sinks import put
 
     utf8(query)
-    with damage_as_lines() as damage, database(names).answer(query) as answer:
+    with damage_as_lines() as damage, tables.answer(query) as answer:
         rows = put(answer, target)
     return rows > 0 and not damage
 
 
-def prompt(names: list[str], target: Output) -> int:
+def prompt(tables: Database, target: Output) -> int:
     """Read queries, each ended by a semicolon or an empty line, until the end of the input."""
     interactive = sys.stdin.isatty()
     if interactive:
@@ -104,16 +133,16 @@ def prompt(names: list[str], target: Output) -> int:
         text = "\n".join(lines).strip()
         if text.endswith(";") or not line.strip():
             lines.clear()
-            failed |= bool(text) and not answered(names, text.rstrip(";"), target)
+            failed |= bool(text) and not answered(tables, text.rstrip(";"), target)
     text = "\n".join(lines).strip()
-    failed |= bool(text) and not answered(names, text, target)
+    failed |= bool(text) and not answered(tables, text, target)
     return 1 if failed and not interactive else 0
 
 
-def answered(names: list[str], text: str, target: Output) -> bool:
+def answered(tables: Database, text: str, target: Output) -> bool:
     """Answer a query of the prompt; a wrong one is told and the prompt goes on."""
     try:
-        return ask(names, text, target)
+        return ask(tables, text, target)
     except SniffkitError as error:
         say(f"sniffkit: {error}")
         return False

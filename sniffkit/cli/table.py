@@ -20,6 +20,7 @@ from sniffkit.errors import SniffkitError
 LIVE = ("http", "dns", "tls", "dhcp")
 # Tables that follow flows by rules.
 RULED = ("flows", "packets")
+MOST_ROWS = 2**63 - 1  # as SQL and Arrow count them
 
 
 def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
@@ -60,7 +61,7 @@ ROW_OPTIONS = (
     click.option("--columns", metavar="A,B,…", help="Only these columns, in this order."),
     click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true."),
     click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'."),
-    click.option("--limit", type=click.IntRange(min=0), metavar="N", help="At most so many rows."),
+    click.option("--limit", type=click.IntRange(0, MOST_ROWS), metavar="N", help="At most so many rows."),
     click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's)."),
     click.option(
         "-o",

@@ -79,8 +79,9 @@ def cells(column: Any, name: str) -> list[str]:
 
     kind = column.type
     if pa.types.is_timestamp(kind):
+        a_unit = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}[kind.unit]
         stamps = column.cast(pa.int64()).to_pylist()
-        return [clock(value) for value in stamps]
+        return [clock(None if value is None else value * a_unit) for value in stamps]
     values = column.to_pylist()
     if name in ("duration", "clock_offset", "elapsed") or {"rtt", "delay"} & set(name.split("_")):
         return ["" if value is None else f"{value / 1e9:.6f}" for value in values]
@@ -91,9 +92,8 @@ def cells(column: Any, name: str) -> list[str]:
 
 def clock(value: int | None) -> str:
     """Nanoseconds since 1970 as UTC clock time with microseconds."""
-    from datetime import UTC, datetime
-
     if value is None:
         return ""
     seconds, rest = divmod(value, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S") + f".{rest // 1000:06d}"
+    hours, seconds = divmod(seconds % 86_400, 3_600)
+    return f"{hours:02d}:{seconds // 60:02d}:{seconds % 60:02d}.{rest // 1000:06d}"

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Rows of a table behind which a lot may be left to free.
@@ -94,6 +95,8 @@ pub struct TableStream {
     reader: Option<TableReader>,
     batches: Vec<RecordBatch>,
     warnings: Vec<Warning>,
+    /// Whether no more input is to be taken, also by a consumer of `__arrow_c_stream__`.
+    stopped: Arc<AtomicBool>,
     /// Called with the number of frames read so far, now and then.
     #[pyo3(set)]
     progress: Option<Py<PyAny>>,
@@ -108,7 +111,8 @@ pub struct TableStream {
 impl TableStream {
     fn new(reader: TableReader) -> Self {
         let (batches, warnings) = (Vec::new(), Vec::new());
-        Self { reader: Some(reader), batches, warnings, progress: None, on_end: None, on_stop: None }
+        let stopped = Arc::default();
+        Self { reader: Some(reader), batches, warnings, stopped, progress: None, on_end: None, on_stop: None }
     }
 
     /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
@@ -155,8 +159,15 @@ impl TableStream {
         Ok(self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect())
     }
 
-    /// Takes no more input: the table ends as if that did. For what is left to be done after ^C.
+    /// Makes the first rows, so that an input that cannot be read is an exception here.
+    fn begin(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.run(py, false)
+    }
+
+    /// Takes no more input: the table ends as if that did. For what is left to be done after ^C. From any thread once a
+    /// consumer has the stream.
     fn stop(&mut self, py: Python<'_>) {
+        self.stopped.store(true, Ordering::Relaxed);
         if let Some(reader) = &mut self.reader {
             py.detach(|| reader.stop());
         }
@@ -242,7 +253,8 @@ impl TableStream {
         let field = arrow_schema::Field::new_struct("", schema.fields().clone(), false)
             .with_metadata(schema.metadata().clone());
         let batches = std::mem::take(&mut self.batches).into();
-        let rest = Rest { batches, reader, watch, on_end: self.on_end.take(), on_stop: self.on_stop.take() };
+        let (on_end, on_stop) = (self.on_end.take(), self.on_stop.take());
+        let rest = Rest { batches, reader, watch, stopped: self.stopped.clone(), on_end, on_stop };
         Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
     }
 }

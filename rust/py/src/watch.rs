@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use sniffkit_core::table::reader::TableReader;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long work goes on before Python gets a turn.
@@ -53,6 +54,8 @@ pub struct Rest {
     pub batches: VecDeque<RecordBatch>,
     pub reader: TableReader,
     pub watch: Watch,
+    /// Whether no more input is to be taken.
+    pub stopped: Arc<AtomicBool>,
     /// Gets the warnings, a list of (file, offset, text), once the last batch has been taken.
     pub on_end: Option<Py<PyAny>>,
     /// Gets what ^C raised, then too: the table has the rows until then, and an exception cannot pass Arrow's C interface.
@@ -66,7 +69,8 @@ impl Rest {
             if let Some(batch) = TableReader::take(&mut self.reader) {
                 return Some(Ok(batch));
             }
-            if self.watch.stopped.is_none() && !self.watch.go_on(self.reader.frames()) {
+            let interrupted = self.watch.stopped.is_none() && !self.watch.go_on(self.reader.frames());
+            if interrupted || self.stopped.load(Ordering::Relaxed) {
                 self.reader.stop();
             }
             match self.reader.advance() {

@@ -5,7 +5,7 @@ use super::column::{Column, Kind, Table, dense, dictionary, name_lists, names, n
 use super::reader::record_batch;
 use super::stage::Stage;
 use crate::frame::Interfaces;
-use crate::neighbor::watch::Verdict;
+use crate::neighbor::watch::{Counters, Verdict};
 use crate::neighbor::{Ip, Known, Limits, Mac, Message, Protocol, Watch};
 use crate::pipeline::Decoded;
 use crate::track::key::vlan_at;
@@ -161,7 +161,8 @@ impl Stage for Maker {
 
     fn end(&mut self, _out: &mut VecDeque<RecordBatch>) {
         let fields = self.schema.fields().clone();
-        let metadata = metadata(&self.watch, self.discovery);
+        let mut metadata = metadata(&self.watch, self.discovery);
+        metadata.extend(counted(self.watch.counters()));
         self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
     }
 
@@ -170,8 +171,20 @@ impl Stage for Maker {
     }
 }
 
+/// What was seen: known at the end alone.
+fn counted(counters: Counters) -> impl Iterator<Item = (String, String)> {
+    [
+        ("sniffkit.messages", counters.messages),
+        ("sniffkit.evicted_addresses", counters.evicted_addresses),
+        ("sniffkit.evicted_questions", counters.evicted_questions),
+        ("sniffkit.evicted_segments", counters.evicted_segments),
+    ]
+    .into_iter()
+    .map(|(key, count)| (key.to_owned(), count.to_string()))
+}
+
 fn metadata(watch: &Watch, discovery: bool) -> HashMap<String, String> {
-    let (limits, counters) = (watch.limits(), watch.counters());
+    let limits = watch.limits();
     let seconds = |ns: i64| (ns / crate::track::options::SECOND).to_string();
     [
         ("sniffkit.table", if discovery { "neighbors" } else { "arp" }.to_owned()),
@@ -180,10 +193,6 @@ fn metadata(watch: &Watch, discovery: bool) -> HashMap<String, String> {
         ("sniffkit.contested_s", seconds(limits.contested)),
         ("sniffkit.asked_s", seconds(limits.asked)),
         ("sniffkit.max_addresses", limits.max_addresses.to_string()),
-        ("sniffkit.messages", counters.messages.to_string()),
-        ("sniffkit.evicted_addresses", counters.evicted_addresses.to_string()),
-        ("sniffkit.evicted_questions", counters.evicted_questions.to_string()),
-        ("sniffkit.evicted_segments", counters.evicted_segments.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -8,7 +8,7 @@ use super::reader::record_batch;
 use super::service::by_port;
 use super::stage::Stage;
 use crate::app::{Row, Wants};
-use crate::hosts::{Host, Hosts, Limits, News, Source};
+use crate::hosts::{Counters, Host, Hosts, Limits, News, Source};
 use crate::packet::Packet;
 use crate::pipeline::Decoded;
 use crate::track::Points;
@@ -213,22 +213,31 @@ impl Stage for Maker {
 
     fn end(&mut self, out: &mut VecDeque<RecordBatch>) {
         let fields = self.schema.fields().clone();
-        self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata(&self.hosts)));
+        let mut metadata = metadata(&self.hosts);
+        metadata.extend(counted(self.hosts.counters()));
+        self.schema = Arc::new(arrow_schema::Schema::new_with_metadata(fields, metadata));
         self.emit_gone(out);
         self.emit(self.hosts.all(), out);
     }
 }
 
+/// What was seen: known at the end alone.
+fn counted(counters: Counters) -> impl Iterator<Item = (String, String)> {
+    [
+        ("sniffkit.evicted_hosts", counters.evicted_hosts),
+        ("sniffkit.evicted_names", counters.evicted_names),
+        ("sniffkit.left_out_ports", counters.left_out_ports),
+    ]
+    .into_iter()
+    .map(|(key, count)| (key.to_owned(), count.to_string()))
+}
+
 fn metadata(hosts: &Hosts) -> HashMap<String, String> {
-    let counters = hosts.counters();
     [
         ("sniffkit.table", "hosts".to_owned()),
         ("sniffkit.version", env!("CARGO_PKG_VERSION").to_owned()),
         ("sniffkit.key", "netns ip mac".to_owned()),
         ("sniffkit.max_hosts", hosts.limits().max_hosts.to_string()),
-        ("sniffkit.evicted_hosts", counters.evicted_hosts.to_string()),
-        ("sniffkit.evicted_names", counters.evicted_names.to_string()),
-        ("sniffkit.left_out_ports", counters.left_out_ports.to_string()),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -11,6 +11,20 @@ pub fn counters(of: Counters) -> impl Iterator<Item = (String, String)> {
 /// What a reader of the table must know to compare it with another: the key, the timeouts, what was seen.
 #[must_use]
 pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
+    let mut all = rules(table, tracker);
+    if table == "flows" {
+        all.extend(counters(tracker.counters()));
+    } else if let Some(counted) = tracker.streams_counted().filter(|counted| counted.streams > 0) {
+        all.insert("sniffkit.streams".to_owned(), counted.streams.to_string());
+        all.insert("sniffkit.evicted_streams".to_owned(), counted.evicted_streams.to_string());
+        all.insert("sniffkit.evicted_holes".to_owned(), counted.evicted_holes.to_string());
+    }
+    all
+}
+
+/// The same without what was seen: known before the first row.
+#[must_use]
+pub fn rules(table: &str, tracker: &Tracker) -> HashMap<String, String> {
     let options = tracker.options();
     let seconds = |ns: i64| (ns as f64 / crate::track::options::SECOND as f64).to_string();
     let mut entries =
@@ -26,13 +40,5 @@ pub fn metadata(table: &str, tracker: &Tracker) -> HashMap<String, String> {
             ("sniffkit.max_flows", options.max_flows.to_string()),
         ]);
     }
-    let mut all: HashMap<String, String> = entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-    if table == "flows" {
-        all.extend(counters(tracker.counters()));
-    } else if let Some(counted) = tracker.streams_counted().filter(|counted| counted.streams > 0) {
-        all.insert("sniffkit.streams".to_owned(), counted.streams.to_string());
-        all.insert("sniffkit.evicted_streams".to_owned(), counted.evicted_streams.to_string());
-        all.insert("sniffkit.evicted_holes".to_owned(), counted.evicted_holes.to_string());
-    }
-    all
+    entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
 }

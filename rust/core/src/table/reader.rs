@@ -9,6 +9,7 @@ mod streams;
 use super::column::{Column, schema, select};
 use super::keep::{Keep, Test, tests};
 pub use super::metadata::metadata;
+use super::metadata::rules;
 use super::parquet::{ParquetError, TableFile};
 use super::stage::{Stage, hand_over};
 use super::write::{BatchWriter, WriteError, write_flows};
@@ -135,9 +136,9 @@ impl TableReader {
         kind: Making,
     ) -> Self {
         let schema = match &kind {
-            Making::Flows(columns, _) => Arc::new(schema(columns, metadata("flows", &tracker))),
-            Making::Packets(making) => Arc::new(schema(&making.columns, metadata("packets", &tracker))),
-            Making::Streams { table, columns, .. } => Arc::new(schema(columns, metadata(table, &tracker))),
+            Making::Flows(columns, _) => Arc::new(schema(columns, rules("flows", &tracker))),
+            Making::Packets(making) => Arc::new(schema(&making.columns, rules("packets", &tracker))),
+            Making::Streams { table, columns, .. } => Arc::new(schema(columns, rules(table, &tracker))),
             Making::Stage(stage) => stage.schema(),
         };
         let make: Make<Made> = match &kind {

@@ -1,11 +1,11 @@
 //! Rows as lines of text: tab-separated, comma-separated (RFC 4180), or a JSON object a line (RFC 8259).
 //!
-//! Times are ISO 8601 in UTC with nanoseconds, lists are joined by blanks (in JSON they are arrays), null is nothing (in
-//! JSON it is `null`). The columns may be of any Arrow type: they may come out of a query.
+//! Times are ISO 8601 in UTC with nanoseconds, lists are joined by blanks (in JSON they are arrays, and structs objects),
+//! null is nothing (in JSON it is `null`). The columns may be of any Arrow type: they may come out of a query.
 
 use crate::calendar::date;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_array::{BooleanArray, ListArray, cast::AsArray};
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
@@ -109,9 +109,12 @@ enum Values<'a> {
     Text(StringArray),
     Bool(&'a BooleanArray),
     Float(Float64Array),
-    Time(TimestampNanosecondArray),
+    /// With how many of its units are a second: what is beyond the range of nanoseconds is a time too.
+    Time(Int64Array, i64),
     Number(ArrayFormatter<'a>),
     List(&'a ListArray, Box<Column<'a>>),
+    /// With what stands before each value in JSON.
+    Struct(Vec<(String, Column<'a>)>, ArrayFormatter<'a>),
     /// Whatever else a query gives: as Arrow shows it.
     Other(ArrayFormatter<'a>),
 }
@@ -131,9 +134,22 @@ impl<'a> Column<'a> {
             DataType::Float16 | DataType::Float32 | DataType::Float64 => {
                 Values::Float(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
             }
-            DataType::Timestamp(_, zone) => {
-                let nanoseconds = cast(array, &DataType::Timestamp(TimeUnit::Nanosecond, zone.clone()))?;
-                Values::Time(nanoseconds.as_primitive().clone())
+            DataType::Timestamp(unit, _) => {
+                let a_second = match unit {
+                    TimeUnit::Second => 1,
+                    TimeUnit::Millisecond => 1_000,
+                    TimeUnit::Microsecond => 1_000_000,
+                    TimeUnit::Nanosecond => 1_000_000_000,
+                };
+                Values::Time(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone(), a_second)
+            }
+            DataType::Struct(fields) => {
+                let columns = fields.iter().zip(array.as_struct().columns()).map(|(field, column)| {
+                    let mut name = String::new();
+                    escape(field.name(), Format::Json, &mut name);
+                    Ok((name, Self::new(column)?))
+                });
+                Values::Struct(columns.collect::<Result<_, ArrowError>>()?, shown()?)
             }
             DataType::List(_) => {
                 let list: &ListArray = array.as_list();
@@ -163,7 +179,17 @@ impl<'a> Column<'a> {
                 }
                 out.push(']');
             }
-            Values::List(..) | Values::Other(_) | Values::Time(_) => {
+            Values::Struct(columns, _) if json => {
+                out.push('{');
+                for (at, (name, column)) in columns.iter().enumerate() {
+                    out.push_str(if at > 0 { ", " } else { "" });
+                    out.push_str(name);
+                    out.push_str(": ");
+                    column.put(row, format, scratch, out)?;
+                }
+                out.push('}');
+            }
+            Values::List(..) | Values::Struct(..) | Values::Other(_) | Values::Time(..) => {
                 scratch.clear();
                 self.plain(row, scratch)?;
                 escape(scratch, format, out);
@@ -181,8 +207,10 @@ impl<'a> Column<'a> {
             Values::Text(array) => out.write_str(array.value(row)),
             Values::Bool(array) => write!(out, "{}", array.value(row)),
             Values::Float(array) => write!(out, "{:?}", array.value(row)),
-            Values::Time(array) => time(array.value(row), out),
-            Values::Number(shown) | Values::Other(shown) => return shown.value(row).write(out),
+            Values::Time(array, a_second) => time(array.value(row), *a_second, out),
+            Values::Number(shown) | Values::Struct(_, shown) | Values::Other(shown) => {
+                return shown.value(row).write(out);
+            }
             Values::List(array, inner) => {
                 for (at, item) in items(array, row).enumerate() {
                     out.push_str(if at > 0 { " " } else { "" });
@@ -207,9 +235,9 @@ fn items(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-/// Nanoseconds since 1970 as ISO 8601.
-fn time(nanoseconds: i64, out: &mut String) -> std::fmt::Result {
-    let (seconds, rest) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+/// A time since 1970 as ISO 8601, of a unit of which `a_second` are one.
+fn time(since: i64, a_second: i64, out: &mut String) -> std::fmt::Result {
+    let (seconds, rest) = (since.div_euclid(a_second), since.rem_euclid(a_second) * (1_000_000_000 / a_second));
     let (year, month, day) = date(seconds.div_euclid(86_400));
     let clock = seconds.rem_euclid(86_400);
     let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
@@ -273,8 +301,10 @@ fn json_char(c: char, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Decimal128Array, DictionaryArray, Int64Array, NullArray, TimestampSecondArray};
+    use arrow_array::{Decimal128Array, DictionaryArray, NullArray, StructArray};
+    use arrow_array::{TimestampMicrosecondArray, TimestampSecondArray};
     use arrow_array::{builder::ListBuilder, builder::StringBuilder, types::Int32Type};
+    use arrow_schema::Field;
     use std::sync::Arc;
 
     fn lines(format: Format, columns: Vec<(&str, ArrayRef)>) -> String {
@@ -335,6 +365,47 @@ mod tests {
             r#"{"t": null, "d": "é", "n": 7, "f": null, "b": null, "s": null, "l": [], "h": 3, "0": null}"#,
         ];
         assert_eq!(lines(Format::Json, columns()), rows.join("\n") + "\n");
+    }
+
+    #[test]
+    fn times_beyond_the_range_of_nanoseconds() {
+        let microseconds: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from(vec![253_402_214_400_000_001, -62_135_596_800_000_000]));
+        let seconds: ArrayRef = Arc::new(TimestampSecondArray::from(vec![253_402_300_800, i64::MAX]));
+        assert_eq!(
+            lines(Format::Tsv, vec![("us", microseconds), ("s", seconds)]),
+            "us\ts\n9999-12-31T00:00:00.000001000Z\t10000-01-01T00:00:00.000000000Z\n\
+             0001-01-01T00:00:00.000000000Z\t292277026596-12-04T15:30:07.000000000Z\n"
+        );
+    }
+
+    #[test]
+    fn structs_are_objects_in_json() {
+        let named = |name: &str, array: ArrayRef| (Arc::new(Field::new(name, array.data_type().clone(), true)), array);
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        lists.append_value([Some("x"), None]);
+        lists.append_null();
+        lists.append_null();
+        let fields = vec![
+            named("a \"", Arc::new(Int64Array::from(vec![Some(1), None, None]))),
+            named("l", Arc::new(lists.finish())),
+        ];
+        let (fields, arrays): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+        let nulls = NullBuffer::from(vec![true, true, false]);
+        let structs: ArrayRef = Arc::new(StructArray::new(fields.into(), arrays, Some(nulls)));
+        assert_eq!(
+            lines_of(Format::Json, structs.clone()),
+            [
+                "{\"s\": {\"a \\\"\": 1, \"l\": [\"x\", null]}}",
+                "{\"s\": {\"a \\\"\": null, \"l\": null}}",
+                "{\"s\": null}"
+            ]
+        );
+        assert_eq!(lines_of(Format::Tsv, structs)[1], "{a \": 1, l: [x, ]}");
+    }
+
+    fn lines_of(format: Format, array: ArrayRef) -> Vec<String> {
+        lines(format, vec![("s", array)]).lines().map(str::to_owned).collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod numbers;
 mod page;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{FieldRef, Schema, SchemaRef};
+use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 use chunk::{Chunk, Encoder, Spare, physical};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{ColumnOrder, Compression};
@@ -194,6 +194,10 @@ impl<W: Write + Send> BatchFile<W> {
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
+        // The writer panics at one.
+        if schema.flattened_fields().iter().any(|field| matches!(field.data_type(), DataType::Union(..))) {
+            return Err(ParquetError::NYI("a union".to_owned()));
+        }
         let metadata = schema.metadata().clone();
         Ok(Self { writer: ArrowWriter::try_new(out, schema, Some(properties))?, metadata })
     }

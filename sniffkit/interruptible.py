@@ -1,0 +1,51 @@
+"""Work that ^C ends though it looks at no signal, or makes an error of its own of one, as DuckDB does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+AGAIN = 0.02  # s between two calls of `stop`: one that comes before the work can be stopped does nothing
+
+
+def interruptible(work: Callable[[], T], stop: Callable[[], object]) -> T:
+    """What `work` returns or raises; it is done on a thread of its own, where no signal comes.
+
+    After ^C, or whatever else a signal raises, `stop` is called until the work has ended, and that is raised. A second
+    ^C does not wait: the work is left to itself.
+    """
+    import threading
+
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    try:
+        thread.start()
+        thread.join()
+    except BaseException:
+        while thread.is_alive():
+            stop()
+            thread.join(AGAIN)
+        raise
+    if errors:
+        raise errors.pop()  # the list would hold the error, and the error this frame
+    return results[0]
+
+
+def connected() -> Any:
+    """A `duckdb.DuckDBPyConnection` to an empty database. ^C amid the import of DuckDB would abort the process."""
+
+    def connect() -> Any:
+        import duckdb
+
+        return duckdb.connect()
+
+    return interruptible(connect, lambda: None)
