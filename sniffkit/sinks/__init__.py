@@ -68,10 +68,14 @@ def write(table: Table, out: Output, columns: list[str] | None = None, **query: 
 
     Without `where`, `sort` and `columns` rows go out as they are made; with them, or to a screen, all are made before.
     After ^C, and where a file is written SIGTERM and SIGHUP, the rows until then are written, then it is raised.
+    Raises OutputError for an output that is the capture.
     """
     if out.is_file:
         from sniffkit.interrupts import end_as_on_interrupt
+        from sniffkit.tables import check_output
 
+        assert out.path is not None
+        check_output(out.path, table.inputs)
         end_as_on_interrupt()
     stopped: list[BaseException] = []
     table.on_stop = stopped.append
