@@ -19,21 +19,25 @@ def interruptible(work: Callable[[], T], stop: Callable[[], object]) -> T:
 
     results: list[T] = []
     errors: list[BaseException] = []
+    done = threading.Event()  # a join that ^C interrupts takes the thread for ended (Python 3.11)
 
     def run() -> None:
         try:
             results.append(work())
         except BaseException as error:
             errors.append(error)
+        finally:
+            done.set()
 
     thread = threading.Thread(target=run, daemon=True)
     try:
         thread.start()
-        thread.join()
+        done.wait()
     except BaseException:
-        while thread.is_alive():
+        while thread.is_alive() and not done.is_set():
             stop()
-            thread.join(AGAIN)
+            done.wait(AGAIN)
+        errors.clear()  # it holds the frames of `work` in a cycle, and what is in them, as a connection with its threads
         raise
     if errors:
         raise errors.pop()  # the list would hold the error, and the error this frame
