@@ -138,6 +138,7 @@ def test_the_shown_command_gives_the_same_when_pasted(browser: Browser, page: Pa
 
 def test_without_the_token_the_page_says_so(browser: Browser, page: Page) -> None:
     browser.call("Page.navigate", url="about:blank")
+    browser.wait(lambda: browser.js("location.href") == "about:blank")
     browser.call("Page.navigate", url=f"{page.base}#token=wrong")
     browser.wait_text("#problem", "the token is missing or wrong")
 

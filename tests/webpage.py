@@ -110,6 +110,7 @@ class Browser:
     def open(self, address: str) -> None:
         """Load a page, also where only what is behind the # differs from the one before."""
         self.call("Page.navigate", url="about:blank")
+        self.wait(lambda: self.js("location.href") == "about:blank")
         self.call("Page.navigate", url=address)
         self.wait(lambda: self.js("document.querySelectorAll('#tabs button').length") > 0)
 
