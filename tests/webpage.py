@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import signal
@@ -145,7 +146,10 @@ class Browser:
     def wait(self, true: Any, seconds: float = 20) -> None:
         """Until `true()`."""
         until = time.monotonic() + seconds
-        while not true():
+        while True:
+            with contextlib.suppress(KeyError):  # between two pages there is no answer
+                if true():
+                    return
             assert time.monotonic() < until, "waited in vain"
             time.sleep(0.05)
 
