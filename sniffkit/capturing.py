@@ -46,6 +46,22 @@ class TemporaryPath(str):
         return str, (str(self),)  # a copy owns nothing
 
 
+def end(session: Any) -> None:
+    """End a capture that nobody holds any more: its flow table is written then."""
+    session.stop()
+    session.wait()
+
+
+def from_here(path: str) -> str:
+    """A name that stays right when the process goes elsewhere; as it is where that cannot be said in UTF-8."""
+    try:
+        here = os.path.join(os.getcwd(), path)
+        here.encode()
+    except (OSError, UnicodeError):
+        return path
+    return here
+
+
 class LiveCapture:
     """A running capture. It is live from the moment it exists; leaving the `with` block stops it.
 
@@ -59,6 +75,8 @@ class LiveCapture:
         self._ending = threading.RLock()  # a signal's handler may come in between
         self.path = path
         self.ready = True
+        if isinstance(source, TemporaryPath):  # one that writes to a pipe may never end
+            weakref.finalize(self, end, session)
 
     @property
     def frames(self) -> int:
@@ -174,8 +192,7 @@ def capture(
     if asked is not None:
         Output(asked, False, False)  # says what is wrong with the name
     utf8(*points, netns, path, asked, filter, comment)
-    # The process may be elsewhere when it ends.
-    target, asked = (None if name is None else os.path.abspath(name) for name in (path, asked))
+    target, asked = (None if name is None else from_here(name) for name in (path, asked))
     options.flows = table = parquet_of(asked, target)
     options.filter, options.count, options.duration = filter, count, duration
     options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction

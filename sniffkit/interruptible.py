@@ -37,7 +37,7 @@ def interruptible(work: Callable[[], T], stop: Callable[[], object]) -> T:
         while thread.is_alive() and not done.is_set():
             stop()
             done.wait(AGAIN)
-        errors.clear()  # it holds the frames of `work` in a cycle, and what is in them, as a connection with its threads
+        errors.clear()  # a cycle that would keep the frames of `work`, and a connection in them
         raise
     if errors:
         raise errors.pop()  # the list would hold the error, and the error this frame

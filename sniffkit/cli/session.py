@@ -38,11 +38,11 @@ def run(expression: str, options: dict[str, Any]) -> int:
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
     utf8(expression, *interfaces, *(options[name] for name in ("netns", "write", "flows", "directory", "user")))
+    if options["user"] is not None and options["flows"] is not None and not options["flows"].endswith(".parquet"):
+        rehearse(options["flows"])
     write, flows = outputs(points, options)
     try:
         table = parquet_of(flows, write)
-        if options["user"] is not None and flows != table and flows is not None:
-            rehearse(flows)
         live = live_options(expression, options, len(points))
         live.comments, live.write, live.flows = comments, write, table
         live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
@@ -287,7 +287,7 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     for one in totals(session, "\n").splitlines():
         say(one)
     name, files = session.last_file or (write, 1)
-    last = f"{name} (the last of {files} files)" if files > 1 else name
+    last = f"{name} (the last of {files} files begun)" if files > 1 else name
     written = [one for one in (last, flows) if one is not None and one != "-"]
     if written:
         say(f"sniffkit: wrote {' and '.join(written)}")

@@ -25,7 +25,7 @@ def test_by_size_nothing_is_lost_at_the_seams(net: Net, capture: Capture, tmp_pa
     files = by_number(tmp_path, name)
     assert [path.name for path in files] == [name, *(f"{name}{n}" for n in range(1, len(files)))]
     assert len(files) == 4  # 3,000 × 1,200 bytes
-    assert said.endswith(f"sniffkit: wrote {files[-1].name} (the last of 4 files)\n")
+    assert said.endswith(f"sniffkit: wrote {files[-1].name} (the last of 4 files begun)\n")
     assert [n for path in files for n in numbers(path)] == list(range(3000))
     for path in files:
         assert len(tool("tcpdump", "-nr", str(path)).splitlines()) == len(numbers(path))

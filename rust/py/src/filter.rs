@@ -15,7 +15,7 @@ pub fn frame_filter(expression: &str, inputs: &[Bound<'_, PyAny>]) -> PyResult<F
     let ethernet = match compiled(LinkType::ETHERNET) {
         Ok(program) => Some(program),
         // What Ethernet cannot tell the cooked header may: `inbound`, `ifindex`.
-        Err(_) if compiled(LinkType::LINUX_SLL2).is_ok() && inputs.iter().all(|input| !is_ethernet(input)) => None,
+        Err(_) if inputs.iter().flat_map(link_types).any(|link_type| compiled(link_type).is_ok()) => None,
         Err(error) => return Err(capture_error(error)),
     };
     let mut programs = vec![(LinkType::ETHERNET, ethernet)];
@@ -29,13 +29,11 @@ pub fn frame_filter(expression: &str, inputs: &[Bound<'_, PyAny>]) -> PyResult<F
     }))
 }
 
-/// Whether a file begins with frames of nothing but Ethernet; `false` of what can be read only once.
-fn is_ethernet(input: &Bound<'_, PyAny>) -> bool {
-    let Ok(path) = input.extract::<PathBuf>() else { return false };
-    if !path.is_file() {
-        return false;
-    }
+/// The link types that a file begins with; none of what can be read only once.
+fn link_types(input: &Bound<'_, PyAny>) -> Vec<LinkType> {
+    let Some(path) = input.extract::<PathBuf>().ok().filter(|path| path.is_file()) else { return Vec::new() };
     let mut batch = FrameBatch::default();
-    CaptureFiles::open([Input::from(path)]).is_ok_and(|mut files| files.next_batch(&mut batch).is_ok())
-        && batch.interfaces.iter().all(|info| info.link_type == LinkType::ETHERNET)
+    // A file that cannot be read is told of where it is read.
+    let _ = CaptureFiles::open([Input::from(path)]).map(|mut files| files.next_batch(&mut batch));
+    batch.interfaces.iter().map(|info| info.link_type).collect()
 }
