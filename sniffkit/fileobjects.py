@@ -33,7 +33,8 @@ class FileReader:
             if self._file.tell() != self._at:
                 self._file.seek(self._at)
             data = self._next(size)
-            self._at += len(data)
+            if isinstance(data, (bytes, bytearray, memoryview)):  # who reads says what is wrong with others
+                self._at += len(data)
             return data
 
     def _next(self, size: int) -> bytes:

@@ -78,6 +78,7 @@ class Database:
         from sniffkit.api import TABLES
 
         self._capture = capture
+        self.inputs = () if capture is None else capture.inputs  # captures, which an answer must not replace
         self._parquet: dict[str, list[ParquetFile]] = {}
         self.tables: dict[str, dict[str, str]] = {}
         self._decoded = () if capture is None else TABLES

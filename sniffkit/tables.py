@@ -273,12 +273,14 @@ def callers_line() -> Line:
     """The user's line: the nearest that is neither sniffkit's nor of a library between. A library that asks on a thread
     of its own is waited for in the main one; where that shows none either, it is whoever called sniffkit first.
     """
-    import threading
+    import _thread
 
+    threads = sys.modules.get("threading")  # whoever has none is in the main one
+    main = (threads.main_thread().ident if threads else _thread.get_ident()) or 0
     first = sys._getframe(1)
     while first.f_back is not None and _is_ours(first):
         first = first.f_back
-    for start in (first, sys._current_frames().get(threading.main_thread().ident or 0)):
+    for start in (first, sys._current_frames().get(main)):
         frame = start
         while frame is not None and (_is_ours(frame) or _is_a_librarys(frame.f_code.co_filename)):
             frame = frame.f_back

@@ -173,6 +173,26 @@ def test_drawings_and_lab_files_say_that_the_disk_is_full(
         assert (tmp_path / out).is_symlink()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sql", "select uid from flows", "same.csv", "-o", "same.csv"],
+        ["diff", "same.jsonl", "other.pcap", "-o", "same.jsonl"],
+        ["stats", "same.svg", "--plot", "same.svg"],
+        ["stats", "same.csv", "--only", "io", "-o", "same.csv"],
+    ],
+)
+def test_no_command_replaces_its_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("same.csv", "same.jsonl", "same.svg", "other.pcap"):
+        Path(name).write_bytes(PCAP)
+    says = f"sniffkit: {command[-1]}: is the capture that is read: choose another name\n"
+    assert run(capfd, *command) == (2, "", says)
+    assert Path(command[-1]).read_bytes() == PCAP
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl", "arrow"])
 @pytest.mark.parametrize("link", [True, False])
 @pytest.mark.parametrize("options", [[], ["--limit", "9"], ["--sort", "1"]])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.errors import SniffkitError
+from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
     from sniffkit.comparison import Diff
@@ -65,6 +66,7 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     target = Output(options["out"], options["json"], sys.stdout.isatty(), fit=True)
     if only is None and options["out"] is not None and target.suffix != ".jsonl":
         raise SniffkitError(f"{options['out']} holds one table: --only SECTION says which; .jsonl takes all")
+    check_output(target.path or "-", given)
     with damage_as_lines() as damage:
         compared = between(given, options["point"], options["window"], options["filter"])
         frames = len(compared.found.seen)

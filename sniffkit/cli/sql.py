@@ -16,6 +16,7 @@ from sniffkit.cli.inputs import damage_as_lines, files
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interrupts import end_as_on_interrupt
 from sniffkit.points import utf8
+from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
     from sniffkit.sinks import Output
@@ -51,6 +52,7 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
     if target.is_file:
         end_as_on_interrupt()
     tables = database(names)
+    check_output(target.path or "-", tables.inputs)
     if query is None:
         ctx.exit(prompt(tables, target))
     ctx.exit(0 if ask(tables, query, target) else 1)

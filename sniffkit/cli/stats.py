@@ -9,6 +9,7 @@ import click
 
 from sniffkit.errors import SniffkitError
 from sniffkit.stats import SECTIONS
+from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,6 +73,7 @@ def run(file: tuple[str, ...], **options: object) -> int:
     step_of(interval)
     target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
     names = files(file)
+    check_output(target.path or "-", names)
     if "-" in names:
         raise SniffkitError("statistics read a capture several times, which standard input cannot be")
     found = True

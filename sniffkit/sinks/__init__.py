@@ -90,7 +90,8 @@ def write_until_stopped(table: Table, out: Output, columns: list[str] | None, qu
     limit = query.pop("limit", None)
     if not query and columns is None and limit is None and out.suffix == ".parquet" and out.path is not None:
         # The core makes a file beside what it replaces, but writes into what a link leads to.
-        return table.to_parquet(os.path.realpath(out.path) if os.path.isfile(out.path) else out.path)
+        real = os.path.realpath(out.path)  # not of /proc/self/fd/N, whose file may have no name any more
+        return table.to_parquet(real if os.path.isfile(real) else out.path)
     if query or columns or out.is_screen:
         from sniffkit.query import select
 

@@ -17,8 +17,8 @@ class NewFile:
     """`with NewFile(path) as out`: a binary file that gets its name once it is whole. Nothing half written is left, or
     takes the place of what was there, which may be what is read meanwhile.
 
-    Links are followed; mode and owner of what was there stay. Devices, pipes and files that cannot be replaced are
-    written as they are. Raises OutputError for an OSError, also for one that is raised within.
+    Symbolic links are followed; mode and owner of what was there stay. Devices, pipes and files that cannot be replaced
+    are written as they are. Raises OutputError for an OSError, also for one that is raised within.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -37,6 +37,8 @@ class NewFile:
         """A file in the same directory that can take the place of what is there; None where there can be none."""
         before = os.stat(self.path) if os.path.exists(self.path) else None
         if before is None and not os.path.basename(self.path):  # a directory that is not there
+            return None
+        if os.path.islink(self.target):  # links in a circle
             return None
         if before is not None and not (stat.S_ISREG(before.st_mode) and os.access(self.path, os.W_OK)):
             return None
@@ -63,12 +65,22 @@ class NewFile:
         self.part = part
         return file
 
+    def _take_place(self, part: str) -> None:
+        try:
+            os.replace(part, self.target)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            import shutil
+
+            with open(part, "rb") as whole, open(self.path, "wb") as out:  # a file that is mounted, as into a container
+                shutil.copyfileobj(whole, out)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
             self.file.close()
             if self.part is not None and kind is None:
-                os.replace(self.part, self.target)
-                self.part = None
+                self._take_place(self.part)
         except OSError as failed:
             error = error or failed  # of closing after an error: the same once more
         finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sniffkit.errors import MissingToolError, SniffkitError
 from sniffkit.sinks.file import NewFile
+from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
     from sniffkit.api import Capture
@@ -25,6 +26,7 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     """
     if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
+    check_output(path, capture.inputs)
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -129,8 +129,8 @@ fn the_first_bytes_of_both_sides_count() {
 
 #[test]
 fn a_method_of_any_name_may_have_a_target_longer_than_a_segment() {
-    let line = [&b"FROB /"[..], &[b'x'; 3000], b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
-    for size in [25, 1460, 3008] {
+    let line = [&b"FROB /"[..], &[b'x'; 1900], b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+    for size in [250, 1460, 1908] {
         let mut steps: Vec<(bool, &[u8])> = line.chunks(size).map(|part| (true, part)).collect();
         steps.push((false, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
         let rows = statuses(run(Wants { http: true, ..Wants::default() }, &steps));

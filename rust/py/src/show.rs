@@ -69,6 +69,11 @@ impl FrameText {
             }
             let frame = batch.bytes(meta);
             let link_type = batch.interfaces[meta.interface as usize].link_type;
+            while let Some(chosen) = chosen.as_mut().filter(|chosen| chosen.last().is_some_and(|at| *at < meta.number))
+            {
+                chosen.pop(); // one that there is none of, or that the filter left out
+                *left = left.saturating_sub(1);
+            }
             if filter.as_mut().is_some_and(|keep| !keep(frame, meta.frame_len, link_type)) {
                 continue;
             }

@@ -88,8 +88,12 @@ pub struct OverTcp {
     pub glance: fn(&[u8]) -> Option<Facts>,
 }
 
-/// Bytes by which what every `looks` says is no longer `Perhaps`: a long request line. Most decide by 24.
-pub const ENOUGH_TO_TELL: usize = 1 << 13;
+/// Bytes by which what `looks` says is no longer `Perhaps`, but for a request line that goes on.
+pub const ENOUGH_TO_TELL: usize = 24;
+/// Bytes, and pieces, of a request line that is waited for: each piece is looked at with all before it.
+pub const LONGEST_LINE: usize = 1 << 11;
+/// See [`LONGEST_LINE`].
+pub const MOST_PIECES: usize = 8;
 
 /// The protocols over TCP, in the order they are tried.
 pub const OVER_TCP: &[OverTcp] = &[

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Longest ClientHello that is put together, bytes.
 const MAX_HELLO: usize = 1 << 16;
+/// Parts of a hello that have not been joined.
+const MAX_PARTS: usize = 256;
 /// Datagrams of a flow that are looked at: a hello is in the first few or not at all.
 const MAX_DATAGRAMS: u32 = 16;
 
@@ -200,11 +202,14 @@ impl Quic {
                     let data = bytes.get(at..at.checked_add(len)?)?;
                     at += len;
                     // Sent again it may be cut elsewhere (RFC 9000, 2.2 and 13.3).
-                    let known = self.parts.get(&offset).map_or(0, Vec::len);
-                    let new = data.get(known..).unwrap_or_default();
-                    if !new.is_empty() && self.held + new.len() <= MAX_HELLO {
+                    let goes_on = |part: (&u64, &Vec<u8>)| (part.0 + part.1.len() as u64 >= offset).then_some(*part.0);
+                    let start = self.parts.range(..=offset).next_back().and_then(goes_on);
+                    let known = start.map_or(0, |start| start + self.parts[&start].len() as u64 - offset);
+                    let new = data.get(usize::try_from(known).unwrap_or(usize::MAX)..).unwrap_or_default();
+                    let room = self.held + new.len() <= MAX_HELLO && (start.is_some() || self.parts.len() < MAX_PARTS);
+                    if !new.is_empty() && room {
                         self.held += new.len();
-                        self.parts.entry(offset).or_default().extend_from_slice(new);
+                        self.parts.entry(start.unwrap_or(offset)).or_default().extend_from_slice(new);
                     }
                 }
                 _ => return None,

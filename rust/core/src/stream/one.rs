@@ -4,7 +4,10 @@ use super::glance::first_byte;
 use super::heard::Heard;
 use super::{Piece, Place, Reassembler};
 use crate::app::raw::Raw;
-use crate::app::{After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, Looks, OVER_TCP, Out, OverTcp, Wants, Who};
+use crate::app::{
+    After, Analyzer, DatagramAnalyzer, ENOUGH_TO_TELL, LONGEST_LINE, Looks, MOST_PIECES, OVER_TCP, Out, OverTcp, Wants,
+    Who,
+};
 use crate::packet::Packet;
 use crate::track::tcp::{ACK, FIN, RST, SYN};
 use std::collections::VecDeque;
@@ -29,7 +32,7 @@ pub(super) enum Parser {
     None,
 }
 
-/// The first bytes of a side, fewer than [`ENOUGH_TO_TELL`], in the pieces in which they came: whoever reads them is told
+/// The first bytes of a side, fewer than [`LONGEST_LINE`], in the pieces in which they came: whoever reads them is told
 /// the place of each.
 #[derive(Default)]
 pub(super) struct Start(Vec<(Vec<u8>, Place)>);
@@ -241,7 +244,8 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
                     &joined
                 };
                 let sender = (ports[side], ports[side ^ 1]);
-                match recognise(whole, sender, side, &out.wants) {
+                let long = start.0.len() >= MOST_PIECES;
+                match recognise(whole, sender, side, long, &out.wants) {
                     Ok(Some((protocol, client))) => {
                         let mut analyzer = (protocol.make)(client);
                         if *from_start {
@@ -271,17 +275,20 @@ fn feed(parser: &mut Parser, ports: [u16; 2], side: usize, piece: Piece<'_>, out
 /// to what led to this protocol.
 fn before(protocol: &OverTcp, ports: [u16; 2], side: usize, mut starts: [Start; 2]) -> [VecDeque<(Vec<u8>, Place)>; 2] {
     let other = side ^ 1;
-    if (protocol.looks)(&starts[other].whole(), (ports[other], ports[side])) == Looks::No {
+    if !starts[other].0.is_empty() && (protocol.looks)(&starts[other].whole(), (ports[other], ports[side])) == Looks::No
+    {
         starts[other].0.clear();
     }
     starts.map(|start| start.0.into())
 }
 
-/// The protocol of a side that begins so, and which side is its client; `Err` if that needs more bytes.
+/// The protocol of a side that begins so, and which side is its client; `Err` if that needs more bytes. long: of a line in many
+/// pieces no more is waited for.
 fn recognise(
     bytes: &[u8],
     ports: (u16, u16),
     side: usize,
+    long: bool,
     wants: &Wants,
 ) -> Result<Option<(&'static OverTcp, usize)>, ()> {
     let mut perhaps = false;
@@ -293,5 +300,6 @@ fn recognise(
             Looks::No => {}
         }
     }
-    if perhaps && bytes.len() < ENOUGH_TO_TELL { Err(()) } else { Ok(None) }
+    let most = if long { ENOUGH_TO_TELL } else { LONGEST_LINE };
+    if perhaps && bytes.len() < most { Err(()) } else { Ok(None) }
 }
