@@ -16,5 +16,5 @@ else:
 def end_as_on_interrupt() -> None:
     """SIGTERM and a terminal that closes are as ^C: what is being written becomes whole, or is not left half."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+        if signal.getsignal(number) == signal.SIG_DFL:  # not under nohup, nor where a command has its own way
             signal.signal(number, signal.default_int_handler)

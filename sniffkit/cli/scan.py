@@ -140,10 +140,12 @@ def run(target: tuple[str, ...], passed_on: list[str], options: dict[str, Any]) 
     finally:
         if line is not None:
             line.clear()
-    for note in result.notes:
-        say(f"sniffkit: {note}")
-    write(result.table(options["name"], columns), out)
-    ending.written()
+    try:
+        for note in result.notes:
+            say(f"sniffkit: {note}")
+        write(result.table(options["name"], columns), out)
+    finally:
+        ending.written()
     if result.interrupted or ending.asked:
         return 130
     return 0 if result.up and result.complete else 1

@@ -68,17 +68,18 @@ class Seen:
     automatic: set[tuple[str, str]] = field(default_factory=set)
     connected: set[tuple[str | None, str]] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
+    _names: dict[int, str] = field(default_factory=dict)
 
     def name(self, index: int) -> str | None:
         """The interface of an index."""
-        return next((one.name for one in self.links.values() if one.index == index), None)
+        if not self._names:
+            self._names = {one.index: one.name for one in self.links.values()}
+        return self._names.get(index)
 
 
 def see(asked: wire.Socket) -> Seen:
     """Read the namespace that a socket is in."""
-    out = Seen(see_links(asked))
-    for body in asked.dump(wire.GETADDR, bytes(8)):
-        _address(out, body)
+    out = see_addresses(asked)
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             routes = asked.dump(wire.GETROUTE, struct.pack("=B11x", family))
@@ -96,6 +97,14 @@ def see(asked: wire.Socket) -> Seen:
         mask = wire.attribute(29, struct.pack("=I", RTEXT_FILTER_BRVLAN))
         for body in asked.dump(wire.GETLINK, wire.link_header(family=wire.AF_BRIDGE) + mask):
             _vlans(out, body)
+    return out
+
+
+def see_addresses(asked: wire.Socket) -> Seen:
+    """The interfaces and their addresses."""
+    out = Seen(see_links(asked))
+    for body in asked.dump(wire.GETADDR, bytes(8)):
+        _address(out, body)
     return out
 
 

@@ -106,7 +106,7 @@ def _look() -> Seen:
 
     asked = wire.Socket()
     try:
-        return observe.see(asked)
+        return observe.see_addresses(asked)
     finally:
         asked.close()
 

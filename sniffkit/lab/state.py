@@ -134,6 +134,10 @@ def turn(names: Iterable[str], seconds: float) -> Iterator[None]:
                 file = held.enter_context(open(path, "wb"))
             except PermissionError:
                 raise not_permitted(name) from None
+            except OSError as error:
+                raise LabError(f"{path}: {error.strerror}") from None
+            # Closing it is not enough: a child that was forked meanwhile has it too.
+            held.callback(fcntl.flock, file, fcntl.LOCK_UN)
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -177,3 +177,17 @@ def test_what_was_added_stays(path: Path) -> None:
     finally:
         ip("-n", A, "route", "del", "10.78.0.0/16")
         ip("-n", A, "address", "del", "10.77.0.1/24", "dev", "eth0")
+
+
+def test_a_port_of_somebody_else_s_leaves_the_bridge_as_it_is(path: Path) -> None:
+    # A bridge without an MTU of its own takes the least of its ports.
+    ip("-n", B, "link", "add", "user0", "mtu", "1300", "type", "veth", "peer", "name", "user1")
+    try:
+        ip("-n", B, "link", "set", "user0", "master", "br0")
+        before = indexes()
+        assert Lab(parse(path)).drift() == []
+        assert sniffkit("lab", "up", str(path)).returncode == 0
+        assert indexes() == before
+        assert "master br0" in ip("-n", B, "link", "show", "user0")
+    finally:
+        ip("-n", B, "link", "del", "user0")
