@@ -9,12 +9,14 @@ T = TypeVar("T")
 AGAIN = 0.02  # s between two calls of `stop`: one that comes before the work can be stopped does nothing
 
 
-def interruptible(work: Callable[[], T], stop: Callable[[], object]) -> T:
+def interruptible(work: Callable[[], T], stop: Callable[[], object], patience: float | None = None) -> T:
     """What `work` returns or raises; it is done on a thread of its own, where no signal comes.
 
+    Raises TimeoutError where that takes more than `patience` s.
     After ^C, or whatever else a signal raises, `stop` is called until the work has ended, and that is raised. A second
     ^C does not wait: the work is left to itself.
     """
+    import contextlib
     import threading
 
     results: list[T] = []
@@ -32,10 +34,12 @@ def interruptible(work: Callable[[], T], stop: Callable[[], object]) -> T:
     thread = threading.Thread(target=run, daemon=True)
     try:
         thread.start()
-        done.wait()
+        if not done.wait(patience):
+            raise TimeoutError
     except BaseException:
         while thread.is_alive() and not done.is_set():
-            stop()
+            with contextlib.suppress(Exception):  # what it stops may just have ended, and its connection be closed
+                stop()
             done.wait(AGAIN)
         errors.clear()  # a cycle that would keep the frames of `work`, and a connection in them
         raise

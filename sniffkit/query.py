@@ -34,10 +34,12 @@ def matching(
     sort: str | None = None,
     limit: int | None = None,
     columns: list[str] | None = None,
+    patience: float | None = None,
 ) -> Any:
     """The numbers of the rows that `select` takes, in its order: numpy.ndarray of shape (rows,), int64.
 
     DuckDB only says which rows; those taken keep their types and metadata. columns: what a number in `sort` counts.
+    patience: s after which it is given up, with a SniffkitError.
     """
     import numpy as np
     import pyarrow as pa
@@ -82,7 +84,10 @@ def matching(
             except duckdb.Error as error:
                 raise SniffkitError(explain(str(error), parts)) from None
 
-    return interruptible(numbers, connection.interrupt)
+    try:
+        return interruptible(numbers, connection.interrupt, patience)
+    except TimeoutError:
+        raise SniffkitError(f"{' '.join(parts)}: more than {patience:.0f} s: given up") from None
 
 
 def one_expression(connection: Any, where: str) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import sniffkit as sk
+from sniffkit.errors import SniffkitError
 from sniffkit.interruptible import interruptible
+from sniffkit.query import matching
 
 PCAP = str(Path(__file__).resolve().parent.parent / "captures" / "demo" / "demo.pcapng")
 LONG = "select sum(x.range) from range(1000000) x, range(1000000) y where (x.range * y.range) % 7 = 3"
@@ -54,6 +57,15 @@ def test_python_gets_its_exception() -> None:
     code += "try: sk.open(sys.argv[1]).sql(sys.argv[2])\n"
     code += "except KeyboardInterrupt: print('interrupted', sk.open(sys.argv[1]).sql('select 1 x').to_arrow()['x'][0])"
     assert interrupted([sys.executable, "-c", code, PCAP, LONG]) == (0, "interrupted 1\n", "")
+
+
+def test_patience_ends() -> None:
+    frames = sk.open(PCAP).packets(["frame_len"]).to_arrow()
+    begun = time.monotonic()
+    with pytest.raises(SniffkitError, match="--where: more than 1 s: given up"):
+        matching(frames, f"({LONG}) > frame_len", patience=0.6)
+    assert time.monotonic() - begun < 10
+    assert list(matching(frames, "frame_len > 240", patience=60)) == [17, 39]
 
 
 def test_the_work_is_stopped_until_it_has_ended() -> None:

@@ -28,7 +28,7 @@ MAX_ORDERS = 8  # orders of a table's rows that are kept: by condition and sort
 MAX_ROWS = 2000  # of an answer to SQL, or a section of statistics
 MAX_ANSWER = 8 << 20  # bytes of it
 MAX_TEXT = 1 << 20  # bytes of a conversation or dissection
-PATIENCE = 60.0  # s that a query, or tshark for one frame, may take
+PATIENCE = 60.0  # s that a condition, a query, or tshark for one frame may take
 
 
 class Kept:
@@ -64,7 +64,7 @@ class Kept:
         if (where, sort) not in self.orders:
             while len(self.orders) >= MAX_ORDERS:
                 del self.orders[next(iter(self.orders))]
-            self.orders[where, sort] = matching(self.rows, where, sort)
+            self.orders[where, sort] = matching(self.rows, where, sort, patience=PATIENCE)
         return self.orders[where, sort]
 
 
