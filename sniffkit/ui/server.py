@@ -20,7 +20,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sniffkit import __version__
 from sniffkit.errors import SniffkitError
 from sniffkit.ui.view import View
 
@@ -66,7 +65,7 @@ def application(view: View, token: str, live: Any = None) -> Starlette:
     """The application. live: a `_core.LiveSession` that writes what `view` reads."""
 
     def capture(_: Request) -> Response:
-        state: dict[str, Any] = {"files": view.names, "version": view.version(), "sniffkit": __version__}
+        state: dict[str, Any] = {"files": view.names, "version": view.version()}
         if live is not None:
             state["live"] = {"points": live.names, "frames": live.frames, "running": not live.wait(0)}
         return JSONResponse(state)

@@ -132,7 +132,6 @@ class View:
         return {
             "version": kept.version,
             "total": total,
-            "offset": offset,
             "rows": objects(picked),
             "damage": kept.damage,
         }
@@ -183,13 +182,13 @@ class View:
 
     def deep(self, number: int) -> str:
         """The tree of one frame as tshark has it, which knows every protocol."""
-        from sniffkit.handover import need_tshark, one_path
+        from sniffkit.handover import complaints, need_tshark, one_path
 
         path = one_path(self._capture.inputs)
         command = [need_tshark(), "-n", "-r", path, "-c", str(number), "-V", "-Y", f"frame.number == {number}"]
         text, said = self._run("tshark", command, MAX_TEXT)
         if not text:
-            told = [line for line in said.splitlines() if line.strip() and "Running as user" not in line]
+            told = complaints(said.splitlines())
             raise SniffkitError(told[0] if told else f"tshark shows no frame {number}")
         return text.decode(errors="replace")
 
