@@ -22,7 +22,7 @@ export class Grid {
   // sorted(name): a head is clicked; failed(error): rows could not be fetched.
   constructor(place, { pick, narrow, sorted, failed }) {
     Object.assign(this, { place, pick, narrow, sorted, failed });
-    this.body = element("tbody", { onclick: (event) => this.clicked(event) });
+    this.body = element("tbody", { onmouseup: (event) => this.clicked(event) });
     this.head = element("thead");
     this.above = element("div");
     this.below = element("div");
@@ -159,8 +159,9 @@ export class Grid {
     return element("tr", { class: row?.malformed && "bad", "aria-selected": chosen && "true" }, ...cells);
   }
 
-  // The cells of the second click are others than those of the first: drawn anew in the same places.
+  // Rows may be drawn anew while a button is down, or between two clicks: then there is no click, but its end.
   clicked(event) {
+    if (event.button !== 0) return;
     const cell = event.target.closest("td");
     if (!cell) return;
     const at = this.drawn + [...this.body.children].indexOf(cell.parentNode);
