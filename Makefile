@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+PYTEST_WORKERS ?= 2
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 60
 FUZZ_ARGS ?=
@@ -31,7 +32,7 @@ demo: ## capture real traffic between two namespaces and show its flow table (ro
 test: ## every test, Rust and Python (PYTEST_ARGS='-k flows' for some of the latter)
 	@$(SETUP) test
 	cargo test --workspace --quiet $(CARGO_FLAGS)
-	$(VENV)/python -m pytest $(PYTEST_ARGS)
+	$(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: ## format, lint, types, and that sniffkit/_core.pyi says what the built core has
 	@$(SETUP) build

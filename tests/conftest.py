@@ -3,6 +3,9 @@
 `live` tests need root and network namespaces, `oracle` tests need tshark and `../shared/corpus`. Where one cannot run
 it is skipped with the reason, or fails with it when CI=true or SNIFFKIT_REQUIRE_ALL=1. A full run there also fails
 when it ran no live or no oracle test at all. Tests under tests/live and tests/oracle carry their marker by place.
+
+`make test` runs two workers (pytest-xdist): the live tests, which share the machine's namespaces and wait more than
+they work, one after the other in the first, and the other files in what remains.
 """
 
 from __future__ import annotations
@@ -53,11 +56,15 @@ NEEDS: dict[str, Callable[[], str | None]] = {"live": why_not_live, "oracle": wh
 _outcomes: dict[str, Counter[str]] = {marker: Counter() for marker in NEEDS}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         for marker in NEEDS:
             if ROOT / "tests" / marker in item.path.parents and item.get_closest_marker(marker) is None:
                 item.add_marker(marker)
+        if config.pluginmanager.hasplugin("xdist"):
+            group = "live" if item.get_closest_marker("live") else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -77,10 +84,15 @@ def pytest_runtest_makereport(
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"skipped, but here every {'/'.join(markers)} test must run: {reason}"
-    if report.when == "call" or report.outcome != "passed":
-        for marker in markers:
-            _outcomes[marker][report.outcome] += 1
+    report.needs = markers
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Counted where all reports arrive: a worker has only its own."""
+    if report.when == "call" or report.outcome != "passed":
+        for marker in getattr(report, "needs", ()):  # a worker that died reports without
+            _outcomes[marker][report.outcome] += 1
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,7 +115,7 @@ def _is_full_run(config: pytest.Config) -> bool:
 
 def _never_ran(config: pytest.Config) -> list[str]:
     """Markers of which not one test ran although the run should have had them."""
-    if not (REQUIRE_ALL and _is_full_run(config)):
+    if not (REQUIRE_ALL and _is_full_run(config)) or hasattr(config, "workerinput"):
         return []
     return [marker for marker, outcomes in _outcomes.items() if not outcomes["passed"] + outcomes["failed"]]
 
