@@ -95,8 +95,8 @@ def extract(
 
 @contextmanager
 def one_interrupt() -> Iterator[None]:
-    """Within, the first ^C is raised and those behind it are not, nor SIGTERM where that is handled: what it has begun
-    is brought to its end. Only Python's main thread gets signals; in others this does nothing.
+    """Within, the first ^C is raised and those behind it are not, nor SIGTERM and SIGHUP where those are handled: what
+    it has begun is brought to its end. Only Python's main thread gets signals; in others this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -113,7 +113,7 @@ def one_interrupt() -> Iterator[None]:
             raised = True
             raise
 
-    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     handlers = {int(number): handler for number, handler in found.items() if callable(handler)}
     try:
         for number in handlers:

@@ -104,14 +104,15 @@ class LiveTable:
         self.session.stop()
 
     def stop_on_signals(self) -> None:
-        """From now on ^C and SIGTERM end the capture, not the rows that are under way; a second one ends all."""
+        """From now on ^C, SIGTERM and SIGHUP end the capture, not the rows under way; a second one ends all."""
 
         def end(number: int, _: FrameType | None) -> None:
             signal.signal(number, signal.default_int_handler)
             self.stop()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, end)
 
     def __iter__(self) -> Iterator[Any]:
         """Chunks as pyarrow.Table, until the capture ends."""

@@ -125,7 +125,7 @@ def enter(path: Path) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     clone_newnet = 0x40000000
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # not to wait for who writes a FIFO
     except PermissionError:
         raise not_permitted(f"entering {path}", "CAP_SYS_PTRACE") from None
     except OSError as error:  # it has gone
@@ -238,7 +238,7 @@ def peer_namespaces() -> dict[int, int]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as asked:
         for path in paths:
             try:
-                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             except OSError:
                 continue
             try:

@@ -146,7 +146,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_an_interrupted_extraction_has_its_index(number: signal.Signals, many: bytes, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = interrupted(["extract", "--http", "-", "-d", str(out)], many, number, tmp_path / "stdout")
@@ -157,7 +157,7 @@ def test_an_interrupted_extraction_has_its_index(number: signal.Signals, many: b
     assert [row["filename"] for row in index if not row["complete"]] == ["last"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("first", [True, False])
 def test_an_interrupt_behind_the_first_loses_no_index(
     first: bool, number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -188,13 +188,14 @@ def test_an_interrupt_behind_the_first_loses_no_index(
     monkeypatch.setattr(_core, "open_table", Stream)
     monkeypatch.setattr(_core, "write_index", written)
     one, out = capture(tmp_path / "x.pcap", transfer(40000, "/a", b"abc")), tmp_path / "out"
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = [signal.signal(other, signal.default_int_handler) for other in (signal.SIGTERM, signal.SIGHUP)]
     try:
         with pytest.raises(KeyboardInterrupt):
             sk.open(one).extract(out, http=True)
-        assert signal.getsignal(signal.SIGTERM) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(number) is signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGHUP, before[1])
     assert [row["path"] for row in rows(out / "index.jsonl")] == ["a"]
     assert sorted(path.name for path in out.iterdir()) == ["a", "index.jsonl", "index.parquet"]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import Any
 
 import click
 
 from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.interrupts import end_as_on_interrupt
 
 
 @click.command()
@@ -33,8 +33,7 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
       sniffkit extract lab.pcapng --http -d out && sha256sum out/*
     """
     inputs = files(file)
-    # SIGTERM is as ^C: the index is written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_as_on_interrupt()  # the index is written
     with damage_as_lines() as damage:
         from sniffkit.api import open as open_capture
         from sniffkit.extraction import extract as write

@@ -10,6 +10,7 @@ import click
 
 from sniffkit.cli import say
 from sniffkit.errors import LabError
+from sniffkit.interrupts import end_as_on_interrupt
 
 if TYPE_CHECKING:
     from sniffkit.sinks import Output
@@ -48,16 +49,12 @@ def up(ctx: click.Context, /, file: str, dry_run: bool) -> None:
         for op in made.plan():
             print(op.line)
         return
-    _end_as_on_interrupt()
+    end_as_on_interrupt()
     made.up(keep=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done: while Python ends there is nothing to take back
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it is done: while Python ends there is nothing to take back
     size = f"{len(made.spec.nodes)} namespaces, {len(made.spec.interfaces)} interfaces"
     say(f"sniffkit: lab {made.name} is up: {size}")
-
-
-def _end_as_on_interrupt() -> None:
-    """SIGTERM is as ^C: what was made is taken away again, and what is being taken away is not left half."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @lab.command()
@@ -80,7 +77,7 @@ def down(ctx: click.Context, /, lab: str | None, everything: bool) -> None:
 
     if (lab is None) == (not everything):
         raise LabError("down needs a FILE or a lab's name, or --all")
-    _end_as_on_interrupt()
+    end_as_on_interrupt()
     stayed = False
     for name in state.names() if lab is None else [name_of(lab)]:
         if not (state.ROOT / name).is_dir():
@@ -242,7 +239,7 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
     from sniffkit.lab.check import COLUMNS, check_file
 
     output = _output(out, json)
-    _end_as_on_interrupt()
+    end_as_on_interrupt()
     results = check_file(file, write)
     _write([one.row() for one in results], COLUMNS, output)
     for one in results:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sniffkit.checkup import CAPABILITIES
-from sniffkit.netlink import Interface, all_interfaces, run_in
+from sniffkit.netlink import NETNS_DIR, Interface, all_interfaces, run_in
 
 NAMES = [f"skif{os.getpid()}{letter}" for letter in "abc"]
 
@@ -183,6 +183,20 @@ def test_a_name_that_is_not_utf_8() -> None:
         assert (done.returncode, json.loads(done.stdout)["ip"], done.stderr) == (0, "10.233.9.1", "")
     finally:
         subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def test_what_is_no_namespace_keeps_nobody_waiting(names: list[str]) -> None:
+    """A FIFO among the names: opening it would wait for who writes to it."""
+    pipe = NETNS_DIR / f"{names[0]}-pipe"
+    os.mkfifo(pipe)
+    try:
+        done = command("--netns", "all", "--json")
+        assert {row["netns"] for row in map(json.loads, done.stdout.splitlines())} >= set(names)
+        line = [sys.executable, "-m", "sniffkit", "capture", "--netns", pipe.name]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    finally:
+        pipe.unlink()
 
 
 WITHOUT = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-m", "sniffkit"]

@@ -58,7 +58,9 @@ def test_a_check_that_fails_says_what_was_on_the_wire(file: Path) -> None:
     assert "2 of 3 expectations failed" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+)
 def test_nothing_is_left_behind_in_the_middle(file: Path, number: signal.Signals) -> None:
     file.write_text(SLOW)
     process = subprocess.Popen(
@@ -86,7 +88,7 @@ def test_an_interrupt_once_a_lab_is_up_changes_nothing(file: Path) -> None:
     assert netns() == [f"{P}a", f"{P}b"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_what_is_taken_away_is_not_left_half(file: Path, number: signal.Signals) -> None:
     stubborn = "trap '' TERM; while :; do sleep 0.1; done"
     file.write_text(f'nodes:\n  {P}a: {{services: {{run: "{stubborn}"}}}}\n')

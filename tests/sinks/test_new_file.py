@@ -5,19 +5,28 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
+import subprocess
+import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, cast
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from setting import ROOT
 
+import sniffkit as sk
 from sniffkit.errors import CaptureFileError, OutputError
 from sniffkit.rows import RowTable
 from sniffkit.sinks import core
 from sniffkit.sinks.file import NewFile
 from sniffkit.tables import Result
+
+EMPTY = struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # a capture without a frame
 
 
 @pytest.fixture
@@ -86,6 +95,44 @@ def test_the_owner_stays(tmp_path: Path) -> None:
     os.chown(path, 12345, 12346)
     written(path)
     assert (path.stat().st_uid, path.stat().st_gid, path.read_bytes()) == (12345, 12346, b"new")
+
+
+def test_the_core_replaces_files_so_too(tmp_path: Path) -> None:
+    """A table as Parquet is written without Python."""
+    (tmp_path / "x.pcap").write_bytes(EMPTY)
+    flows, path = sk.open(tmp_path / "x.pcap").flows(), tmp_path / "x.parquet"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 12346)
+    before = path.stat()
+    flows.to_parquet(path)
+    after = path.stat()
+    assert (before.st_mode, before.st_uid, before.st_gid) == (after.st_mode, after.st_uid, after.st_gid)
+    assert (before.st_ino != after.st_ino, len(pq.read_table(path)), len(list(tmp_path.iterdir()))) == (True, 0, 2)
+
+
+NOT_ROOT = ["setpriv", "--reuid=12345", "--regid=12346", "--clear-groups"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@pytest.mark.parametrize(
+    ("directory", "mode", "says"),
+    [(0o755, 0o666, ""), (0o777, 0o444, "sniffkit: {}: Permission denied\n"), (0o777, 0o666, "")],
+    ids=["its directory is closed", "it may not be written", "it is another user's"],
+)
+def test_what_another_user_has_is_written_if_it_may_be(directory: int, mode: int, says: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # that of pytest is closed to others
+        path = Path(name) / "x.parquet"
+        path.write_bytes(b"a longer old one")
+        path.chmod(mode)
+        path.parent.chmod(directory)
+        number = path.stat().st_ino
+        command = [*NOT_ROOT, sys.executable, "-m", "sniffkit", "flows", "-", "-o", str(path)]
+        done = subprocess.run(command, cwd=ROOT, input=EMPTY, capture_output=True, check=False)
+        assert (done.returncode, done.stderr.decode()) == (2 if says else 1, says.format(path))
+        assert (path.stat().st_ino, len(list(path.parent.iterdir()))) == (number, 1)
+        assert path.read_bytes().startswith(b"a longer" if says else b"PAR1")
 
 
 @pytest.mark.parametrize("call", ["open", "fchown"])

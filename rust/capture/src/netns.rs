@@ -3,9 +3,9 @@
 //! Source: network_namespaces(7), setns(2), ip-netns(8)
 
 use crate::error::CaptureError;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 /// Where `ip netns` keeps its names.
@@ -58,10 +58,14 @@ impl Netns {
         if name.is_empty() {
             return Err(missing());
         }
-        let file = File::open(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => missing(),
-            _ => CaptureError::system(&format!("namespace {name:?}"), &error),
-        })?;
+        // Without waiting: a FIFO would have us wait for whoever writes.
+        let file =
+            OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(|error| {
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => missing(),
+                    _ => CaptureError::system(&format!("namespace {name:?}"), &error),
+                }
+            })?;
         let metadata = file.metadata().map_err(|error| CaptureError::system(&format!("namespace {name:?}"), &error))?;
         Ok(Self { name: name.to_owned(), path, inode: metadata.ino(), file })
     }

@@ -2,6 +2,7 @@
 
 use crate::discovery::{self, Chunk, KnownTuple};
 use crate::filter::frame_filter;
+use crate::output::{Output, io_error};
 use crate::watch::{Rest, TURN, Watch};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -17,7 +18,6 @@ use sniffkit_core::table::{arp, column::Column, column::Table, flows, hosts, pac
 use sniffkit_core::track::Options;
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -257,60 +257,6 @@ impl TableStream {
         let rest = Rest { batches, reader, watch, stopped: self.stopped.clone(), on_end, on_stop };
         Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
     }
-}
-
-/// A file in the making. It gets its name once it is whole, so that nothing half written is ever left or takes the
-/// place of what was there.
-pub struct Output {
-    pub file: File,
-    pub path: PathBuf,
-    /// What it is called until then; `None` for what cannot be renamed over, such as devices and links.
-    part: Option<PathBuf>,
-}
-
-impl Output {
-    pub fn create(path: PathBuf) -> PyResult<Self> {
-        let plain = std::fs::symlink_metadata(&path).map_or(true, |about| about.is_file());
-        let part = path.file_name().filter(|_| plain).map(|name| {
-            let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
-            path.with_file_name(name)
-        });
-        let file = match &part {
-            Some(part) => {
-                let _ = std::fs::remove_file(part); // of a process that was killed and had our number
-                File::create_new(part)
-            }
-            None => File::create(&path),
-        };
-        let file = file.map_err(|error| io_error(&path, &error))?;
-        Ok(Self { file, path, part })
-    }
-
-    /// The file is whole.
-    pub fn keep(mut self) -> PyResult<()> {
-        match self.part.take() {
-            Some(part) => std::fs::rename(&part, &self.path).map_err(|error| {
-                let _ = std::fs::remove_file(&part); // the error that matters is that of the renaming
-                io_error(&self.path, &error)
-            }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            let _ = std::fs::remove_file(part); // nothing can be done about it, and the cause is reported already
-        }
-    }
-}
-
-/// An error of the output: with number and file name, by which Python tells it from one of the input.
-pub fn io_error(path: &Path, error: &std::io::Error) -> PyErr {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-    PyOSError::new_err((error.raw_os_error().unwrap_or(0), text, path.to_path_buf()))
 }
 
 /// What went wrong while a Parquet file was written: its output, or the input under its rows.

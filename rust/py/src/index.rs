@@ -1,6 +1,7 @@
 //! The index of an extraction.
 
-use crate::files::{Output, io_error, write_error};
+use crate::files::write_error;
+use crate::output::{Output, io_error};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, BooleanArray, StringArray};

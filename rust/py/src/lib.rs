@@ -9,6 +9,7 @@ mod frames;
 mod index;
 mod lines;
 mod live;
+mod output;
 mod show;
 mod watch;
 

@@ -23,6 +23,7 @@ pub mod tcp;
 pub mod uid;
 
 pub use flow::{EndReason, Flow};
+#[cfg(feature = "table")]
 pub(crate) use lookup::whole;
 pub use options::{Counters, Options};
 pub use points::{Point, Points};
