@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sniffkit.errors import SniffkitError
+from sniffkit.frames import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,11 +201,6 @@ def check_cells(rows: int, columns: int) -> None:
     """Raises SniffkitError for an answer of more cells than memory should be taken for."""
     if rows * columns > MAX_CELLS:
         raise SniffkitError(f"{rows} rows of {columns} columns are too many: filter the frame, or take `top`")
-
-
-def shown(labels: pd.Index[Any]) -> pd.Index[Any]:
-    """Labels as a picture has them: those of rows without a value are null."""
-    return labels if labels.nlevels > 1 or not labels.hasnans else labels.astype(object).fillna("null")
 
 
 def new_axes() -> Axes:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sniffkit.accessor import shown
-from sniffkit.frames import to_pandas
+from sniffkit.frames import shown, to_pandas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
