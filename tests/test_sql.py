@@ -174,6 +174,15 @@ def test_what_is_a_query_and_what_a_file(called: Callable[..., tuple[int, str, s
     assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n1\n", b"")
 
 
+def test_stand_ins_are_not_listed(capture_file: Path) -> None:
+    capture = sk.open(capture_file)
+    for query in ("describe", "show tables", "show all tables", "select table_name from information_schema.tables"):
+        found = capture.sql(query).to_arrow()
+        assert sorted(found["table_name" if "select" in query else "name"].to_pylist()) == sorted(TABLES), query
+    assert "orig_h" in capture.sql("describe flows").to_arrow()["column_name"].to_pylist()
+    assert capture.sql("summarize flows").to_arrow().num_rows > 70
+
+
 def test_damage_is_told_once_and_where_it_was_asked(capture_file: Path) -> None:
     capture_file.write_bytes(capture_file.read_bytes()[:-1])
     with pytest.warns(sk.CaptureWarning, match=r"three.pcap: at byte \d+: ") as told:
