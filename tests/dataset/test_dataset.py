@@ -70,6 +70,27 @@ def test_hours_are_partitions(files: list[str], expected: list[dict[str, Any]], 
         assert f"{date} {int(hour):02d}" == str(ts.cast(pa.string()))[:13]
 
 
+def test_others_read_the_same_rows_and_types(files: list[str], tmp_path: Path) -> None:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    out, parts = tmp_path / "out", str(tmp_path / "out" / "**" / "*.parquet")
+    made = sk.open(files).to_dataset(out, workers=2)
+    types = sk.open(files).flows().to_arrow().schema
+    pandas, polars = pd.read_parquet(out), pl.read_parquet(parts, hive_partitioning=True)
+    duck = duckdb.sql(f"FROM read_parquet('{parts}', hive_partitioning=true)").to_arrow_table()
+    read = pyarrow.dataset.dataset(str(out), format="parquet", partitioning="hive").to_table()
+    for one in (pandas, polars.to_arrow(), duck, read):
+        assert len(one) == made.rows
+        names = list(one.columns) if one is pandas else one.column_names
+        assert names == [*types.names, "date", "hour"]
+    assert all(read.schema.field(one.name).type == one.type for one in types)
+    assert polars.schema["ts"] == pl.Datetime("ns", "UTC")
+    assert str(pandas["ts"].dtype) == "datetime64[ns, UTC]"
+    assert sum(duck["orig_pkts"].to_pylist()) == polars["orig_pkts"].sum() == pandas["orig_pkts"].sum()
+
+
 def test_shares_in_processes_give_the_same(files: list[str], expected: list[dict[str, Any]], tmp_path: Path) -> None:
     made = sk.open(files).to_dataset(tmp_path / "out", workers=3)
     assert made.counters["flows"] == made.rows
