@@ -138,6 +138,17 @@ def test_a_wrong_or_forbidden_query_is_one_line(capture_file: Path, query: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_no_file_is_read_where_duckdb_puts_its_own(
+    capture_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".tmp", "tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text("secret")
+        with pytest.raises(SniffkitError, match="operations are disabled"):
+            sk.open(capture_file).sql(f"from read_text('{name}/x.txt')")
+
+
 def test_the_command_answers_and_prompts(capture_file: Path) -> None:
     command = [sys.executable, "-m", "sniffkit", "sql"]
     asked = [*command, "select count(*) n from flows", str(capture_file)]
