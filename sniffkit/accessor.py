@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sniffkit.errors import SniffkitError
+from sniffkit.frames import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ MEASURES = {
     "payload": (("orig_payload_bytes", "resp_payload_bytes"), ("payload_len",)),
     "packets": (("orig_pkts", "resp_pkts"), ()),
 }
+MAX_CELLS = 10_000_000  # of an answer as wide as there are hosts or values; 80 MB
 
 
 @pd.api.extensions.register_dataframe_accessor("sk")
@@ -47,12 +49,13 @@ class SniffkitAccessor:
         return self._frame[list(columns)].fillna(0).sum(axis=1).astype("int64").rename(measure)
 
     def top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes") -> pd.DataFrame:
-        """The `n` heaviest values of a column (or of several together): rows, measure, share of all."""
-        names = [by] if isinstance(by, str) else list(by)
-        self._need(names)
+        """The `n` heaviest values of a column (or of several together): rows, measure, share of all.
+
+        Rows without a value are a value of their own, null.
+        """
+        keys = self._keys(by)
         weight = self.weight(measure)
-        keys = [self._frame[name].astype(object) for name in names]
-        sums = weight.groupby(keys, dropna=False).agg(["size", "sum"])
+        sums = weight.groupby(keys, dropna=False).agg(["size", "sum"])  # integers stay those they are
         sums.columns = pd.Index(["rows", measure])
         total = int(weight.sum())
         sums["share"] = sums[measure] / total if total else 0.0
@@ -63,43 +66,61 @@ class SniffkitAccessor:
     ) -> pd.DataFrame | pd.Series[Any]:
         """The measure per time step (a pandas offset: `1s`, `100ms`), 0 where no row is; a column per value of `by`.
 
-        A flow counts whole at its start.
+        A flow counts whole at its start. The last column is of rows without a value. Raises SniffkitError for more than
+        MAX_CELLS cells.
         """
-        self._need(["ts"] if by is None else ["ts", by])
+        self._need(["ts"])
         check_step(step, self._frame["ts"])
         weight = self.weight(measure)
-        times = self._frame["ts"]
+        timed = self._frame["ts"].notna().to_numpy()
+        times = pd.DatetimeIndex(self._frame["ts"][timed], name="ts")
+        series = pd.Series(weight[timed].to_numpy(), index=times, name=measure)
+        whole = series.resample(step).sum()
         if by is None:
-            series = pd.Series(weight.to_numpy(), index=pd.DatetimeIndex(times), name=measure)
-            return series[series.index.notna()].resample(step).sum()
-        long = pd.DataFrame({"ts": times, by: self._frame[by].astype(object), measure: weight})
-        wide = long.dropna(subset=["ts"]).pivot_table(
-            index="ts", columns=by, values=measure, aggfunc="sum", fill_value=0
-        )
-        return wide.resample(step).sum()
+            return whole
+        if not isinstance(by, str):
+            raise SniffkitError(f"by is the name of a column, not {by!r}")
+        key = self._keys(by)[0][timed]
+        groups = key.groupby(key, dropna=False)
+        values = groups.size().index.rename(by)
+        check_cells(len(whole), len(values))
+        sums = series.groupby([pd.Grouper(freq=step), groups.ngroup().to_numpy()]).sum().unstack(fill_value=0)
+        return sums.reindex(whole.index, fill_value=0).set_axis(values, axis=1)
 
     def matrix(self, measure: str = "bytes") -> pd.DataFrame:
-        """Who sent how much to whom: rows are senders, columns receivers."""
-        frame = self._frame
+        """Who sent how much to whom: rows are senders, columns receivers. Raises SniffkitError for more than MAX_CELLS
+        cells.
+        """
+        import numpy as np
+
+        frame, weight = self._frame, self.weight(measure)
         if not self._is_flows:
             self._need(["ip_src", "ip_dst"])
-            ends = pd.DataFrame({"a": frame["ip_src"], "b": frame["ip_dst"], "n": self.weight(measure)})
+            ends = pd.DataFrame({"a": frame["ip_src"], "b": frame["ip_dst"], "n": weight})
         else:
-            up, down = MEASURES[measure][0] if measure in MEASURES else ("", "")
-            self._need([up, down])
+            self._need(["orig_h", "resp_h"])
+            up, down = MEASURES[measure][0]
             ends = pd.concat([
                 pd.DataFrame({"a": frame["orig_h"], "b": frame["resp_h"], "n": frame[up]}),
                 pd.DataFrame({"a": frame["resp_h"], "b": frame["orig_h"], "n": frame[down]}),
             ])  # fmt: skip
-        ends["a"], ends["b"] = ends["a"].astype(object), ends["b"].astype(object)
-        table = ends.dropna().pivot_table(index="a", columns="b", values="n", aggfunc="sum", fill_value=0)
-        return table.astype("int64").rename_axis(index="sender", columns="receiver")
+        ends = ends.dropna()
+        rows, senders = pd.factorize(ends["a"].astype(object), sort=True)
+        columns, receivers = pd.factorize(ends["b"].astype(object), sort=True)
+        check_cells(len(senders), len(receivers))
+        cells = np.zeros((len(senders), len(receivers)), "int64")
+        np.add.at(cells, (rows, columns), ends["n"].to_numpy("int64"))
+        return pd.DataFrame(cells, pd.Index(senders, name="sender"), pd.Index(receivers, name="receiver"))
 
     def plot_timeline(
         self, step: str = "1s", by: str | None = None, measure: str = "bytes", ax: Axes | None = None
     ) -> Axes:
         """`timeline` as a step plot, stacked by `by`; times in UTC."""
         lines = self.timeline(step, by, measure)
+        if len(lines) == 0:
+            raise SniffkitError("nothing to draw: no row has a time")
+        if isinstance(lines, pd.DataFrame):
+            lines.columns = shown(lines.columns)
         axes: Axes = lines.plot(kind="line", drawstyle="steps-post", ax=ax if ax is not None else new_axes())
         axes.set_ylabel(f"{measure} per {step}")
         axes.set_xlabel("time (UTC)")
@@ -109,6 +130,9 @@ class SniffkitAccessor:
     def plot_top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes", ax: Axes | None = None) -> Axes:
         """`top` as horizontal bars, the heaviest on top."""
         bars = self.top(by, n, measure)[measure].iloc[::-1]
+        if len(bars) == 0:
+            raise SniffkitError("nothing to draw: there are no rows")
+        bars.index = shown(bars.index)
         axes: Axes = bars.plot(kind="barh", ax=ax if ax is not None else new_axes())
         axes.set_xlabel(measure)
         return axes
@@ -118,6 +142,8 @@ class SniffkitAccessor:
         from matplotlib.colors import LogNorm
 
         table = self.matrix(measure)
+        if table.empty:
+            raise SniffkitError("nothing to draw: no row has two addresses")
         if ax is None:
             ax = new_axes()
         image = ax.imshow(table.to_numpy().clip(min=0) + 1, norm=LogNorm(), cmap="Blues")
@@ -127,6 +153,22 @@ class SniffkitAccessor:
         ax.set_ylabel("sender")
         ax.figure.colorbar(image, ax=ax, label=f"{measure} + 1")
         return ax
+
+    def _keys(self, by: str | Sequence[str]) -> list[pd.Series[Any]]:
+        """The columns to group by. Categories become what they stand for, or each that no row has would be a group."""
+        try:
+            names = [by] if isinstance(by, str) else list(by)
+        except TypeError:
+            names = []
+        if not names or not all(isinstance(name, str) for name in names):
+            raise SniffkitError(f"by is the name of a column, or a list of names, not {by!r}")
+        self._need(names)
+        keys = [self._frame[name] for name in names]
+        for name, key in zip(names, keys, strict=True):
+            there = key.dropna()
+            if len(there) and not pd.api.types.is_hashable(there.iloc[0]):
+                raise SniffkitError(f"{name} has lists: take frame.explode({name!r}), which has a row for each value")
+        return [key.astype(object) if isinstance(key.dtype, pd.CategoricalDtype) else key for key in keys]
 
     def _need(self, names: Sequence[str]) -> None:
         missing = [name for name in names if name not in self._frame.columns]
@@ -140,15 +182,25 @@ def check_step(step: str, times: pd.Series[Any]) -> None:
 
     try:
         offset = pd.tseries.frequencies.to_offset(step)
-    except ValueError:
-        raise SniffkitError(f"step {step!r} is no time that pandas knows, as 100ms 1s 5min 1h 1D") from None
+    except (ValueError, TypeError):
+        offset = None
+    if offset is None:
+        raise SniffkitError(f"step {step!r} is no time that pandas knows, as 100ms 1s 5min 1h 1D")
+    if offset.n <= 0:
+        raise SniffkitError(f"step {step}: it must be above 0")
     try:
         length = getattr(offset, "nanos", None)
     except ValueError:
         length = None  # months are not all as long
     span = times.max() - times.min()
-    if length is not None and not pd.isna(span) and (length <= 0 or span / pd.Timedelta(length, "ns") > MAX_ROWS):
+    if length is not None and not pd.isna(span) and span / pd.Timedelta(length, "ns") > MAX_ROWS:
         raise SniffkitError(f"step {step} gives more than {MAX_ROWS} rows: the table spans {span}")
+
+
+def check_cells(rows: int, columns: int) -> None:
+    """Raises SniffkitError for an answer of more cells than memory should be taken for."""
+    if rows * columns > MAX_CELLS:
+        raise SniffkitError(f"{rows} rows of {columns} columns are too many: filter the frame, or take `top`")
 
 
 def new_axes() -> Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +33,8 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     # One dictionary a column instead of one a batch, or pandas would have to merge categories itself.
     frame: pd.DataFrame = table.unify_dictionaries().to_pandas(types_mapper=nullable.get)
     return frame
+
+
+def shown(labels: pd.Index[Any]) -> pd.Index[Any]:
+    """Labels as a picture has them: those of rows without a value are null."""
+    return labels if labels.nlevels > 1 or not labels.hasnans else labels.astype(object).fillna("null")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -54,6 +55,7 @@ def connected() -> Any:
     def connect() -> Any:
         import duckdb
 
-        return duckdb.connect()
+        # What does not fit into memory goes where no file of anybody is: a query may read that directory, always.
+        return duckdb.connect(config={"temp_directory": f".sniffkit-{os.urandom(8).hex()}"})
 
     return interruptible(connect, lambda: None)

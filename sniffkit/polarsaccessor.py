@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from sniffkit.frames import to_pandas
+from sniffkit.frames import shown, to_pandas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ class SniffkitNamespace:
         return plain(self._pandas.top(by, n, measure))
 
     def timeline(self, step: str = "1s", by: str | None = None, measure: str = "bytes") -> pl.DataFrame:
-        """`measure` per `step` of time (column `ts`); with `by` one column for each of its values."""
+        """`measure` per `step` of time (column `ts`); with `by` one column for each of its values, `null` for none."""
         return plain(self._pandas.timeline(step, by, measure))
 
     def matrix(self, measure: str = "bytes") -> pl.DataFrame:
@@ -57,7 +57,7 @@ def plain(answer: Any) -> pl.DataFrame:
     if answer.ndim == 1:
         answer = answer.to_frame()
     answer = answer.copy()
-    answer.columns = [str(name) for name in answer.columns]
+    answer.columns = [str(name) for name in shown(answer.columns)]
     frame = pl.from_pandas(answer.reset_index())
     assert isinstance(frame, pl.DataFrame)
     return frame

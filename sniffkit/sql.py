@@ -86,6 +86,8 @@ class Database:
             self.tables[name] = {column: duckdb_type(kind) for column, kind, _ in _core.table_columns(name)}
         for path in parquet:
             self._add_parquet(path)
+        # Of tables, what the data sets lack that they are read from.
+        self._lacking = {name: lacking_of(files) for name, files in self._parquet.items()}
         for name, files in self._parquet.items():
             self.tables[name] = self.tables.get(name, {})
             for column, kind in described(files).items():
@@ -141,19 +143,25 @@ class Database:
         answer = interruptible(lambda: self._answered(connection, text, needs, relations), stop)
         for relation in decoded:
             telling(relation.damage)
+        for line in (line for name in needs for line in self._lacking.get(name, ())):
+            telling.say(line)
         return connection, answer
 
     def _answered(self, connection: Any, text: str, needs: dict[str, Needs], relations: dict[str, Any]) -> Any:
         """The rows of a query that was planned, all there."""
         import duckdb
 
-        for name, relation in relations.items():
-            source = f"{STAND_IN}_{name}"
-            connection.register(source, relation)
-            body = ", ".join(self._in_view(name, column, needs[name]) for column in self.tables[name])
-            connection.execute(
-                f"CREATE OR REPLACE VIEW {quoted(name)} AS SELECT {body} FROM {quoted(source)}"
-            ).fetchall()
+        # A query that reads no table may ask what tables there are: the ones that it was planned with are none.
+        for name in relations or self.tables:
+            body = ", ".join(self._in_view(name, column, needs.get(name, Needs())) for column in self.tables[name])
+            rows = "WHERE false"
+            if name in relations:
+                source = f"{STAND_IN}_{name}"
+                connection.register(source, relations[name])
+                rows = f"FROM {quoted(source)}"
+            connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS SELECT {body} {rows}").fetchall()
+        if not relations:
+            connection.execute(f"DROP SCHEMA {STAND_IN} CASCADE").fetchall()
         connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
         try:
             # Run here, where its errors are DuckDB's, and not by whoever reads the rows.
@@ -340,6 +348,15 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         node = todo.pop()
         yield node
         todo.extend(node.get("children", []))
+
+
+def lacking_of(files: list[ParquetFile]) -> list[str]:
+    """What the data sets lack that files are parts of, wherever in them: `date=…/hour=…/part-….parquet`."""
+    from sniffkit.dataset.job import lacking
+
+    up = os.path.join(os.pardir, os.pardir)
+    roots = dict.fromkeys(os.path.normpath(os.path.join(os.path.dirname(path), up)) for path, _ in files)
+    return [line for root in roots for line in lacking(root)]
 
 
 def described(files: list[ParquetFile]) -> dict[str, str]:

@@ -241,13 +241,17 @@ class Telling:
 
     def __init__(self) -> None:
         self._line = callers_line()
-        self._told: set[Damage] = set()
+        self._told: set[str] = set()
 
     def __call__(self, found: list[Damage]) -> None:
         for one in found:
-            if one not in self._told:
-                self._told.add(one)
-                issue(CaptureWarning(damage_line(*one)), self._line)
+            self.say(damage_line(*one))
+
+    def say(self, line: str) -> None:
+        """Tell what is a line already."""
+        if line not in self._told:
+            self._told.add(line)
+            issue(CaptureWarning(line), self._line)
 
 
 def warn(found: list[Damage]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import sniffkit as sk
 import sniffkit.accessor
+import sniffkit.polarsaccessor
 from sniffkit.errors import SniffkitError
 
 
@@ -22,6 +24,12 @@ def flows() -> pd.DataFrame:
         "orig_pkts": [1, 2, 3], "resp_pkts": [1, 0, 2],
         "orig_bytes": [100, 200, 300], "resp_bytes": [10, 0, 30],
     })  # fmt: skip
+
+
+def to_polars(frame: pd.DataFrame) -> Any:
+    import polars as pl
+
+    return pl.from_pandas(frame)
 
 
 def test_top_has_sums_and_shares(flows: pd.DataFrame) -> None:
@@ -65,8 +73,83 @@ def test_what_is_missing_is_named(flows: pd.DataFrame) -> None:
     with pytest.raises(SniffkitError, match="step 1us gives more than 1000000 rows"):
         flows.sk.timeline("1us")
     assert flows.sk.timeline("ME").tolist() == [640], "months"
+    for step in (None, 5, ""):
+        with pytest.raises(SniffkitError, match=f"step {step!r} is no time"):
+            flows.sk.timeline(step)
+    for step in ("0s", "-1s", "-1ME"):
+        with pytest.raises(SniffkitError, match=f"step {step}: it must be above 0"):
+            flows.sk.timeline(step)
+    for by in ([], None, 5, ["orig_h", ["resp_h"]]):
+        with pytest.raises(SniffkitError, match="by is the name of a column"):
+            flows.sk.top(by)
+    with pytest.raises(SniffkitError, match="by is the name of a column, not"):
+        flows.sk.timeline("1s", by=["orig_h", "service"])
+    with pytest.raises(SniffkitError, match="no measure 'apples'"):
+        flows.sk.matrix("apples")
     with pytest.raises(AttributeError, match="flows or packets"):
         _ = pd.DataFrame({"x": [1]}).sk
+
+
+def test_rows_without_a_value_are_a_column_of_their_own(flows: pd.DataFrame) -> None:
+    by = flows.sk.timeline("1s", by="service")
+    assert by["dns"].tolist() == [110, 0, 330]
+    assert by[by.columns[by.columns.isna()]].iloc[:, 0].tolist() == [200, 0, 0]
+    ends = flows.assign(orig_p=pd.array([None, 5, None], dtype="UInt16"))
+    by = ends.sk.timeline("1s", by="orig_p")
+    assert (by.columns.dtype, by.columns[0], by.columns.isna().tolist()) == ("UInt16", 5, [False, True])
+    assert by.to_numpy().tolist() == [[200, 110], [0, 0], [0, 330]], "the time is that of all rows"
+    assert flows.assign(netns=None).sk.timeline("1s", by="netns").to_numpy().tolist() == [[310], [0], [330]]
+    assert flows.sk.timeline("ME", by="orig_h").to_numpy().tolist() == [[310, 330]]
+    assert to_polars(ends).sk.timeline("1s", by="orig_p").columns == ["ts", "5", "null"]
+    for by, labels in (("service", ["dns", "null"]), ("orig_p", ["5", "null"])):
+        assert [one.get_text() for one in ends.sk.plot_timeline("1s", by).get_legend().get_texts()] == labels
+        assert {one.get_text() for one in ends.sk.plot_top(by).get_yticklabels()} == set(labels)
+
+
+def test_integers_stay_integers(flows: pd.DataFrame) -> None:
+    frame = flows.assign(
+        orig_p=pd.array([None, 5, 7], dtype="UInt16"), up=pd.array([True, None, True], dtype="boolean")
+    )
+    assert frame.sk.top("orig_p").index.dtype == "UInt16"
+    assert frame.sk.top(["orig_h", "orig_p"]).reset_index()["orig_p"].dtype == "UInt16"
+    assert frame.sk.top("up").index.dtype == "boolean"
+    polars = to_polars(frame)
+    assert polars.sk.top("orig_p")["orig_p"].to_list() == [7, 5, None]
+    assert polars.sk.top(["orig_p", "up"]).schema["orig_p"] == polars.schema["orig_p"]
+    assert polars.sk.top("orig_p").join(polars, on="orig_p").height == 2
+
+
+def test_what_is_too_wide_is_refused_before_it_is_made() -> None:
+    hosts = [f"h{number}" for number in range(100_000)]
+    frame = pd.DataFrame({
+        "ts": pd.date_range("2026-01-01", periods=len(hosts), freq="1s", tz="UTC"), "ip_src": "a", "ip_dst": hosts,
+        "frame_number": 1, "frame_len": 60,
+    })  # fmt: skip
+    assert frame.sk.matrix().shape == (1, 100_000)
+    swapped = frame.rename(columns={"ip_src": "ip_dst", "ip_dst": "ip_src"})
+    with pytest.raises(SniffkitError, match="100001 rows of 100001 columns are too many: filter the frame"):
+        pd.concat([frame, swapped]).sk.matrix()
+    with pytest.raises(SniffkitError, match="100000 rows of 100000 columns are too many"):
+        frame.sk.timeline("1s", by="ip_dst")
+    assert frame.head(100).sk.timeline("1s", by="ip_dst").shape == (100, 100)
+
+
+def test_lists_and_nothing_to_draw_are_told(flows: pd.DataFrame) -> None:
+    lists = pd.DataFrame({
+        "frame_number": [1, 2], "ts": pd.to_datetime([0, 1], unit="s", utc=True), "frame_len": [60, 70],
+        "ip_src": "a", "ip_dst": "b", "vlan_id": [None, [5, 6]],
+    })  # fmt: skip
+    for frame in (lists, to_polars(lists)):
+        for ask in (frame.sk.top, lambda by, frame=frame: frame.sk.timeline("1s", by)):
+            with pytest.raises(SniffkitError, match=r"vlan_id has lists: take frame.explode\('vlan_id'\)"):
+                ask("vlan_id")
+        assert len(frame.explode("vlan_id").sk.top("vlan_id")) == 3
+    for empty in (flows.head(0), to_polars(flows.head(0)), flows.assign(ts=pd.to_datetime(["", "", ""]), resp_h=None)):
+        for draw, options in (("timeline", {}), ("timeline", {"by": "service"}), ("matrix", {})):
+            with pytest.raises(SniffkitError, match="nothing to draw: no row has"):
+                getattr(empty.sk, f"plot_{draw}")(**options)
+    with pytest.raises(SniffkitError, match="nothing to draw: there are no rows"):
+        flows.head(0).sk.plot_top("orig_h")
 
 
 def test_plots_draw_what_the_tables_say(flows: pd.DataFrame) -> None:

@@ -138,6 +138,17 @@ def test_a_wrong_or_forbidden_query_is_one_line(capture_file: Path, query: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_no_file_is_read_where_duckdb_puts_its_own(
+    capture_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (".tmp", "tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.txt").write_text("secret")
+        with pytest.raises(SniffkitError, match="operations are disabled"):
+            sk.open(capture_file).sql(f"from read_text('{name}/x.txt')")
+
+
 def test_the_command_answers_and_prompts(capture_file: Path) -> None:
     command = [sys.executable, "-m", "sniffkit", "sql"]
     asked = [*command, "select count(*) n from flows", str(capture_file)]
@@ -172,6 +183,15 @@ def test_what_is_a_query_and_what_a_file(called: Callable[..., tuple[int, str, s
         [sys.executable, "-m", "sniffkit", "sql", str(spaced)], input=b"select 1 x", capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"x\n1\n", b"")
+
+
+def test_stand_ins_are_not_listed(capture_file: Path) -> None:
+    capture = sk.open(capture_file)
+    for query in ("describe", "show tables", "show all tables", "select table_name from information_schema.tables"):
+        found = capture.sql(query).to_arrow()
+        assert sorted(found["table_name" if "select" in query else "name"].to_pylist()) == sorted(TABLES), query
+    assert "orig_h" in capture.sql("describe flows").to_arrow()["column_name"].to_pylist()
+    assert capture.sql("summarize flows").to_arrow().num_rows > 70
 
 
 def test_damage_is_told_once_and_where_it_was_asked(capture_file: Path) -> None:

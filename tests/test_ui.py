@@ -110,7 +110,14 @@ def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.
         ("stats/none", {}, "no section 'none'"),
         ("stats/endpoints", {"layer": "x"}, "layer"),
         ("sql", {"query": "SELECT * FROM read_csv('/etc/passwd')"}, ""),
+        ("sql", {"query": "SELECT * FROM read_text('/etc/passwd')"}, "operations are disabled"),
         ("sql", {"query": ""}, "the query is empty"),
+        ("sql", {"query": "SELECT 1 \0"}, "the query has a NUL byte"),
+        ("sql", {"query": "packets"}, "syntax error"),
+        ("sql", {"query": "http://127.0.0.1:9/x.pcap"}, "syntax error"),
+        ("sql", {"query": "/etc/passwd"}, "syntax error"),
+        ("sql", {"query": str(DEMO)}, "syntax error"),
+        ("sql", {"query": "--json"}, "one query, not nothing"),
         ("sql", {"query": "SELECT repeat('x', 10000000)"}, "a row of more than 8 MiB"),
         ("flows/C1", {"style": "raw"}, "style is text or hex, not 'raw'"),
         ("none", {}, "Not Found"),
@@ -121,6 +128,16 @@ def test_what_cannot_be_met_is_a_line(page: Page, path: str, query: dict[str, st
     assert said in error
     assert "\n" not in error
     assert "root:" not in error
+
+
+def test_a_capture_is_read_by_its_name_alone(tmp_path: Path) -> None:
+    frame = Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2)
+    wrpcap(str(tmp_path / "a1.pcap"), [frame] * 3)
+    wrpcap(str(tmp_path / "a[1].pcap"), [frame])
+    with Page(str(tmp_path / "a[1].pcap")) as page:
+        assert page.ask("sql", query="SELECT count(*) n FROM packets")["rows"] == [{"n": 1}]
+        (tmp_path / "a[1].pcap").unlink()
+        assert "No such file" in page.ask("sql", query="SELECT count(*) n FROM packets")["error"]
 
 
 def test_nothing_is_told_without_the_token(page: Page) -> None:

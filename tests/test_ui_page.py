@@ -108,6 +108,28 @@ def test_an_address_leads_to_what_was_looked_at(browser: Browser, page: Page) ->
     assert "section=io" in browser.js("location.hash")
 
 
+def test_the_row_that_an_address_leads_to_is_marked(browser: Browser, page: Page) -> None:
+    chosen = f"{ROWS}[aria-selected]"
+    browser.open(f"{page.address}&frame=46")
+    browser.wait_text(chosen, "462026")
+    box = f"document.querySelector({chosen!r}).getBoundingClientRect()"
+    assert browser.js(f"{box}.bottom <= document.getElementById('rows').getBoundingClientRect().bottom + 1")
+    browser.js("document.getElementById('rows').focus()")
+    browser.press("ArrowUp")
+    browser.wait_text("#about", "Frame 45")
+    browser.open(f"{page.address}&frame=20&where={quote('ip_proto = 6 OR false')}")
+    browser.wait_text(chosen, "202026")
+    browser.open(f"{page.address}&frame=20&sort=frame_len")
+    browser.wait_text(chosen, "202026")
+    browser.open(f"{page.address}&table=flows&uid=C17XnRfbBmUvfEBvl2")
+    browser.wait_text(chosen, "http")
+    browser.open(f"{page.address}&frame=1&where=ip_proto+%3D+6")
+    browser.wait_text("#about", "Frame 1")
+    browser.wait_text("#count", "rows")
+    assert browser.text(chosen) == ""
+    assert browser.text("#problem") == ""
+
+
 def test_a_late_answer_is_not_shown_on_another_tab(browser: Browser, page: Page) -> None:
     browser.open(f"{page.address}&table=sql&query=SELECT+count(*)+FROM+range(400000000)+WHERE+hash(range)%257=1")
     browser.click("[data-table=flows]")

@@ -95,12 +95,27 @@ def is_parquet(name: str) -> bool:
 
 def parts_of(name: str) -> list[str]:
     """The files that a name stands for: those that a glob matches, the Parquet files of a data set's directory."""
+    if not os.path.exists(name):
+        matches = sorted(glob(name, recursive=True))
+        # `**` matches a data set, its folders and its files.
+        return list(dict.fromkeys(part for one in matches for part in parts_of(one))) or [name]
     if not os.path.isdir(name):
-        return (not os.path.exists(name) and sorted(glob(name, recursive=True))) or [name]
+        return [name]
     found = sorted(str(path) for path in Path(name).rglob("*.parquet") if not path.name.startswith((".", "_")))
     if not found:
-        raise CaptureFileError(f"{name}: a directory without Parquet files")
+        raise nothing_in(name)
     return found
+
+
+def nothing_in(directory: str) -> CaptureFileError:
+    """The error for a directory that holds no table; a data set may have no rows, or none yet."""
+    from sniffkit.dataset.job import OWN, lacking
+
+    if not os.path.isdir(os.path.join(directory, OWN)):
+        return CaptureFileError(f"{directory}: a directory without Parquet files")
+    error = CaptureFileError("; ".join(lacking(directory)) or f"{directory}: a data set without rows")
+    error.exit_code = 1
+    return error
 
 
 def ask(tables: Database, query: str, target: Output) -> bool:

@@ -71,6 +71,20 @@ class Summary:
     already_complete: bool = False
 
 
+def lacking(root: str) -> list[str]:
+    """What a data set of this machine lacks, a line each: its end, or what was damaged. Nothing of what is none."""
+    own = os.path.join(root, OWN)
+    if not os.path.exists(os.path.join(own, "job.json")):
+        return []
+    try:
+        with open(os.path.join(own, "done.json"), "rb") as file:
+            return [f"{root}: {line}" for line in json.load(file)["skipped"]]
+    except FileNotFoundError:
+        return [f"{root}: unfinished: the command that makes it goes on where it stopped"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return [f"{own}/done.json: not readable: whether all rows are there cannot be known"]
+
+
 def source(path: str) -> Any:
     """What the core reads a file by."""
     return RemoteFile(path) if is_url(path) else path

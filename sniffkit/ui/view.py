@@ -258,7 +258,9 @@ class View:
         """
         if not query.strip():
             raise SniffkitError("the query is empty")
-        command = [sys.executable, "-m", "sniffkit", "sql", "--json", "--", query, *self.names]
+        if "\0" in query:
+            raise SniffkitError("the query has a NUL byte")
+        command = [sys.executable, "-m", "sniffkit.ui.asked", query, *self.names]
         text, said = self._run("sql", command, MAX_ANSWER)
         error = said.strip().rpartition("\n")[2].removeprefix("sniffkit: ")
         if error and not text:

@@ -19,6 +19,7 @@ import pytest
 import sniffkit as sk
 from captures.wire import MS, T0, Frame, eth, ip4, pcap, tcp, udp
 from sniffkit.dataset import work
+from sniffkit.sql import Database
 from tests.dataset.test_cuts import rows
 
 HOUR = 3_600_000 * MS
@@ -67,6 +68,27 @@ def test_hours_are_partitions(files: list[str], expected: list[dict[str, Any]], 
     parts = pyarrow.dataset.dataset(str(tmp_path / "out"), format="parquet", partitioning="hive").to_table()
     for date, hour, ts in zip(*(parts[name].to_pylist() for name in ("date", "hour")), parts["ts"], strict=True):
         assert f"{date} {int(hour):02d}" == str(ts.cast(pa.string()))[:13]
+
+
+def test_others_read_the_same_rows_and_types(files: list[str], tmp_path: Path) -> None:
+    import duckdb
+    import pandas as pd
+    import polars as pl
+
+    out, parts = tmp_path / "out", str(tmp_path / "out" / "**" / "*.parquet")
+    made = sk.open(files).to_dataset(out, workers=2)
+    types = sk.open(files).flows().to_arrow().schema
+    pandas, polars = pd.read_parquet(out), pl.read_parquet(parts, hive_partitioning=True)
+    duck = duckdb.sql(f"FROM read_parquet('{parts}', hive_partitioning=true)").to_arrow_table()
+    read = pyarrow.dataset.dataset(str(out), format="parquet", partitioning="hive").to_table()
+    for one in (pandas, polars.to_arrow(), duck, read):
+        assert len(one) == made.rows
+        names = list(one.columns) if one is pandas else one.column_names
+        assert names == [*types.names, "date", "hour"]
+    assert all(read.schema.field(one.name).type == one.type for one in types)
+    assert polars.schema["ts"] == pl.Datetime("ns", "UTC")
+    assert str(pandas["ts"].dtype) == "datetime64[ns, UTC]"
+    assert sum(duck["orig_pkts"].to_pylist()) == polars["orig_pkts"].sum() == pandas["orig_pkts"].sum()
 
 
 def test_shares_in_processes_give_the_same(files: list[str], expected: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -349,3 +371,38 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_query_over_what_is_not_whole_says_so(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Silence would be a fraction of the rows as an answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(work, "UNIT_FRAMES", 70)
+    with pytest.raises(KeyboardInterrupt):
+        sk.open(files).to_dataset("half", workers=1, progress=break_off(400))
+    sk.open(files).to_dataset("whole", workers=1)
+    Path("text.pcap").write_text("hello")
+    sk.open([files[0], "text.pcap"]).to_dataset("less", workers=1)
+    unfinished = "sniffkit: half: unfinished: the command that makes it goes on where it stopped\n"
+    query = "select count(*) > 0 n from flows"
+    assert called("sql", query, "whole") == (0, "n\ntrue\n", "")
+    for names in (["half"], ["half/"], ["whole", "half"], ["h?lf"], ["half/**/*.parquet"], ["half/date=*"]):
+        assert called("sql", query, *names) == (1, "n\ntrue\n", unfinished), names
+    assert called("sql", "select 1 n", "half") == (0, "n\n1\n", "")
+    code, _, said = called("sql", query, "less")
+    assert (code, said) == (1, 'sniffkit: less: text.pcap: not a capture: text, starting "hello"; skipped\n')
+    monkeypatch.chdir(next(Path("half").glob("date=*")))
+    with pytest.warns(sk.CaptureWarning, match=r"^\.\.: unfinished") as told:
+        Database(None, [str(path) for path in Path().rglob("*.parquet")]).query(query)
+    assert [one.filename for one in told] == [__file__]
+
+
+def test_a_data_set_without_rows_is_told(tmp_path: Path, called: Callable[..., tuple[int, str, str]]) -> None:
+    (tmp_path / "none.pcap").write_bytes(pcap([], 262_144))
+    out = tmp_path / "out"
+    assert sk.open(tmp_path / "none.pcap").to_dataset(out).rows == 0
+    assert called("sql", "from flows", str(out)) == (1, "", f"sniffkit: {out}: a data set without rows\n")
+    (out / "_sniffkit" / "done.json").unlink()
+    code, _, said = called("sql", "from flows", str(out))
+    assert (code, "unfinished" in said) == (1, True)

@@ -180,6 +180,17 @@ export class Grid {
     this.pick?.(row);
   }
 
+  // Marks the first row of the block of row `at` that `is` wanted, unless there is none, or another was chosen meanwhile.
+  async mark(at, is) {
+    const block = Math.floor(at / BLOCK);
+    await this.load(block);
+    const found = this.blocks.get(block)?.findIndex(is) ?? -1;
+    if (found < 0 || this.at !== null) return;
+    Object.assign(this, { at: block * BLOCK + found, selected: keyOf(this.blocks.get(block)[found]) });
+    this.reveal(this.at);
+    this.draw();
+  }
+
   // Scrolls as little as it takes to see a row.
   reveal(at) {
     const first = this.first();

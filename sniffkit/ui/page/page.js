@@ -34,9 +34,8 @@ let turn = 0; // which show() is the newest: what an older one still gets is not
 const grid = new Grid(byId("rows"), {
   pick: (row) => {
     if (state.table in OTHERS) return;
-    const frame = row.frame_number ?? row.request_frame ?? row.first_frame;
     state.uid = row.uid ?? "";
-    state.frame = state.table === "flows" || state.table === "streams" ? "" : (frame ?? "");
+    state.frame = state.table === "flows" || state.table === "streams" ? "" : (frameOf(row) ?? "");
     remember();
     detail();
   },
@@ -54,6 +53,21 @@ const grid = new Grid(byId("rows"), {
   },
   failed: (error) => problem(error.message),
 });
+
+const frameOf = (row) => row.frame_number ?? row.request_frame ?? row.first_frame;
+
+// Marks the row that the address leads to: of packets in their order wherever it is, else where it is among the first.
+async function markShown(mine) {
+  const { table, filter, where, sort, uid } = state;
+  const frame = Number(state.frame);
+  if (!frame && !uid) return;
+  let at = 0;
+  if (frame && table === "packets" && !sort) {
+    const before = `${where ? `(${where}\n) AND ` : ""}frame_number < ${frame}`;
+    at = (await ask("tables/packets", { filter, where: before, limit: 0 })).total;
+  }
+  if (mine === turn) await grid.mark(at, (row) => (frame ? frameOf(row) === frame : row.uid === uid));
+}
 
 function detail() {
   if (state.frame) return showFrame(state.frame, state.uid, packetsOf);
@@ -122,6 +136,7 @@ async function show(changes = {}) {
     } else {
       detail();
       await grid.show(shownColumns(), state.sort, rowsOf(state, mine));
+      await markShown(mine);
     }
   } catch (error) {
     if (mine !== turn) return;
