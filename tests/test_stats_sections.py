@@ -29,7 +29,9 @@ def stats_of(folder: Path, *packets: bytes, link_type: int = 101) -> Stats:
 
 def test_an_option_of_other_sections_is_refused(called: Run, tmp_path: Path) -> None:
     path = tmp_path / "one.pcap"
-    path.write_bytes(pcap([Frame(T0, ip4(17, udp(1, 2)))], link_type=101))
+    path.write_bytes(
+        pcap([Frame(T0, ip4("10.0.0.1", "10.0.0.2", 17, udp("10.0.0.1", 1, "10.0.0.2", 2, b"x")))], link_type=101)
+    )
     for arguments, says in (
         (["--only", "summary", "--layer", "tcp"], "--layer is of conversations and endpoints"),
         (["--only", "io", "--layer", "tcp"], "--layer is of conversations and endpoints"),
