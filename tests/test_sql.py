@@ -116,7 +116,7 @@ def test_times_without_a_zone_stay_so(capture_file: Path, tmp_path: Path) -> Non
         "u": pa.array([0], pa.timestamp("us", "Europe/Berlin")),
         "v": [1],
     }
-    database = Database(sk.open(capture_file), [parquet(tmp_path / "other.parquet", columns)])  # type: ignore[arg-type]
+    database = Database(sk.open(capture_file), [parquet(tmp_path / "other.parquet", columns)])
     for query, zone in (
         ("select t from other", None),
         ("select u from other", "UTC"),
