@@ -42,7 +42,8 @@ def split_arguments(arguments: tuple[str, ...], given: bool = False, hint: str =
         except ValueError as error:
             if any(map(looks_like_file, rest)):
                 raise CaptureFileError(f"{rest[0]}: no such file, and files come before the filter{hint}") from None
-            raise CaptureFileError(f"{expression}: no such file, and no filter: {error}{hint}") from None
+            if len(rest) == 1 or "syntax error" in str(error):  # not what a filter of other link types is told
+                raise CaptureFileError(f"{expression}: no such file, and no filter: {error}{hint}") from None
     return names, expression
 
 
