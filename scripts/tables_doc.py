@@ -15,8 +15,15 @@ Made from the core's schema by `scripts/tables_doc.py`; do not edit.
 
 Arrow, Parquet, pandas and polars alike; rows in capture order. Times are `timestamp[ns, UTC]`, durations nanoseconds in
 `int64`, counts unsigned, lengths those of the wire. Null means "not there" or "cannot be known". Key, timeouts and
-counters of a flow table are in its schema metadata (`sniffkit.*`).
+counters of a flow table are in its schema metadata (`sniffkit.*`). What `trace`, `diff` and `stats` give:
+[derived.md](derived.md).
 """
+
+# What else is to be said of a table.
+NOTES = {
+    "hosts": "What a scan adds that is merged in (`--scan`) has `nmap` in `source`, `hostname_source`, `mac_source`,\n"
+    "`os_source` and `ports_source`.\n\n",
+}
 
 # Arrow's type as the core says it -> as people write it
 TYPES = {"Boolean": "bool", "Utf8": "text", "Float64": "float64", 'Timestamp(ns, "UTC")': "timestamp[ns, UTC]"}
@@ -42,7 +49,8 @@ def page() -> str:
             f"| `{name}` | {type_name(kind)} | {doc.replace('|', '&#124;')} |"
             for name, kind, doc in _core.table_columns(table)
         ]
-        parts.append("\n".join([f"## {table}\n", "| column | type | meaning |", "|---|---|---|", *rows]) + "\n")
+        note = NOTES.get(table, "")
+        parts.append("\n".join([f"## {table}\n", f"{note}| column | type | meaning |", "|---|---|---|", *rows]) + "\n")
     return "\n".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 
-from sniffkit.errors import CaptureFileError
+from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.tables import Table, chosen
 
 TYPE_CHECKING = False  # as in sniffkit
@@ -147,6 +147,9 @@ class Capture:
         gateways: Sequence[str] = (),
     ) -> Table:
         wanted = chosen(columns)
+        for rule, value in (rules or {}).items():
+            if not hasattr(value, "__float__"):
+                raise SniffkitError(f"{name}: {rule} is a number, not {value!r}")
         through = [gateways] if isinstance(gateways, str) else list(gateways)
 
         def start() -> TableStream:
@@ -169,6 +172,8 @@ class Capture:
         keep: of `flows` and `packets`, what rows must be to be kept (`sniffkit.pushdown`); others may come too.
         rules: of the same, those of `flows`.
         """
+        if name not in TABLES:
+            raise SniffkitError(f"no table {name!r}; there are: {' '.join(TABLES)}")
         if keep or rules:
             return self._table(name, columns, filter, rules, keep=keep)
         table: Table = getattr(self, name)(columns=columns, filter=filter)
@@ -211,8 +216,9 @@ class Capture:
 
         Names are safe and unique; no file is overwritten. `index.parquet` and `index.jsonl` hold the index too, or the
         first `index-N.*` that is not there yet.
-        max_size: longest file, bytes; max_total and max_files: all of them together. What is over a limit is not
-        written; its row of the index says so. Raises SniffkitError if the directory cannot be written.
+        max_size: longest file, bytes, of which no more is written; max_total and max_files: all of them together, over
+        which a file is not written. `write_error` in its row of the index says so. Raises SniffkitError if the
+        directory cannot be written.
         """
         import pyarrow.parquet
 
@@ -321,7 +327,8 @@ class Capture:
     def sql(self, query: str) -> Result:
         """The answer to one SELECT over the tables `packets`, `flows`, …; only what it names is decoded.
 
-        Times are UTC without a zone, in nanoseconds. Raises SniffkitError with the position for a wrong query.
+        Times are UTC, without a zone in the query, with it in the answer (docs/frames.md).
+        Raises SniffkitError with the position for a wrong query.
         """
         from sniffkit.sql import Database
 

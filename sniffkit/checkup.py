@@ -71,7 +71,7 @@ TOOLS = {
 
 def finding(area: str, what: str, ok: bool, found: str, remedy: str = "") -> dict[str, Any]:
     """One row of the check-up; `remedy` only where something is missing."""
-    return {"area": area, "what": what, "ok": ok, "found": found, "remedy": "" if ok else remedy}
+    return {"area": area, "what": what, "ok": ok, "found": found, "remedy": None if ok else remedy}
 
 
 def findings() -> list[dict[str, Any]]:

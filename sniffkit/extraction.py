@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from sniffkit.errors import SniffkitError
 from sniffkit.tables import Table, directory_name, file_error, output_error, warn
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
     from sniffkit._core import TableStream
 
+CUT = "cut at the limit of one file"
 Source = str | os.PathLike[str] | IO[bytes]
 
 
 class Extracted(NamedTuple):
     """What came of it: rows of the index, files written, bodies or streams without a hole, why others have no file; the
-    index, as Parquet and as JSON lines.
+    index, as Parquet and as JSON lines; files that end at the limit of one.
     """
 
     rows: int
@@ -32,6 +34,7 @@ class Extracted(NamedTuple):
     reasons: set[str]
     table: str
     lines: str
+    cut: int
 
 
 def extract(
@@ -87,10 +90,40 @@ def extract(
         if isinstance(error, OSError):
             raise file_error(error) from None
         raise
+    rows, _, complete, _ = made
+    cut = note_cut(*index, max_size) if complete < rows else 0
     warn(found)
     if stopped is not None:
         raise stopped
-    return Extracted(*made, *index)
+    return Extracted(*made, *index, cut)
+
+
+def note_cut(table: str, lines: str, max_size: int) -> int:
+    """Put down in an index, as `write_error`, which files have only the first `max_size` bytes; how many have."""
+    with open(lines, "rb") as file:
+        cut = [is_cut(json.loads(line), max_size) for line in file]
+    if any(cut):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from sniffkit.sinks import core
+        from sniffkit.sinks.file import NewFile
+
+        data = pq.read_table(table)
+        at = data.schema.get_field_index("write_error")
+        said = [CUT if one else error for one, error in zip(cut, data.column(at).to_pylist(), strict=True)]
+        data = data.set_column(at, data.schema.field(at), pa.array(said, pa.string()).dictionary_encode())
+        for name, suffix in ((table, ".parquet"), (lines, ".jsonl")):
+            with NewFile(name) as file:
+                core.write(data, file, suffix)
+    return sum(cut)
+
+
+def is_cut(row: dict[str, Any], max_size: int) -> bool:
+    """Whether the file of a row of the index ends where it was as long as may be."""
+    if row["path"] is None or row["complete"]:
+        return False
+    return bool(row["size"] > max_size or row.get("reason") == "decoded body longer than the limit")
 
 
 @contextmanager

@@ -8,8 +8,11 @@ from typing import Any
 
 from sniffkit.errors import SniffkitError
 from sniffkit.interruptible import connected, interruptible
-from sniffkit.sql import quoted
+from sniffkit.sql import SHUT_OFF
+from sniffkit.sqltypes import explained, quoted, refuse_zones
 from sniffkit.tables import unknown_column
+
+ROW = "sniffkit_row"  # the column that numbers the rows
 
 
 def select(
@@ -47,14 +50,15 @@ def matching(
     for option, text in (("--where", where), ("--sort", sort)):
         if text is not None and not text.strip():
             raise SniffkitError(f"{option} is empty")
-    row = "sniffkit_row"
-    numbered = data.append_column(row, pa.array(np.arange(data.num_rows)))
+        if text is not None and re.search(rf"\b{ROW}\b", text):
+            raise unknown_column(option, ROW, data.column_names)
+    numbered = data.append_column(ROW, pa.array(np.arange(data.num_rows)))
     for at, kind in enumerate(numbered.schema.types):
         if pa.types.is_timestamp(kind):
             # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
             numbered = numbered.set_column(at, numbered.column_names[at], numbered.column(at).cast(pa.timestamp("ns")))
     shown = ", ".join(map(quoted, columns or data.column_names))
-    text = f"SELECT {row} FROM (SELECT {shown}, {row} FROM data"
+    text = f"SELECT {ROW} FROM (SELECT {shown}, {ROW} FROM data"
     # part of the statement that the user wrote -> where it begins
     parts: dict[str, tuple[int, str]] = {}
     if where is not None:
@@ -63,7 +67,7 @@ def matching(
     if sort is not None:
         parts["--sort"] = (len(text) + len(" ORDER BY "), sort)
     # Rows that are alike there stay in the order of the capture.
-    text += f" ORDER BY {row}" if sort is None else f" ORDER BY {sort}\n, {row}"
+    text += f" ORDER BY {ROW}" if sort is None else f" ORDER BY {sort}\n, {ROW}"
     text += f"\nLIMIT {limit})" if limit is not None else ")"
     connection = connected()
 
@@ -71,16 +75,17 @@ def matching(
         import duckdb
 
         with connection:
-            connection.execute("SET TimeZone='UTC'; SET errors_as_json=true")
+            connection.execute("SET errors_as_json=true")
             connection.register("data", numbered)
-            connection.execute("SET enable_external_access=false; SET lock_configuration=true")
+            connection.execute(f"{SHUT_OFF}; SET lock_configuration=true")
             try:
+                for option, (_, given) in parts.items():
+                    alone(connection, option, given)
                 statements = connection.extract_statements(text)
                 if len(statements) != 1:
                     raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
-                if where is not None:
-                    one_expression(connection, where)
-                return connection.execute(statements[0]).fetchnumpy()[row]
+                refuse_zones(connection, text)
+                return connection.execute(statements[0]).fetchnumpy()[ROW]
             except duckdb.Error as error:
                 raise SniffkitError(explain(str(error), parts)) from None
 
@@ -90,15 +95,23 @@ def matching(
         raise SniffkitError(f"{' '.join(parts)}: more than {patience:.0f} s: given up") from None
 
 
-def one_expression(connection: Any, where: str) -> None:
-    """Raises SniffkitError for text that means something between parentheses alone: `true) UNION (SELECT 1`."""
+# What stands around an expression, to see whether it is one: text may mean something in one of these alone, as
+# `true) UNION (SELECT 1` and `ts LIMIT 1` do.
+ALONE = {
+    "--where": (("SELECT count(*) FILTER (WHERE ", "\n)"), ("SELECT 1 WHERE ", "\n")),
+    "--sort": (("SELECT count(*) OVER (ORDER BY ", "\n)"), ("SELECT 1 ORDER BY ", "\n")),
+}
+
+
+def alone(connection: Any, option: str, text: str) -> None:
+    """Raises SniffkitError for text that is no expression by itself."""
     import duckdb
 
-    before = "SELECT 1 WHERE "
-    try:
-        connection.extract_statements(f"{before}{where}\n")
-    except duckdb.Error as error:
-        raise SniffkitError(explain(str(error), {"--where": (len(before), where)})) from None
+    for before, behind in ALONE[option]:
+        try:
+            connection.extract_statements(f"{before}{text}{behind}")
+        except duckdb.Error as error:
+            raise SniffkitError(explain(str(error), {option: (len(before), text)})) from None
 
 
 def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
@@ -109,7 +122,9 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
     except (ValueError, KeyError):
         message, position = error, -1
     message = " ".join(message.partition("\n\nLINE ")[0].split())
-    message = message.replace("FROM clause! Candidate bindings:", "the table; perhaps:")
+    message = re.sub(r"(unterminated .*) at or near .*", r"\1", message).removesuffix(" in a window expression")
+    message = message.replace(f'"{ROW}", ', "").replace(f', "{ROW}"', "")
+    message = explained(message).replace("FROM clause! Candidate bindings:", "the table; perhaps:")
     table = re.match(r"(?:\w+ Error: )?Table with name (\w+) does not exist", message)
     if table:  # what DuckDB thinks was meant is a table of its own
         message = f"no table {table[1]!r} here: `sniffkit sql` is for queries over several tables"

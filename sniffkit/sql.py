@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interruptible import connected, interruptible
 from sniffkit.pushdown import Test, tests_of
+from sniffkit.sqltypes import as_tables_are, explained, quoted, refuse_zones
 from sniffkit.tables import Result, Table, Telling, file_error, unknown_column
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ TYPES = {
 JUDGED = ("packets", "flows")
 # The schema of the empty tables that queries are planned with; begins the names of what is read instead.
 STAND_IN = "sniffkit_stand_in"
+# Nothing but what was registered is read, nothing is installed, and no zone is assumed but UTC.
+SHUT_OFF = (
+    "SET TimeZone='UTC'; SET autoinstall_known_extensions=false; SET autoload_known_extensions=false; "
+    "SET enable_external_access=false"
+)
 
 
 def duckdb_type(arrow: str) -> str:
@@ -165,9 +171,20 @@ class Database:
         connection.execute("SET enable_external_access=false; SET lock_configuration=true").fetchall()
         try:
             # Run here, where its errors are DuckDB's, and not by whoever reads the rows.
-            return connection.sql(text).materialize()
+            answer = connection.sql(text).materialize()
+            return as_tables_are(answer, times=not self._reads_zoneless(needs))
         except duckdb.Error as error:
             raise self._explained(text, error) from None
+
+    def _reads_zoneless(self, needs: dict[str, Needs]) -> bool:
+        """Whether a query reads times of Parquet files that say no zone: they may be of any."""
+        return any(
+            "timestamp[" in str(field.type) and "tz=" not in str(field.type)
+            for name, need in needs.items()
+            for _, schema in self._parquet.get(name, ())
+            for field in schema
+            if field.name in need.columns
+        )
 
     def needs(self, text: str) -> dict[str, Needs]:
         """What a query would read. Raises SniffkitError as `query` does."""
@@ -180,7 +197,7 @@ class Database:
         """What the query would read: DuckDB's own plan tells, of tables that are empty. They stay in the connection."""
         import duckdb
 
-        connection.execute("SET TimeZone='UTC'; SET enable_external_access=false").fetchall()
+        connection.execute(SHUT_OFF).fetchall()
         # Empty tables would be planned away; and what is done of these with tables alone is not how they are read.
         unlike = "statistics_propagation,empty_result_pullup,late_materialization,common_subplan"
         connection.execute(f"SET disabled_optimizers='{unlike}'").fetchall()
@@ -193,6 +210,7 @@ class Database:
             raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
         if statements[0].type != duckdb.StatementType.SELECT:
             raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
+        refuse_zones(connection, text)
         explain = f"EXPLAIN (FORMAT JSON)\n{text}"
         try:
             rows = connection.execute(explain).fetchall()
@@ -328,17 +346,12 @@ def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_b
         used = [table for table in tables if re.search(rf"\b{table}\b", text)]
         known = "; ".join(f"{table} has: {' '.join(tables[table])}" for table in used or tables)
         return f"no column {name!r}{place}; {known}"
-    return f"{what}{place}"
+    return f"{explained(what)}{place}"
 
 
 def listed(part: Any) -> list[str]:
     """What a plan says of a scan: nothing, one text or several."""
     return [part] if isinstance(part, str) else [str(one) for one in part or []]
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def nodes(plan: Any) -> Iterator[dict[str, Any]]:

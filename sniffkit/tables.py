@@ -62,7 +62,7 @@ class Table:
             stream = self._start()
         except OSError as error:
             raise file_error(error) from None
-        except (ValueError, OverflowError, KeyError) as error:
+        except (ValueError, OverflowError, KeyError, TypeError) as error:
             raise wrong_request(error, self.name) from None
         stream.progress = self.progress
         return stream

@@ -249,3 +249,14 @@ def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
 
 def test_repr_names_the_files() -> None:
     assert repr(sk.open([PCAP] * 5)).startswith(f"<sniffkit capture {PCAP}, {PCAP}, {PCAP} and 2 more")
+
+
+def test_what_is_no_rule_and_no_table_is_said() -> None:
+    for rule in ("a", None):
+        with pytest.raises(sk.SniffkitError, match=f"flows: tcp_idle is a number, not {rule!r}"):
+            sk.open(PCAP).flows(tcp_idle=rule)  # type: ignore[arg-type]
+    for name in ("inputs", "fresh", "nosuch"):
+        with pytest.raises(sk.SniffkitError, match=f"no table '{name}'; there are: packets flows"):
+            sk.open(PCAP).named(name)
+    with pytest.raises(sk.SniffkitError, match=r"flows: .* is not an instance of 'str'"):
+        sk.open(PCAP).flows(filter=3).to_arrow()  # type: ignore[arg-type]

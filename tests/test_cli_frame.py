@@ -114,6 +114,17 @@ def test_debug_shows_the_traceback() -> None:
     assert "no luck" in debug.stderr
 
 
+def test_debug_stands_anywhere_and_changes_no_exit_code(called: Callable[..., tuple[int, str, str]]) -> None:
+    for arguments in (
+        ["--debug", "flows", "nosuch.pcap"],
+        ["flows", "nosuch.pcap", "--debug"],
+        ["lab", "--debug", "show", "x"],
+    ):
+        code, out, err = called(*arguments)
+        assert (code, out, "Traceback" in err) == (2, "", True), arguments
+    assert called("flows", "--", "--debug") == (2, "", "sniffkit: --debug: No such file or directory\n")
+
+
 def test_interrupt_exits_130(run: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = run(raising(KeyboardInterrupt()), "probe")
     assert (code, out) == (130, "")

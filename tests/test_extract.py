@@ -85,6 +85,24 @@ def test_what_is_over_the_limit_leaves_no_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["index.jsonl", "index.parquet"]
 
 
+@pytest.mark.parametrize("what", [[], ["--http"]])
+def test_what_is_cut_at_the_limit_of_one_file_is_said(what: list[str], tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    frames = [*transfer(40000, "/a.bin", bytes(3000)), *transfer(40001, "/b.bin", b"short")]
+    one, out = capture(tmp_path / "x.pcap", frames), tmp_path / "out"
+    done = CliRunner().invoke(cli, ["extract", one, "-d", str(out), "--max-size", "1000", *what])
+    assert (done.exit_code, "1 cut at --max-size" in done.output) == (1, True), done.output
+    index = rows(out / "index.jsonl")
+    said = [row["write_error"] for row in index]
+    assert sorted(map(str, said)) == ["None"] * (len(said) - 1) + ["cut at the limit of one file"]
+    (cut,) = (row for row in index if row["write_error"])
+    assert ((out / cut["path"]).stat().st_size, cut["complete"]) == (1000, False)
+    table = pyarrow.parquet.read_table(out / "index.parquet")
+    assert table["write_error"].to_pylist() == said
+    assert table.schema.metadata[b"sniffkit.table"] == (b"files" if what else b"streams")
+
+
 @pytest.mark.parametrize("size", [150_000, 300_000, 700_000])
 def test_what_cannot_be_written_leaves_no_file(size: int, tmp_path: Path) -> None:
     one, out = capture(tmp_path / "x.pcap", transfer(40000, "/a.bin", bytes(size))), tmp_path / "out"

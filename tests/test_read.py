@@ -240,12 +240,44 @@ def test_display_filters_go_to_tshark(run: Run) -> None:
     assert (code, out) == (1, "1\n")
     assert "cut short" in err
     assert run("--deep", "-Y", "arp", cut)[:2] == (1, "")
-    assert json.loads(run("-Y", "udp", "--json", PCAP)[1])[0]["_source"]["layers"]["udp"]["udp.dstport"] == "53"
+    for flags in (["-Y", "udp", "--json"], ["--deep", "-T", "json"]):
+        objects = [json.loads(line) for line in run(*flags, PCAP)[1].splitlines()]
+        assert [one["_source"]["layers"]["frame"]["frame.number"] for one in objects][-1] == str(len(objects)), flags
+        assert objects[0]["_source"]["layers"]["udp"]["udp.dstport"] == "53"
+    assert run("-Y", "tcp", "--json", PCAP) == (1, "", "")
     code, out, err = run("-Y", "ip.nosuch == 1", PCAP)
     assert (code, out) == (2, "")
     assert err.startswith("sniffkit: tshark: ")
     assert "ip.nosuch" in err
     assert err.count("\n") == 1
+
+
+def test_what_contradicts_itself_is_refused(run: Run) -> None:
+    for flags, what in (
+        (["--json", "-x"], "--json and -x"),
+        (["-T", "json", "-A"], "-T json and -A"),
+        (["-T", "fields", "-e", "ip.src", "-X"], "-T fields and -X"),
+        (["-T", "fields", "-e", "ip.src", "--json"], "-T fields and --json"),
+        (["-V", "-T", "fields", "-e", "ip.src"], "-T fields and -V"),
+        (["-V", "--json"], "--json and -V"),
+        (["--deep", "-V", "--json"], "--json and -V"),
+    ):
+        assert run(*flags, PCAP) == (2, "", f"sniffkit: {what} contradict each other\n")
+    assert run("-E", "ip.src", PCAP) == (2, "", "sniffkit: -E ip.src needs -T fields\n")
+    assert run("-V", "-x", "-c", "1", PCAP)[0] == 0
+
+
+def test_words_that_are_no_file_do_not_lead_to_another_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SNIFFKIT_CAPTURES", str(tmp_path))
+    shutil.copy(PCAP, tmp_path / "newest.pcap")
+    says = "frame.number: no such file, and files come before the filter; -e NAME needs -T fields"
+    assert run("-e", "frame.number", PCAP) == (2, "", f"sniffkit: {says}\n")
+    code, out, err = run("nope", "icmp")
+    assert (code, out) == (2, "")
+    assert err.startswith("sniffkit: nope icmp: no such file, and no filter: bad filter")
+    assert run("udp", "port", "53")[0] == 0, "a filter of several words is one of the newest capture"
 
 
 def test_without_tshark_one_line_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -79,6 +79,81 @@ def test_nanoseconds_survive(capture_file: Path) -> None:
     assert answer["t"].cast("int64").to_pylist() == [1_700_000_000_005_000_005]
 
 
+def test_an_answer_has_the_types_of_tables(capture_file: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    utc = pa.timestamp("ns", "UTC")
+    capture = sk.open(capture_file)
+    query = """select max(ts) t, list(ts order by ts) l, {'a b': min(ts)} s, map {'k': min(ts)} m, sum(frame_len) n,
+        sum(frame_len * 9223372036854775807::hugeint) over_int64, date_trunc('hour', max(ts)) h, max(ts) - min(ts) d,
+        null::timestamp_ns nothing from packets"""
+    answer = capture.sql(query).to_arrow()
+    assert answer.schema.field("t").type == answer.schema.field("nothing").type == utc
+    assert answer.schema.field("l").type.value_type == answer.schema.field("s").type.field("a b").type == utc
+    assert answer.schema.field("m").type.item_type == utc
+    assert answer.schema.field("h").type == pa.timestamp("us", "UTC"), "as DuckDB's functions make them"
+    assert answer.schema.field("n").type == pa.int64()
+    assert answer["over_int64"].to_pylist() == [answer["n"][0].as_py() * (2**63 - 1)]
+    times = capture.packets(["ts"]).to_arrow()["ts"]
+    assert answer["l"].combine_chunks().values.equals(times.combine_chunks())
+    frame = capture.sql("select ts, sum(frame_len) n from packets group by ts order by ts").to_pandas()
+    assert frame.dtypes.astype(str).to_dict() == {"ts": "datetime64[ns, UTC]", "n": "Int64"}
+    out = tmp_path / "answer.parquet"
+    command = [sys.executable, "-m", "sniffkit", "sql", "select ts from packets", str(capture_file), "-o", str(out)]
+    subprocess.run(command, check=True)
+    assert pq.read_table(out)["ts"].equals(times)
+    again = Database(None, [str(out)]).query("select max(ts) + interval 1 hour t, max(ts) u from answer").to_arrow()
+    assert (again["u"][0].value, again["u"].type) == (times[-1].value, utc)
+
+
+def test_times_without_a_zone_stay_so(capture_file: Path, tmp_path: Path) -> None:
+    """Those of other Parquet files may be of any zone, and what is made of them with ours cannot be told."""
+    import pyarrow as pa
+
+    columns = {
+        "t": pa.array([0], pa.timestamp("ns")),
+        "u": pa.array([0], pa.timestamp("us", "Europe/Berlin")),
+        "v": [1],
+    }
+    database = Database(sk.open(capture_file), [parquet(tmp_path / "other.parquet", columns)])
+    for query, zone in (
+        ("select t from other", None),
+        ("select u from other", "UTC"),
+        ("select greatest(t, ts) from other, packets", None),
+        ("select ts, v from other, packets", "UTC"),
+    ):
+        assert database.query(query).to_arrow().schema.types[0].tz == zone, query
+
+
+def test_a_zone_in_a_time_is_not_passed_over(capture_file: Path, called: Callable[..., tuple[int, str, str]]) -> None:
+    zoned, hint = (
+        "2023-11-14 23:13:20+01:00",
+        "times are UTC without a zone: '2023-11-14 23:13:20+01:00'::timestamptz::timestamp",
+    )
+    file = str(capture_file)
+    for condition in (
+        f"ts > '{zoned}'",
+        f"ts > timestamp '{zoned}'",
+        f"ts in ('{zoned}'::timestamp_ns)",
+        f"ts > $${zoned}$$",
+    ):
+        for arguments in (["sql", f"select ts from packets where {condition}"], ["packets", "--where", condition]):
+            assert called(*arguments, file) == (2, "", f"sniffkit: '{zoned}': {hint}\n"), arguments
+    with pytest.raises(SniffkitError, match="Europe/Berlin': times are UTC"):
+        sk.open(file).sql("select 1 from packets where ts > '2023-11-14 23:13:20 Europe/Berlin'")
+    for condition in (
+        "ts > '2023-11-14 22:13:20Z'",
+        "ts > '2023-11-14T22:13:20.000+00:00'",
+        f"ts > '{zoned}'::timestamptz::timestamp",
+        f"ts > strptime('{zoned}', '%Y-%m-%d %H:%M:%S%z')::timestamp",
+        f"ts > '2023-11-14 22:13:20' and protocols <> '{zoned}'::text -- {zoned}",
+    ):
+        asked = sk.open(file).sql(f"select count(*) n from packets where {condition}").to_arrow()
+        assert asked["n"].to_pylist() == [5], condition
+        assert called("packets", "--where", condition, file)[1].count("\n") == 6
+
+
 def test_one_query_over_two_tables_and_twice_over_one(capture_file: Path) -> None:
     capture = sk.open(capture_file)
     joined = "select count(*) n from packets p join flows f on p.uid = f.uid where f.orig_pkts = 3"
@@ -130,6 +205,11 @@ def test_parquet_files_beside_captures(capture_file: Path, tmp_path: Path) -> No
         ("drop table flows", "only a query"),
         ("set enable_external_access=true", "only a query"),
         ("select 1; select 2", "one query, not 2"),
+        ("select ip_src::inet from packets", r'^Type with name "inet" does not exist$'),
+        (
+            "select 1 from packets where ts < now()",
+            "an explicit cast is required; times are UTC without a zone: …::timestamp",
+        ),
     ],
 )
 def test_a_wrong_or_forbidden_query_is_one_line(capture_file: Path, query: str, says: str) -> None:

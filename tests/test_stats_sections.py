@@ -27,6 +27,26 @@ def stats_of(folder: Path, *packets: bytes, link_type: int = 101) -> Stats:
     return sk.open(path).stats
 
 
+def test_an_option_of_other_sections_is_refused(called: Run, tmp_path: Path) -> None:
+    path = tmp_path / "one.pcap"
+    path.write_bytes(
+        pcap([Frame(T0, ip4("10.0.0.1", "10.0.0.2", 17, udp("10.0.0.1", 1, "10.0.0.2", 2, b"x")))], link_type=101)
+    )
+    for arguments, says in (
+        (["--only", "summary", "--layer", "tcp"], "--layer is of conversations and endpoints"),
+        (["--only", "io", "--layer", "tcp"], "--layer is of conversations and endpoints"),
+        (["--only", "endpoints", "--interval", "0.1"], "--interval is of io"),
+        (["--plot", "x.png", "--layer", "tcp"], "--layer is of conversations and endpoints"),
+    ):
+        assert called("stats", str(path), *arguments) == (2, "", f"sniffkit: {says}\n")
+    for arguments in (
+        ["--only", "endpoints", "--layer", "udp"],
+        ["--only", "io", "--interval", "1"],
+        ["--layer", "udp"],
+    ):
+        assert called("stats", str(path), *arguments)[0] == 0
+
+
 def ends(table: pa.Table) -> list[tuple[str, str, int, int]]:
     return [(row["a"], row["b"], row["a_to_b_frames"], row["b_to_a_frames"]) for row in table.to_pylist()]
 

@@ -187,10 +187,33 @@ def test_bad_requests_are_one_line(capture: Any, tmp_path: Path) -> None:
         ["follow", path, "--tcp", "10.0.0.1:²,10.0.0.2:80"],
         ["follow", "--live"],
         ["http", path, "-i", "lo"],
+        ["http", path, "--live", "-i", "lo"],
+        ["ui", path, "-i", "lo"],
+        ["http", "--live", "-i", "lo", "-f", "port 80", "port 81"],
+        ["http", "--live", "-i", "lo", "--json", "--where", "nosuch = 1"],
+        ["http", "--live", "-i", "lo", "--sort", "nosuch"],
+        ["http", "--live", "-i", "lo", "--columns", "nosuch"],
+        ["http", "--live", "-i", "lo", "-o", str(tmp_path / "set/")],
+        ["http", "--live", "-i", "lo", "--workers", "2"],
+        ["streams", path, "-o", f"{tmp_path}/"],
         ["extract", path, "-d", path],
     ):
         result = CliRunner().invoke(cli, arguments)
         assert isinstance(result.exception, sk.SniffkitError) or result.exit_code == 2, arguments
+
+
+def test_where_a_file_or_a_directory_cannot_be(capture: Any, called: Any) -> None:
+    path = capture("length")
+    for arguments, says in (
+        (["http", "--live", path, "-i", "lo"], f"--live watches interfaces: there is no FILE to read ({path})"),
+        (["follow", "--live", path, "-i", "lo"], f"--live watches interfaces: there is no FILE to read ({path})"),
+        (["ui", path, "-i", "lo"], f"-i captures live: there is no FILE to read ({path})"),
+        (
+            ["arp", path, "-o", "d/"],
+            "d/: a directory, but data sets are made of flows packets http files dns tls dhcp alone",
+        ),
+    ):
+        assert called(*arguments) == (2, "", f"sniffkit: {says}\n")
 
 
 def test_the_capture_of_a_case_has_the_frames_it_says() -> None:

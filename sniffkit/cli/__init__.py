@@ -44,14 +44,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line. Exit codes: 0 fine, 1 nothing found or incomplete, 2 bad request, 130 after ^C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
         code = run(arguments)
     except KeyboardInterrupt:
         code = 130
     except SniffkitError as error:
         if debug:
-            raise
+            show_traceback()
         code = failed(error)
     except BrokenPipeError:
         # The reader went away: quiet, also when the interpreter flushes at exit, and no failure.
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = 0
     except OSError as error:
         if debug:
-            raise
+            show_traceback()
         code = cannot_go_on(error)
     if argv is None:
         leave(code)
@@ -84,6 +84,13 @@ def run(arguments: list[str]) -> int:
     code = run_plain(request.command, request.words, request.options)
     sys.stdout.flush()
     return code
+
+
+def show_traceback() -> None:
+    """Show where the error that is handled comes from, on stderr."""
+    import traceback
+
+    traceback.print_exc()
 
 
 def imported() -> None:

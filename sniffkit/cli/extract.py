@@ -45,4 +45,6 @@ def extract(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> Non
     say(f"{made.written} {noun} in {directory}, {incomplete} not complete: see {os.path.basename(made.lines)}")
     if lost := made.rows - made.written:
         say(f"sniffkit: {lost} not written: {', '.join(sorted(made.reasons))}")
-    ctx.exit(1 if damage or made.written == 0 or made.written < made.rows else 0)
+    if made.cut:
+        say(f"sniffkit: {made.cut} cut at --max-size")
+    ctx.exit(1 if damage or made.written == 0 or lost or made.cut else 0)

@@ -12,6 +12,16 @@ from sniffkit import __version__
 from sniffkit.cli import COMMANDS, forget_stdout, say
 
 
+def with_debug(command: click.Command) -> click.Command:
+    """A command, and its own ones, that take --debug behind their names too; `sniffkit.cli.main` looks for it."""
+    if all(option.name != "debug" for option in command.params):
+        command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, hidden=True))
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            with_debug(one)
+    return command
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs or shows its own help."""
 
@@ -23,7 +33,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return with_debug(command)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
     from sniffkit.livetable import LiveTable
+
+
+WATCHES = "--live watches interfaces"
 
 
 def live_options_as(live: str, where: str) -> Callable[[Any], Any]:
@@ -36,19 +40,75 @@ live_options = live_options_as(
 )
 
 
-def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], **more: Any) -> int:
-    """Capture and print `what` (`follow`, or a table's name) until ^C; saves nothing."""
+def filter_of(words: tuple[str, ...], what: str) -> str | None:
+    """The capture filter that `words` are. Raises SniffkitError (what it is for, first) where one is a FILE instead."""
+    from sniffkit import _core
+    from sniffkit.cli.read import looks_like_file
+
+    expression = " ".join(words) or None
+    file = next((word for word in words if looks_like_file(word)), None)
+    if file is not None:
+        try:
+            _core.read_text([], filter=expression)
+        except ValueError:
+            raise SniffkitError(f"{what}: there is no FILE to read ({file})") from None
+    return expression
+
+
+def show_live(name: str, words: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Capture until ^C, and print a line a row as it happens or, where rows are asked for, the table at the end; the
+    exit code: of the table, 1 if it is empty.
+    """
+    expression = filter_of(words, WATCHES)
+    if expression is not None and options["filter"] is not None:
+        raise SniffkitError(f"-f and the filter {expression!r} exclude each other")
+    options = options | {"filter": expression if options["filter"] is None else options["filter"]}
+    if not options["json"] and all(options[key] is None for key in ("columns", "where", "sort", "limit", "out")):
+        return print_live(name, () if options["filter"] is None else (options["filter"],), options)
+    need_interface(options)
+    return live_table(name, options)
+
+
+def live_table(name: str, options: dict[str, Any]) -> int:
+    """Watch until ^C, then show the rows; 1 if there are none."""
+    import pyarrow as pa
+
+    from sniffkit.api import Capture
+    from sniffkit.cli.rows import about, split
+    from sniffkit.query import select
+    from sniffkit.sinks import Output, write
+    from sniffkit.tables import Result
+
+    columns = split(options["columns"])
+    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
+    query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
+    empty = Capture([]).named(name).to_arrow()
+    select(empty, columns, **query)  # what is wrong there is said now, not at the end
+    live = watch(name, (), options)
+    data = pa.concat_tables([empty, *live])
+    say_dropped(live, "rows")
+    short = about(name).short if out.is_screen else None
+    return 0 if write(Result(name, data), out, columns=columns or (list(short) if short else None), **query) else 1
+
+
+def need_interface(options: dict[str, Any]) -> None:
+    """Raises SniffkitError where nothing says where to capture."""
+    if not options["interface"]:
+        raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
+
+
+def print_live(what: str, words: tuple[str, ...], options: dict[str, Any], **more: Any) -> int:
+    """Capture and print `what` (`follow`, or a table's name) until ^C; saves nothing. words: the capture filter."""
     from sniffkit import _core
     from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.session import attend
     from sniffkit.points import point, utf8
 
+    need_interface(options)
+    utf8(*words, *options["interface"], options["netns"])
     points = [point(text, options["netns"]) for text in options["interface"]]
-    if not points:
-        raise SniffkitError("--live needs -i IF: 'sniffkit interfaces --netns all' lists them")
-    utf8(*expression, *options["interface"], options["netns"])
     live = _core.LiveOptions()
-    live.filter = " ".join(expression) or None
+    live.filter = filter_of(words, WATCHES)
     live.say, live.duration, live.zone = what, options["duration"], zone_from_now()
     for name, value in more.items():
         setattr(live, name, value)
@@ -61,7 +121,7 @@ def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: An
     from sniffkit.scan.evidence import capture_points
 
     if given:
-        raise SniffkitError("--live watches interfaces: there is no FILE to read")
+        raise SniffkitError(f"{WATCHES}: there is no FILE to read")
     netns = options["netns"]
     points = list(options["interface"]) or capture_points(netns, lambda text: say(f"sniffkit: {text}"))
     live = LiveTable(kind, points, netns, options["duration"], filter=options["filter"], **more)

@@ -23,24 +23,27 @@ if TYPE_CHECKING:
     from sniffkit._core import FrameText
 
 
-def split_arguments(arguments: tuple[str, ...], given: bool = False) -> tuple[list[str], str | None]:
+def split_arguments(arguments: tuple[str, ...], given: bool = False, hint: str = "") -> tuple[list[str], str | None]:
     """`FILE… [FILTER]`: what exists (or looks like a path or glob) is a file, the rest is the filter, as one text.
 
-    given: there are files already, by -r: as in tcpdump all of it is the filter. Raises CaptureFileError for one word
-    that is neither a file nor a filter.
+    given: there are files already, by -r: as in tcpdump all of it is the filter. Raises CaptureFileError for words that
+    are neither files nor a filter; hint: what else may be wrong then.
     """
     names: list[str] = []
     rest = list(arguments)
     while rest and not given and looks_like_file(rest[0]):
         names.append(rest.pop(0))
     expression = " ".join(rest) or None
-    if expression is not None and len(rest) == 1 and " " not in expression and not names and not given:
+    if expression is not None and " " not in rest[0] and not names and not given:
         from sniffkit import _core
 
         try:
             _core.read_text([], filter=expression)
         except ValueError as error:
-            raise CaptureFileError(f"{expression}: no such file, and no filter: {error}") from None
+            if any(map(looks_like_file, rest)):
+                raise CaptureFileError(f"{rest[0]}: no such file, and files come before the filter{hint}") from None
+            if len(rest) == 1 or "syntax error" in str(error):  # not what a filter of other link types is told
+                raise CaptureFileError(f"{expression}: no such file, and no filter: {error}{hint}") from None
     return names, expression
 
 
@@ -79,6 +82,7 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
         command += ["-V"]
     if options["x"] or options["upper_x"]:
         command += ["-x"]
+    in_lines = one_a_line if command[-1] == "json" else iter
     if options["count"] is not None:
         command += ["-c", str(last_of(chosen, options["count"]))]
     printed = False
@@ -89,8 +93,9 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
         assert tshark.stderr is not None
         try:
             # tshark's few complaints fit a pipe, so they are read when it has ended.
-            while piece := os.read(tshark.stdout.fileno(), 1 << 16):
-                printed = printed or bool(piece.strip(b"[]\n "))  # "[ ]" is an empty answer in JSON
+            out = tshark.stdout
+            for piece in in_lines(iter(lambda: os.read(out.fileno(), 1 << 16), b"")):
+                printed = True
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
         except BaseException:
@@ -103,6 +108,22 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
     for line in told:
         say(f"sniffkit: tshark: {line}")
     return 0 if printed and not told else 1
+
+
+def one_a_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """tshark's JSON, an indented array, as one object a line; nothing else changes, so keys may repeat."""
+    rest, frame = b"", b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        done = b""
+        for line in lines:
+            if line.startswith(b"  }"):  # its strings have no line breaks
+                done += frame + b"}\n"
+                frame = b""
+            elif line.startswith(b"  "):
+                frame += line.strip() + b" " * line.endswith(b",")
+        if done:
+            yield done
 
 
 def last_of(command: list[str], count: int) -> int:
@@ -231,9 +252,12 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
       sniffkit read -Y 'vxlan' lab.pcapng
       sniffkit read --deep -V -c 1 lab.pcapng
     """
-    names, expression = split_arguments(arguments, bool(options["more"]))
+    check_forms(options)
+    fields = options["format"] == "fields"
+    hint = "; -e NAME needs -T fields" if options["link"] and not fields else ""
+    names, expression = split_arguments(arguments, bool(options["more"]), hint)
     names = [*options["more"], *names]
-    if options["format"] == "fields" and not field_options(options["field"])[0]:
+    if fields and not field_options(options["field"])[0]:
         raise SniffkitError("-T fields needs -e NAME")
     by_tshark = options["deep"] or options["display_filter"] is not None
     if by_tshark and expression is not None:
@@ -244,6 +268,18 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
     if by_tshark:
         ctx.exit(hand_to_tshark(inputs, options))
     ctx.exit(print_text(inputs, expression, options))
+
+
+def check_forms(options: dict[str, Any]) -> None:
+    """Raises SniffkitError for options of which one says what frames are printed as, and another something else."""
+    dumps = [flag for flag, name in (("-x", "x"), ("-X", "upper_x"), ("-A", "ascii")) if options[name]]
+    json = ["--json"] if options["json"] else ["-T json"] if options["format"] == "json" else []
+    forms = ["-T fields"] if options["format"] == "fields" else []
+    forms += json + (["-V"] if options["verbose"] else [])
+    if len(forms) > 1 or (dumps and forms and forms != ["-V"]):
+        raise SniffkitError(f"{' and '.join([*forms, *dumps][:2])} contradict each other")
+    if options["field"] and options["format"] != "fields":
+        raise SniffkitError(f"-E {options['field'][0]} needs -T fields")
 
 
 def unknown_field(name: str, known: list[str]) -> SniffkitError:

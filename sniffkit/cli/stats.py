@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TOP = 10  # rows of a long section on a terminal or a pipe when all sections are shown
 # Sections that have rows whatever the capture holds, and the column that says how much that is.
 COUNTS = {"summary": "packets", "lengths": "frames", "health": "flows"}
+# Options -> sections that take them.
+TAKEN = {"layer": ("conversations", "endpoints"), "interval": ("io",)}
 
 
 @click.command()
@@ -29,8 +31,8 @@ COUNTS = {"summary": "packets", "lengths": "frames", "health": "flows"}
 @click.option(
     "--layer",
     metavar="LAYER",
-    default="ip",
-    help="Of conversations and endpoints: eth ip ipv6 tcp udp sctp; in tunnels the innermost, of IP the outermost too.",
+    help="Of conversations and endpoints: ip (without it), eth ipv6 tcp udp sctp; in tunnels the innermost, of IP the "
+    "outermost too.",
 )
 @click.option(
     "--interval", type=float, metavar="S", help="Of io, seconds (1; 10, 100, … where that gives over a million rows)."
@@ -68,7 +70,12 @@ def run(file: tuple[str, ...], **options: object) -> int:
     if only is None and (out is not None or json):
         raise SniffkitError("-o and --json write one table: --only SECTION says which")
     # Before the first section is shown, not where its turn comes.
-    check_layer(str(options["layer"]))
+    for name, sections in TAKEN.items():
+        used = only in sections or (options["plot"] is None and only is None) or (options["plot"] and "io" in sections)
+        if options[name] is not None and not used:
+            raise SniffkitError(f"--{name} is of {' and '.join(sections)}")
+    if options["layer"] is not None:
+        check_layer(str(options["layer"]))
     interval = cast("float | None", options["interval"])
     step_of(interval)
     target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
@@ -108,8 +115,8 @@ def holds(name: str, table: pa.Table) -> bool:
 
 def section(capture: Capture, name: str, options: dict[str, object]) -> Result:
     """The table of a section, with the options that it takes."""
-    taken = {"conversations": ("layer",), "endpoints": ("layer",), "io": ("interval",)}.get(name, ())
-    table: Result = getattr(capture.stats, name)(**{key: options[key] for key in taken})
+    taken = {key: options[key] for key, sections in TAKEN.items() if name in sections and options[key] is not None}
+    table: Result = getattr(capture.stats, name)(**taken)
     return table
 
 

@@ -10,7 +10,7 @@ import click
 
 from sniffkit.cli import say
 from sniffkit.cli.inputs import files as inputs_of
-from sniffkit.cli.live import live_options, print_live, refuse_live_options
+from sniffkit.cli.live import live_options_as, refuse_live_options, show_live
 from sniffkit.cli.progress import counter
 from sniffkit.cli.rows import about, is_directory, run, split
 from sniffkit.cli.rules import rule_options, rules_of
@@ -60,21 +60,19 @@ def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
 ROW_OPTIONS = (
     click.option("--columns", metavar="A,B,…", help="Only these columns, in this order."),
     click.option("--where", metavar="SQL", help="Only rows for which this SQL expression is true."),
-    click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'orig_bytes desc'."),
+    click.option("--sort", metavar="SQL", help="Order by this, as SQL's ORDER BY: 'A desc, B'."),
     click.option("--limit", type=click.IntRange(0, MOST_ROWS), metavar="N", help="At most so many rows."),
     click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's)."),
-    click.option(
-        "-o",
-        "--out",
-        metavar="FILE",
-        help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout; DIR/: Parquet by hour.",
-    ),
+    click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout."),
     click.option("--json", is_flag=True, help="One JSON object a line."),
 )
 
 
 def dataset_options(command: click.Command) -> click.Command:
     """Give a command the options of data sets."""
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name == "out":
+            option.help = f"{str(option.help).removesuffix('.')}; DIR/: Parquet by hour."
     workers = click.IntRange(min=1)
     command = click.option("--workers", type=workers, metavar="N", help="For DIR/: share flows among so many.")(command)
     return click.option("--engine", metavar="ENGINE", help="For DIR/: local, or dask://HOST:PORT.")(command)
@@ -103,19 +101,25 @@ def __getattr__(name: str) -> click.Command:
     @ruled
     @click.pass_context
     def table_command(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
-        if options.get("live"):
-            ctx.exit(print_live(name, file, options))
         if name in DATASETS and is_directory(options["out"]):
+            if options.get("live"):
+                raise SniffkitError(f"{options['out']}: a data set is made of files, not with --live")
             ctx.exit(make_dataset(name, file, **options))
         for option in ("engine", "workers"):
             if options.pop(option, None) is not None:
                 raise SniffkitError(f"--{option} is for a data set: -o DIRECTORY/")
+        if options.get("live"):
+            ctx.exit(show_live(name, file, options))
         if name in LIVE:
             refuse_live_options(options)
         ctx.exit(run(name, file, **options))
 
     if name in LIVE:
-        table_command = live_options(table_command)
+        table_command = live_options_as(
+            "Capture and print a line each as it happens; arguments are the filter. With --json, -o, --where, --sort, "
+            "--limit or --columns: the table, at ^C.",
+            "With --live: where to capture.",
+        )(table_command)
     if name in DATASETS:
         table_command = dataset_options(table_command)
 

@@ -42,7 +42,7 @@ def ui(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> Non
         if options[name] is not None and not live:
             given = next(one for one in ctx.command.params if one.name == name).opts[-1]
             raise SniffkitError(f"{given} is of a capture: -i IF is missing")
-    code = watch(" ".join(arguments), options) if live else show(arguments, options)
+    code = watch(arguments, options) if live else show(arguments, options)
     sys.stdout.flush()
     os._exit(code)  # whatever still is under way for a page that nobody looks at any more
 
@@ -63,16 +63,18 @@ def show(arguments: tuple[str, ...], options: dict[str, Any]) -> int:
     return 0
 
 
-def watch(expression: str, options: dict[str, Any]) -> int:
-    """Capture, and serve what is written; the exit code."""
+def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
+    """Capture, and serve what is written; the exit code. words: the capture filter."""
     from sniffkit import _core
     from sniffkit.api import open as open_capture
+    from sniffkit.cli.live import filter_of
     from sniffkit.cli.session import Signals, command_line, conclude, forget_empty, outputs
     from sniffkit.points import point, start, utf8
     from sniffkit.ui.server import listen
     from sniffkit.ui.view import View
 
-    utf8(expression, *options["interface"], *(options[name] for name in ("netns", "directory", "write")))
+    utf8(*words, *options["interface"], *(options[name] for name in ("netns", "directory", "write")))
+    expression = filter_of(words, "-i captures live")
     points = [point(text, options["netns"]) for text in options["interface"]]
     others = ("flows", "megabytes", "seconds", "files", "no_save", "user")  # options of `capture` that are not here
     write, flows = outputs(points, {**options, **dict.fromkeys(others)})
@@ -82,7 +84,7 @@ def watch(expression: str, options: dict[str, Any]) -> int:
     try:
         socket = listen(options["bind"], options["port"])
         settings = _core.LiveOptions()
-        settings.filter, settings.snap_len = expression or None, options["snap_len"]
+        settings.filter, settings.snap_len = expression, options["snap_len"]
         settings.write, settings.format, settings.flows = write, "pcap" if write.endswith(".pcap") else "pcapng", flows
         settings.comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
         settings.own_output = f"tcp port {socket.getsockname()[1]}"

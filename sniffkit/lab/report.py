@@ -30,12 +30,12 @@ def labs() -> list[dict[str, Any]]:
         entries = state.read_entries(state.ROOT / name / "journal")
         file = state.file_of(name)
         whole = found and state.cut_off(entries) is None
-        row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or "-"}
+        row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or None}
         ops = state.operations(found) if found else []
         row["nodes"] = sum(op.do == "netns" for op in ops)
         row["interfaces"] = sum(1 + ("peer" in op.args) for op in ops if op.do == "link")
         since = found["time"] if found else 0
-        row["since"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since)) if found else "-"
+        row["since"] = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since)) if found else None
         out.append(row)
     return out
 
@@ -113,7 +113,7 @@ def _look() -> Seen:
 
 def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
     """A row an interface, with its state if the lab is up."""
-    now: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    now: dict[tuple[str, str], tuple[str | None, list[str]]] = {}
     found = state.stored(spec.name)
     if found is not None:
         from sniffkit.netlink import namespaces, run_in
@@ -125,7 +125,7 @@ def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
                 now[node, there.name] = (there.state, seen.addresses.get(there.name, []))
     rows = []
     for one in spec.interfaces.values():
-        known, addresses = now.get(one.point, ("-", one.addresses))
+        known, addresses = now.get(one.point, (None, one.addresses))
         rows.append(
             {
                 "node": one.node,
@@ -133,7 +133,7 @@ def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
                 "kind": one.kind,
                 "address": list(dict.fromkeys([*one.addresses, *addresses])),
                 "leads_to": leads_to(spec, one),
-                "details": details(one),
+                "details": details(one) or None,
                 "state": known,
             }
         )

@@ -33,6 +33,10 @@ class Output:
     def __init__(self, path: str | None, json: bool, screen: bool, fit: bool = False) -> None:
         self.path, self.json, self.screen, self.fit = path, json, screen, fit
         if self.is_file and self.suffix not in SINKS:
+            if str(path).endswith("/") or os.path.isdir(str(path)):
+                from sniffkit.api import DATASETS
+
+                raise SniffkitError(f"{path}: a directory, but data sets are made of {' '.join(DATASETS)} alone")
             raise SniffkitError(f"{self.path}: no format for this suffix; there are: {' '.join(SINKS)}")
         if self.json and self.is_file and self.suffix != ".jsonl":
             raise SniffkitError(f"--json and {self.path} contradict each other")

@@ -79,6 +79,33 @@ def test_http_prints_transactions_as_they_end(server: Net) -> None:
     assert any("/none 404" in line for line in lines)
 
 
+@pytest.mark.parametrize("out", ["--json", "-o"])
+def test_http_gives_the_rows_that_were_asked_for_at_the_end(server: Net, tmp_path: Path, out: str) -> None:
+    file = tmp_path / "rows.jsonl"
+    where = ["--where", "status_code = 404", "--columns", "uri,status_code", "--sort", "uri desc", "--limit", "2"]
+    command = [SNIFFKIT, "http", "--live", "-i", server.veth2, "-f", "port 8080", *where]
+    command += [out] if out == "--json" else [out, str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        try:
+            assert process.stderr.readline() == f"sniffkit: watching {server.veth2}\n".encode()
+            for path in ("/page.html", "/a", "/b", "/c"):
+                fetch(server, path)
+            process.send_signal(signal.SIGINT)
+            text, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, b"")
+    lines = (text if out == "--json" else file.read_bytes()).splitlines()
+    assert lines == [b'{"uri": "/c", "status_code": 404}', b'{"uri": "/b", "status_code": 404}']
+
+
+def test_a_table_without_rows_is_nothing_found(net: Net) -> None:
+    command = [SNIFFKIT, "dns", "--live", "-i", net.veth2, "--json", "--duration", "0.2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"sniffkit: watching {net.veth2}\n")
+
+
 def test_capture_prints_transactions_and_saves(server: Net, tmp_path: Path) -> None:
     path = tmp_path / "x.pcapng"
     arguments = ["capture", "-i", server.veth2, "-w", str(path), "--print", "http", "port 8080"]

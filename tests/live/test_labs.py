@@ -280,7 +280,9 @@ def test_the_capture_carries_the_lab(file: Path, tmp_path: Path) -> None:
         assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "10.0.0.2").returncode == 0
         assert capture.wait(20) == 0
     shown = sniffkit("lab", "show", str(out), "--json").stdout.splitlines()
-    assert [json.loads(line)["leads_to"] for line in shown] == [f"{P}b/eth0", f"{P}a/eth0"]
+    ends = [json.loads(line) for line in shown]
+    assert [one["leads_to"] for one in ends] == [f"{P}b/eth0", f"{P}a/eth0"]
+    assert [one["details"] for one in ends] == [None, None]
     assert f"└─eth0  10.0.0.1/24  ── {P}b/eth0" in sniffkit("lab", "graph", str(out)).stdout
 
 
