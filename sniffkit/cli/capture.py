@@ -66,6 +66,7 @@ class CaptureCommand(click.Command):
 @click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
 @click.option("-X", "upper_x", count=True, help="Dump in hexadecimal and ASCII.")
 @click.option("-A", "ascii", count=True, help="Dump as ASCII.")
+@click.option("--json", is_flag=True, help="Print every header field of a frame, one JSON object a line.")
 @click.option("-Z", "user", metavar="USER", help="Go on as this user once the sockets are open.")
 @click.pass_context
 def capture(ctx: click.Context, /, expression: tuple[str, ...], **options: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,11 +13,31 @@ from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import local_zone
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
+from sniffkit.cli.printed import json_rows, kind_of, out_option, put_bytes, put_table
 from sniffkit.cli.read import split_arguments
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
 
+if TYPE_CHECKING:
+    from sniffkit._core import FollowText
+
 PROTOCOLS = {"tcp": 6, "udp": 17}
+# Of a piece as a row, in the order of its JSON object: column, type in pyarrow.
+COLUMNS = {
+    "ts": "time",
+    "frame_number": "uint64",
+    "uid": "string",
+    "proto": "string",
+    "from_orig": "bool_",
+    "ip_src": "string",
+    "src_port": "uint16",
+    "ip_dst": "string",
+    "dst_port": "uint16",
+    "offset": "uint64",
+    "len": "uint64",
+    "text": "string",
+    "hex": "string",
+}
 
 
 def ends(text: str, protocol: str) -> tuple[int, tuple[str, int], tuple[str, int]]:
@@ -41,30 +62,44 @@ def ends(text: str, protocol: str) -> tuple[int, tuple[str, int], tuple[str, int
 @click.option(
     "--color/--no-color", "colour", default=None, help="Colour the two sides; else on a terminal, but for $NO_COLOR."
 )
+@click.option("--json", is_flag=True, help="One JSON object a piece: its bytes as text if UTF-8, else as hex.")
+@out_option
 @live_options
 @click.pass_context
 def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Print both sides of flows, put in order, with gaps where bytes are missing. Without FILE: the newest capture.
 
+    As JSON or a table: a row a piece, `offset` bytes into what its side said; one without text and hex is missing.
+
     \b
     Examples:
       sniffkit follow lab.pcapng --uid C0E6smhhNDtiZgmLNV
       sniffkit follow lab.pcapng --tcp 10.0.0.1:40000,10.0.0.2:80 --style hex
+      sniffkit follow lab.pcapng 'port 80' --json
       sniffkit follow --live --netns ns1 -i veth1 'port 80'
     """
-    colour = coloured() if options["colour"] is None else options["colour"]
-    style = options["style"]
+    path, style = options["out"], options["style"]
+    to_file = path not in (None, "-")
+    colour = coloured() and not to_file if options["colour"] is None else options["colour"]
+    if options["json"] and style != "text":
+        raise SniffkitError(f"--json and --style {style} contradict each other")
     chosen = [name for name in ("uid", "tcp", "udp") if options[name]]
     if len(chosen) > 1:
         raise SniffkitError("--uid, --tcp and --udp exclude each other")
     if options["live"]:
         if chosen:
             raise SniffkitError(f"--{chosen[0]} is for files: with --live give a capture filter")
+        if to_file:
+            raise SniffkitError("-o does not go with --live")
+        style = "json" if options["json"] else style
         ctx.exit(print_live("follow", arguments, options, style=style, colour=colour))
     refuse_live_options(options)
     names, expression = split_arguments(arguments)
     between = ends(options[chosen[0]], chosen[0]) if chosen and chosen[0] != "uid" else None
-    ctx.exit(print_streams(files(tuple(names)), expression, options["uid"], between, style, colour))
+    inputs = files(tuple(names))
+    kind = kind_of(path, options["json"], inputs, any_suffix=style == "raw")
+    style = style if kind == "text" else "json"
+    ctx.exit(print_streams(inputs, expression, options["uid"], between, style, colour, path, kind == "table"))
 
 
 def coloured() -> bool:
@@ -73,9 +108,16 @@ def coloured() -> bool:
 
 
 def print_streams(
-    inputs: list[str], expression: str | None, uid: str | None, between: Any, style: str, colour: bool
+    inputs: list[str],
+    expression: str | None,
+    uid: str | None,
+    between: Any,
+    style: str,
+    colour: bool,
+    path: str | None,
+    as_table: bool,
 ) -> int:
-    """Write what was said to stdout; 1 if nothing was, or a file is damaged."""
+    """Write what was said to `path` (None: stdout); 1 if nothing was, or a file is damaged."""
     from sniffkit import _core
     from sniffkit.api import open as open_capture
 
@@ -89,16 +131,32 @@ def print_streams(
             zone=local_zone(),
             filter=expression,
         )
-        for piece in text:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
     except ValueError as error:
         raise FilterError(str(error)) from None
     except OSError as error:
-        if error.errno is not None:  # of stdout: what the core says of an input is a text
-            raise
         raise CaptureFileError(str(error)) from None
+    if as_table and path is not None:
+        schema = row_schema()
+        put_table(pieces(text), path, schema, json_rows(schema))
+    else:
+        put_bytes(pieces(text), path)
     damage = text.warnings()
     for warning in damage:
         say(f"sniffkit: {damage_line(*warning, 'what came before is kept')}")
     return 1 if damage or text.written == 0 else 0
+
+
+def pieces(text: FollowText) -> Iterator[bytes]:
+    """What the core reads; an input that cannot be read is told apart from an output that cannot be written."""
+    try:
+        yield from text
+    except OSError as error:
+        raise CaptureFileError(str(error)) from None
+
+
+def row_schema() -> Any:
+    """COLUMNS as pyarrow has them."""
+    import pyarrow as pa
+
+    types = {"time": pa.timestamp("ns", "UTC")}
+    return pa.schema([(name, types.get(kind) or getattr(pa, kind)()) for name, kind in COLUMNS.items()])

@@ -74,7 +74,7 @@ FORMS = {
         flags={"--no-save": "no_save", "-n": "numeric", "-e": "link", "-p": "no_promiscuous"},
         others=dict.fromkeys(("lab", "directory", "duration", "snap_len", "buffer", "user", "print_rows"))
         | dict.fromkeys(("megabytes", "seconds", "files", *RULES))
-        | {"print_lines": False, "direction": "inout", "x": 0, "upper_x": 0, "ascii": 0},
+        | {"print_lines": False, "direction": "inout", "x": 0, "upper_x": 0, "ascii": 0, "json": False},
     ),
 }
 

@@ -16,6 +16,7 @@ import click
 from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import dump_flag, local_zone
+from sniffkit.cli.printed import kind_of, out_option, put_bytes, put_table, tab_rows
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
 
@@ -239,6 +240,7 @@ def print_piece(piece: str) -> None:
 @click.option("-r", "more", multiple=True, metavar="FILE", help="As FILE, for tcpdump's users.")
 @click.option("-l", "buffered", is_flag=True, help="Line-buffered; always so, kept for tcpdump's users.")
 @click.option("-S", "absolute", is_flag=True, help="TCP sequence numbers as they stand in the header.")
+@out_option
 @click.pass_context
 def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
     """Print captured frames as text: a line each that tcpdump's users know. Without FILE: the newest capture.
@@ -266,6 +268,8 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
         raise SniffkitError(f"{flag} and the capture filter {expression!r} exclude each other{hint}")
     inputs = files(tuple(names))
     if by_tshark:
+        if options["out"] not in (None, "-"):
+            raise SniffkitError("-o: not where tshark prints the frames (-Y, --deep)")
         ctx.exit(hand_to_tshark(inputs, options))
     ctx.exit(print_text(inputs, expression, options))
 
@@ -313,6 +317,18 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         style = "json"
     elif options["verbose"]:
         style = "tree"
+    path = options["out"]
+    dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
+    kind = kind_of(path, style == "json", inputs)
+    if fields is not None and kind != "text":
+        kind, heading = "table", ""
+        field_format = ("\t", aggregator, written["occurrence"], None)
+    elif kind == "table":
+        raise SniffkitError(f"{path}: for a table name its columns, -T fields -e NAME; or take sniffkit packets")
+    elif kind == "json":
+        if style == "tree" or dump is not None:
+            raise SniffkitError(f"{path} is for JSON: without -V, -x, -X and -A")
+        style = "json"
     stamps = ("clock", "none", "epoch", "delta", "date", "elapsed")
     stamp = stamps[min(options["times"], len(stamps) - 1)]
     sources = open_capture(inputs).fresh()
@@ -324,23 +340,37 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
             absolute=options["absolute"],
             time=stamp,
             zone=local_zone() if stamp in ("clock", "date") else [],
-            dump=dump_flag(options["x"], options["upper_x"], options["ascii"]),
+            dump=dump,
             fields=fields,
             field_format=field_format,
             count=options["count"],
             filter=expression,
         )
-        any_frames = False
-        print_piece(heading)
-        for piece in pieces(text):
-            any_frames = any_frames or bool(piece)
-            print_piece(piece)
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise CaptureFileError(str(error)) from None
         raise
     except ValueError as error:
         raise FilterError(str(error)) from None
+    any_frames = False
+
+    def printed() -> Iterator[str]:
+        nonlocal any_frames
+        yield heading
+        for piece in pieces(text):
+            any_frames = any_frames or bool(piece)
+            yield piece
+
+    if kind == "table" and path is not None:
+        import pyarrow as pa
+
+        schema = pa.schema([(name, pa.string()) for name in fields or ()])
+        put_table(map(str.encode, printed()), path, schema, tab_rows(schema))
+    elif path is None or path == "-":
+        for piece in printed():
+            print_piece(piece)
+    else:
+        put_bytes(map(str.encode, printed()), path)
     damage = text.warnings()
     for warning in damage:
         say(f"sniffkit: {damage_line(*warning, 'frames before are kept')}")

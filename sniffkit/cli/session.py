@@ -40,6 +40,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     utf8(expression, *interfaces, *(options[name] for name in ("netns", "write", "flows", "directory", "user")))
     if options["user"] is not None and options["flows"] is not None and not options["flows"].endswith(".parquet"):
         rehearse(options["flows"])
+    dump_of(options)  # what is wrong with it is said before anything is made
     write, flows = outputs(points, options)
     try:
         table = parquet_of(flows, write)
@@ -61,7 +62,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
 def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
     """How to capture, as a `_core.LiveOptions`: all but where to."""
     from sniffkit import _core
-    from sniffkit.cli.lines import dump_flag, zone_from_now
+    from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.rules import rules_of
 
     live = _core.LiveOptions()
@@ -81,10 +82,24 @@ def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
     if live.say is not None:
         live.print = False
     live.link = options["link"]
-    live.dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
+    live.dump = dump_of(options)
     live.zone = zone_from_now()
     live.drop_to = becoming(options["user"])
     return live
+
+
+def dump_of(options: dict[str, Any]) -> str | None:
+    """How frames are printed, as the core names it: what `dump_flag` gives, or `json`."""
+    from sniffkit.cli.lines import dump_flag
+
+    dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
+    if not options["json"]:
+        return dump
+    if dump is not None or options["link"] or options["print_rows"] is not None:
+        raise SniffkitError("--json excludes -e, -x, -X, -A and --print http|dns|tls|dhcp")
+    if options["write"] is not None and not options["print_lines"]:
+        raise SniffkitError("--json prints: with -w add --print")
+    return "json"
 
 
 def command_line(words: Sequence[str]) -> str:

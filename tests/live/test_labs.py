@@ -90,12 +90,16 @@ def test_an_interrupt_once_a_lab_is_up_changes_nothing(file: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_what_is_taken_away_is_not_left_half(file: Path, number: signal.Signals) -> None:
-    stubborn = "trap '' TERM; while :; do sleep 0.1; done"
+    asked = file.with_suffix(".asked")
+    stubborn = f"trap ': > {asked}' TERM; while :; do sleep 0.1; done"
     file.write_text(f'nodes:\n  {P}a: {{services: {{run: "{stubborn}"}}}}\n')
     assert sniffkit("lab", "up", str(file)).returncode == 0
     command = [sys.executable, "-m", "sniffkit", "lab", "down", str(file)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)  # it waits 3 s for the service
+    until = time.monotonic() + 20
+    while not asked.exists():  # now it waits 3 s for the service
+        assert time.monotonic() < until
+        time.sleep(0.05)
     process.send_signal(number)
     assert process.communicate(timeout=20)[1].strip() == ""
     assert process.returncode == 130

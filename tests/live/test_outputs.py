@@ -336,6 +336,18 @@ def test_link_headers_and_dumps(net: Net, capture: Capture, tmp_path: Path) -> N
     assert "0x0000:  0200 0000 0002 0200 0000 0001 0800 4500" in text
 
 
+def test_frames_as_json(net: Net, capture: Capture, tmp_path: Path) -> None:
+    """As they come, the same that `read --json` gives of the file."""
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "--print", "--json", "icmp")
+    net.ping(2)
+    code, out, said = running.end()
+    assert code == 0, said
+    again = subprocess.run([SNIFFKIT, "read", "--json", "x.pcapng"], cwd=tmp_path, capture_output=True, check=True)
+    assert out == again.stdout
+    frames = [json.loads(line) for line in out.splitlines()]
+    assert [row["frame.interface_name"] for row in frames] == [net.veth2] * 4
+
+
 def test_the_connection_that_carries_the_output_is_left_out(net: Net, capture: Capture, tmp_path: Path) -> None:
     """In an SSH session, each line about its packets would be another packet."""
     inside = ("ip", "netns", "exec", net.b, SNIFFKIT, "capture", "-i", "veth2")

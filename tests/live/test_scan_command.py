@@ -190,7 +190,12 @@ def eventually_child(pid: int) -> int:
 def test_a_sweep_that_is_ended(there: Any) -> None:
     command = [*SNIFFKIT, "scan", V4, "10.231.0.0/22", "--netns", HERE, "--sweep", "--json", "--table", "hosts"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
+    connecting = ["ip", "netns", "exec", HERE, "ss", "-Htn", "state", "syn-sent"]
+    for _ in range(400):
+        if subprocess.run(connecting, capture_output=True, check=True).stdout:
+            break
+        time.sleep(0.05)
+    time.sleep(1)  # by then the one that is there has answered
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (130, "sniffkit: interrupted; what was found by then is kept\n")

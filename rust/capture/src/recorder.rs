@@ -5,8 +5,8 @@ use crate::flow_table::FlowTable;
 use crate::session::{LatestStats, PointSpec, PointStats, Session, SessionOptions};
 use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
+use sniffkit_core::show::TextPrinter;
 use sniffkit_core::show::conversation::Conversations;
-use sniffkit_core::show::{Dump, LineOptions, TextPrinter};
 use sniffkit_core::track::Options;
 use sniffkit_core::write::{CaptureWriter, Format, InterfaceStatistics, WriteError, WriteOptions, Written};
 use std::io::{ErrorKind, Write};
@@ -29,8 +29,8 @@ pub struct RecordOptions {
     pub write: Option<(String, WriteOptions)>,
     /// Flow table, Parquet, and its rules. The file is there once the capture has ended: half a Parquet file cannot be read.
     pub flows: Option<(PathBuf, Options)>,
-    /// Print a line a frame to standard output.
-    pub print: Option<(LineOptions, Dump)>,
+    /// Print each frame to standard output.
+    pub print: Option<TextPrinter>,
     /// Print what the flows say to each other to standard output.
     pub conversations: Option<Conversations>,
     /// End after so many frames.
@@ -114,7 +114,7 @@ impl Recorder {
             kept,
             writer,
             flows,
-            printer: options.print.map(|(line, dump)| TextPrinter::new(line, dump)),
+            printer: options.print,
             conversations: options.conversations,
             limit: options.count,
             until: options.duration.map(|time| Instant::now() + time),

@@ -1,5 +1,7 @@
 //! Days since 1970-01-01 as dates of the proleptic Gregorian calendar.
 
+use std::fmt::Write;
+
 /// Year, month (from 1) and day (from 1) of a number of days since 1970-01-01.
 #[must_use]
 pub fn date(days: i64) -> (i64, u32, u32) {
@@ -12,6 +14,18 @@ pub fn date(days: i64) -> (i64, u32, u32) {
     let day = day_of_year - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     (year + era * 400 + i64::from(month <= 2), month as u32, day as u32)
+}
+
+/// A time since 1970 as ISO 8601, of a unit of which `a_second` are one; always with nanoseconds.
+///
+/// # Errors
+/// Those of `out`: none of a `String`.
+pub fn utc(since: i64, a_second: i64, out: &mut String) -> std::fmt::Result {
+    let (seconds, rest) = (since.div_euclid(a_second), since.rem_euclid(a_second) * (1_000_000_000 / a_second));
+    let (year, month, day) = date(seconds.div_euclid(86_400));
+    let clock = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}Z")
 }
 
 #[cfg(test)]

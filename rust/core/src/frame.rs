@@ -82,6 +82,13 @@ impl InterfaceInfo {
     pub fn anonymous(link_type: LinkType, snap_len: u32) -> Self {
         Self { name: None, netns: None, description: None, link_type, snap_len, filter: None }
     }
+
+    /// The capture point, `ns1/veth1`, or the name alone where no namespace is known.
+    #[must_use]
+    pub fn point(&self) -> Option<String> {
+        let name = self.name.as_ref()?;
+        Some(self.netns.as_ref().map_or_else(|| name.clone(), |netns| format!("{netns}/{name}")))
+    }
 }
 
 /// The interfaces that a session knows, by [`FrameMeta::interface`]. Only ever grows.

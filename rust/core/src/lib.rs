@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod decode;
 pub mod frame;
 pub mod hosts;
+pub mod json;
 pub mod neighbor;
 pub mod packet;
 pub mod pipeline;

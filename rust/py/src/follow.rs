@@ -18,13 +18,14 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// `text`, `hex` or `raw`.
+/// `text`, `hex`, `raw` or `json`.
 pub fn style(name: &str) -> PyResult<Style> {
     match name {
         "text" => Ok(Style::Text),
         "hex" => Ok(Style::Hex),
         "raw" => Ok(Style::Raw),
-        other => Err(PyValueError::new_err(format!("style is text, hex or raw, not {other:?}"))),
+        "json" => Ok(Style::Json),
+        other => Err(PyValueError::new_err(format!("style is text, hex, raw or json, not {other:?}"))),
     }
 }
 

@@ -7,7 +7,7 @@ use sniffkit_capture::strftime::local_name;
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::conversation::{Conversations, Select};
-use sniffkit_core::show::{Dump, LineOptions, Zone};
+use sniffkit_core::show::{Dump, LineOptions, TextPrinter, Zone};
 use sniffkit_core::table::rows;
 use sniffkit_core::track::Options;
 use sniffkit_core::write::{Format, Resolution, Rotation, SectionInfo, WriteOptions};
@@ -64,7 +64,7 @@ pub struct LiveOptions {
     dump: Option<String>,
     /// `follow`, or the table whose rows are printed as they end: `http` …
     say: Option<String>,
-    /// For `follow`: `text`, `hex` or `raw`.
+    /// For `follow`: `text`, `hex`, `raw` or `json`.
     style: Option<String>,
     colour: bool,
     count: Option<u64>,
@@ -229,12 +229,15 @@ impl LiveSession {
             own_output: options.own_output.clone(),
         };
         let line = LineOptions { link: options.link, zone: Zone::new(options.zone.clone()), ..LineOptions::default() };
-        let dump = dump(options.dump.as_deref())?;
+        let printer = match options.dump.as_deref() {
+            Some("json") => TextPrinter::json(),
+            name => TextPrinter::new(line, dump(name)?),
+        };
         let rules = crate::files::options(Options::live(), Some(options.rules.clone()))?;
         let record = RecordOptions {
             write: options.write.clone().map(|name| (name, write_options(&options))),
             flows: options.flows.clone().map(|path| (path, rules)),
-            print: options.print.then_some((line, dump)),
+            print: options.print.then_some(printer),
             conversations: options.say.as_deref().map(|what| conversations(what, &options)).transpose()?,
             count: options.count,
             duration: options.duration.map(|s| time("duration", s)).transpose()?.flatten(),

@@ -5,7 +5,7 @@ use crate::filter::frame_filter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use sniffkit_core::decode::decode;
-use sniffkit_core::frame::{FrameBatch, FrameMeta};
+use sniffkit_core::frame::{FrameBatch, FrameMeta, InterfaceInfo};
 use sniffkit_core::packet::Packet;
 use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::show::{
@@ -68,7 +68,8 @@ impl FrameText {
                 break;
             }
             let frame = batch.bytes(meta);
-            let link_type = batch.interfaces[meta.interface as usize].link_type;
+            let info = &batch.interfaces[meta.interface as usize];
+            let link_type = info.link_type;
             while let Some(chosen) = chosen.as_mut().filter(|chosen| chosen.last().is_some_and(|at| *at < meta.number))
             {
                 chosen.pop(); // one that there is none of, or that the filter left out
@@ -83,7 +84,7 @@ impl FrameText {
                     // Lines after it may depend on what it says: sequence numbers are relative.
                     if matches!(style, Style::Line(_)) {
                         decode(frame, meta.frame_len, link_type, packet);
-                        style.write(meta, frame, packet, &mut out);
+                        style.write(meta, info, frame, packet, &mut out);
                         out.truncate(begin);
                     }
                     continue;
@@ -92,7 +93,7 @@ impl FrameText {
             }
             *left -= 1;
             decode(frame, meta.frame_len, link_type, packet);
-            style.write(meta, frame, packet, &mut out);
+            style.write(meta, info, frame, packet, &mut out);
             if let Some(dump) = dump {
                 let start = if dump.link { 0 } else { network_offset(packet) };
                 (dump.write)(frame.get(start..).unwrap_or(&[]), &mut out);
@@ -106,11 +107,11 @@ impl FrameText {
 }
 
 impl Style {
-    fn write(&mut self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
+    fn write(&mut self, meta: &FrameMeta, info: &InterfaceInfo, frame: &[u8], packet: &Packet, out: &mut String) {
         match self {
             Self::Line(printer) => printer.print(meta, frame, packet, out),
             Self::Tree => tree(meta, frame, packet, out),
-            Self::Json => json(meta, frame, packet, out),
+            Self::Json => json(meta, Some(info), frame, packet, out),
             Self::Fields(printer) => {
                 printer.print(meta, frame, packet, out);
                 out.push('\n');

@@ -3,7 +3,9 @@
 use super::zone::Zone;
 use crate::app::raw::Tap;
 use crate::app::{Found, Row, Wants, Who};
+use crate::calendar::utc;
 use crate::frame::FrameBatch;
+use crate::json;
 use crate::packet::Packet;
 use crate::stream::{Piece, Place};
 use crate::track::{Options, Tracker, Uid};
@@ -22,6 +24,8 @@ pub enum Style {
     Hex,
     /// The bytes and nothing else.
     Raw,
+    /// A JSON object a piece, on a line.
+    Json,
 }
 
 /// Which flows are followed.
@@ -218,13 +222,23 @@ impl Conversations {
             }
             return;
         }
-        self.turn(said, out);
+        if self.style != Style::Json {
+            self.turn(said, out);
+        }
         if self.shown.len() >= MAX_FLOWS && !self.shown.contains_key(&said.who.uid) {
             self.shown.clear();
         }
         let side = &mut self.shown.entry(said.who.uid).or_default()[usize::from(said.from_orig)];
         match &said.what {
             What::Over => {}
+            what if self.style == Style::Json => {
+                out.extend_from_slice(object(said, side.offset).as_bytes());
+                side.offset += match what {
+                    What::Bytes(bytes) => bytes.len() as u64,
+                    What::Missing(len) => *len,
+                    What::Over => 0,
+                };
+            }
             What::Missing(len) => {
                 dots(&std::mem::take(&mut side.begun), out);
                 out.extend_from_slice(format!("[{len} bytes are missing]\n").as_bytes());
@@ -304,6 +318,53 @@ fn printable(bytes: &[u8], goes_on: bool, out: &mut Vec<u8>) -> usize {
         dots(chunk.invalid(), out);
     }
     done
+}
+
+/// A piece as a JSON object on a line: its bytes are `text` where they are UTF-8, else `hex`; neither where they are missing.
+fn object(said: &Said, offset: u64) -> String {
+    let mut out = String::from("{\"ts\":");
+    let Said { who, from_orig, place, what } = said;
+    match place.time() {
+        Some(ts) => {
+            out.push('"');
+            utc(ts, 1_000_000_000, &mut out).unwrap_or_default();
+            out.push('"');
+        }
+        None => out.push_str("null"),
+    }
+    let (orig, resp) = ((address(who.family, who.orig), who.orig_p), (address(who.family, who.resp), who.resp_p));
+    let (src, dst) = if *from_orig { (orig, resp) } else { (resp, orig) };
+    let (uid, frame) = (who.uid.text(), place.frame);
+    let uid = String::from_utf8_lossy(&uid);
+    let proto = if who.proto == TCP { "tcp" } else { "udp" };
+    let (len, bytes) = match what {
+        What::Bytes(bytes) => (bytes.len() as u64, Some(bytes)),
+        What::Missing(len) => (*len, None),
+        What::Over => (0, None),
+    };
+    write!(
+        out,
+        ",\"frame_number\":{frame},\"uid\":\"{uid}\",\"proto\":\"{proto}\",\"from_orig\":{from_orig},\
+         \"ip_src\":\"{}\",\"src_port\":{},\"ip_dst\":\"{}\",\"dst_port\":{},\"offset\":{offset},\"len\":{len},\"text\":",
+        src.0, src.1, dst.0, dst.1
+    )
+    .unwrap_or_default();
+    let text = bytes.map(|bytes| std::str::from_utf8(bytes));
+    match text {
+        Some(Ok(text)) => json::string(text, &mut out),
+        _ => out.push_str("null"),
+    }
+    out.push_str(",\"hex\":");
+    match bytes.filter(|_| text.is_some_and(|text| text.is_err())) {
+        Some(bytes) => {
+            out.push('"');
+            bytes.iter().for_each(|byte| write!(out, "{byte:02x}").unwrap_or_default());
+            out.push('"');
+        }
+        None => out.push_str("null"),
+    }
+    out.push_str("}\n");
+    out
 }
 
 fn dots(bytes: &[u8], out: &mut Vec<u8>) {

@@ -2,17 +2,21 @@
 
 use super::view::layers;
 use crate::decode::layout::{Kind, Value};
-use crate::frame::FrameMeta;
+use crate::frame::{FrameMeta, InterfaceInfo};
 use crate::packet::Packet;
 use std::fmt::Write;
 
 /// Appends one frame as an object, without a newline: `frame.*` members, and `layers` in wire order, each with
 /// `name`, `offset`, `length` and `fields`. Numbers are numbers, flags booleans, everything else text. A field that a
 /// layer has more than once is an array.
-pub fn json(meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
+pub fn json(meta: &FrameMeta, info: Option<&InterfaceInfo>, frame: &[u8], packet: &Packet, out: &mut String) {
     let _ = write!(out, "{{\"frame.number\":{}", meta.number);
     if !meta.ts_missing {
         let _ = write!(out, ",\"frame.time_epoch\":\"{}\"", super::epoch(meta.ts));
+    }
+    if let Some(point) = info.and_then(InterfaceInfo::point) {
+        out.push_str(",\"frame.interface_name\":");
+        crate::json::string(&point, out);
     }
     let (wire, captured, protocols) = (meta.frame_len, meta.cap_len, super::protocols(packet));
     let _ = write!(out, ",\"frame.len\":{wire},\"frame.cap_len\":{captured},\"frame.protocols\":\"{protocols}\"");

@@ -1,6 +1,6 @@
-//! A frame as tcpdump prints it: its line, and the dump that was asked for.
+//! A frame as tcpdump prints it: its line, and the dump that was asked for; or as JSON.
 
-use super::{LineOptions, LinePrinter, ascii, hex, hex_and_ascii, network_offset};
+use super::{LineOptions, LinePrinter, ascii, hex, hex_and_ascii, json, network_offset};
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::Packet;
 
@@ -29,27 +29,35 @@ pub enum Dump {
 pub struct TextPrinter {
     line: LinePrinter,
     dump: Dump,
+    json: bool,
 }
 
 impl TextPrinter {
     /// A printer with tcpdump's flags.
     #[must_use]
     pub fn new(line: LineOptions, dump: Dump) -> Self {
-        Self { line: LinePrinter::new(line), dump }
+        Self { line: LinePrinter::new(line), dump, json: false }
+    }
+
+    /// A printer of a JSON object a frame, on a line.
+    #[must_use]
+    pub fn json() -> Self {
+        Self { json: true, ..Self::default() }
     }
 
     /// Appends the text of one frame, newline included.
     pub fn print(&mut self, batch: &FrameBatch, meta: &FrameMeta, packet: &Packet, out: &mut String) {
         let frame = batch.bytes(meta);
+        let info = batch.interfaces.get(meta.interface as usize);
+        if self.json {
+            json(meta, info.map(|info| &**info), frame, packet, out);
+            out.push('\n');
+            return;
+        }
         if batch.interfaces.len() > 1
-            && let Some(info) = batch.interfaces.get(meta.interface as usize)
-            && let Some(name) = &info.name
+            && let Some(point) = info.and_then(|info| info.point())
         {
-            if let Some(netns) = &info.netns {
-                out.push_str(netns);
-                out.push('/');
-            }
-            out.push_str(name);
+            out.push_str(&point);
             out.push(' ');
         }
         self.line.print(meta, frame, packet, out);

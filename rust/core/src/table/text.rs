@@ -3,7 +3,8 @@
 //! Times are ISO 8601 in UTC with nanoseconds, lists are joined by blanks (in JSON they are arrays, and structs objects),
 //! null is nothing (in JSON it is `null`). The columns may be of any Arrow type: they may come out of a query.
 
-use crate::calendar::date;
+use crate::calendar::utc;
+use crate::json::{self, may_need_escape};
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_array::{BooleanArray, ListArray, cast::AsArray};
@@ -207,7 +208,7 @@ impl<'a> Column<'a> {
             Values::Text(array) => out.write_str(array.value(row)),
             Values::Bool(array) => write!(out, "{}", array.value(row)),
             Values::Float(array) => write!(out, "{:?}", array.value(row)),
-            Values::Time(array, a_second) => time(array.value(row), *a_second, out),
+            Values::Time(array, a_second) => utc(array.value(row), *a_second, out),
             Values::Number(shown) | Values::Struct(_, shown) | Values::Other(shown) => {
                 return shown.value(row).write(out);
             }
@@ -235,15 +236,6 @@ fn items(list: &ListArray, row: usize) -> std::ops::Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-/// A time since 1970 as ISO 8601, of a unit of which `a_second` are one.
-fn time(since: i64, a_second: i64, out: &mut String) -> std::fmt::Result {
-    let (seconds, rest) = (since.div_euclid(a_second), since.rem_euclid(a_second) * (1_000_000_000 / a_second));
-    let (year, month, day) = date(seconds.div_euclid(86_400));
-    let clock = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (clock / 3_600, clock / 60 % 60, clock % 60);
-    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:09}Z")
-}
-
 fn escape(text: &str, format: Format, out: &mut String) {
     match format {
         Format::Csv if !text.is_empty() && !text.contains(['"', ',', '\n', '\r']) => out.push_str(text),
@@ -254,21 +246,8 @@ fn escape(text: &str, format: Format, out: &mut String) {
         }
         Format::Tsv if !may_need_escape(text) => out.push_str(text),
         Format::Tsv => text.chars().for_each(|c| backslashed(c, out)),
-        Format::Json => {
-            out.push('"');
-            if may_need_escape(text) {
-                text.chars().for_each(|c| json_char(c, out));
-            } else {
-                out.push_str(text);
-            }
-            out.push('"');
-        }
+        Format::Json => json::string(text, out),
     }
-}
-
-/// Whether there may be a quotation mark, a backslash or a control character: 0xc2 begins those from U+0080 on.
-fn may_need_escape(text: &str) -> bool {
-    text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\' | 0x7f | 0xc2))
 }
 
 /// A character; those that would end a value or a line, and the backslash, with a backslash before their letter; other control
@@ -283,18 +262,6 @@ fn backslashed(c: char, out: &mut String) {
             let _ = write!(out, "\\x{:02x}", c as u32); // writing to a String cannot fail
         }
         _ => out.push(c),
-    }
-}
-
-/// A character of a JSON string (RFC 8259, 7).
-fn json_char(c: char, out: &mut String) {
-    match c {
-        '"' => out.push_str("\\\""),
-        '\n' | '\r' | '\t' => backslashed(c, out),
-        c if c.is_control() => {
-            let _ = write!(out, "\\u{:04x}", c as u32); // the same
-        }
-        _ => backslashed(c, out),
     }
 }
 

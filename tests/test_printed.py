@@ -1,0 +1,163 @@
+"""`read`, `follow` and `extract` to files: as printed, as JSON lines, as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+from scapy.utils import wrpcap
+from setting import ROOT
+
+DEMO = str(ROOT / "captures" / "demo" / "demo.pcapng")
+Called = Callable[..., tuple[int, str, str]]
+
+
+def stream(path: Path) -> str:
+    """A request, three bytes of it that were lost, and an answer that is no text."""
+
+    def segment(client: bool, flags: str, seq: int, ack: int, data: bytes = b"") -> Any:
+        ends = {"sport": 40000, "dport": 80} if client else {"sport": 80, "dport": 40000}
+        addresses = {"src": "10.0.0.1", "dst": "10.0.0.2"} if client else {"src": "10.0.0.2", "dst": "10.0.0.1"}
+        return Ether() / IP(**addresses) / TCP(**ends, flags=flags, seq=seq, ack=ack) / Raw(data)
+
+    said = [
+        segment(True, "S", 99, 0),
+        segment(False, "SA", 499, 100),
+        segment(True, "A", 100, 500),
+        segment(True, "PA", 100, 500, "grüße\n".encode()),
+        segment(True, "PA", 111, 500, b"x"),
+        segment(False, "PA", 500, 112, b"\xff\x00"),
+    ]
+    datagram = Ether() / IP(src="10.0.0.1", dst="10.0.0.3") / UDP(sport=1000, dport=2000) / Raw(b'"')
+    for at, frame in enumerate([*said, datagram]):
+        frame.time = 1_700_000_000 + at
+    wrpcap(str(path), [*said, datagram])
+    return str(path)
+
+
+def test_follow_as_json(called: Called, tmp_path: Path) -> None:
+    code, out, _ = called("follow", stream(tmp_path / "x.pcap"), "--json")
+    pieces = [json.loads(line) for line in out.splitlines()]
+    uid = pieces[0]["uid"]
+    assert pieces[0] == {
+        "ts": "2023-11-14T22:13:23.000000000Z",
+        "frame_number": 4,
+        "uid": uid,
+        "proto": "tcp",
+        "from_orig": True,
+        "ip_src": "10.0.0.1",
+        "src_port": 40000,
+        "ip_dst": "10.0.0.2",
+        "dst_port": 80,
+        "offset": 0,
+        "len": 8,
+        "text": "grüße\n",
+        "hex": None,
+    }
+    told = [(row["proto"], row["src_port"], row["offset"], row["len"], row["text"], row["hex"]) for row in pieces]
+    assert sorted(told) == [
+        ("tcp", 80, 0, 2, None, "ff00"),
+        ("tcp", 40000, 0, 8, "grüße\n", None),
+        ("tcp", 40000, 8, 3, None, None),
+        ("tcp", 40000, 11, 1, "x", None),
+        ("udp", 1000, 0, 1, '"', None),
+    ]
+    assert code == 0
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".csv", ".arrow", ".txt"])
+def test_follow_to_a_file(called: Called, tmp_path: Path, suffix: str) -> None:
+    source, path = stream(tmp_path / "x.pcap"), tmp_path / f"x{suffix}"
+    plain, rows = called("follow", source)[1], called("follow", source, "--json")[1]
+    assert called("follow", source, "-o", str(path)) == (0, "", "")
+    if suffix == ".txt":
+        assert path.read_text() == plain
+    elif suffix == ".jsonl":
+        assert path.read_text() == rows
+    else:
+        known = [json.loads(line) for line in rows.splitlines()]
+        if suffix == ".csv":
+            assert path.read_text().splitlines()[0] == ",".join(known[0])
+            return
+        table = pq.read_table(path) if suffix == ".parquet" else pa.ipc.open_file(path.read_bytes()).read_all()
+        assert table.schema.field("ts").type == pa.timestamp("ns", "UTC")
+        assert table.schema.field("src_port").type == pa.uint16()
+        assert table.drop_columns(["ts"]).to_pylist() == [{k: v for k, v in row.items() if k != "ts"} for row in known]
+
+
+def test_follow_raw_goes_to_any_file(called: Called, tmp_path: Path) -> None:
+    path = tmp_path / "answer.bin"
+    assert called("follow", stream(tmp_path / "x.pcap"), "src port 80", "--style", "raw", "-o", str(path))[0] == 0
+    assert path.read_bytes() == b"\xff\x00"
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".jsonl"])
+def test_read_to_a_file(called: Called, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    assert called("read", DEMO, "icmp", "-o", str(path)) == (0, "", "")
+    assert path.read_text() == called("read", DEMO, "icmp", *(["--json"] if suffix == ".jsonl" else []))[1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_fields_as_a_table(called: Called, tmp_path: Path, suffix: str) -> None:
+    path, names = tmp_path / f"x{suffix}", ["frame.number", "ip.src", "udp.port"]
+    fields = [part for name in names for part in ("-e", name)]
+    assert called("read", DEMO, "-T", "fields", *fields, "-E", "header=y", "-o", str(path)) == (0, "", "")
+    lines = [line.split("\t") for line in called("read", DEMO, "-T", "fields", *fields)[1].splitlines()]
+    known = [dict(zip(names, (value or None for value in line), strict=True)) for line in lines]
+    if suffix == ".parquet":
+        assert pq.read_table(path).to_pylist() == known
+    elif suffix == ".jsonl":
+        assert list(map(json.loads, path.read_text().splitlines())) == known
+    else:
+        assert path.read_text().splitlines()[:2] == [",".join(names), ",".join(lines[0])]
+
+
+def test_interfaces_in_json(called: Called) -> None:
+    first = json.loads(called("read", DEMO, "--json", "-c", "1")[1])
+    assert first["frame.interface_name"] == "ns1/veth1"
+
+
+def test_the_index_of_an_extraction(called: Called, tmp_path: Path) -> None:
+    out, copy = tmp_path / "out", tmp_path / "copy.csv"
+    code, rows, _ = called("extract", "--http", DEMO, "-d", str(out), "--json")
+    assert (code, rows) == (0, (out / "index.jsonl").read_text())
+    assert called("extract", "--http", DEMO, "-d", str(tmp_path / "again"), "-o", str(copy))[:2] == (0, "")
+    assert len(copy.read_text().splitlines()) == len(rows.splitlines()) + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["follow", DEMO, "-o", "x.xyz"], "x.xyz: no format for this suffix; there are: .txt .parquet"),
+        (["follow", DEMO, "-o", "none/x.txt"], "there is no directory"),
+        (["follow", DEMO, "-o", DEMO], "is the capture that is read"),
+        (["follow", DEMO, "--json", "--style", "hex"], "contradict each other"),
+        (["follow", DEMO, "--json", "-o", "x.csv"], "contradict each other"),
+        (["follow", "--live", "-i", "lo", "-o", "x.txt"], "-o does not go with --live"),
+        (["read", DEMO, "-o", "x.parquet"], "name its columns, -T fields -e NAME; or take sniffkit packets"),
+        (["read", DEMO, "-V", "-o", "x.jsonl"], "without -V"),
+        (["read", DEMO, "-x", "-o", "x.jsonl"], "without -V, -x"),
+        (["read", DEMO, "-Y", "arp", "-o", "x.txt"], "not where tshark prints the frames"),
+        (["extract", DEMO, "-d", "out", "-o", DEMO], "is the capture that is read"),
+        (["extract", DEMO, "-d", "out", "-o", "x.xyz"], "no format for this suffix"),
+        (["capture", "-i", "lo", "--json", "-x"], "--json excludes"),
+        (["capture", "-i", "lo", "--json", "-w", "x.pcapng"], "with -w add --print"),
+    ],
+)
+def test_bad_requests(
+    called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, said = called(*arguments)
+    assert (code, out, said.count("\n")) == (2, "", 1)
+    assert says in said
+    assert list(tmp_path.iterdir()) == []
