@@ -102,6 +102,8 @@ fn endless_nesting_ends() {
     check(&frame, frame.len() as u32, LinkType::RAW, &mut packet);
     assert_eq!(packet.depth, 8);
     assert_eq!(packet.layers().iter().filter(|layer| layer.proto().name() == "ip").count(), 9);
+    assert_eq!(packet.malformed.as_ref().map(ToString::to_string).as_deref(), Some("data@180: too many tunnels"));
+    check(&frame[..180], 180, LinkType::RAW, &mut packet);
     // Tags in tags.
     let frame = [[2; 12].as_slice(), &[0x81, 0, 0, 1].repeat(16_000)].concat();
     check(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);

@@ -235,3 +235,30 @@ fn l2tp_over_ip() {
     assert_eq!(whole(RAW, &ip(115, &[0, 0])).1.as_deref(), Some("l2tp@20: need 4 have 2"));
     assert_eq!(whole(RAW, &ip(115, b"")), ("raw:ip".into(), SOUND));
 }
+
+/// RFC 6946.
+#[test]
+fn an_atomic_fragment_has_its_header() {
+    let has = |next: u8, payload: &[u8]| {
+        let packet = of(RAW, &ipv6_claiming(payload.len(), next, payload), 40 + payload.len());
+        (packet.has_fragment_header(), packet.is_fragment, packet.ip_id)
+    };
+    let datagram = udp(9, b"x");
+    let atomic = join(&[&[17, 0, 0, 0, 0, 0, 0, 7], &datagram]);
+    let options = join(&[&[44, 0, 1, 4, 0, 0, 0, 0], &atomic]);
+    assert_eq!(has(44, &atomic), (true, false, 7));
+    assert_eq!(has(60, &options), (true, false, 7));
+    assert_eq!(has(17, &datagram), (false, false, 0));
+    assert_eq!(has(60, &join(&[&[17, 0, 1, 4, 0, 0, 0, 0], &datagram])), (false, false, 0));
+    // In a tunnel, and quoted, it is another packet's.
+    assert!(!has(44, &join(&[&[41, 0, 0, 0, 0, 0, 0, 7], &ipv6_claiming(datagram.len(), 17, &datagram)])).0);
+    assert!(!has(58, &join(&[&[1, 0, 0, 0, 0, 0, 0, 0], &ipv6_claiming(atomic.len(), 44, &atomic)])).0);
+}
+
+#[test]
+fn netlink_families_have_wiresharks_names() {
+    for (family, name) in [(0, "netlink-route"), (4, "netlink-sock_diag"), (12, "netlink-netfilter"), (16, "genl")] {
+        let frame = join(&[&[0, 0, 3, 0x38], &[0; 10], &[0, family], &[0; 16]]);
+        assert_eq!(whole(253, &frame).0, format!("netlink:{name}"));
+    }
+}

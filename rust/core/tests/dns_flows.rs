@@ -131,3 +131,36 @@ fn a_row_begins_before_its_protocol_is_known() {
     let Found::Dns(one) = &rows[0].found else { panic!("{:?}", rows[0]) };
     assert_eq!((one.asked.frame, one.answered.frame, one.fault()), (5, 6, None));
 }
+
+#[test]
+fn a_number_that_is_used_again_is_another_query() {
+    // One frame a second.
+    let pairs = |asked: &[u64], answered: &[u64]| {
+        let until = answered.iter().chain(asked).max().copied().unwrap_or(0);
+        let frame = |second: u64| match (asked.contains(&second), answered.contains(&second)) {
+            (true, _) => udp(true, &message(1, QUERY, "example")),
+            (_, true) => udp(false, &message(1, ANSWER, "example")),
+            _ => udp(true, &[0]),
+        };
+        let mut tracker = run(Wants { dns: true, ..Wants::default() }, &(1..=until).map(frame).collect::<Vec<_>>());
+        tracker.finish();
+        let found = tracker.streams().expect("streams").rows().iter().map(|row| match &row.found {
+            Found::Dns(one) => {
+                (one.query.as_ref().map(|_| one.asked.frame), one.response.as_ref().map(|_| one.answered.frame))
+            }
+            other => panic!("{other:?}"),
+        });
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found
+    };
+    let (some, none) = (|query, answer| (Some(query), Some(answer)), |query| (Some(query), None));
+    // Repeated, it is the first that is answered.
+    assert_eq!(pairs(&[1, 2], &[3]), [some(1, 3), none(2)]);
+    assert_eq!(pairs(&[1, 6], &[7]), [some(1, 7), none(6)]);
+    assert_eq!(pairs(&[1], &[31]), [some(1, 31)]);
+    // Later it is the other that is, and what comes then answers nothing.
+    assert_eq!(pairs(&[1, 31], &[32]), [none(1), some(31, 32)]);
+    assert_eq!(pairs(&[1, 31], &[32, 33]), [(None, Some(33)), none(1), some(31, 32)]);
+    assert_eq!(pairs(&[1, 2, 31, 33], &[38, 39]), [none(1), none(2), some(31, 38), some(33, 39)]);
+}

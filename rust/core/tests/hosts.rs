@@ -175,3 +175,20 @@ fn ports_beyond_the_bound_are_counted() {
     }
     assert_eq!((hosts.all()[0].offers.len(), hosts.counters().left_out_ports), (MAX_OFFERS, 300 - MAX_OFFERS as u64));
 }
+
+#[test]
+fn a_dhcpv6_server_answers_from_its_port() {
+    let mut hosts = Hosts::new(Limits::default());
+    hosts.learn(&[Arc::new(InterfaceInfo::anonymous(LinkType::ETHERNET, 0))]);
+    let mut packet = Packet::default();
+    for (from, to, source, port) in [(1, 2, 546u16, 547u16), (2, 1, 547, 546), (2, 3, 547, 547), (1, 2, 50_000, 546)] {
+        let address = |last| [&[0xfe, 0x80][..], &[0; 13], &[last]].concat();
+        let ip = [&[0x60, 0, 0, 0, 0, 12, 17, 64][..], &address(from), &address(to)].concat();
+        let udp = [&source.to_be_bytes()[..], &port.to_be_bytes(), &[0, 12, 0, 0, 2, 0, 0, 7]].concat();
+        let frame = [&[2, 0, 0, 0, 0, to][..], &[2, 0, 0, 0, 0, from], &[0x86, 0xdd], &ip, &udp].concat();
+        decode(&frame, frame.len() as u32, LinkType::ETHERNET, &mut packet);
+        hosts.frame(&FrameMeta::default(), &packet, &frame);
+    }
+    let ports = |host: &sniffkit_core::hosts::Host| host.offers.iter().map(|offer| offer.port).collect::<Vec<_>>();
+    assert_eq!(hosts.all().iter().map(ports).collect::<Vec<_>>(), [vec![], vec![547], vec![]]);
+}

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sniffkit_core::app::dns::Exchange;
-use sniffkit_core::app::dns::multicast::{MAX_QUERIES, MAX_RECORDS, PATIENCE};
+use sniffkit_core::app::dns::multicast::{MAX_QUERIES, MAX_QUESTIONS, PATIENCE};
 use sniffkit_core::app::{Found, Wants};
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
 use sniffkit_core::pipeline::Decoded;
@@ -154,13 +154,13 @@ fn what_waits_has_a_bound() {
     assert_eq!(rows.len() as i64, many + 1);
     assert_eq!((rows[0], rows[many as usize - 1]), ((1, 0), (many as u64, many as u64 + 2)));
 
-    // By the number of records as well: the last ones fit, the first one does not.
+    // By the number of questions as well: the last ones fit, the first one does not.
     let long: Vec<(&str, u16)> = vec![("long", AAAA); 1000];
     let asked = |at, first| {
         let questions = [&[(first, A)], &long[..]].concat();
         (at, udp(0, (ASKER, 5353), (MDNS, 5353), &message(0, false, &questions, &[])))
     };
-    let count = MAX_RECORDS as i64 / 1000 + 1;
+    let count = MAX_QUESTIONS as i64 / 1000 + 1;
     let mut frames: Vec<Timed> = (0..count).map(|at| asked(at, if at == 0 { "first" } else { "later" })).collect();
     frames.extend([mdns_answer(count, "first"), mdns_answer(count, "later")]);
     let rows = pairs(&frames);

@@ -141,6 +141,40 @@ fn the_ethernet_source_must_be_the_sender() {
     assert_eq!(verdict.findings.main(), Some(Finding::Mismatch));
 }
 
+/// RFC 1812, 3.3.2: no station has an address of a group or of all.
+#[test]
+fn a_sender_that_says_it_is_a_group_is_a_mismatch() {
+    for named in [ALL, [3, 0xbf, 10, 0, 0, 1]] {
+        let mut story = Story::new(Limits::default());
+        let frame = ethernet(CLIENT, A, 0x0806, &arp(2, (named, IP), (CLIENT, CLIENT_IP)));
+        assert_eq!(story.finds(0.0, &frame), ["mismatch"]);
+    }
+    let unsaid = ethernet(CLIENT, A, 0x0806, &arp(2, ([0; 6], IP), (CLIENT, CLIENT_IP)));
+    assert!(Story::new(Limits::default()).finds(0.0, &unsaid).is_empty());
+}
+
+#[test]
+fn what_stands_behind_the_packet_is_no_option() {
+    let mut bare = advertises(A, 1, true);
+    bare[18..20].copy_from_slice(&24u16.to_be_bytes()); // the option is the frame's trailer
+    let (message, verdict) = Story::new(Limits::default()).at(0.0, 0, &bare).unwrap();
+    assert_eq!((message.opcode, message.src_hw), (136, None));
+    assert!(verdict.findings.iter().next().is_none());
+}
+
+/// RFC 6980, 5.
+#[test]
+fn neighbor_discovery_in_fragments_is_ignored() {
+    let whole = advertises(A, 1, true);
+    let mut story = Story::new(Limits::default());
+    for (kind, header) in [(44, [58, 0, 0, 0, 0, 0, 0, 7]), (60, [58, 0, 1, 4, 0, 0, 0, 0])] {
+        let mut frame = [&whole[..54], &header, &whole[54..]].concat();
+        (frame[19], frame[20]) = (frame[19] + 8, kind);
+        // Other extension headers may stand there.
+        assert_eq!(story.at(0.0, 0, &frame).is_some(), kind == 60);
+    }
+}
+
 #[test]
 fn capture_points_and_vlans_are_apart() {
     let mut story = Story::new(Limits::default());

@@ -50,9 +50,18 @@ fn initial(from: [u8; 8], to: [u8; 8], number: u8, offset: u16, data: &[u8]) -> 
     Aes128::new(&mask_key.into()).encrypt_block(&mut mask);
     packet[0] ^= mask[0] & 0x0f;
     packet[at - 1] ^= mask[1];
-    let udp = [50_000, 443, 8 + packet.len() as u16, 0].map(u16::to_be_bytes).concat();
-    let len = (28 + packet.len() as u16).to_be_bytes();
-    [&[0x45, 0, len[0], len[1], 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &udp, &packet].concat()
+    datagram(&packet)
+}
+
+fn datagram(payload: &[u8]) -> Vec<u8> {
+    let udp = [50_000, 443, 8 + payload.len() as u16, 0].map(u16::to_be_bytes).concat();
+    let len = (28 + payload.len() as u16).to_be_bytes();
+    [&[0x45, 0, len[0], len[1], 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..], &udp, payload].concat()
+}
+
+/// A packet of version 1 that cannot be opened: 0-RTT (1) or Handshake (2).
+fn sealed(kind: u8) -> Vec<u8> {
+    [&[0xc0 | kind << 4, 0, 0, 0, 1, 8][..], &FIRST, &[8], &CLIENTS, &[0x40, 30], &[0; 30]].concat()
 }
 
 /// A ClientHello with a server name.
@@ -162,4 +171,32 @@ fn half_a_hello_is_saved() {
     let mut after = Run { tracker, ..before };
     after.frame(&initial(FIRST, FIRST, 1, 30, &hello[30..]));
     assert_eq!(after.server_name().as_deref(), Some("quic.example"));
+}
+
+/// RFC 9000, 12.2.
+#[test]
+fn a_hello_behind_other_packets_of_its_datagram() {
+    let hello = hello();
+    let one = initial(FIRST, FIRST, 0, 0, &hello[..30]);
+    let two = &initial(FIRST, FIRST, 1, 30, &hello[30..])[28..];
+    let behind = datagram(&[&sealed(1)[..], &sealed(2), two].concat());
+    assert_eq!(names(&[one.clone(), behind]), both());
+    // One whose length is not there ends the datagram.
+    let cut = datagram(&[&sealed(1)[..20], two].concat());
+    assert_eq!(names(&[one, cut]), [const { None }; 2]);
+}
+
+#[test]
+fn datagrams_without_initial_packets_may_be_many() {
+    let hello = hello();
+    let name = |between: usize| {
+        let mut run = Run::of(Wants { tls: true, ..FACTS });
+        run.frame(&initial(FIRST, FIRST, 0, 0, &hello[..30]));
+        (0..between).for_each(|_| run.frame(&datagram(&sealed(1))));
+        run.frame(&initial(FIRST, FIRST, 1, 30, &hello[30..]));
+        run.server_name()
+    };
+    assert_eq!(name(20).as_deref(), Some("quic.example"));
+    assert_eq!(name(62).as_deref(), Some("quic.example"));
+    assert_eq!(name(63), None);
 }

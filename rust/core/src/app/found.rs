@@ -120,6 +120,22 @@ pub enum Found {
     Dhcp(Box<super::dhcp::Message>),
 }
 
+impl Found {
+    /// Bytes of its texts, about: by them a row may be a thousand times as large as another.
+    #[must_use]
+    pub fn text_len(&self) -> usize {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Http(exchange) => exchange.text_len(),
+            Self::File(file) => len(&file.name) + len(&file.url) + len(&file.path),
+            Self::Dns(exchange) => exchange.text_len(),
+            Self::Tls(handshake) => handshake.client.as_ref().map_or(0, super::tls::ClientHello::text_len),
+            Self::Stream(stream) => len(&stream.path),
+            Self::Dhcp(message) => message.text_len(),
+        }
+    }
+}
+
 /// A body, its coding undone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct File {

@@ -12,18 +12,25 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
+/// Types of packets in version 1 (RFC 9000, 17.2).
+const INITIAL: u8 = 0;
+const RETRY: u8 = 3;
+
 /// Longest ClientHello that is put together, bytes.
 const MAX_HELLO: usize = 1 << 16;
 /// Parts of a hello that have not been joined.
 const MAX_PARTS: usize = 256;
-/// Datagrams of a flow that are looked at: a hello is in the first few or not at all.
-const MAX_DATAGRAMS: u32 = 16;
+/// Datagrams with Initial packets of a flow that are looked at: a hello is in the first few or not at all.
+const MAX_INITIALS: u32 = 16;
+/// Datagrams of a flow that are looked at.
+const MAX_DATAGRAMS: u32 = 64;
 
 /// What versions differ in.
 struct Version {
     numbers: std::ops::RangeInclusive<u32>,
     salt: [u8; 20],
     labels: [&'static str; 3],
+    /// Type of Initial packets; the others follow, modulo 4 (RFC 9000, 17.2; RFC 9369, 3.2).
     initial: u8,
 }
 
@@ -59,6 +66,13 @@ const VERSIONS: [Version; 3] = [
         initial: 1,
     },
 ];
+
+/// A packet with a long header that says how long it is (RFC 9000, 17.2).
+enum Long<'a> {
+    Initial(Initial<'a>),
+    /// 0-RTT or Handshake: where it ends.
+    Other(usize),
+}
 
 /// The parts of an Initial packet.
 struct Initial<'a> {
@@ -107,18 +121,26 @@ fn is_known(version: u32) -> bool {
         || version >> 24 == u32::from(b'Q') && (version >> 16 & 0xff) as u8 == b'0'
 }
 
-fn initial(bytes: &[u8]) -> Option<Initial<'_>> {
+fn packet(bytes: &[u8]) -> Option<Long<'_>> {
     let (number, dcid, mut at) = long_header(bytes)?;
     let version = VERSIONS.iter().find(|version| version.numbers.contains(&number))?;
-    if bytes[0] >> 4 & 3 != version.initial {
-        return None;
+    let kind = (bytes[0] >> 4).wrapping_sub(version.initial) & 3;
+    if kind == RETRY {
+        return None; // has no length, and stands alone
     }
-    let token = usize::try_from(varint(bytes, &mut at)?).ok()?;
-    at = at.checked_add(token)?;
+    if kind == INITIAL {
+        let token = usize::try_from(varint(bytes, &mut at)?).ok()?;
+        at = at.checked_add(token)?;
+    }
     let length = usize::try_from(varint(bytes, &mut at)?).ok()?;
-    let end = at.checked_add(length)?;
+    let end = at.checked_add(length).filter(|end| *end <= bytes.len())?;
     // Packet number, a sample for header protection, and the tag must be there.
-    (length >= 20 && end <= bytes.len()).then_some(Initial { version, dcid, packet: bytes, number_at: at, end })
+    let is_initial = kind == INITIAL && length >= 20;
+    Some(if is_initial {
+        Long::Initial(Initial { version, dcid, packet: bytes, number_at: at, end })
+    } else {
+        Long::Other(end)
+    })
 }
 
 /// HKDF-Expand-Label of TLS 1.3 (RFC 8446, 7.1), without context.
@@ -168,6 +190,8 @@ pub fn make() -> Box<dyn DatagramAnalyzer> {
 #[derive(Default)]
 struct Quic {
     datagrams: u32,
+    /// Those with Initial packets.
+    initials: u32,
     dcid: Option<Vec<u8>>,
     /// CRYPTO frames by offset.
     parts: BTreeMap<u64, Vec<u8>>,
@@ -254,7 +278,16 @@ impl DatagramAnalyzer for Quic {
         self.datagrams += 1;
         let mut rest = datagram.payload;
         // Several packets may share a datagram (RFC 9000, 12.2).
-        while let Some(packet) = initial(rest) {
+        let mut has_initial = false;
+        while let Some(packet) = packet(rest) {
+            let packet = match packet {
+                Long::Initial(initial) => initial,
+                Long::Other(end) => {
+                    rest = &rest[end..];
+                    continue;
+                }
+            };
+            has_initial = true;
             // Keys come from the first packet's id, or behind a Retry from the new one.
             let opened = self.dcid.as_deref().and_then(|dcid| open(&packet, dcid)).or_else(|| {
                 let opened = open(&packet, packet.dcid)?;
@@ -270,7 +303,8 @@ impl DatagramAnalyzer for Quic {
             }
             rest = &rest[packet.end..];
         }
-        self.datagrams < MAX_DATAGRAMS
+        self.initials += u32::from(has_initial);
+        self.initials < MAX_INITIALS && self.datagrams < MAX_DATAGRAMS
     }
 
     fn goes_on(&self) -> bool {

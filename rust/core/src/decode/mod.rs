@@ -14,13 +14,14 @@ mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
 pub(crate) use igmp::max_response;
+pub(crate) use ipv6::HEADER as IPV6_HEADER;
 pub(crate) use ipv6ext::FRAGMENT_HEADER;
 
 use crate::frame::LinkType;
 use crate::packet::{Layer, Malformed, Packet, Why};
 use layout::Layout;
 
-/// How many tunnels inside each other are opened; what deeper ones carry is data.
+/// How many tunnels inside each other are opened; what a deeper one carries is data, and `malformed` says so.
 pub const MAX_TUNNELS: u8 = 8;
 
 /// Declares the modules and the protocols: Wireshark's name for the stack, the decoder, and the fields.
@@ -71,7 +72,7 @@ protocols! {
     Raw              "raw"               raw::decode         leaf::LAYOUT;
     Netlink          "netlink"           netlink::decode     netlink::LAYOUT;
     NetlinkRoute     "netlink-route"     leaf::decode        leaf::LAYOUT;
-    NetlinkGeneric   "netlink-generic"   leaf::decode        leaf::LAYOUT;
+    NetlinkGeneric   "genl"              leaf::decode        leaf::LAYOUT;
     NetlinkNetfilter "netlink-netfilter" leaf::decode        leaf::LAYOUT;
     NetlinkSockDiag  "netlink-sock_diag" leaf::decode        leaf::LAYOUT;
     Arp              "arp"               arp::decode         arp::LAYOUT;

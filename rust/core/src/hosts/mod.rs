@@ -255,7 +255,10 @@ impl Hosts {
                 }
                 _ => {}
             }
-        } else if packet.ip_proto == 17 && packet.has_ports && packet.src_port < packet.dst_port {
+        } else if packet.ip_proto == 17
+            && packet.has_ports
+            && (packet.src_port < packet.dst_port || (packet.src_port, packet.dst_port) == (547, 546))
+        {
             // From a service's port to a client's: an answer. DHCP's clients have ports of their own (RFC 2131, RFC 8415).
             if !matches!(packet.src_port, 68 | 546) && (self.limits.is_service)(packet.src_port) {
                 self.offer(slot, 17, packet.src_port, content);

@@ -6,6 +6,7 @@ use crate::app::{Found, Row, Who, dhcp};
 use crate::neighbor::{Ip, Mac, is_station};
 use crate::track::Points;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Record types (RFC 1035, 3.2.2; AAAA: RFC 3596).
 const A: u16 = 1;
@@ -58,7 +59,7 @@ impl Hosts {
         // answer it stands, else the first.
         let question = exchange.asking().and_then(|message| message.questions.first());
         let aliases = || response.answers.iter().filter(|answer| answer.rtype == CNAME).map(|answer| &answer.name);
-        let is_asked = |name: &&String| question.is_some_and(|question| question.name.eq_ignore_ascii_case(name));
+        let is_asked = |name: &&Arc<str>| question.is_some_and(|question| question.name.eq_ignore_ascii_case(name));
         let asked = aliases().find(is_asked).or_else(|| aliases().next());
         for answer in &response.answers {
             match answer.rtype {

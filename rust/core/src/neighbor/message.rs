@@ -112,11 +112,13 @@ pub fn read(meta: &FrameMeta, packet: &Packet, frame: &[u8], point: u32) -> Opti
     if let Some(at) = arp_at(packet) {
         return arp(empty, frame.get(at..)?);
     }
-    // RFC 4861, 7.1: what was forwarded is not of this link.
-    if !is_candidate(packet) || packet.ip_ttl != 255 {
+    // What was forwarded is not of this link (RFC 4861, 7.1), and what has a fragment header is ignored (RFC 6980, 5).
+    if !is_candidate(packet) || packet.ip_ttl != 255 || packet.has_fragment_header() {
         return None;
     }
-    neighbor_discovery(empty, packet, frame.get(packet.transport as usize..)?)
+    // What stands behind the IP packet is no option.
+    let end = (packet.ip as usize + packet.ip_len as usize).min(frame.len());
+    neighbor_discovery(empty, packet, frame.get(packet.transport as usize..end)?)
 }
 
 /// Addresses of other lengths than IPv4 over Ethernet have are left out; the opcode is always there.

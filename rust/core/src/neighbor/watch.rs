@@ -236,7 +236,7 @@ impl Watch {
         let begun = self.begun(message, is_question);
         if let (Some(sender), Some(named)) = (message.eth_src, message.src_hw)
             && sender != named
-            && super::is_station(&named)
+            && named != [0; 6]
         {
             verdict.findings.add(Finding::Mismatch);
         }

@@ -8,7 +8,7 @@ use crate::app::{Datagram, DatagramAnalyzer, Facts, OVER_UDP, Wants, Who};
 use crate::packet::Packet;
 use crate::track::Flow;
 
-/// Packets of a UDP flow in which facts are looked for; QUIC's parser asks for no more datagrams either.
+/// Packets of a UDP flow in which facts are looked for; QUIC's parser asks for no more Initial packets either.
 const FACTS_WITHIN: u64 = 16;
 
 /// The parser for a flow that has such a datagram.

@@ -41,8 +41,8 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
             "DISCOVER OFFER REQUEST … (RFC 2132, 9.6), SOLICIT … (RFC 8415, 7.3); null for BOOTP or if cut before it.",
             |r| { names(each(r).map(|one| one.and_then(Message::kind_name))) }
         ),
-        column!("trans_id", U32, "Transaction id.", |r| numbers::<UInt32Type, _>(
-            each(r).map(|one| one.map(|one| one.xid))
+        column!("trans_id", U32, "Transaction id; null where a message has none.", |r| numbers::<UInt32Type, _>(
+            each(r).map(|one| one.and_then(|one| one.xid))
         )),
         column!(
             "client_mac",

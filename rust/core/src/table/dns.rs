@@ -94,13 +94,13 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
                 }
             })
         }),
-        column!("rtt", Nanos, "From query to answer, ns; null unless both were seen.", |r| numbers::<Int64Type, _>(
+        column!("rtt", Nanos, "From query to answer, ns; null unless both were seen. Of queries repeated within 5 s the first is answered.", |r| numbers::<Int64Type, _>(
             each(r).map(|one| one.and_then(rtt))
         )),
         column!(
             "answers",
             ListText,
-            "Data of the answer section, as zone files write it; null without an answer.",
+            "Data of the answer section, as zone files write it, up to 512 KiB a message; null without an answer.",
             |r| {
                 let list = |one: Option<&Exchange>| {
                     one.and_then(response).map(|message| {

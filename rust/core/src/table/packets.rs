@@ -254,9 +254,9 @@ fn malformed<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
     })
 }
 
-/// IPv4 always has an identification, offset and flag; IPv6 only in fragments.
+/// IPv4 always has an identification, offset and flag; IPv6 only in a fragment header.
 fn has_id(packet: &Packet) -> bool {
-    packet.ip_version == 4 || packet.ip_version == 6 && packet.is_fragment
+    packet.ip_version == 4 || packet.has_fragment_header()
 }
 
 fn arp_opcode<S: Sink>(rows: &Rows<'_>, sink: S) -> S::Out {
@@ -321,9 +321,15 @@ pub static COLUMNS: &[Column<Packets>] = &[
     }),
     number!("ip_proto", U8, ip, |p| p.ip_proto, "Protocol, extension headers skipped (RFC 8200, 4)."),
     number!("ip_ttl", U8, ip, |p| p.ip_ttl, "Time to live or hop limit."),
-    number!("ip_id", U32, ip_id, |p| p.ip_id, "Identification; for IPv6 only in fragments."),
-    number!("ip_frag_offset", U16, ip_id, |p| p.ip_frag_offset, "Fragment offset, bytes; for IPv6 only in fragments."),
-    column!("ip_more_fragments", Bool, "More fragments follow; for IPv6 only in fragments.", |r, to| to
+    number!("ip_id", U32, ip_id, |p| p.ip_id, "Identification; for IPv6 only with a fragment header."),
+    number!(
+        "ip_frag_offset",
+        U16,
+        ip_id,
+        |p| p.ip_frag_offset,
+        "Fragment offset, bytes; for IPv6 only with a fragment header."
+    ),
+    column!("ip_more_fragments", Bool, "More fragments follow; for IPv6 only with a fragment header.", |r, to| to
         .booleans(r.iter().map(|p| has_id(p).then_some(p.ip_more_fragments)))),
     number!("src_port", U16, ports, |p| p.src_port, "Source port, where this frame carries it."),
     number!("dst_port", U16, ports, |p| p.dst_port, "Destination port, likewise."),

@@ -76,7 +76,7 @@ pub type FlowTest = (&'static Column<flows::Flows>, Test);
 
 enum Making {
     Flows(Vec<&'static Column<flows::Flows>>, Vec<FlowTest>),
-    Streams { table: &'static str, columns: Vec<&'static Column<rows::Streams>>, wait: usize },
+    Streams { table: &'static str, columns: Vec<&'static Column<rows::Streams>>, wait: usize, weight: streams::Weight },
     Packets(Box<Packets>),
     Stage(Box<dyn Stage>),
 }

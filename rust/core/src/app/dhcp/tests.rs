@@ -15,7 +15,7 @@ fn v4(options: &[u8]) -> Vec<u8> {
 fn a_lease() {
     let options = b"\x35\x01\x05\x03\x08\xc0\0\x02\x01\xc0\0\x02\x02\0\x33\x04\0\0\x0e\x10\x36\x04\xc0\0\x02\x01\x0c\x05host\0\x0f\x03lan\xff\x01";
     let message = Message::parse_v4(&v4(options), false).unwrap();
-    assert_eq!((message.kind_name(), message.xid), (Some("ACK"), 0xdead_beef));
+    assert_eq!((message.kind_name(), message.xid), (Some("ACK"), Some(0xdead_beef)));
     assert_eq!(message.assigned_addr, Some("192.0.2.9".parse().unwrap()));
     assert_eq!(message.server_addr, Some("192.0.2.1".parse().unwrap()));
     assert_eq!(message.client_mac, Some([2, 0, 0, 0, 0, 1]));
@@ -57,7 +57,7 @@ fn a_relayed_reply() {
     .concat();
     let relayed = [[13, 0].as_slice(), &[0xfe; 32], &[0, 9, 0, inner.len() as u8], &inner].concat();
     let message = Message::parse_v6(&relayed).unwrap();
-    assert_eq!((message.kind_name(), message.xid), (Some("REPLY"), 0x1234));
+    assert_eq!((message.kind_name(), message.xid), (Some("REPLY"), Some(0x1234)));
     assert_eq!(message.assigned_addr, Some("2001:db8::5".parse().unwrap()));
     assert_eq!((message.lease_time, message.host_name.as_deref()), (Some(2), Some("host")));
     assert_eq!(message.client_mac, Some([2, 0, 0, 0, 0, 1]));
@@ -111,10 +111,10 @@ fn every_type_has_its_name() {
         ["INFORM", "FORCERENEW", "LEASEACTIVE", "TLS", ""]
     );
     let query = Message::parse_v6(b"\x0e\0\0\x01").unwrap();
-    assert_eq!((query.kind_name(), query.xid), (Some("LEASEQUERY"), 1));
+    assert_eq!((query.kind_name(), query.xid), (Some("LEASEQUERY"), Some(1)));
     assert_eq!(
-        [13, 19, 20].map(|kind| named(6, kind)).map(Option::unwrap_or_default),
-        ["RELAY-REPL", "RECONFIGURE-REPLY", ""]
+        [13, 19, 20, 37, 38].map(|kind| named(6, kind)).map(Option::unwrap_or_default),
+        ["RELAY-REPL", "RECONFIGURE-REPLY", "DHCPV4-QUERY", "ADDR-REG-REPLY", ""]
     );
 }
 
@@ -156,4 +156,80 @@ fn vendor_classes_of_ipv6_stand_behind_their_lengths() {
     let classes = option6(16, b"\0\0\x01\x37\0\x03abc\0\x02de");
     let message = Message::parse_v6(&[b"\x01\0\0\x01", &classes[..]].concat()).unwrap();
     assert_eq!(message.vendor_class.as_deref(), Some("abc, de"));
+}
+
+#[test]
+fn options_of_wrong_lengths() {
+    for options in
+        [&b"\x35\0"[..], b"\x33\x02\0\x01", b"\x32\x03\xc0\0\x02", b"\x36\x05\xc0\0\x02\x01\0", b"\x03\x02\xc0\0"]
+    {
+        let message = Message::parse_v4(&v4(&[options, &[255]].concat()), false).unwrap();
+        assert_eq!(message.fault, Some(WRONG), "{options:?}");
+        assert_eq!((message.kind, message.lease_time, message.requested_addr), (0, None, None));
+    }
+    let cut = Message::parse_v4(&v4(b"\x35\x01\x03\x51\x06\x04\0\0\x09ab\xff"), false).unwrap();
+    assert_eq!((cut.fault, cut.host_name), (Some("name cut short"), None));
+}
+
+#[test]
+fn options_of_ipv6_that_do_not_fit() {
+    let fault = |options: &[u8]| Message::parse_v6(&[b"\x07\0\0\x01", options].concat()).unwrap().fault;
+    let address = option6(5, &[[0xfd; 16].as_slice(), &[0, 0, 0, 9, 0, 0, 0, 9]].concat());
+    let association = |inner: &[u8]| option6(3, &[&[0; 12], inner].concat());
+    assert_eq!(fault(&association(&address)), None);
+    assert_eq!(fault(&association(&address[..24])), Some(LONG));
+    assert_eq!(fault(&association(&option6(5, &[0xfd; 20]))), Some(WRONG));
+    assert_eq!(fault(&association(&option6(5, &[&[0xfd; 24][..], b"\0\x0d\0"].concat()))), Some(LONG));
+    for (code, short) in [(1, 0), (3, 4), (4, 3), (16, 2), (39, 0)] {
+        assert_eq!(fault(&option6(code, &vec![0; short])), Some(WRONG), "{code}");
+    }
+    assert_eq!(fault(&option6(39, b"\0\x09host")), Some("name cut short"));
+    assert_eq!(fault(&option6(24, b"\xc0\x0c")), Some("name with an unknown label"));
+    assert_eq!(fault(&option6(16, b"\0\0\0\x09\0\x05ab")), Some(WRONG));
+    assert_eq!(fault(b"\0\x12\0\x40a"), Some(LONG));
+}
+
+#[test]
+fn relays_are_read_to_their_end() {
+    let forward = |options: &[u8]| [&[12, 0][..], &[0x20; 32], options].concat();
+    let read = |bytes: &[u8]| {
+        let message = Message::parse_v6(bytes).unwrap();
+        (message.kind_name(), message.xid, message.fault)
+    };
+    let inner = option6(9, b"\x01\0\0\x07");
+    assert_eq!(read(&forward(&inner)), (Some("SOLICIT"), Some(7), None));
+    assert_eq!(read(&forward(&[&inner[..], b"\0\x12\0\x40a"].concat())), (Some("SOLICIT"), Some(7), Some(LONG)));
+    assert_eq!(read(&forward(&inner[..6])), (Some("RELAY-FORW"), None, Some(LONG)));
+    for nothing in [&b""[..], &option6(9, b""), &option6(9, b"\xff\0\0\x07")] {
+        assert_eq!(read(&forward(nothing)), (Some("RELAY-FORW"), None, Some("relay without a message")));
+    }
+    let nested = |count: usize| {
+        (0..count).fold(b"\x01\0\0\x07".to_vec(), |inner, _| {
+            let len = (inner.len() as u16).to_be_bytes();
+            forward(&[&[0, 9][..], &len, &inner].concat())
+        })
+    };
+    assert_eq!(read(&nested(9)), (Some("SOLICIT"), Some(7), None));
+    assert_eq!(read(&nested(33)).2, None);
+    assert_eq!(read(&nested(34)), (Some("RELAY-FORW"), None, Some("too many relays")));
+}
+
+#[test]
+fn later_types_of_ipv6() {
+    let read = |bytes: &[u8]| {
+        let message = Message::parse_v6(bytes).unwrap();
+        (message.kind_name().unwrap(), message.xid, message.client_addr, message.fault)
+    };
+    // RFC 7341, 6: flags where others have the number.
+    assert_eq!(read(&[&[20, 0x80, 0, 0][..], &option6(87, &[0; 240])].concat()), ("DHCPV4-QUERY", None, None, None));
+    assert_eq!(read(b"\x16\0\0\x09"), ("ACTIVELEASEQUERY", Some(9), None, None));
+    // RFC 8156, 5.2: the time in front of the options.
+    assert_eq!(
+        read(&[&b"\x18\0\0\x09\0\0\0\x01"[..], &option6(13, b"\0\0")].concat()),
+        ("BNDUPD", Some(9), None, None)
+    );
+    let registers = option6(5, &[&[0xfd; 16][..], &[0; 8]].concat());
+    let own = Some(IpAddr::from([0xfd; 16]));
+    assert_eq!(read(&[&b"\x24\0\0\x09"[..], &registers].concat()), ("ADDR-REG-INFORM", Some(9), own, None));
+    assert!(Message::parse_v6(b"\x26\0\0\x09").is_none());
 }

@@ -2,13 +2,22 @@
 
 use super::rdata;
 use crate::decode::cursor::{be16, be32};
+use compact_str::CompactString;
+use std::sync::Arc;
 
 /// Bytes in front of the first question (RFC 1035, 4.1.1).
 const HEADER: usize = 12;
 /// Longest name in wire form, bytes (RFC 1035, 2.3.4).
 const MAX_NAME: usize = 255;
+/// Compression pointers of one name: it cannot have more labels (RFC 1035, 2.3.4 and 4.1.4).
+const MAX_POINTERS: usize = 127;
 /// Bytes that most names have room in.
 const USUAL_NAME: usize = 48;
+/// Bytes of text that are made of one message: twice what 64 KiB of `\DDD` take. Pointers could make a thousand bytes of two.
+const MAX_TEXT: usize = 1 << 19;
+/// The same of an answer in several messages.
+const MAX_TEXT_IN_ALL: usize = 1 << 22;
+const TOO_MUCH: &str = "too much text";
 /// Records of one message that are read; 64 KiB cannot hold many more.
 pub(super) const MAX_RECORDS: usize = 6000;
 /// Operation of queries, of which one may ask nothing and be over with its header.
@@ -22,7 +31,7 @@ pub(super) const MULTICAST_BIT: u16 = 0x8000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Name without the last dot; the root is `.`.
-    pub name: String,
+    pub name: Arc<str>,
     /// Type.
     pub qtype: u16,
     /// Class; mDNS's unicast bit included.
@@ -33,7 +42,7 @@ pub struct Question {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Owner.
-    pub name: String,
+    pub name: Arc<str>,
     /// Type.
     pub rtype: u16,
     /// Time to live, seconds.
@@ -65,6 +74,8 @@ pub struct Message {
     pub addresses: Vec<Answer>,
     /// Why reading stopped before the end.
     pub fault: Option<&'static str>,
+    /// Bytes of all the texts.
+    text: usize,
 }
 
 /// Whether bytes may be a message: a known operation, and questions, records, or one of those that have none: an answer, an
@@ -83,20 +94,41 @@ pub fn looks(bytes: &[u8]) -> bool {
 }
 
 /// The name of a message's first question, as [`Message::parse`] reads it.
-pub(super) fn first_name(bytes: &[u8]) -> Option<String> {
+pub(super) fn first_name(bytes: &[u8]) -> Option<CompactString> {
     if bytes.len() < HEADER || be16(bytes, 4) == 0 {
         return None;
     }
     let mut at = HEADER;
-    Some(question(bytes, &mut at).ok()?.name)
+    let name = name(bytes, &mut at).ok()?;
+    bytes.get(at..at + 4).map(|_| name.into())
 }
 
-/// Reads a question at `at`, which moves behind it.
-fn question(bytes: &[u8], at: &mut usize) -> Result<Question, &'static str> {
-    let name = name(bytes, at)?;
-    let fixed = bytes.get(*at..*at + 4).ok_or("question cut short")?;
-    *at += 4;
-    Ok(Question { name, qtype: be16(fixed, 0), class: be16(fixed, 2) })
+/// The names in front of questions and records. Most are those of the one before, by a pointer: they are kept once.
+struct Names<'a> {
+    bytes: &'a [u8],
+    /// Where the last one stands, and the one.
+    last: Option<(usize, Arc<str>)>,
+    buffer: Vec<u8>,
+}
+
+impl Names<'_> {
+    /// The name at `at`, which moves behind it; what is new of its text is taken from `room`.
+    fn read(&mut self, at: &mut usize, room: &mut usize) -> Result<Arc<str>, &'static str> {
+        let stands = match self.bytes.get(*at..*at + 2) {
+            Some(pointer) if pointer[0] >> 6 == 3 => usize::from(be16(pointer, 0) & 0x3fff),
+            _ => *at,
+        };
+        if let Some((_, name)) = self.last.as_ref().filter(|(last, _)| *last == stands) {
+            *at += 2;
+            return Ok(name.clone());
+        }
+        self.buffer.clear();
+        read_name(self.bytes, at, &mut self.buffer)?;
+        let name: Arc<str> = std::str::from_utf8(&self.buffer).map_err(|_| NO_TEXT)?.into();
+        *room = room.checked_sub(name.len()).ok_or(TOO_MUCH)?;
+        self.last = Some((stands, name.clone()));
+        Ok(name)
+    }
 }
 
 impl Message {
@@ -118,26 +150,46 @@ impl Message {
             proposes: be16(bytes, 8) > 0,
             addresses: Vec::new(),
             fault: None,
+            text: 0,
         };
-        if let Err(fault) = message.sections(bytes) {
-            message.fault = Some(fault);
-        }
+        let mut room = MAX_TEXT;
+        message.fault = message.sections(bytes, &mut room).err();
+        message.text = MAX_TEXT - room;
         Some(message)
+    }
+
+    /// Bytes of the texts that it keeps.
+    pub(super) fn text_len(&self) -> usize {
+        self.text
+    }
+
+    /// Forgets everything but its questions.
+    pub(super) fn forget_records(&mut self) {
+        (self.answers, self.addresses) = (Vec::new(), Vec::new());
+        self.text = self.questions.iter().map(|question| question.name.len()).sum();
     }
 
     /// Adds the answers of a further message that answers the same question. What it says else is in the first.
     pub(super) fn go_on(&mut self, next: Self) {
         let room = MAX_RECORDS.saturating_sub(self.answers.len());
         let too_many = (next.answers.len() > room).then_some("too many records");
-        self.answers.extend(next.answers.into_iter().take(room));
+        // Nothing fits behind what did not.
+        self.text += next.text;
+        let too_much = (self.text > MAX_TEXT_IN_ALL).then_some(TOO_MUCH);
+        self.answers.extend(next.answers.into_iter().take(if too_much.is_none() { room } else { 0 }));
         self.rcode = self.rcode.max(next.rcode);
-        self.fault = self.fault.or(next.fault).or(too_many);
+        self.fault = self.fault.or(next.fault).or(too_many).or(too_much);
     }
 
-    fn sections(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+    /// Reads what is behind the header; its texts are taken from `room`.
+    fn sections(&mut self, bytes: &[u8], room: &mut usize) -> Result<(), &'static str> {
         let mut at = HEADER;
+        let mut names = Names { bytes, last: None, buffer: Vec::with_capacity(USUAL_NAME) };
         for _ in 0..be16(bytes, 4) {
-            self.questions.push(question(bytes, &mut at)?);
+            let name = names.read(&mut at, room)?;
+            let fixed = bytes.get(at..at + 4).ok_or("question cut short")?;
+            at += 4;
+            self.questions.push(Question { name, qtype: be16(fixed, 0), class: be16(fixed, 2) });
             if self.questions.len() >= MAX_RECORDS {
                 return Err("too many questions");
             }
@@ -146,7 +198,7 @@ impl Message {
         let additional = answers + usize::from(be16(bytes, 8));
         let records = additional + usize::from(be16(bytes, 10));
         for index in 0..records.min(MAX_RECORDS) {
-            let name = name(bytes, &mut at)?;
+            let name = names.read(&mut at, room)?;
             let fixed = bytes.get(at..at + 10).ok_or("record cut short")?;
             let (rtype, ttl, len) = (be16(fixed, 0), be32(fixed, 4), usize::from(be16(fixed, 8)));
             let class = be16(fixed, 2) & !MULTICAST_BIT;
@@ -159,6 +211,7 @@ impl Message {
             }
             if index < answers {
                 let data = rdata::text(bytes, at, len, rtype, class)?;
+                *room = room.checked_sub(data.len()).ok_or(TOO_MUCH)?;
                 self.answers.push(Answer { name, rtype, ttl, data });
             } else if index >= additional
                 && matches!((rtype, class), (1 | 28, rdata::IN))
@@ -176,7 +229,16 @@ impl Message {
 /// its last pointer began, so they cannot loop (RFC 1035, 4.1.4).
 pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str> {
     let mut out = Vec::with_capacity(USUAL_NAME);
+    read_name(bytes, at, &mut out)?;
+    // Labels are appended as UTF-8; to look once is less than at each of them.
+    String::from_utf8(out).map_err(|_| NO_TEXT)
+}
+
+const NO_TEXT: &str = "name that is no text";
+
+fn read_name(bytes: &[u8], at: &mut usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
     let mut pos = *at;
+    let mut pointers = 0;
     let mut floor = pos;
     let mut end = None;
     let mut length = 1;
@@ -193,7 +255,7 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
                 if !out.is_empty() {
                     out.push(b'.');
                 }
-                push_label(label, &mut out);
+                push_label(label, out);
                 pos += 1 + len;
             }
             3 => {
@@ -202,6 +264,10 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
                 end.get_or_insert(pos + 2);
                 if target >= floor {
                     return Err("compression pointer does not point back");
+                }
+                pointers += 1;
+                if pointers > MAX_POINTERS {
+                    return Err("too many compression pointers");
                 }
                 (pos, floor) = (target, target);
             }
@@ -212,8 +278,7 @@ pub(super) fn name(bytes: &[u8], at: &mut usize) -> Result<String, &'static str>
     if out.is_empty() {
         out.push(b'.');
     }
-    // Labels are appended as UTF-8; to look once is less than at each of them.
-    String::from_utf8(out).map_err(|_| "name that is no text")
+    Ok(())
 }
 
 /// A label as text: UTF-8 as it is (RFC 6762, 16), dots and backslashes escaped, other bytes and those of control
@@ -236,10 +301,12 @@ fn push_label(label: &[u8], out: &mut Vec<u8>) {
 }
 
 fn octets(bytes: &[u8], out: &mut Vec<u8>) {
-    use std::io::Write as _;
-    for byte in bytes {
-        write!(out, "\\{byte:03}").unwrap_or_default();
-    }
+    bytes.iter().for_each(|byte| out.extend(octet(*byte)));
+}
+
+/// An octet as `\DDD`.
+pub(super) fn octet(byte: u8) -> [u8; 4] {
+    [b'\\', b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10]
 }
 
 #[cfg(test)]
@@ -276,7 +343,7 @@ mod tests {
         for (class, rtype) in [(254, 1), (255, 1), (254, 28), (255, 255), (255, 33), (254, 6)] {
             let parsed = Message::parse(&update(class, rtype, b"")).unwrap();
             assert_eq!(parsed.fault, None, "{class} {rtype}");
-            assert_eq!((parsed.answers[0].name.as_str(), parsed.answers[0].data.as_str()), ("a.example", ""));
+            assert_eq!((&*parsed.answers[0].name, parsed.answers[0].data.as_str()), ("a.example", ""));
             assert_eq!(parsed.addresses[0].data, "1.2.3.4");
         }
         assert_eq!(Message::parse(&update(1, 1, b"")).unwrap().fault, Some("A record not of 4 bytes"));
@@ -287,7 +354,7 @@ mod tests {
         let parsed = Message::parse(&update(3, 1, b"\x02ch\0\x12\x34")).unwrap();
         assert_eq!(parsed.fault, None);
         assert_eq!(parsed.answers[0].data, r"\# 6 026368001234");
-        assert_eq!(parsed.addresses[0].name, "b.example");
+        assert_eq!(&*parsed.addresses[0].name, "b.example");
     }
 
     #[test]

@@ -28,12 +28,15 @@ pub const PATIENCE: i64 = 3_000_000_000;
 /// Queries that may wait; the oldest is given up beyond.
 pub const MAX_QUERIES: usize = 1024;
 
-/// Questions and records that these have together.
-pub const MAX_RECORDS: usize = 16_384;
+/// These and their questions together.
+pub const MAX_QUESTIONS: usize = 16_384;
 
 /// Records that one response puts into rows: it stands in the row of each query that it answers, and hostile ones would fill
 /// memory with copies of a long one. One query has it whole however long it is.
 const MAX_REPEATED: usize = 4096;
+
+/// The same in bytes of text.
+const MAX_REPEATED_TEXT: usize = 1 << 20;
 
 const MDNS: u16 = 5353;
 const CNAME: u16 = 5;
@@ -94,7 +97,7 @@ struct Query {
 
 impl Query {
     fn weight(&self) -> usize {
-        1 + self.message.questions.len() + self.message.answers.len() + self.message.addresses.len()
+        1 + self.message.questions.len()
     }
 }
 
@@ -113,7 +116,7 @@ impl Multicast {
     /// A message of a flow of mDNS or LLMNR. Rows are added as they are over.
     pub(super) fn message(
         &mut self,
-        message: Message,
+        mut message: Message,
         service: &'static str,
         datagram: &Datagram<'_>,
         who: Who,
@@ -128,6 +131,7 @@ impl Multicast {
             }
             return;
         }
+        message.forget_records(); // known answers; nobody asks for them
         // Without a question, as the rest of a list of known answers is (RFC 6762, 7.2), there is nothing to wait for.
         if message.opcode != 0 || message.questions.is_empty() {
             return rows.push(row(who, place, Exchange::asked(service, message, place)));
@@ -141,7 +145,7 @@ impl Multicast {
             self.by_key.entry(key).or_default().push((self.numbers, qtype));
         }
         self.open.insert(self.numbers, (way.link, service, query));
-        while self.open.len() > MAX_QUERIES || self.weight > MAX_RECORDS {
+        while self.open.len() > MAX_QUERIES || self.weight > MAX_QUESTIONS {
             self.give_up(rows);
         }
     }
@@ -161,7 +165,8 @@ impl Multicast {
             let near = place.ts.saturating_sub(query.place.ts).unsigned_abs() <= PATIENCE.unsigned_abs();
             near && query.asked.is_none_or(|only| only == way.from.0)
         });
-        told.truncate((MAX_REPEATED / (1 + message.answers.len() + message.addresses.len())).max(1));
+        let copies = MAX_REPEATED / (1 + message.answers.len() + message.addresses.len());
+        told.truncate(copies.min(MAX_REPEATED_TEXT / (1 + message.text_len())).max(1));
         let Some((last, others)) = told.split_last() else {
             return Some(Exchange::alone(service, message, place));
         };

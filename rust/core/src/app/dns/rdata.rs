@@ -1,6 +1,6 @@
 //! Record data as text, the way zone files write it (RFC 1035, 5.1 and the RFC of each type).
 
-use super::message::name;
+use super::message::{name, octet};
 use super::svcb::parameters;
 use crate::decode::cursor::{be16, be32};
 use std::fmt::Write as _;
@@ -121,7 +121,7 @@ fn unknown(data: &[u8], out: &mut String) {
 
 fn hex(bytes: &[u8], out: &mut String) {
     for byte in bytes {
-        write!(out, "{byte:02x}").unwrap_or_default();
+        out.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
     }
 }
 
@@ -149,7 +149,7 @@ fn escaped(byte: u8, out: &mut String) {
     match byte {
         b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
         0x20..=0x7e => out.push(char::from(byte)),
-        _ => write!(out, "\\{byte:03}").unwrap_or_default(),
+        _ => out.extend(octet(byte).map(char::from)),
     }
 }
 

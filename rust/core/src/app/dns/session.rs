@@ -13,6 +13,10 @@ const UNENDED: &str = "the transfer does not end";
 /// Queries of one flow that may wait for their answers; the oldest is given up beyond.
 const MAX_OPEN: usize = 1024;
 
+/// How long a query counts that is asked again: within this time of its last repetition, ns. Wireshark's
+/// `dns.retransmission_timer` is the same.
+const REPEATED: i64 = 5_000_000_000;
+
 /// A query with its answer, as far as they were seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
@@ -50,7 +54,8 @@ impl Span {
 
 impl Exchange {
     /// A query that has no answer yet.
-    pub(super) fn asked(service: &'static str, query: Message, asked: Place) -> Self {
+    pub(super) fn asked(service: &'static str, mut query: Message, asked: Place) -> Self {
+        query.forget_records(); // no table has them
         let (first, response, answered) = (asked, None, Place::default());
         Self { service, first, query: Some(query), asked, response, answered, is_answer_missing: false }
     }
@@ -81,6 +86,11 @@ impl Exchange {
             (None, _) => Some("no query"),
             _ => None,
         })
+    }
+
+    /// Bytes of its texts.
+    pub(in crate::app) fn text_len(&self) -> usize {
+        [&self.query, &self.response].into_iter().flatten().map(Message::text_len).sum()
     }
 
     /// The message that has the question: the query, or the answer that repeats it.
@@ -133,7 +143,8 @@ impl Pairs {
             let query = open.exchange.query.as_ref();
             open.side != side && query.is_some_and(|query| query.id == message.id && same_question(query, &message))
         };
-        if let Some(at) = self.open.iter().position(asks) {
+        if let Some(first) = self.open.iter().position(asks) {
+            let at = self.pass_over(first, whole, asks, out);
             let Open { exchange, transfer, .. } = &mut self.open[at];
             let goes_on = transfer.as_mut().is_some_and(|transfer| transfer.goes_on(&message));
             let fails = message.rcode != 0 && exchange.response.is_some();
@@ -147,6 +158,31 @@ impl Pairs {
             return;
         }
         report(Exchange { first, ..Exchange::alone(service, message, whole) }, out);
+    }
+
+    /// Of the queries that an answer may be to, the first of which waits at a place, gives up those that were asked again
+    /// later than repetitions are; the place of the one that it is to.
+    fn pass_over(&mut self, first: usize, answered: Place, asks: impl Fn(&Open) -> bool, out: &mut Out<'_>) -> usize {
+        let is_late =
+            |exchange: &Exchange, until: &Place| exchange.asked.until(until).is_some_and(|age| age > REPEATED);
+        let one = &self.open[first].exchange;
+        if one.response.is_some() || !is_late(one, &answered) {
+            return first;
+        }
+        let Some(latest) = self.open.iter().rev().find(|open| asks(open)).map(|open| open.exchange.asked) else {
+            return first;
+        };
+        let mut at = first;
+        while let Some(open) = self.open.get(at)
+            && (!asks(open) || is_late(&open.exchange, &latest))
+        {
+            if !asks(open) {
+                at += 1;
+            } else if let Some(old) = self.open.remove(at) {
+                self.unended(old, out);
+            }
+        }
+        at
     }
 
     /// Bytes of a side are missing that were sent before this frame: answers to what was asked until then may have been
@@ -193,7 +229,7 @@ fn ended(open: Open, out: &mut Out<'_>) {
 
 /// Facts of a flow that a message shows.
 fn note_message(message: &Message, service: &'static str, out: &mut Out<'_>) {
-    note(message.is_response, || message.questions.first().map(|question| question.name.as_str()), service, out);
+    note(message.is_response, || message.questions.first().map(|question| &*question.name), service, out);
 }
 
 /// The same of a message whose first question has this name.

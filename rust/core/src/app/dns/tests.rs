@@ -2,6 +2,7 @@
 
 use super::message::Message;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// A message with these counts of questions and answers, then `rest`.
 fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
@@ -28,7 +29,7 @@ fn data(rtype: u16, data: &[u8]) -> String {
     let bytes = message(0x8180, [1, 1, 0, 0], &[QUESTION, &answer(rtype, data)].concat());
     let message = Message::parse(&bytes).unwrap();
     assert_eq!(message.fault, None);
-    assert_eq!(message.answers[0].name, "www.example.com");
+    assert_eq!(&*message.answers[0].name, "www.example.com");
     assert_eq!(message.answers[0].ttl, 60);
     message.answers[0].data.clone()
 }
@@ -37,7 +38,7 @@ fn data(rtype: u16, data: &[u8]) -> String {
 fn a_query() {
     let parsed = Message::parse(&message(0x0100, [1, 0, 0, 0], QUESTION)).unwrap();
     assert_eq!((parsed.id, parsed.is_response, parsed.rcode), (0x1234, false, 0));
-    assert_eq!(parsed.questions[0].name, "www.example.com");
+    assert_eq!(&*parsed.questions[0].name, "www.example.com");
     assert_eq!(parsed.questions[0].qtype, 1);
     assert_eq!(parsed.fault, None);
 }
@@ -64,9 +65,9 @@ fn records_as_text() {
 #[test]
 fn names_that_do_not_print() {
     let parsed = Message::parse(&message(0, [1, 0, 0, 0], b"\x05a.b\\\x01\x02\xff\x80\0\0\x01\0\x01")).unwrap();
-    assert_eq!(parsed.questions[0].name, r"a\.b\\\001.\255\128");
+    assert_eq!(&*parsed.questions[0].name, r"a\.b\\\001.\255\128");
     let root = Message::parse(&message(0, [1, 0, 0, 0], b"\0\0\x02\0\x01")).unwrap();
-    assert_eq!(root.questions[0].name, ".");
+    assert_eq!(&*root.questions[0].name, ".");
 }
 
 #[test]
@@ -110,6 +111,62 @@ fn every_prefix_of_a_message_is_read_as_far_as_it_goes() {
         assert_eq!(parsed.is_none(), end < 12);
         assert!(parsed.is_none_or(|message| message.fault.is_some()));
     }
+}
+
+/// A response of 4,680 NS records, whose owner and data point to one name of 255 bytes.
+fn bomb() -> Vec<u8> {
+    let label = |len: usize| [&[len as u8][..], &vec![1; len]].concat();
+    let question = [label(63), label(63), label(63), label(60), b"\0\0\x02\0\x01".to_vec()].concat();
+    let record = b"\xc0\x0c\0\x02\0\x01\0\0\0\x01\0\x02\xc0\x0c";
+    message(0x8180, [1, 4650, 0, 0], &[question, record.repeat(4650)].concat())
+}
+
+#[test]
+fn pointers_do_not_multiply_text_without_end() {
+    let parsed = Message::parse(&bomb()).unwrap();
+    assert_eq!(parsed.fault, Some("too much text"));
+    let texts: usize = parsed.answers.iter().map(|answer| answer.data.len()).sum();
+    assert!((500_000..=1 << 19).contains(&(texts + parsed.questions[0].name.len())), "{texts}");
+    assert!(parsed.answers.iter().all(|answer| Arc::ptr_eq(&answer.name, &parsed.questions[0].name)));
+    // What 64 KiB hold without them all fits.
+    let strings = [&[255][..], &[0x80; 255]].concat().repeat(250);
+    let long = message(0x8180, [1, 1, 0, 0], &[QUESTION, &answer(16, &strings)].concat());
+    let parsed = Message::parse(&long).unwrap();
+    assert_eq!((parsed.fault, parsed.answers[0].data.len()), (None, 250 * (255 * 4 + 3) - 1));
+}
+
+#[test]
+fn answers_in_many_messages_have_a_bound_for_their_text() {
+    let mut all = Message::parse(&bomb()).unwrap();
+    all.fault = None;
+    let one = all.answers.len();
+    for _ in 0..20 {
+        let mut next = Message::parse(&bomb()).unwrap();
+        next.fault = None;
+        all.go_on(next);
+    }
+    assert_eq!(all.fault, Some("too much text"));
+    assert!(all.text_len() >= 1 << 22 && all.answers.len() <= 9 * one, "{}", all.answers.len());
+}
+
+#[test]
+fn a_name_has_no_more_pointers_than_labels() {
+    // Each pointer leads to the one before, the first to the question's name.
+    let chain = |count: usize| -> Vec<u8> {
+        let start = 12 + QUESTION.len() + 11;
+        let place = |at: usize| if at == 0 { 12 } else { start + 2 * (at - 1) };
+        (0..count).flat_map(|at| (0xc000 | place(at) as u16).to_be_bytes()).collect()
+    };
+    let read = |count: usize| {
+        let data = chain(count);
+        let last = 0xc000 | (12 + QUESTION.len() + 11 + 2 * (count - 1)) as u16;
+        let head = [&[0, 0xff, 0x80, 0, 1, 0, 0, 0, 60][..], &(data.len() as u16).to_be_bytes()].concat();
+        let name = [&last.to_be_bytes()[..], &[0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]].concat();
+        Message::parse(&message(0x8180, [1, 2, 0, 0], &[QUESTION, &head, &data, &name].concat())).unwrap()
+    };
+    let most = read(126);
+    assert_eq!((most.fault, &*most.answers[1].name), (None, "www.example.com"));
+    assert_eq!(read(127).fault, Some("too many compression pointers"));
 }
 
 proptest! {

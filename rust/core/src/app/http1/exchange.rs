@@ -106,6 +106,11 @@ impl Exchange {
         }
     }
 
+    /// Bytes of the texts of its heads.
+    pub(in crate::app) fn text_len(&self) -> usize {
+        [&self.request, &self.response].into_iter().flatten().map(|part| part.head.text_len()).sum()
+    }
+
     /// Method of the request, if it was seen.
     #[must_use]
     pub fn method(&self) -> Option<&str> {

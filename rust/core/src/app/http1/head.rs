@@ -51,6 +51,15 @@ pub struct Head {
     pub length: Length,
 }
 
+impl Head {
+    /// Bytes of the texts that may be long.
+    pub(super) fn text_len(&self) -> usize {
+        let (Start::Request { uri: first, .. } | Start::Response { message: first, .. }) = &self.start;
+        let fields = [&self.host, &self.user_agent, &self.referrer, &self.content_type, &self.disposition];
+        first.len() + fields.into_iter().flatten().map(CompactString::len).sum::<usize>()
+    }
+}
+
 /// What Content-Length says (RFC 9110, 8.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Length {

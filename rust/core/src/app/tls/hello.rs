@@ -29,6 +29,14 @@ pub struct ClientHello {
     pub versions: Numbers,
 }
 
+impl ClientHello {
+    /// Bytes that its names take, about.
+    pub(in crate::app) fn text_len(&self) -> usize {
+        let alpn = self.alpn.iter().map(|name| size_of::<Vec<u8>>() + name.len()).sum::<usize>();
+        alpn + self.server_name.as_ref().map_or(0, String::len)
+    }
+}
+
 /// What a ServerHello says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerHello {

@@ -1,6 +1,7 @@
 //! Rows of streams: read while the capture is, handed out in order of their first frame.
 
 use super::{Making, Request, TableReader, record_batch};
+use crate::app::Row;
 use crate::app::spool::Directory;
 use crate::table::column::select;
 use crate::table::rows;
@@ -12,6 +13,35 @@ const STREAM_ROWS: usize = 1024;
 /// Rows that are kept for the sake of their order.
 const MAX_STREAM_ROWS: usize = 1 << 16;
 
+/// Bytes of their texts, and of those of a batch but for its last row: a column holds 2 GiB, and a row can be of megabytes.
+const MAX_STREAM_TEXT: usize = 1 << 26;
+
+/// The rows that wait, by their texts.
+#[derive(Default)]
+pub(super) struct Weight {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Weight {
+    /// Adds those that are new; whether all are too much.
+    fn is_full(&mut self, rows: &[Row]) -> bool {
+        self.bytes += rows.iter().skip(self.rows).map(|row| row.found.text_len()).sum::<usize>();
+        self.rows = rows.len();
+        self.bytes >= MAX_STREAM_TEXT
+    }
+}
+
+/// How many of the rows, in order, are a batch.
+fn batch_len(rows: &[Row]) -> usize {
+    let before = rows.iter().take(STREAM_ROWS).scan(0, |sum, row| {
+        let before = *sum;
+        *sum += row.found.text_len();
+        Some(before)
+    });
+    before.take_while(|bytes| *bytes < MAX_STREAM_TEXT).count()
+}
+
 impl TableReader {
     /// A table of what streams said: one of [`rows::TABLES`].
     ///
@@ -22,7 +52,7 @@ impl TableReader {
         let columns = select(all, request.columns.as_deref())?;
         let hash = table.hash_column.is_some_and(|name| columns.iter().any(|column| column.name == name));
         let options = Options { streams: (table.wants)(hash), ..request.options };
-        let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS };
+        let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS, weight: Weight::default() };
         Ok(Self::new(request.source, request.filter, options, kind))
     }
 
@@ -35,16 +65,17 @@ impl TableReader {
 
     /// Turns rows into batches, in order of their first frame: those before which nothing is to come, or all.
     pub(super) fn emit_rows(&mut self, all: bool) {
-        let Making::Streams { columns, wait, .. } = &mut self.kind else { return };
+        let Making::Streams { columns, wait, weight, .. } = &mut self.kind else { return };
         let Some(streams) = self.tracker.streams() else { return };
-        if !all && streams.rows().len() < *wait {
+        let is_full = weight.is_full(streams.rows());
+        if !all && !is_full && streams.rows().len() < *wait {
             return;
         }
         streams.rows().sort_by_key(|row| row.first.frame);
         let oldest = if all { None } else { streams.oldest_open() };
         let found = streams.rows();
         let ready = oldest.map_or(found.len(), |frame| found.partition_point(|row| row.first.frame < frame));
-        if !all && ready < found.len() / 2 && found.len() < MAX_STREAM_ROWS {
+        if !all && ready < found.len() / 2 && found.len() < MAX_STREAM_ROWS && !is_full {
             *wait = found.len() * 2; // a long exchange holds the others up
             return;
         }
@@ -52,11 +83,46 @@ impl TableReader {
         let ready = if !all && ready < found.len() / 2 { found.len() } else { ready };
         let rest = found.split_off(ready);
         let taken = std::mem::replace(found, rest);
-        *wait = STREAM_ROWS;
-        for chunk in taken.chunks(STREAM_ROWS) {
+        (*wait, *weight) = (STREAM_ROWS, Weight::default());
+        let mut taken = &taken[..];
+        while !taken.is_empty() {
+            let (chunk, behind) = taken.split_at(batch_len(taken));
+            taken = behind;
             let rows = rows::Rows { rows: chunk, points: self.tracker.points() };
             let arrays = columns.iter().map(|column| (column.fill)(&rows)).collect();
             self.ready.push_back(record_batch(&self.schema, arrays, chunk.len()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{Found, Who, dhcp};
+    use crate::stream::Place;
+
+    fn rows(lens: &[usize]) -> Vec<Row> {
+        let row = |len: &usize| {
+            let message = dhcp::Message { host_name: Some("x".repeat(*len)), ..dhcp::Message::default() };
+            Row { who: Who::default(), first: Place::default(), found: Found::Dhcp(Box::new(message)) }
+        };
+        lens.iter().map(row).collect()
+    }
+
+    #[test]
+    fn batches_end_by_rows_and_by_text() {
+        let half = MAX_STREAM_TEXT / 2;
+        assert_eq!(batch_len(&rows(&[0; STREAM_ROWS + 1])), STREAM_ROWS);
+        assert_eq!(batch_len(&rows(&[half, half - 1, 1, 1])), 3);
+        assert_eq!(batch_len(&rows(&[2 * half, 1])), 1);
+    }
+
+    #[test]
+    fn rows_that_wait_are_weighed_once() {
+        let mut weight = Weight::default();
+        let mut all = rows(&[MAX_STREAM_TEXT - 1]);
+        assert!(!weight.is_full(&all) && !weight.is_full(&all));
+        all.extend(rows(&[1]));
+        assert!(weight.is_full(&all));
     }
 }
