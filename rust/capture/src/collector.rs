@@ -147,6 +147,9 @@ impl Collector {
         for index in 0..self.points.len() {
             // One block a ring and round keeps what is held small.
             let (point, before, first) = (&mut self.points[index], now(), self.batch.frames.len());
+        if self.batch.frames.is_empty() {
+            self.held_since = Instant::now();
+        }
             if point.ring.take_block(&mut self.batch, index as u32) {
                 any = true;
                 point.level = self.batch.frames[first..].iter().map(|meta| meta.ts).max().unwrap_or(point.level);
@@ -215,7 +218,6 @@ impl Collector {
         if ready == 0 {
             if self.batch.frames.is_empty() {
                 self.batch.clear();
-                self.held_since = Instant::now();
             }
             return;
         }
