@@ -192,7 +192,7 @@ impl Collector {
             let Some(point) = points.get_mut(meta.interface as usize) else { return false };
             let passes = point.program.as_ref().is_none_or(|program| {
                 let bytes = &data[meta.offset as usize..][..meta.cap_len as usize];
-                !meta.put_together || program.matches(bytes, meta.frame_len)
+                !(meta.put_together || point.ring.takes_all) || program.matches(bytes, meta.frame_len)
             });
             if meta.cap_len > point.ring.snap_len {
                 meta.cap_len = point.ring.snap_len;
