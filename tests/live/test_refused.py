@@ -52,6 +52,7 @@ def test_namespace_not_there(net: Net, refused: Refused) -> None:
         ("host 1.2.3.4.5", "at column 6"),
         ("(tcp", "column"),
         ("udp and inbound", "use -Q in or -Q out (at column 9)"),
+        ("udp and ifindex 3", "name the interface with -i (at column 9)"),
         (" or ".join(f"host 10.0.{n // 250}.{n % 250}" for n in range(300)) + " and and tcp", '("and")'),
     ],
 )
