@@ -241,7 +241,8 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
 
 class Signals:
     """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
-    insists a second later (the output may be stuck) ends the process.
+    insists a second later ends the process: a pipe that is written (`-w -`) may be stuck, and its reader is waited for,
+    who would have half a capture else.
 
     As tcpdump's, it says its counters so far on SIGUSR1. SIGUSR2 asks for what is in the file within half a second.
     """
@@ -290,6 +291,9 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     last = f"{name} (the last of {files} files begun)" if files > 1 else name
     written = [one for one in (last, flows) if one is not None and one != "-"]
     if written:
+    if session.unprinted:
+        noun = "line was" if session.unprinted == 1 else "lines were"
+        say(f"sniffkit: {session.unprinted} {noun} not printed: nobody read standard output")
         say(f"sniffkit: wrote {' and '.join(written)}")
 
 

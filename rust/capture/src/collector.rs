@@ -34,7 +34,8 @@ impl Point {
     }
 }
 
-fn now() -> i64 {
+/// ns since the epoch.
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
@@ -97,6 +98,8 @@ pub(crate) struct Collector {
     /// Frames at the head of `batch` that have been judged, and wait for older ones of other rings.
     pub judged: usize,
     pub held_since: Instant,
+    /// The kernel's counters are read for each batch.
+    pub counted: bool,
     pub frames: u64,
     pub consumer_gone: bool,
 }
@@ -144,12 +147,12 @@ impl Collector {
     /// Takes what every ring has ready, in time order, and hands it on. `false` if there was nothing.
     fn round(&mut self) -> bool {
         let mut any = false;
-        for index in 0..self.points.len() {
-            // One block a ring and round keeps what is held small.
-            let (point, before, first) = (&mut self.points[index], now(), self.batch.frames.len());
         if self.batch.frames.is_empty() {
             self.held_since = Instant::now();
         }
+        for index in 0..self.points.len() {
+            // One block a ring and round keeps what is held small.
+            let (point, before, first) = (&mut self.points[index], now(), self.batch.frames.len());
             if point.ring.take_block(&mut self.batch, index as u32) {
                 any = true;
                 point.level = self.batch.frames[first..].iter().map(|meta| meta.ts).max().unwrap_or(point.level);
@@ -235,6 +238,9 @@ impl Collector {
         self.judged = next.frames.len();
         let mut full = std::mem::replace(&mut self.batch, next);
         full.interfaces = self.interfaces.clone();
+        if self.counted {
+            self.complete();
+        }
         // A full channel means a consumer that is behind: waiting here fills the ring, where drops are counted.
         match self.to_consumer.try_send((full, self.reached())) {
             Ok(()) => {}
