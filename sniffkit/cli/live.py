@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     from sniffkit import _core
     from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.session import attend
-    from sniffkit.points import point, utf8
+    from sniffkit.points import own_output, point, utf8
 
     points = [point(text, options["netns"]) for text in options["interface"]]
     if not points:
@@ -50,6 +51,7 @@ def print_live(what: str, expression: tuple[str, ...], options: dict[str, Any], 
     live = _core.LiveOptions()
     live.filter = " ".join(expression) or None
     live.say, live.duration, live.zone = what, options["duration"], zone_from_now()
+    live.own_output = own_output(sys.stdout.fileno())
     for name, value in more.items():
         setattr(live, name, value)
     return attend(points, live)

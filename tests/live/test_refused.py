@@ -75,6 +75,7 @@ def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, p
         ),
         (["-w", "-", "-C", "1"], "-: standard output cannot be rotated"),
         (["-w", "-", "--print"], "-w - and --print would share standard output"),
+        (["-w", "/dev/stdout", "--print"], "-w /dev/stdout and --print would share standard output"),
         (["-W", "2", "-w", "x"], "-W needs -C or -G"),
         (["-C", "1"], "-C and -G need -w FILE"),
         (["--no-save", "-w", "x"], "--no-save and -w contradict each other"),
