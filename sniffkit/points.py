@@ -53,11 +53,11 @@ def file_name(name: str, value: str | bytes | os.PathLike[str] | None) -> str | 
 
 
 def utf8(*texts: str | None) -> None:
-    """Raises SniffkitError for what is no text, or one with bytes that are none: what the core takes are strings."""
+    """Raises SniffkitError for what is no text, or one that UTF-8 cannot say: what the core takes are strings."""
     for text in texts:
         if text is not None and not isinstance(text, str):
             raise SniffkitError(f"{text!r} is not a text")
-        if text is not None and not text.isascii() and any("\udc80" <= one <= "\udcff" for one in text):
+        if text is not None and not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
             raise SniffkitError(f"{text!r} is not UTF-8")
 
 
@@ -75,12 +75,24 @@ def start(points: Sequence[tuple[str | None, str]], options: Any, given_up: Call
         raise CaptureError(str(error)) from None
 
 
-def own_output(stdout: int) -> str | None:
-    """A filter for the SSH connection that carries what is written to descriptor `stdout`; None if there is none.
+def is_file_at(path: str, descriptor: int) -> bool:
+    """Whether what is written to this name comes out at this descriptor (`/dev/stdout`), and is not thrown away."""
+    try:
+        there, here = os.stat(path), os.fstat(descriptor)
+    except (OSError, ValueError):
+        return False
+    return os.path.samestat(there, here) and here.st_rdev != os.stat(os.devnull).st_rdev
 
-    Capturing it would capture its own output, without end. sudo takes $SSH_CONNECTION away, so parents are asked too.
+
+def own_output(stdout: int) -> str | None:
+    """A filter for the connection that carries what is written to descriptor `stdout`; None if there is none.
+
+    Capturing it would capture its own output, without end. It is the descriptor's own, or that of an SSH session: sudo
+    takes $SSH_CONNECTION away, so parents are asked too.
     """
     mode = os.fstat(stdout)
+    if stat.S_ISSOCK(mode.st_mode) and (own := socket_filter(stdout)) is not None:
+        return own
     if stat.S_ISREG(mode.st_mode) or mode.st_rdev == os.stat(os.devnull).st_rdev:
         return None
     process = "self"
@@ -100,17 +112,36 @@ def own_output(stdout: int) -> str | None:
     return None
 
 
-def connection_filter(connection: str) -> str | None:
-    """A filter for $SSH_CONNECTION: client address and port, server address and port. None if it is not that."""
+def socket_filter(descriptor: int) -> str | None:
+    """A filter for the connection of an internet socket; None for another, or one that is not connected."""
+    import socket
+
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as own:
+            if own.family not in (socket.AF_INET, socket.AF_INET6):
+                return None
+            ends = [own.getpeername(), own.getsockname()]
+            protocol = "tcp" if own.type == socket.SOCK_STREAM else "udp"
+    except OSError:
+        return None
+    return connection_filter(" ".join(f"{end[0]} {end[1]}" for end in ends), protocol)
+
+
+def connection_filter(connection: str, protocol: str = "tcp") -> str | None:
+    """A filter for what $SSH_CONNECTION says: client address and port, server address and port. None if it is something
+    else.
+    """
     import ipaddress
 
     try:
         client, client_port, server, server_port = connection.split()
-        hosts = [ipaddress.ip_address(host.partition("%")[0]) for host in (client, server)]
+        ends = [ipaddress.ip_address(host.partition("%")[0]) for host in (client, server)]
         ports = [int(client_port), int(server_port)]
     except ValueError:
         return None
-    return f"tcp port {ports[0]} and tcp port {ports[1]} and host {hosts[0]} and host {hosts[1]}"
+    hosts = [getattr(end, "ipv4_mapped", None) or end for end in ends]
+    ends_at = " and ".join(f"{protocol} port {port}" for port in ports)
+    return f"{ends_at} and host {hosts[0]} and host {hosts[1]}"
 
 
 def parquet_of(flows: str | None, write: str | None) -> str | None:

@@ -102,7 +102,7 @@ def print_live(what: str, words: tuple[str, ...], options: dict[str, Any], **mor
     from sniffkit import _core
     from sniffkit.cli.lines import zone_from_now
     from sniffkit.cli.session import attend
-    from sniffkit.points import point, utf8
+    from sniffkit.points import own_output, point, utf8
 
     need_interface(options)
     utf8(*words, *options["interface"], options["netns"])
@@ -110,6 +110,7 @@ def print_live(what: str, words: tuple[str, ...], options: dict[str, Any], **mor
     live = _core.LiveOptions()
     live.filter = filter_of(words, WATCHES)
     live.say, live.duration, live.zone = what, options["duration"], zone_from_now()
+    live.own_output = own_output(sys.stdout.fileno())
     for name, value in more.items():
         setattr(live, name, value)
     return attend(points, live)

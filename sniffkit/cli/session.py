@@ -9,7 +9,7 @@ import time
 from sniffkit.cli import say
 from sniffkit.errors import CaptureError, SniffkitError
 from sniffkit.interrupts import signal
-from sniffkit.points import convert, own_output, parquet_of, point, rehearse, start, utf8
+from sniffkit.points import convert, is_file_at, own_output, parquet_of, point, rehearse, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
@@ -49,9 +49,11 @@ def run(expression: str, options: dict[str, Any]) -> int:
         live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
         if live.rules and table is None:
             raise SniffkitError(f"--{next(iter(live.rules)).replace('_', '-')} is of the flow table: --flows FILE")
+        if write is not None and write != "-" and is_file_at(write, sys.stdout.fileno()):
+            write = live.write = "-"  # by whatever name
         if write == "-" and (live.print or live.say):
-            raise SniffkitError("-w - and --print would share standard output")
-        if live.print or write == "-":
+            raise SniffkitError(f"-w {options['write']} and --print would share standard output")
+        if live.print or live.say or write == "-":
             live.own_output = own_output(sys.stdout.fileno())
         return attend(points, live, write, flows, table)
     finally:
@@ -256,7 +258,8 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
 
 class Signals:
     """^C, SIGTERM and a terminal that closes end a capture: what the kernel holds by then is still written. Whoever
-    insists a second later (the output may be stuck) ends the process.
+    insists a second later ends the process: a pipe that is written (`-w -`) may be stuck, and its reader is waited for,
+    who would have half a capture else.
 
     As tcpdump's, it says its counters so far on SIGUSR1. SIGUSR2 asks for what is in the file within half a second.
     """
@@ -303,6 +306,9 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
         say(one)
     name, files = session.last_file or (write, 1)
     last = f"{name} (the last of {files} files begun)" if files > 1 else name
+    if session.unprinted:
+        noun = "line was" if session.unprinted == 1 else "lines were"
+        say(f"sniffkit: {session.unprinted} {noun} not printed: nobody read standard output")
     written = [one for one in (last, flows) if one is not None and one != "-"]
     if written:
         say(f"sniffkit: wrote {' and '.join(written)}")

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import pickle
+import socket
 import subprocess
 import tempfile
 import threading
@@ -197,6 +198,8 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
         ({"count": 1.5}, "count is a whole number, not 1.5"),
         ({"duration": "x"}, "duration is a number, not 'x'"),
         ({"filter": b"udp"}, "b'udp' is not a text"),
+        ({"filter": "\ud800"}, r"'\\ud800' is not UTF-8"),
+        ({"comment": "\ud800"}, r"'\\ud800' is not UTF-8"),
         ({"points": [None]}, "a capture point is IF or NS/IF, not None"),
         ({"netns": 7}, "7 is not a text"),
         ({"write": "-"}, "write is a file's name, not '-'"),
@@ -356,17 +359,50 @@ def test_the_connection_that_carries_the_output_is_left_out(net: Net, capture: C
     cases: list[tuple[tuple[str, ...], list[int]]] = [
         (("-w", "x.pcapng", "--print"), [2]),
         (("-w", "x.pcapng"), [1, 2]),
+        (("-w", "/dev/stdout"), [2]),
     ]
     for arguments, expected in cases:
         running = capture(*arguments, "tcp", command=inside, env=ssh)
         net.send([own, other])
-        assert running.end()[0] == 0
+        code, out, _ = running.end()
+        assert code == 0
+        if "/dev/stdout" in arguments:
+            (tmp_path / "x.pcapng").write_bytes(out)
         assert numbers(tmp_path / "x.pcapng") == expected
     # another namespace does not carry it
     running = capture("-i", net.veth2, "-w", "x.pcapng", "--print", "tcp", env=ssh)
     net.send([own, other])
     assert running.end()[0] == 0
     assert numbers(tmp_path / "x.pcapng") == [1, 2]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_a_socket_as_standard_output_is_left_out(host: str) -> None:
+    from sniffkit.points import own_output
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as server, socket.socket(family) as client:
+        server.bind((host, 0))
+        server.listen()
+        client.connect(server.getsockname())
+        ports = client.getpeername()[1], client.getsockname()[1]
+        plain = host.removeprefix("::ffff:")
+        expected = f"tcp port {ports[0]} and tcp port {ports[1]} and host {plain} and host {plain}"
+        assert own_output(client.fileno()) == expected
+        client.send(b"it is still open")
+
+
+def test_standard_output_by_other_names(tmp_path: Path) -> None:
+    from sniffkit.points import is_file_at
+
+    reading, writing = os.pipe()
+    with open(os.devnull, "wb") as null:
+        assert is_file_at(f"/dev/fd/{writing}", writing)
+        assert not is_file_at(str(tmp_path), writing)
+        assert not is_file_at(str(tmp_path / "none"), writing)
+        assert not is_file_at(os.devnull, null.fileno())
+    os.close(reading)
+    os.close(writing)
 
 
 def test_an_ssh_connection_as_a_filter() -> None:

@@ -62,6 +62,18 @@ def test_frames_of_all_points_come_in_time_order(net: Net) -> None:
     assert [stats.captured for stats in live.stats] == [400, 400, 2]
 
 
+def test_frames_behind_a_silence_are_in_time_order_and_come_at_once(net: Net) -> None:
+    with sk.capture(net.veth2, net.veth1, filter="udp") as live:
+        for number in range(1, 7):
+            time.sleep(0.6)  # longer than frames are held
+            net.send([frame(number)])
+            assert live.wait_for(2 * number, 0.4)
+    table = live.packets(["ts", "interface"]).to_arrow()
+    assert table["interface"].to_pylist() == ["veth1", "veth2"] * 6
+    times = table["ts"].cast("int64").to_pylist()
+    assert times == sorted(times)
+
+
 def test_a_busy_point_beside_a_silent_one(net: Net) -> None:
     with sk.capture(net.veth2, f"{net.a}/lo") as live:
         for n in range(30):

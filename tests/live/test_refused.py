@@ -52,6 +52,7 @@ def test_namespace_not_there(net: Net, refused: Refused) -> None:
         ("host 1.2.3.4.5", "at column 6"),
         ("(tcp", "column"),
         ("udp and inbound", "use -Q in or -Q out (at column 9)"),
+        ("udp and ifindex 3", "name the interface with -i (at column 9)"),
         (" or ".join(f"host 10.0.{n // 250}.{n % 250}" for n in range(300)) + " and and tcp", '("and")'),
     ],
 )
@@ -74,6 +75,7 @@ def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, p
         ),
         (["-w", "-", "-C", "1"], "-: standard output cannot be rotated"),
         (["-w", "-", "--print"], "-w - and --print would share standard output"),
+        (["-w", "/dev/stdout", "--print"], "-w /dev/stdout and --print would share standard output"),
         (["-W", "2", "-w", "x"], "-W needs -C or -G"),
         (["-C", "1"], "-C and -G need -w FILE"),
         (["--no-save", "-w", "x"], "--no-save and -w contradict each other"),

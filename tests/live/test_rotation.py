@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from livenet import SNIFFKIT, Capture, Net, blocks, frame, numbers, tool
+from livenet import SNIFFKIT, Capture, Net, blocks, frame, numbers, options, tool
 
 
 def by_number(directory: Path, stem: str) -> list[Path]:
@@ -31,9 +31,16 @@ def test_by_size_nothing_is_lost_at_the_seams(net: Net, capture: Capture, tmp_pa
         assert len(tool("tcpdump", "-nr", str(path)).splitlines()) == len(numbers(path))
         assert path.stat().st_size < 1_000_000 + 2_000
     if name == "x.pcapng":
+        so_far = 0
         for path in files:  # each is a whole file: section, interface, …, statistics
-            kinds = [kind for kind, _ in blocks(path)]
+            found = blocks(path)
+            kinds = [kind for kind, _ in found]
             assert (kinds[:2], kinds[-1]) == ([0x0A0D0D0A, 1], 5)
+            so_far += kinds.count(6)
+            counts = {code: int.from_bytes(value, "little") for code, value in options(found[-1][1], 12)}
+            received, dropped, taken, delivered = (counts[code] for code in (4, 5, 6, 8))
+            assert (delivered, dropped, taken) == (so_far, 0, received)
+            assert received >= delivered
 
 
 def test_a_ring_keeps_the_newest(net: Net, capture: Capture, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import time
@@ -64,6 +65,24 @@ def test_a_packet_right_after_listening_is_there(net: Net, capture: Capture, tmp
         code, _, said = running.end(None)
         assert (code, counters(said)) == (0, (1, 1, 0)), said
         assert numbers(tmp_path / "x.pcapng") == [number]
+
+
+def test_traffic_while_it_starts(net: Net, tmp_path: Path) -> None:
+    """What comes before "listening" and is kept is counted as received too."""
+    flood = net.socket(net.a, "veth1")
+    child = os.fork()
+    if child == 0:
+        while True:
+            flood.send(frame())
+    try:
+        for _ in range(40):
+            with sk.capture(net.veth1, net.veth2, write=tmp_path / "x.pcapng") as live:
+                pass
+            for one in live.stats:
+                assert one.captured + one.dropped + one.rejected == one.received
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_a_count_ends_with_exactly_that_many(net: Net, capture: Capture, tmp_path: Path) -> None:
@@ -164,3 +183,14 @@ def test_what_the_ring_could_not_hold_is_counted(net: Net, capture: Capture, tmp
     ((_, statistics),) = [block for block in blocks(tmp_path / "x.pcapng") if block[0] == 5]
     counts = {code: int.from_bytes(value, "little") for code, value in options(statistics, 12) if code >= 4}
     assert counts == {4: 5_000, 5: dropped, 6: 5_000, 7: dropped, 8: captured}
+
+
+def test_a_small_ring_has_room_for_the_largest_frame(own_net: Net, capture: Capture) -> None:
+    own_net.run(own_net.b, "ip", "link", "set", "veth2", "gso_max_size", "190000")
+    running = capture("-i", own_net.veth2, "-B", "1", "-w", "x.pcapng", "udp")
+    halt(running)
+    own_net.send(frame(n, size=1500) for n in range(1_000))
+    running.process.send_signal(signal.SIGCONT)
+    code, _, said = running.end()
+    assert code == 0
+    assert 200 < counters(said)[0] < 400  # two blocks of 256 KiB

@@ -91,6 +91,26 @@ def test_live_and_file_agree(net: Net, tmp_path: Path, filter: str, expected: li
     assert stats.captured + stats.rejected == stats.received
 
 
+@pytest.mark.parametrize("filter", ["geneve or icmp", "vlan or geneve or icmp"])
+def test_a_filter_that_the_kernel_refuses(net: Net, tmp_path: Path, filter: str) -> None:
+    """It reads memory words that may not have been written: 0 on a file; live, tcpdump filters itself then."""
+    header = bytes.fromhex("0000655800000500")
+    ports = bytes.fromhex("03e817c1") + (8 + len(header) + 60).to_bytes(2, "big") + b"\0\0"
+    geneve = frame(20)[:16] + (36 + 60).to_bytes(2, "big") + frame(20)[18:34] + ports + header + frame(1)
+    with (
+        sk.capture(net.veth2, write=tmp_path / "all.pcapng"),
+        sk.capture(net.veth2, filter=filter, direction="in", snap_len=30) as some,
+        sk.capture(net.veth2, filter=filter, direction="out") as none,
+    ):
+        net.send([*FRAMES, geneve])
+    rows = some.packets(["ip_id", "cap_len"]).to_arrow().to_pylist()
+    assert len(rows) == len(tool("tcpdump", "-nr", str(tmp_path / "all.pcapng"), filter).splitlines()) > 0
+    assert {row["cap_len"] for row in rows} == {30}
+    (stats,) = some.stats
+    assert (stats.captured, stats.captured + stats.rejected, stats.received) == (len(rows), len(FRAMES) + 1, 9)
+    assert none.stats[0].received == 0
+
+
 def test_any_keeps_the_tag_behind_its_own_header(net: Net) -> None:
     with sk.capture("any", netns=net.b) as live:
         net.send([frame(1, V5, 80), frame(2, b"", 80)])

@@ -90,12 +90,16 @@ fn cooked_header(link_type: LinkType, address: &[u8], tag: Option<[u8; 4]>) -> (
     let protocol = [at(2), at(3)];
     let (index, hardware) = (u32_at(address, 4).to_be_bytes(), u16_at(address, 8).to_be_bytes());
     let (packet_type, address_len) = (at(10), at(11).min(8));
+    // What stands behind the address is left from whatever was there before.
+    let mut own = [0; 8];
+    let len = usize::from(address_len);
+    own[..len].copy_from_slice(address.get(12..12 + len).unwrap_or(&[0; 8][..len]));
     let mut out = [0; 24];
     if link_type == LinkType::NETLINK {
         out[1] = packet_type;
         out[2..4].copy_from_slice(&hardware);
         out[5] = address_len;
-        out[6..14].copy_from_slice(address.get(12..20).unwrap_or(&[0; 8]));
+        out[6..14].copy_from_slice(&own);
         out[14..16].copy_from_slice(&protocol);
         return (out, 16);
     }
@@ -104,7 +108,7 @@ fn cooked_header(link_type: LinkType, address: &[u8], tag: Option<[u8; 4]>) -> (
     out[8..10].copy_from_slice(&hardware);
     out[10] = packet_type;
     out[11] = address_len;
-    out[12..20].copy_from_slice(address.get(12..20).unwrap_or(&[0; 8]));
+    out[12..20].copy_from_slice(&own);
     let Some([a, b, c, d]) = tag else { return (out, 20) };
     out[..2].copy_from_slice(&[a, b]);
     out[20..22].copy_from_slice(&[c, d]);
@@ -138,7 +142,7 @@ mod tests {
         out.extend_from_slice(&protocol.to_be_bytes());
         out.extend_from_slice(&index.to_ne_bytes());
         out.extend_from_slice(&hardware.to_ne_bytes());
-        out.extend_from_slice(&[packet_type, 6, 2, 0, 0, 0, 0, 1, 0, 0]);
+        out.extend_from_slice(&[packet_type, 6, 2, 0, 0, 0, 0, 1, 0xde, 0xad]);
         out
     }
 

@@ -34,7 +34,8 @@ impl Point {
     }
 }
 
-fn now() -> i64 {
+/// ns since the epoch.
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
@@ -97,6 +98,8 @@ pub(crate) struct Collector {
     /// Frames at the head of `batch` that have been judged, and wait for older ones of other rings.
     pub judged: usize,
     pub held_since: Instant,
+    /// The kernel's counters are read for each batch.
+    pub counted: bool,
     pub frames: u64,
     pub consumer_gone: bool,
 }
@@ -144,6 +147,9 @@ impl Collector {
     /// Takes what every ring has ready, in time order, and hands it on. `false` if there was nothing.
     fn round(&mut self) -> bool {
         let mut any = false;
+        if self.batch.frames.is_empty() {
+            self.held_since = Instant::now();
+        }
         for index in 0..self.points.len() {
             // One block a ring and round keeps what is held small.
             let (point, before, first) = (&mut self.points[index], now(), self.batch.frames.len());
@@ -189,7 +195,7 @@ impl Collector {
             let Some(point) = points.get_mut(meta.interface as usize) else { return false };
             let passes = point.program.as_ref().is_none_or(|program| {
                 let bytes = &data[meta.offset as usize..][..meta.cap_len as usize];
-                !meta.put_together || program.matches(bytes, meta.frame_len)
+                !(meta.put_together || point.ring.takes_all) || program.matches(bytes, meta.frame_len)
             });
             if meta.cap_len > point.ring.snap_len {
                 meta.cap_len = point.ring.snap_len;
@@ -215,7 +221,6 @@ impl Collector {
         if ready == 0 {
             if self.batch.frames.is_empty() {
                 self.batch.clear();
-                self.held_since = Instant::now();
             }
             return;
         }
@@ -233,6 +238,9 @@ impl Collector {
         self.judged = next.frames.len();
         let mut full = std::mem::replace(&mut self.batch, next);
         full.interfaces = self.interfaces.clone();
+        if self.counted {
+            self.complete();
+        }
         // A full channel means a consumer that is behind: waiting here fills the ring, where drops are counted.
         match self.to_consumer.try_send((full, self.reached())) {
             Ok(()) => {}

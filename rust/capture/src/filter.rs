@@ -126,10 +126,18 @@ fn compile_once(expression: &str, target: Target, optimise: bool) -> Result<Resu
 pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError> {
     match compile_once(expression, target, true)? {
         Ok(program) if asks_kernel(&program) => {
-            let word = words(expression).into_iter().find(|(at, end)| expression[*at..*end].ends_with("bound"));
+            let asks = |(at, end): &(usize, usize)| {
+                let word = &expression[*at..*end];
+                word.ends_with("bound") || word == "ifindex"
+            };
+            let word = words(expression).into_iter().find(asks);
             let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
             let what = "it asks what only the kernel knows of a frame, and no file holds";
-            let instead = if target.netmask == NO_NETMASK { ": use -Q in or -Q out" } else { "" };
+            let instead = match word {
+                _ if target.netmask != NO_NETMASK => "",
+                Some((at, end)) if &expression[at..end] == "ifindex" => ": name the interface with -i",
+                _ => ": use -Q in or -Q out",
+            };
             Err(CaptureError::Filter(format!("bad filter {expression:?}: {what}{instead} (at column {column})")))
         }
         Ok(program) => Ok(program),

@@ -3,6 +3,7 @@
 //! Source: netdevice(7), packet(7), `linux/if_arp.h`
 
 use crate::error::CaptureError;
+use crate::rtnetlink;
 use sniffkit_core::frame::LinkType;
 use std::ffi::CString;
 use std::io;
@@ -21,6 +22,8 @@ pub struct Interface {
     pub cooked: bool,
     /// Index of the loopback interface if its packets are among those that are captured: each would be seen twice.
     pub loopback: Option<i32>,
+    /// Bytes of the largest frame that its offloads may make as it stands; 0 if that is not known.
+    pub largest_frame: u32,
 }
 
 fn request(name: &str) -> libc::ifreq {
@@ -79,6 +82,7 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
             link_type: LinkType::LINUX_SLL2,
             cooked: true,
             loopback: Some(index_of("lo")).filter(|index| *index != 0),
+            largest_frame: names().iter().map(|name| rtnetlink::largest_frame(index_of(name))).max().unwrap_or(0),
         });
     }
     let unknown = || {
@@ -117,6 +121,7 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
         link_type,
         cooked,
         loopback: (family == libc::ARPHRD_LOOPBACK).then_some(index),
+        largest_frame: rtnetlink::largest_frame(index),
     })
 }
 

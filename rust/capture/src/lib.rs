@@ -7,6 +7,7 @@ pub mod filter;
 mod flow_table;
 pub mod interface;
 pub mod netns;
+mod output;
 pub mod privilege;
 pub mod recorder;
 pub mod ring;

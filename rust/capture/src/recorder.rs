@@ -1,22 +1,24 @@
 //! What happens to captured frames: written, printed, counted into flows, on a thread behind the ring's.
 
+use crate::collector::now;
 use crate::error::CaptureError;
 use crate::flow_table::FlowTable;
+use crate::output::Output;
 use crate::session::{LatestStats, PointSpec, PointStats, Session, SessionOptions};
 use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::show::TextPrinter;
 use sniffkit_core::show::conversation::Conversations;
 use sniffkit_core::track::Options;
-use sniffkit_core::write::{CaptureWriter, Format, InterfaceStatistics, WriteError, WriteOptions, Written};
-use std::io::{ErrorKind, Write};
+use sniffkit_core::write::{CaptureWriter, Format, WriteError, WriteOptions, Written};
+use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Frames that are decoded and followed together, once they are written: what is made of them stays in the processor's own
 /// cache.
@@ -55,21 +57,21 @@ pub struct RecordEnd {
     pub flow_rows: Option<u64>,
     /// The capture file that was written last, and how many were begun.
     pub last_file: Option<(String, u64)>,
+    /// Lines that standard output did not take: nobody read it.
+    pub unprinted: u64,
 }
 
 /// A running recording.
 pub struct Recorder {
     stop: Arc<AtomicBool>,
+    /// Somebody has asked for the end, and waits for it.
+    asked: Arc<AtomicBool>,
     frames: Arc<AtomicU64>,
     latest: LatestStats,
     names: Vec<String>,
     thread: Mutex<Option<JoinHandle<RecordEnd>>>,
     /// Its other end is closed when the thread ends.
     end: UnixStream,
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Recorder {
@@ -84,10 +86,10 @@ impl Recorder {
         options: RecordOptions,
         between: impl FnOnce() -> Result<(), CaptureError>,
     ) -> Result<Self, CaptureError> {
-        let in_blocks = options.write.as_ref().is_some_and(|(_, how)| how.format == Format::Pcapng);
-        let session = Session::start(points, session, in_blocks)?;
+        let pcapng = options.write.as_ref().map(|(_, how)| how).filter(|how| how.format == Format::Pcapng);
+        let (in_blocks, rotates) = (pcapng.is_some(), pcapng.is_some_and(|how| how.rotation.is_active()));
+        let session = Session::start(points, session, in_blocks, rotates)?;
         between()?;
-        let system = |error: &dyn std::fmt::Display| CaptureError::System(error.to_string());
         // The table first: it has no name yet, so nothing is left behind where one of the two cannot be.
         let flows = options.flows.map(|(path, rules)| FlowTable::create(path, rules)).transpose()?;
         let writer = options
@@ -97,23 +99,21 @@ impl Recorder {
                 CaptureWriter::create(&name, how, session.interfaces(), now())
             })
             .transpose()
-            .map_err(|error| system(&error))?;
+            .map_err(|error| CaptureError::System(error.to_string()))?;
         let (stop, latest) = (session.stop_flag(), session.latest_stats());
         let frames = Arc::new(AtomicU64::new(0));
-        let names = session
-            .interfaces()
-            .iter()
-            .map(|info| {
-                let name = info.name.as_deref().unwrap_or("?");
-                info.netns.as_ref().map_or(name.to_owned(), |netns| format!("{netns}/{name}"))
-            })
-            .collect();
-        let kept = vec![0; session.interfaces().len()];
+        let names = session.names();
+        let asked = Arc::new(AtomicBool::new(false));
+        let no_thread = |error| CaptureError::system("starting a thread", &error);
+        let prints = options.print.is_some() || options.conversations.is_some();
+        let output = prints.then(|| Output::stdout(asked.clone())).transpose().map_err(no_thread)?;
         let work = Work {
+            kept: vec![0; session.interfaces().len()],
             session,
-            kept,
             writer,
+            rotates,
             flows,
+            output,
             printer: options.print,
             conversations: options.conversations,
             limit: options.count,
@@ -125,14 +125,13 @@ impl Recorder {
             said: Vec::new(),
             error: None,
         };
-        let no_thread = |error| CaptureError::system("starting the recording thread", &error);
         let (end, ends) = UnixStream::pair().map_err(no_thread)?;
         let run = move || {
             let _ends = ends;
             work.run()
         };
         let thread = std::thread::Builder::new().name("sniffkit-record".into()).spawn(run).map_err(no_thread)?;
-        Ok(Self { stop, frames, latest, names, thread: Mutex::new(Some(thread)), end })
+        Ok(Self { stop, asked, frames, latest, names, thread: Mutex::new(Some(thread)), end })
     }
 
     /// The capture points as `namespace/interface`.
@@ -153,8 +152,9 @@ impl Recorder {
         self.latest.read()
     }
 
-    /// Asks the capture to end. What the rings hold still comes.
+    /// Asks the capture to end. What the rings hold still comes; who does not read standard output is not waited for.
     pub fn stop(&self) {
+        self.asked.store(true, Ordering::Release);
         self.stop.store(true, Ordering::Release);
     }
 
@@ -190,7 +190,11 @@ struct Work {
     /// Frames kept, per point.
     kept: Vec<u64>,
     writer: Option<CaptureWriter>,
+    /// The writer may end a file with any batch, and says there what has been received by then.
+    rotates: bool,
     flows: Option<FlowTable>,
+    /// Where all that is printed goes.
+    output: Option<Output>,
     printer: Option<TextPrinter>,
     conversations: Option<Conversations>,
     limit: Option<u64>,
@@ -223,6 +227,7 @@ impl Work {
                     self.session.recycle(batch);
                 }
             }
+            self.say(&[]); // whether an earlier text was read
             let time_up = self.until.is_some_and(|until| Instant::now() >= until);
             if self.done() || time_up || self.error.is_some() {
                 stop.store(true, Ordering::Release);
@@ -298,6 +303,9 @@ impl Work {
         let mut failed = None;
         if let Some(writer) = &mut self.writer {
             let before = writer.frames();
+            if self.rotates {
+                set_statistics(writer, &self.session.latest_stats().read());
+            }
             let mut result = writer.write_batch(&self.decoded.batch);
             if self.flows.is_some() && result.is_ok() {
                 // The table counts what is in the file: nothing that waits in a buffer, and may not get there.
@@ -352,22 +360,23 @@ impl Work {
     }
 
     fn say(&mut self, text: &[u8]) {
-        if text.is_empty() {
-            return;
+        let Some(output) = &mut self.output else { return };
+        // What is kept is whole, whoever reads; where nothing is, the reader has all that the rings can hold meanwhile.
+        let patient = self.writer.is_none() && self.flows.is_none();
+        if let Err(error) = output.say(text, patient) {
+            self.not_printed(&error);
         }
-        let mut out = std::io::stdout().lock();
-        let result = out.write_all(text).and_then(|()| out.flush());
-        drop(out);
-        match result {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                // What is written beside the printed lines is still finished.
-                let writer = self.writer.take();
-                self.conversations = None;
-                self.reader_gone();
-                self.writer = writer;
-            }
-            Err(error) => self.fail(CaptureError::system("standard output", &error).to_string()),
+    }
+
+    fn not_printed(&mut self, error: &std::io::Error) {
+        if error.kind() == ErrorKind::BrokenPipe {
+            // What is written beside the printed lines is still finished.
+            let writer = self.writer.take();
+            self.conversations = None;
+            self.reader_gone();
+            self.writer = writer;
+        } else {
+            self.fail(CaptureError::system("standard output", error).to_string());
         }
     }
 
@@ -416,6 +425,11 @@ impl Work {
                 Err(error) => self.fail(error),
             }
         }
+        // Last: the files are whole by now, however long somebody takes to read.
+        let unprinted = self.output.take().map_or(Ok(0), Output::finish).unwrap_or_else(|error| {
+            self.not_printed(&error);
+            0
+        });
         RecordEnd {
             frames: self.frames.load(Ordering::Relaxed),
             stats: ended.stats,
@@ -423,19 +437,13 @@ impl Work {
             error: self.error,
             flow_rows,
             last_file,
+            unprinted,
         }
     }
 }
 
 fn set_statistics(writer: &mut CaptureWriter, stats: &[PointStats]) {
     for (index, stats) in (0..).zip(stats) {
-        let statistics = InterfaceStatistics {
-            received: Some(stats.received),
-            dropped: Some(stats.dropped),
-            filter_accepted: Some(stats.received - stats.rejected.min(stats.received)),
-            os_dropped: Some(stats.dropped),
-            ..InterfaceStatistics::default()
-        };
-        writer.set_statistics(index, statistics);
+        writer.set_statistics(index, stats.for_file());
     }
 }

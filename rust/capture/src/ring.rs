@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Largest size of a block, bytes: the kernel hands over whole blocks.
 pub const BLOCK: usize = 1 << 20;
 
-/// Smallest: room for any frame of an interface whose segmentation offload has the usual limit of 64 KiB.
+/// Smallest: room for any frame of an interface whose offloads have the usual limit of 64 KiB.
 const MIN_BLOCK: usize = 1 << 17;
 
 /// Blocks of a ring, if they are not too small then. One that holds a single frame is handed over after [`RETIRE_MS`] all
@@ -64,6 +64,8 @@ pub struct Ring {
     /// Bytes kept of a frame that is put together here, until its filter has seen it.
     put_together: u32,
     stats: KernelStats,
+    /// The kernel did not take the filter: every frame is still to be judged.
+    pub takes_all: bool,
 }
 
 // SAFETY: the mapping belongs to this value alone and is only reached through `&mut self`.
@@ -122,8 +124,13 @@ fn seen(filter: &Program, options: &RingOptions) -> u32 {
 
 /// The kernel's filter for a socket: direction, then the user's. The kernel takes the outer VLAN tag off before the
 /// filter runs, so a tagged frame would be judged without it; those all pass here and are judged again with their tag
-/// in place (`docs/decisions`). So are cooked frames, whose header the kernel does not have.
-fn kernel_program(interface: &Interface, options: &RingOptions, filter: Option<&Program>) -> Vec<Instruction> {
+/// in place (`docs/decisions`). So are cooked frames, whose header the kernel does not have, and with `takes_all` all.
+fn kernel_program(
+    interface: &Interface,
+    options: &RingOptions,
+    filter: Option<&Program>,
+    takes_all: bool,
+) -> Vec<Instruction> {
     /// Ancillary loads: packet type, interface index, whether there is a tag (`linux/filter.h`, SKF_AD_OFF + …).
     const TYPE: Instruction = op(0x20, 0, 0, (-0x1000i32 + 4) as u32);
     const INDEX: Instruction = op(0x20, 0, 0, (-0x1000i32 + 8) as u32);
@@ -140,7 +147,7 @@ fn kernel_program(interface: &Interface, options: &RingOptions, filter: Option<&
         code.extend([TYPE, op(0x15, 0, 3, OUT), INDEX, op(0x15, 0, 1, index as u32), ret(0)]);
     }
     match filter {
-        Some(filter) if !interface.cooked => {
+        Some(filter) if !interface.cooked && !takes_all => {
             code.extend([TAGGED, op(0x15, 0, 1, 1), ret(seen(filter, options))]);
             code.extend(filter.instructions());
         }
@@ -166,7 +173,10 @@ impl Ring {
             &libc::tpacket_versions::TPACKET_V3,
             "choosing TPACKET_V3",
         )?;
-        let block = (options.buffer.next_power_of_two() / BLOCKS).clamp(MIN_BLOCK, BLOCK);
+        let kept = filter.map_or(options.snap_len, |filter| seen(filter, options));
+        // With room for what the kernel puts before a frame.
+        let least = (kept.min(interface.largest_frame) as usize + 4096).next_power_of_two().clamp(MIN_BLOCK, BLOCK);
+        let block = (options.buffer.next_power_of_two() / BLOCKS).clamp(least, BLOCK);
         let blocks = options.buffer.div_ceil(block).clamp(2, MAX_BLOCKS);
         let request = libc::tpacket_req3 {
             tp_block_size: block as u32,
@@ -201,8 +211,9 @@ impl Ring {
             next: 0,
             interface,
             snap_len: options.snap_len,
-            put_together: filter.map_or(options.snap_len, |filter| seen(filter, options)),
+            put_together: kept,
             stats: KernelStats::default(),
+            takes_all: false,
         };
         ring.bind()?;
         if options.promiscuous && ring.interface.index != 0 {
@@ -214,9 +225,14 @@ impl Ring {
             };
             set(&ring.socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &member, "promiscuous mode")?;
         }
-        attach(&ring.socket, &kernel_program(&ring.interface, options, filter))?;
         ring.kernel_stats()?; // reading sets them back: counting starts with the real filter
         ring.stats = KernelStats::default();
+        let program = |takes_all| kernel_program(&ring.interface, options, filter, takes_all);
+        // Memory words that are read before they are written (`geneve or tcp`) are 0 for libpcap, and an error for the kernel.
+        if attach(&ring.socket, &program(false)).is_err() {
+            attach(&ring.socket, &program(true))?;
+            ring.takes_all = filter.is_some();
+        }
         Ok(ring)
     }
 

@@ -1,4 +1,5 @@
-//! What only rtnetlink knows of an interface: the other end of a veth pair, and which namespace that is in.
+//! What only rtnetlink knows of an interface: the other end of a veth pair, which namespace that is in, and how large frames
+//! can be.
 //!
 //! Source: rtnetlink(7), `linux/if_link.h`, `linux/net_namespace.h`
 
@@ -12,6 +13,8 @@ const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_LINK_NETNSID: u16 = 37;
+/// IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE, IFLA_GSO_IPV4_MAX_SIZE, IFLA_GRO_IPV4_MAX_SIZE
+const LARGEST: [u16; 4] = [41, 58, 63, 64];
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
 
@@ -89,16 +92,31 @@ fn index_to_name(index: u32) -> Option<String> {
     (!found.is_null()).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
+/// What the kernel says of the interface with this index, of this thread's namespace: attributes.
+fn link(index: i32) -> Option<Vec<u8>> {
+    // struct ifinfomsg: family, pad: u8; type: u16; index: i32; flags, change: u32
+    let mut body = vec![0; 16];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    let mut answer = ask(RTM_GETLINK, &body).ok().filter(|answer| answer.len() >= 16)?;
+    answer.drain(..16);
+    Some(answer)
+}
+
+/// Bytes of the largest frame that the offloads of the interface with this index may make; 0 if there is none.
+#[must_use]
+pub fn largest_frame(index: i32) -> u32 {
+    let limits = link(index).unwrap_or_default();
+    let limits = attributes(&limits).filter(|(kind, _)| LARGEST.contains(kind));
+    limits.filter_map(|(_, value)| word(value)).max().unwrap_or(0)
+}
+
 /// The other end of the veth pair to which the interface with this index, of this thread's namespace `here`, belongs.
 /// `home` is the namespace of the process.
 #[must_use]
 pub fn veth_peer(index: i32, here: Option<&Netns>, home: Option<&Netns>) -> Option<Peer> {
-    // struct ifinfomsg: family, pad: u8; type: u16; index: i32; flags, change: u32
-    let mut body = vec![0; 16];
-    body[4..8].copy_from_slice(&index.to_ne_bytes());
-    let answer = ask(RTM_GETLINK, &body).ok()?;
+    let answer = link(index)?;
     let (mut link, mut id, mut is_veth) = (None, None, false);
-    for (kind, value) in attributes(answer.get(16..)?) {
+    for (kind, value) in attributes(&answer) {
         match kind {
             IFLA_LINK => link = word(value),
             IFLA_LINK_NETNSID => id = word(value),

@@ -7,6 +7,7 @@ use crate::ring::{Ring, RingOptions};
 use crate::rtnetlink::{Peer, veth_peer};
 use crate::{filter, interface};
 use sniffkit_core::frame::{FrameBatch, InterfaceInfo, Interfaces, LinkType};
+use sniffkit_core::write::InterfaceStatistics;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,19 @@ pub struct PointStats {
     pub dropped: u64,
     /// Frames that the kernel let through and the exact filter did not.
     pub rejected: u64,
+}
+
+impl PointStats {
+    /// As a statistics block of pcapng has them.
+    pub(crate) fn for_file(&self) -> InterfaceStatistics {
+        InterfaceStatistics {
+            received: Some(self.received),
+            dropped: Some(self.dropped),
+            filter_accepted: Some(self.received.saturating_sub(self.rejected)),
+            os_dropped: Some(self.dropped),
+            ..InterfaceStatistics::default()
+        }
+    }
 }
 
 /// The counters of a session that may still run, as they were at most half a second ago.
@@ -87,11 +101,17 @@ const IN_FLIGHT: usize = 128;
 
 impl Session {
     /// Opens every point and starts. When this returns, the capture is live: no later frame is missed unseen. `in_blocks`:
-    /// its frames go into a pcapng file, see [`FrameBatch::in_blocks`].
+    /// its frames go into a pcapng file, see [`FrameBatch::in_blocks`]. `counted`: [`Session::latest_stats`] are never older than
+    /// the frames that [`Session::next`] has given.
     ///
     /// # Errors
     /// The first point that cannot be opened; nothing is left running then.
-    pub fn start(specs: &[PointSpec], options: &SessionOptions, in_blocks: bool) -> Result<Self, CaptureError> {
+    pub fn start(
+        specs: &[PointSpec],
+        options: &SessionOptions,
+        in_blocks: bool,
+        counted: bool,
+    ) -> Result<Self, CaptureError> {
         let home = Netns::home()?;
         let mut points: Vec<Point> = Vec::new();
         let mut infos = Vec::new();
@@ -122,6 +142,7 @@ impl Session {
             batch: room(in_blocks),
             judged: 0,
             held_since: Instant::now(),
+            counted,
             frames: 0,
             consumer_gone: false,
         };
@@ -157,6 +178,16 @@ impl Session {
     #[must_use]
     pub fn interfaces(&self) -> &Interfaces {
         &self.interfaces
+    }
+
+    /// The capture points as `namespace/interface`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let name = |info: &Arc<InterfaceInfo>| {
+            let name = info.name.as_deref().unwrap_or("?");
+            info.netns.as_ref().map_or(name.to_owned(), |netns| format!("{netns}/{name}"))
+        };
+        self.interfaces.iter().map(name).collect()
     }
 
     /// A flag that ends the session when it is set: nothing more is let in, what is in the rings still comes.

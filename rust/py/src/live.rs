@@ -318,6 +318,12 @@ impl LiveSession {
         self.ended(|end| end.last_file.clone()).flatten()
     }
 
+    /// After the end: lines that were not printed, because nobody read them.
+    #[getter]
+    fn unprinted(&self) -> u64 {
+        self.ended(|end| end.unprinted).unwrap_or(0)
+    }
+
     /// After the end: rows of the flow table.
     #[getter]
     fn flow_rows(&self) -> Option<u64> {
