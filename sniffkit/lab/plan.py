@@ -92,7 +92,9 @@ def _interface(spec: LabSpec, one: Interface) -> list[Op]:
     if found.extra is not None:
         out += found.extra(one, spec)
     for address in one.addresses:
-        line = f"{ip} address add {address} dev {one.name}{' nodad' if ':' in address else ''}"
+        wide = ":" not in address and ipaddress.ip_interface(address).network.prefixlen < 31
+        words = f"{address}{' broadcast +' if wide else ''} dev {one.name}{' nodad' if ':' in address else ''}"
+        line = f"{ip} address add {words}"
         args = {"dev": one.name, "address": address}
         out.append(Op(ADDRESS, "address", one.node, f"{one.name} {address}", args, needs, line))
     state = "up" if one.up else "down"
@@ -128,7 +130,8 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     for route in given.get("routes", []):
         words = text_of(route, ROUTE_KEYS, "to")
         version = "-6 " if family(route["to"], route.get("via")) == 10 else ""
-        line = f"ip {version}-n {node.name} route add {words}"
+        to, *hops = words.partition(" nexthop")
+        line = f"ip {version}-n {node.name} route add {to} proto static{''.join(hops)}"
         tied = _route_needs(spec, node, route)
         out.append(Op(ROUTE, "route", node.name, words, route, tied, line))
     for rule in given.get("rules", []):

@@ -121,7 +121,7 @@ def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
     bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
     done = sniffkit("lab", "up", write(file, nodes=bad))
     assert done.returncode == 2
-    assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
+    assert "10.9.0.0/16 via 10.77.0.1 proto static: Nexthop has invalid gateway" in done.stderr
     assert netns() == [f"{P}a", f"{P}b"]
     assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
 
