@@ -80,7 +80,13 @@ def test_addresses_of_a_subnet_keep_the_order_of_the_file() -> None:
     assert changed(f"{one} {two} {three}", f"{one} {three}") == []
     assert changed(f"{one} {two} {three}", f"{one} {three} {two}") == ["10.0.0.3", "10.0.0.2"]
     assert changed(f"{one} {two}", f"{three} {one} {two}") == ["10.0.0.3", "10.0.0.1", "10.0.0.2"]
-    assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {one}") == [], "each is the first of its subnet"
+    assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {one}") == ["10.1.0.1", "10.0.0.1"], "for a route without `src`"
+    assert changed(f"{one} {two} 10.1.0.1/24", f"{one} 10.1.0.1/24 {two}") == [], "the kernel has these so anyway"
+    assert changed(f"{one} {two} 10.1.0.1/24", f"{two} 10.1.0.1/24") == ["10.0.0.2", "10.1.0.1"], (
+        "it goes with the first"
+    )
+    assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {two}") == ["10.0.0.2"]
+    assert changed(f"{one} fd00::1/64", f"fd00::1/64 {one}") == []
 
 
 def test_what_stands_on_a_link_that_changes_is_made_anew() -> None:
@@ -208,12 +214,76 @@ def test_tables_of_a_ruleset_are_found_by_their_names() -> None:
 def test_two_plans_of_which_either_may_be_there() -> None:
     old, new = small(), small(**{"a/eth0": {"address": "10.0.0.5/24", "mtu": 1400}})
     both, differ = merged(old, new)
-    assert differ == {"link:a/eth0"}
+    assert differ == {"link:a/eth0", "address:a/eth0 10.0.0.1/24", "address:a/eth0 10.0.0.5/24"}
     assert set(ids(both)) == set(ids(old)) | set(ids(new))
     assert [op.stage for op in both] == sorted(op.stage for op in both)
     undo, do = difference(both, old, differ)
     assert "address:a/eth0 10.0.0.5/24" in ids(undo)
     assert "address:a/eth0 10.0.0.1/24" in ids(do)
+
+
+def test_going_back_makes_what_stands_there_under_another_name() -> None:
+    def made(before: list[dict[str, object]], after: list[dict[str, object]]) -> list[str]:
+        old, new = (plan(parse({"nodes": [*"abcd"], "links": links})) for links in (before, after))
+        both, differ = merged(old, new)
+        undo, do = difference(both, old, differ)
+        assert {op.id for op in new} - {op.id for op in old} <= {*ids(undo)}
+        return ids(do)
+
+    def shaped(**qdisc: object) -> list[dict[str, object]]:
+        return [{"a/e": {"address": ["10.0.0.1/24", "10.1.0.1/24"], "qdisc": qdisc}, "b/e": None}]
+
+    def swapped(links: list[dict[str, object]]) -> list[dict[str, object]]:
+        return [dict(reversed(one.items())) for one in links]
+
+    tbf = shaped(tbf={"rate": "1mbit"})
+    assert {"link:a/e", "address:a/e 10.0.0.1/24", "command:a/e qdisc tbf"} <= {*made(tbf, swapped(tbf))}
+    two = [{"a/e": None, "b/e": None}, {"c/e": None, "d/e": None}]
+    assert {"link:a/e", "link:c/e"} <= {*made(two, [{"b/e": None, "c/e": None}, {"d/e": None, "a/e": None}])}
+    assert made(tbf, shaped(htb={"rate": "1mbit"})) == ["command:a/e qdisc tbf"]
+    other = [{"a/e": {"address": ["10.1.0.1/24", "10.0.0.1/24"], "qdisc": {"tbf": {"rate": "1mbit"}}}, "b/e": None}]
+    assert made(tbf, other) == ["address:a/e 10.0.0.1/24", "address:a/e 10.1.0.1/24"]
+
+
+def test_what_comes_in_is_copied_and_then_redirected() -> None:
+    def lab(mtu: int, ingress: dict[str, str]) -> list[Op]:
+        links = [
+            {"a/e": {"ingress": ingress}, "b/e": None},
+            {"a/i": {"kind": "ifb", "mtu": mtu}},
+            {"a/s": {"kind": "ifb"}},
+        ]
+        return plan(parse({"links": links}))
+
+    for both in ({"mirror": "s", "redirect": "i"}, {"redirect": "i", "mirror": "s"}):
+        filters = [op.line.partition("0 0 ")[2] for op in lab(1500, both) if " filter " in op.line]
+        assert filters == ["action mirred egress mirror dev s action mirred egress redirect dev i"]
+    # A filter goes by itself neither when it changes, nor with the interface that it sends to.
+    for new in (lab(1400, both), lab(1500, {"redirect": "i"})):
+        undo, do = difference(lab(1500, both), new)
+        assert "command:a/e ingress" in ids(undo)
+        assert next(op.key for op in do if op.do == "command") == "e ingress"
+
+
+def test_classes_of_htb_have_numbers_of_their_own() -> None:
+    classes = [{"rate": "1mbit", "dport": number} for number in range(1, 301)]
+    links = [{"a/e": {"qdisc": {"htb": {"rate": "1gbit", "classes": classes}}}, "b/e": None}]
+    numbers = re.findall(r"classid (1:\w+)", "\n".join(op.line for op in plan(parse({"links": links}))))
+    assert (len(numbers), len({*numbers})) == (302, 302)
+
+
+def test_a_ruleset_of_a_node_goes_with_the_tables_of_the_lab() -> None:
+    def done(old: tuple[str, str], new: tuple[str, str]) -> list[list[str]]:
+        plans = []
+        for policy, ruleset in (old, new):
+            firewall = {"firewall": {"input": {"policy": policy}}} if policy else {}
+            plans.append(plan(parse({"nodes": {"a": {**firewall, "nft": ruleset}}})))
+        return [[op.key for op in found] for found in difference(*plans)]
+
+    own, adds = "table inet t { }", "table inet t { }\nadd rule inet lab_filter input drop\n"
+    assert done(("drop", own), ("accept", own)) == [["nft", "rules"], ["rules", "nft"]]
+    assert done(("drop", adds), ("drop", own)) == [["nft", "rules"], ["rules", "nft"]]
+    assert done(("drop", own), ("drop", "table inet u { }")) == [["nft"], ["nft"]]
+    assert done(("", own), ("drop", own)) == [["nft"], ["rules", "nft"]], "as in a lab made afresh"
 
 
 def test_rules_of_nat_replace_the_old_ones() -> None:

@@ -33,9 +33,12 @@ def run(task: Callable[[threading.Event], T]) -> T:
     stop = threading.Event()
     ended = threading.Event()
     box: dict[str, Any] = {}
+    begun = threading.Lock()
     interrupted = False
 
     def work() -> None:
+        if not begun.acquire(blocking=False):
+            return
         try:
             box["value"] = task(stop)
         except BaseException as error:  # handed to the caller's thread
@@ -44,9 +47,12 @@ def run(task: Callable[[threading.Event], T]) -> T:
             ended.set()
 
     thread = threading.Thread(target=work, name="lab")
-    thread.start()
+    starting = True
     while True:
         try:
+            if starting:
+                starting = False
+                thread.start()
             # Not join(): Python 3.11 takes a thread for ended when a signal interrupts waiting for it. Nor for ever: a
             # signal that reaches the process on the other thread does not wake this one, which has to handle it.
             while not ended.wait(0.1):
@@ -55,6 +61,8 @@ def run(task: Callable[[threading.Event], T]) -> T:
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
+            if begun.acquire(blocking=False):  # while it was being started: it does nothing any more
+                raise
     thread.join()
     error = box.get("error")
     if isinstance(error, Stopped) or (interrupted and error is None):

@@ -33,6 +33,7 @@ TABLE = re.compile(
     r"(?:^|[;}])\s*(?:(?:add|create)\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w./-]+)", re.MULTILINE
 )
 QUOTED = re.compile(r'"[^"]*"|#.*')
+OURS = re.compile(r"\blab_(?:nat|filter)\b")
 
 
 def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
@@ -98,17 +99,25 @@ def _after(entry: dict[str, Any], family: str) -> list[str]:
 
 
 def operations(node: NodeSpec) -> list[Op]:
-    """One `nft -f -` for the lab's tables, one for the node's own ruleset."""
-    out = []
+    """One `nft -f -` for the lab's tables, one for the node's own ruleset.
+
+    That one is made anew with them: it may add to them, and which of two chains of one priority a packet meets first
+    hangs on which was there first.
+    """
+    out: list[Op] = []
     for key, text in (("rules", ruleset(node.settings)), ("nft", node.settings.get("nft", ""))):
         if not text:
             continue
-        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(QUOTED.sub("", text))]
+        plain = QUOTED.sub("", text)
+        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(plain)]
         undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
         args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}
+        if out and OURS.search(plain):
+            args["adds"] = True  # to what it needs, and its undoing leaves that
         # One at a time: nft does not find the tables of several `list` in one run.
         args["shows"] = [["sh", "-c", "for table; do nft -s list table $table; done", "sh", *tables], ""]
         line = f"ip netns exec {node.name} nft -f - <<'END'\n{text.rstrip()}\nEND"
-        out.append(Op(FILTER, "command", node.name, key, args, (netns_id(node.name),), line))
+        needs = (netns_id(node.name), *(op.id for op in out))
+        out.append(Op(FILTER, "command", node.name, key, args, needs, line))
     return out

@@ -19,6 +19,7 @@ GETQDISC, GETTCLASS, GETTFILTER = 38, 42, 46
 ROOT, INGRESS, INGRESS_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 ALL, IP, IP6 = 0x0003, 0x0800, 0x86DD  # ethertypes of filters
 MIRRED = {1: "redirect", 2: "mirror"}  # TCA_EGRESS_…
+TC_ACT_UNSPEC, TC_ACT_PIPE = -1, 3  # on to the next filter, on to the next action
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 MTU = 1600  # tc's burst is this much, and what goes out in a clock tick, where none is given
 WORD = 0xFFFFFFFF
@@ -366,21 +367,25 @@ def _ingress(asked: wire.Socket, one: Object, names: dict[int, str]) -> dict[str
     if one.kind != "ingress":
         raise Inexpressible(f"qdisc {one.kind}")
     out: dict[str, str] = {}
+    passes = TC_ACT_UNSPEC
     for found in sorted(_objects(asked, GETTFILTER, one.dev, INGRESS_HANDLE), key=lambda one: one.info >> 16):
         options = wire.attributes(found.options)
         if found.kind == "u32" and 5 not in options:
             continue
         everything = found.kind == "matchall" or (found.kind == "u32" and not _keys(options[5]))
         actions = list(wire.attributes(options.get({"matchall": 2, "u32": 7}.get(found.kind, 0), b"")).values())
-        if not everything or len(actions) != 1 or found.info & 0xFFFF != struct.unpack("=H", struct.pack("!H", ALL))[0]:
+        if not everything or not actions or found.info & 0xFFFF != struct.unpack("=H", struct.pack("!H", ALL))[0]:
             raise Inexpressible("ingress with such filters")
-        action = wire.attributes(actions[0])
-        if not action[1].startswith(b"mirred\0"):
-            raise Inexpressible(f"ingress with the action {action[1].rstrip(bytes(1)).decode()}")
-        how, index = struct.unpack_from("=iI", wire.attributes(action[2])[2], 20)
-        if how not in MIRRED or index not in names or MIRRED[how] in out:
-            raise Inexpressible("ingress with such actions")
-        out[MIRRED[how]] = names[index]
+        for number, data in enumerate(actions):
+            if passes != (TC_ACT_PIPE if number else TC_ACT_UNSPEC):
+                raise Inexpressible("ingress with filters or actions that nothing reaches")
+            action = wire.attributes(data)
+            if not action[1].startswith(b"mirred\0"):
+                raise Inexpressible(f"ingress with the action {action[1].rstrip(bytes(1)).decode()}")
+            passes, _, _, how, index = struct.unpack_from("=iiiiI", wire.attributes(action[2])[2], 8)
+            if how not in MIRRED or index not in names or MIRRED[how] in out:
+                raise Inexpressible("ingress with such actions")
+            out[MIRRED[how]] = names[index]
     if not out:
         raise Inexpressible("ingress without a filter")
     return out

@@ -92,7 +92,9 @@ def _interface(spec: LabSpec, one: Interface) -> list[Op]:
     if found.extra is not None:
         out += found.extra(one, spec)
     for address in one.addresses:
-        line = f"{ip} address add {address} dev {one.name}{' nodad' if ':' in address else ''}"
+        wide = ":" not in address and ipaddress.ip_interface(address).network.prefixlen < 31
+        words = f"{address}{' broadcast +' if wide else ''} dev {one.name}{' nodad' if ':' in address else ''}"
+        line = f"{ip} address add {words}"
         args = {"dev": one.name, "address": address}
         out.append(Op(ADDRESS, "address", one.node, f"{one.name} {address}", args, needs, line))
     state = "up" if one.up else "down"
@@ -128,7 +130,8 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     for route in given.get("routes", []):
         words = text_of(route, ROUTE_KEYS, "to")
         version = "-6 " if family(route["to"], route.get("via")) == 10 else ""
-        line = f"ip {version}-n {node.name} route add {words}"
+        to, *hops = words.partition(" nexthop")
+        line = f"ip {version}-n {node.name} route add {to} proto static{''.join(hops)}"
         tied = _route_needs(spec, node, route)
         out.append(Op(ROUTE, "route", node.name, words, route, tied, line))
     for rule in given.get("rules", []):
@@ -188,11 +191,11 @@ def named_as(old: list[Op], new: list[Op]) -> list[Op]:
 
 def dependent(plan: list[Op], ids: set[str]) -> set[str]:
     """`ids`, and those of all operations whose result goes with theirs."""
-    # Both ends of a pair are one operation.
-    makers = {link_id(*end): op.id for op in plan if op.do == "link" for end in ends(op)}
+    # Both ends of a pair are one operation; of two plans together, an end may have two.
+    makers = _places([op for op in plan if op.do == "link"])
     out = set(ids)
     for op in plan:  # what an operation needs is before it in a plan
-        if any(makers.get(need, need) in out for need in op.needs):
+        if not out.isdisjoint(maker for need in op.needs for maker in makers.get(need, [need])):
             out.add(op.id)
     return out
 
@@ -205,53 +208,80 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
     before = {op.id: op for op in old}
     after = {op.id: op for op in new}
     dropped: set[str] = set()
-    for key, op in before.items():
-        now = after.get(key)
-        if key in lost or now is None or (now.args, now.do) != (op.args, op.do):
-            dropped.add(key)
-            if not _undoable(op, now):
-                dropped.update(op.needs[-1:])  # what it was done to is made anew
-    dropped = dependent(old, dropped)
-    dropped |= _misplaced([op for op in old if op.id not in dropped], new)
+    more = {key for key, op in before.items() if key in lost or not _same(op, after.get(key))}
+    while more != dropped:
+        dropped = dependent(old, more)
+        stuck = [op for op in old if op.id in dropped and not _undoable(op, after.get(op.id))]
+        more = dropped.union(*(op.needs[-1:] for op in stuck))  # what they were done to is made anew
+    dropped |= _misplaced(old, dropped, new)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
+
+
+def _same(op: Op, now: Op | None) -> bool:
+    """Whether an operation is in another plan too. now: the one of its id there."""
+    if now is None or (now.args, now.do) != (op.args, op.do):
+        return False
+    return op.do != "command" or now.needs == op.needs  # commands run in the order of what they need
 
 
 def _undoable(op: Op, now: Op | None) -> bool:
     """Whether an operation can be undone by itself. now: the one that takes its place."""
     if op.do == "command":
-        return "undo" in op.args
+        return "undo" in op.args and "adds" not in op.args
     if op.do == "port_settings":  # the kernel gives a port that joins its cost
         return "cost" not in op.args["settings"] or (now is not None and "cost" in now.args["settings"])
     return "usual" not in op.args
 
 
-def _misplaced(kept: list[Op], new: list[Op]) -> set[str]:
-    """Addresses that stay, but would not be where the file has them among those of their subnet: the first of a subnet
-    is what packets are sent from, and the kernel puts every further one last."""
-    there = _subnets(kept)
+def _misplaced(old: list[Op], dropped: set[str], new: list[Op]) -> set[str]:
+    """Addresses that stay, but would not be where the kernel has them in a lab made afresh: the first of an interface,
+    or of a subnet, is what packets are sent from, and the kernel puts every further one last."""
+    wanted = _addresses(new)
     out: set[str] = set()
-    for subnet, wanted in _subnets(new).items():
-        found = there.get(subnet, [])
-        same = [one == other for one, other in zip(found, wanted, strict=False)]
-        out.update(found[same.index(False) :] if False in same else [])
+    for interface, found in _addresses(old).items():
+        # The kernel takes the others of a subnet away with its first, or puts them elsewhere.
+        out.update(one for first, one in found if first in dropped)
+        kept = [one for first, one in found if not {first, one} & dropped]
+        same = [one == other for one, (_, other) in zip(kept, wanted.get(interface, []), strict=False)]
+        out.update(kept[same.index(False) :] if False in same else [])
     return out
 
 
-def _subnets(plan: list[Op]) -> dict[tuple[str, str, str], list[str]]:
-    """(node, interface, network) → the ids of its addresses, in order."""
-    out: dict[tuple[str, str, str], list[str]] = {}
+def _addresses(plan: list[Op]) -> dict[tuple[str, str, int], list[tuple[str, str]]]:
+    """(node, interface, version) → the first of its subnet and itself, by ids, of each address, in the kernel's order:
+    of IPv4 those that are first in their subnets stand before all others."""
+    firsts: dict[tuple[str, str, str], str] = {}
+    out: dict[tuple[str, str, int], list[tuple[str, str]]] = {}
     for op in plan:
         if op.do == "address":
-            network = str(ipaddress.ip_interface(op.args["address"]).network)
-            out.setdefault((op.node, op.args["dev"], network), []).append(op.id)
-    return out
+            at, address = (op.node, op.args["dev"]), ipaddress.ip_interface(op.args["address"])
+            first = firsts.setdefault((*at, str(address.network)), op.id) if address.version == 4 else op.id
+            out.setdefault((*at, address.version), []).append((first, op.id))
+    return {at: sorted(found, key=lambda one: one[0] != one[1]) for at, found in out.items()}
 
 
 def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:
     """The operations of two plans of which it is not known which were done, in the order they run; and the ids of those
-    that are in both and not the same: what is there of them may be either."""
+    that are in both and not the same, or stand for the same: what is there of them may be either."""
     before = {op.id: op for op in old}
     differ = {op.id for op in new if op.id in before and before[op.id].args != op.args}
+    there, wanted = _places(old), _places(new)
+    for place in there.keys() & wanted.keys():
+        if there[place] != wanted[place]:
+            differ.update(there[place], wanted[place])
     both = [*old, *(op for op in new if op.id not in before or op.id in differ)]
     return sorted(both, key=lambda op: op.stage), differ
+
+
+def _places(plan: list[Op]) -> dict[str, list[str]]:
+    """What operations of several ids may stand for → their ids: an end of a pair, which is called by its first one;
+    the addresses of an interface, whose order counts; what commands do to an interface."""
+    out: dict[str, list[str]] = {}
+    for op in plan:
+        names = [link_id(*end) for end in ends(op)] if op.do == "link" else []
+        if op.do in ("address", "command"):
+            names = [f"{op.do}:{op.node}/{op.key.partition(' ')[0]}"]
+        for name in names:
+            out.setdefault(name, []).append(op.id)
+    return out

@@ -140,11 +140,11 @@ def operations(one: Interface) -> list[Op]:
     if one.ingress:
         undo = f"qdisc del dev {one.name} ingress"
         base = tc("ingress", f"qdisc replace dev {one.name} handle ffff: ingress", link, undo)
-        for how, target in one.ingress.items():
-            words = f"filter add dev {one.name} parent ffff: protocol all u32 match u32 0 0"
-            words += f" action mirred egress {how} dev {target}"
-            # A mirror goes on to the next filter, a redirect ends there: the order is that of the file.
-            tc(f"ingress {how}", words, (link_id(one.node, target), *base))
+        words = f"filter add dev {one.name} parent ffff: protocol all u32 match u32 0 0"
+        # One filter: the kernel asks no further one. A mirror goes on to the next action, a redirect ends there.
+        hows = [how for how in ("mirror", "redirect") if how in one.ingress]
+        words += "".join(f" action mirred egress {how} dev {one.ingress[how]}" for how in hows)
+        tc(f"ingress {' '.join(hows)}", words, (*(link_id(one.node, one.ingress[how]) for how in hows), *base))
     return out
 
 
@@ -162,7 +162,7 @@ def htb_classes(dev: str, handle: str, given: dict[str, Any]) -> list[tuple[str,
         ("rest", f"{add}ff classid {handle}1 htb rate {rest}bit ceil {ceil}{burst}"),
     ]
     for number, one in enumerate(given["classes"], 1):
-        mine = f"{handle}{15 + number:x}"
+        mine = f"{handle}{number + (15 if number < 240 else 16):x}"  # ff is the shared one
         words = f"{add}ff classid {mine} htb rate {one['rate']} ceil {one.get('ceil', one['rate'])}"
         out.append((f"class {number}", words + (f" burst {one['burst']}" if "burst" in one else "")))
         versions = {"ip6" if ":" in one[key] else "ip" for key in ("src", "dst") if key in one} or {"ip", "ip6"}

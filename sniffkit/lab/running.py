@@ -159,14 +159,15 @@ class Lab(Mapping[str, Node]):
         wanted = named_as(old, wanted)
         try:
             lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
+            also_lost = dependent(old, lost)
         except BaseException:
             journal.close()
             raise
-        also_lost = dependent(old, lost)
         there = [op for op in old if op.id not in also_lost]
-        journal.add(**{"is": "change", "plan": wanted})
-        watching = guard.watch(self.name, "back")
+        watching = None
         try:
+            journal.add(**{"is": "change", "plan": wanted})
+            watching = guard.watch(self.name, "back")
             links = run(lambda stop: _change(journal, stop, old, wanted, lost, ups[-1]))
             self._record(journal, wanted, links)
         except BaseException as error:
@@ -178,7 +179,8 @@ class Lab(Mapping[str, Node]):
             raise
         finally:
             journal.close()
-            guard.release(watching)
+            if watching is not None:
+                guard.release(watching)
 
     def drift(self) -> list[Op]:
         """The operations of a running lab whose result is gone or not as it was made; `up` does them again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 # What from-host cannot know: programs, files that only they see, keys.
 UNKNOWN = ("service", "file")
 KEYS = ["ip", "macsec"]
+STATIC = ["route", "show", "table", "all", "proto", "static"]
 
 
 def check(path: str) -> dict[str, object]:
@@ -44,13 +46,13 @@ def check(path: str) -> dict[str, object]:
     try:
         with lab(path) as made:
             failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
-            build = rebuild(made)
+            build, words = rebuild(made), told(made)
             shown = (state.stored(made.name) or {})["shown"]
             failed += [
                 f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
             ]
         again = build()
-        typed = type_in(made, shown)
+        typed = type_in(made, shown, words)
     except SniffkitError as error:
         failed = [str(error)]
     except Exception:
@@ -72,8 +74,23 @@ def lacks(journal: Journal, plan: list[Op], shown: dict[str, str]) -> list[str]:
     return [op.line for op in plan if op.id in lost and op.do not in UNKNOWN and op.args.get("argv", [])[:2] != KEYS]
 
 
-def type_in(lab: Lab, shown: dict[str, str]) -> list[str]:
-    """Gives the lines of a dry run to a shell: what that says, and what is not there then. shown: as with the lab."""
+def told(lab: Lab) -> set[str]:
+    """What ip(8) says of a lab's addresses and routes: broadcast addresses and protocols too."""
+    given = {(op.node, op.args["dev"], op.args["address"]) for op in lab.plan() if op.do == "address"}
+    out = set()
+    for node in lab:
+        for words in (["-4", "address"], ["-4", *STATIC], ["-6", *STATIC]):
+            command = ["ip", "-o", "-n", node, *words]
+            for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
+                line = re.sub(r"\b(linkdown|dead)\b|^\d+: ", "", line)
+                if words[1:] == STATIC or (node, line.split()[0], line.split()[2]) in given:
+                    out.add(f"{node}: {' '.join(line.split())}")
+    return out
+
+
+def type_in(lab: Lab, shown: dict[str, str], words: set[str]) -> list[str]:
+    """Gives the lines of a dry run to a shell: what that says, and what is not there then. shown, words: as with the
+    lab."""
     from sniffkit.lab import state
     from sniffkit.lab.engine import tear_down
 
@@ -86,7 +103,7 @@ def type_in(lab: Lab, shown: dict[str, str]) -> list[str]:
         for node in lab:
             inode = os.stat(f"/run/netns/{node}").st_ino
             journal.add(**{"is": "netns", "node": node, "inode": inode})
-        return [*done.stderr.splitlines(), *lacks(journal, plan, shown)]
+        return [*done.stderr.splitlines(), *lacks(journal, plan, shown), *sorted(words - told(lab))]
     finally:
         tear_down(journal)
 

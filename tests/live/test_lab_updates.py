@@ -45,12 +45,19 @@ def test_up_again_changes_only_what_differs(file: Path) -> None:
     assert "10.9.0.0" not in ip("-n", f"{P}a", "route")
 
 
-R = "10.9.0.0/16 via 10.0.0.2"
+R, D = "10.9.0.0/16 via 10.0.0.2", "default dev eth0"
 # what the file gives to an interface and its node before and after
 READDRESSED = {
     "the first of a subnet goes": ("10.0.0.1/24 10.0.0.3/24", [], "10.0.0.3/24", []),
     "another order": ("10.0.0.1/24 10.0.0.3/24 10.0.0.5/24", [], "10.0.0.3/24 10.0.0.1/24 10.0.0.5/24", []),
     "one more in front": ("10.0.0.1/24", [R], "10.0.0.4/24 10.0.0.1/24", [R]),
+    "another order of subnets": ("10.0.0.1/24 10.1.0.1/24", [D], "10.1.0.1/24 10.0.0.1/24", [D]),
+    "the first of a subnet goes before others": (
+        "10.0.0.1/24 10.0.0.3/24 10.1.0.1/24",
+        [],
+        "10.0.0.3/24 10.1.0.1/24",
+        [],
+    ),
     "the only one, below a route": ("10.0.0.1/24", [R], "10.0.0.4/24", [R]),
     "the same with its interface named": ("10.0.0.1/24", [f"{R} dev eth0"], "10.0.0.4/24", [f"{R} dev eth0"]),
     "the source of a route": ("10.0.0.1/24 10.0.0.3/24", [f"{R} src 10.0.0.3"], "10.0.0.1/24", [R]),
@@ -66,7 +73,10 @@ def test_addresses_and_routes_are_those_of_a_lab_made_afresh(file: Path, name: s
         assert done.returncode == 0, done.stderr
         assert Lab(parse(path)).drift() == []
         shown = json.loads(ip("-j", "-4", "-n", f"{P}a", "address", "show", "eth0"))[0]["addr_info"]
-        return [one["local"] for one in shown] + ip("-n", f"{P}a", "route").splitlines()
+        source = ip("-n", f"{P}a", "route", "get", "10.0.0.2").splitlines()[0]
+        if D in routes:
+            source += ip("-n", f"{P}a", "route", "get", "8.8.8.8").splitlines()[0]
+        return [one["local"] for one in shown] + [source] + ip("-n", f"{P}a", "route").splitlines()
 
     before, old, after, new = READDRESSED[name]
     up(before, old)
@@ -121,9 +131,57 @@ def test_an_update_that_fails_leaves_the_lab_as_it_was(file: Path) -> None:
     bad = {f"{P}a": {"routes": ["10.9.0.0/16 via 10.77.0.1"]}, f"{P}b": None, f"{P}c": None}
     done = sniffkit("lab", "up", write(file, nodes=bad))
     assert done.returncode == 2
-    assert "10.9.0.0/16 via 10.77.0.1: Nexthop has invalid gateway" in done.stderr
+    assert "10.9.0.0/16 via 10.77.0.1 proto static: Nexthop has invalid gateway" in done.stderr
     assert netns() == [f"{P}a", f"{P}b"]
     assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+
+
+INGRESS = {"redirect": "ifb0", "mirror": "ifb1"}
+
+
+def test_an_update_that_fails_gives_back_a_cable_whose_ends_it_swapped(file: Path) -> None:
+    ends = {f"{P}a/eth0": "10.0.0.1/24", f"{P}b/eth0": "10.0.0.2/24"}
+    assert sniffkit("lab", "up", write(file, links=[ends])).returncode == 0
+    bad = {f"{P}a": {"nft": "table inet mine { chain c { bogus } }"}}
+    done = sniffkit("lab", "up", write(file, nodes=bad, links=[dict(reversed(ends.items()))]))
+    assert (done.returncode, "syntax error" in done.stderr, "going back" in done.stderr) == (2, True, False)
+    assert Lab(parse(file)).drift() == []
+    assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+
+
+def test_what_comes_in_is_copied_and_redirected_to_what_is_made_anew(file: Path) -> None:
+    def received(name: str) -> int:
+        return int(json.loads(ip("-j", "-s", "-n", f"{P}b", "link", "show", name))[0]["stats64"]["rx"]["packets"])
+
+    for mtu in (1500, 1400):
+        ends = {f"{P}a/e": "10.0.0.1/24", f"{P}b/e": {"address": "10.0.0.2/24", "ingress": INGRESS}}
+        path = write(file, links=[ends, {f"{P}b/ifb0": {"kind": "ifb", "mtu": mtu}}, {f"{P}b/ifb1": {"kind": "ifb"}}])
+        assert sniffkit("lab", "up", path).returncode == 0
+        before = [received(name) for name in INGRESS.values()]
+        assert sniffkit("lab", "exec", f"{P}a", "ping", "-c1", "-W5", "10.0.0.2").returncode == 0
+        assert all(received(name) > had for name, had in zip(INGRESS.values(), before, strict=True))
+        filters = subprocess.run(
+            ["tc", "-n", f"{P}b", "filter", "show", "dev", "e", "ingress"], check=True, capture_output=True, text=True
+        )
+        assert (filters.stdout.count("mirred"), "device *" in filters.stdout) == (2, False)
+    found = file.with_name("found.yaml")
+    assert sniffkit("lab", "from-host", "--netns", f"{P}a", "--netns", f"{P}b", "-o", str(found)).returncode == 0
+    assert parse(found).interfaces[f"{P}b", "e"].ingress == INGRESS
+
+
+def test_a_ruleset_that_adds_to_the_tables_of_the_lab_is_replaced(file: Path) -> None:
+    def up(firewall: int, own: int) -> list[str]:
+        text = f"add rule inet lab_filter input tcp dport {own} drop\ntable inet mine {{\n}}\n"
+        node = {"firewall": {"input": [f"tcp dport {firewall} accept"]}, "nft": text}
+        done = sniffkit("lab", "up", write(file, nodes={f"{P}a": node}, links=[]))
+        assert done.returncode == 0, done.stderr
+        rules = ip("netns", "exec", f"{P}a", "nft", "list", "ruleset").splitlines()
+        return [line.strip() for line in rules if "dport" in line or line.startswith("table")]
+
+    for ports in ((22, 80), (23, 80), (23, 81)):
+        wanted = ["tcp dport {} accept", "tcp dport {} drop"]
+        rules = [line.format(port) for line, port in zip(wanted, ports, strict=True)]
+        assert up(*ports) == ["table inet lab_filter {", *rules, "table inet mine {"]
 
 
 def test_an_update_that_is_killed_is_taken_back(file: Path) -> None:
