@@ -183,10 +183,7 @@ impl Session {
     /// The capture points as `namespace/interface`.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let name = |info: &Arc<InterfaceInfo>| {
-            let name = info.name.as_deref().unwrap_or("?");
-            info.netns.as_ref().map_or(name.to_owned(), |netns| format!("{netns}/{name}"))
-        };
+        let name = |info: &Arc<InterfaceInfo>| info.point().unwrap_or_else(|| "?".to_owned());
         self.interfaces.iter().map(name).collect()
     }
 
