@@ -180,10 +180,7 @@ fn a_hello_behind_other_packets_of_its_datagram() {
     let one = initial(FIRST, FIRST, 0, 0, &hello[..30]);
     let two = &initial(FIRST, FIRST, 1, 30, &hello[30..])[28..];
     let behind = datagram(&[&sealed(1)[..], &sealed(2), two].concat());
-    assert_eq!(names(&[one.clone(), behind]), both());
-    // One whose length is not there ends the datagram.
-    let cut = datagram(&[&sealed(1)[..20], two].concat());
-    assert_eq!(names(&[one, cut]), [const { None }; 2]);
+    assert_eq!(names(&[one, behind]), both());
 }
 
 #[test]
