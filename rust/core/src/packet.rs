@@ -3,7 +3,7 @@
 //! One [`Packet`] a frame, recycled from batch to batch. It holds values where flow tracking needs them at once and
 //! offsets into the frame where only a table asks for them.
 
-use crate::decode::{IPV6_HEADER, Proto};
+use crate::decode::Proto;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -423,17 +423,6 @@ impl Packet {
             self.many.vlans.extend_from_slice(&self.vlan);
         }
         self.many.vlans.push(id);
-    }
-
-    /// Whether the innermost IPv6 header that was really sent has a fragment header behind it, be it that of a whole packet
-    /// (RFC 6946).
-    #[must_use]
-    pub fn has_fragment_header(&self) -> bool {
-        if self.ip_version != 6 || self.transport == self.ip + IPV6_HEADER as u32 {
-            return false;
-        }
-        let headers = self.ip as usize..self.payload as usize;
-        self.layers().iter().any(|layer| layer.proto() == Proto::Ipv6Frag && headers.contains(&layer.offset()))
     }
 
     /// The captured part of the payload, empty if there is none.

@@ -2,6 +2,7 @@
 
 use super::cursor::{be16, be32};
 use super::layout::{Field, Kind, Layout, field, layout};
+use super::ipv6::HEADER;
 use super::{Cursor, Decoded, Next, Proto, ipproto};
 use crate::packet::Packet;
 
@@ -43,6 +44,19 @@ pub fn fragment(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.skip(FRAGMENT_HEADER);
     let next = follow(header[0], at, packet);
     Ok(if offset == 0 { next } else { Next::Layer(Proto::Data) })
+}
+
+impl Packet {
+    /// Whether the innermost IPv6 header that was really sent has a fragment header behind it, be it that of a whole packet
+    /// (RFC 6946).
+    #[must_use]
+    pub fn has_fragment_header(&self) -> bool {
+        if self.ip_version != 6 || self.transport == self.ip + HEADER as u32 {
+            return false;
+        }
+        let headers = self.ip as usize..self.payload as usize;
+        self.layers().iter().any(|layer| layer.proto() == Proto::Ipv6Frag && headers.contains(&layer.offset()))
+    }
 }
 
 /// Notes that `proto` follows and how long the payload is from here.

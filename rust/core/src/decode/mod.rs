@@ -14,7 +14,6 @@ mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
 pub(crate) use igmp::max_response;
-pub(crate) use ipv6::HEADER as IPV6_HEADER;
 pub(crate) use ipv6ext::FRAGMENT_HEADER;
 
 use crate::frame::LinkType;
