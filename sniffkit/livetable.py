@@ -111,7 +111,7 @@ class LiveTable:
             self.stop()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
                 signal.signal(number, end)
 
     def __iter__(self) -> Iterator[Any]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 from setting import ROOT
+
+from sniffkit.cli.read import one_a_line
 
 DEMO = str(ROOT / "captures" / "demo" / "demo.pcapng")
 Called = Callable[..., tuple[int, str, str]]
@@ -121,6 +127,63 @@ def test_fields_as_a_table(called: Called, tmp_path: Path, suffix: str) -> None:
         assert path.read_text().splitlines()[:2] == [",".join(names), ",".join(lines[0])]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.parquet", "x.bin"])
+def test_what_came_before_an_interrupt_is_kept(tmp_path: Path, name: str, number: signal.Signals) -> None:
+    """While more of the capture is waited for."""
+    command = [sys.executable, "-m", "sniffkit", "follow", "-", "-o", str(tmp_path / name)]
+    command += ["--style", "raw"] if name == "x.bin" else []
+    source = Path(stream(tmp_path / "x.pcap")).read_bytes()
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(source)
+    process.stdin.flush()
+    until = time.monotonic() + 20
+    while not [one for one in tmp_path.iterdir() if one.name.endswith(".part")]:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    said = process.communicate(timeout=20)[1]
+    assert (process.returncode, said.strip()) == (130, b"")
+    kept = tmp_path / name
+    if name == "x.parquet":
+        assert "grüße\n" in pq.read_table(kept)["text"].to_pylist()
+    else:
+        assert b"gr" in kept.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [["follow"], ["read", "-T", "fields", "-e", "ip.src"]])
+@pytest.mark.parametrize("name", ["x.txt", "x.jsonl", "x.parquet", "x.csv"])
+def test_an_input_that_cannot_be_read_is_one_line(
+    called: Called, tmp_path: Path, arguments: list[str], name: str
+) -> None:
+    (tmp_path / "empty.pcap").touch()
+    path = str(tmp_path / "empty.pcap")
+    given = called(*arguments, path, "-o", str(tmp_path / name))
+    assert given == (2, "", f"sniffkit: {path}: empty file\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["empty.pcap"]
+
+
+def test_values_of_a_field_in_one_cell(called: Called, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    fields = ["-T", "fields", "-e", "ip.src", "-E", "aggregator=/t"]
+    assert called("read", DEMO, *fields, "-o", str(path))[0] == 0
+    assert "10.0.0.10\t10.0.42.10" in [json.loads(line)["ip.src"] for line in path.read_text().splitlines()]
+
+
+def test_json_of_tshark_in_pieces() -> None:
+    """However it is cut, also within a line; and in time that does not grow with the square of a frame."""
+    frame = b'  {\n    "a": [\n      "1",\n      "2"\n    ]\n  }'
+    text = b"[\n" + frame + b",\n" + frame + b"\n]\n"
+    for size in range(1, len(text)):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        assert b"".join(one_a_line(iter(pieces))) == b'{"a": ["1", "2"]}\n' * 2
+    large = b'[\n  {\n    "a": [\n' + b'      "1",\n' * 400_000 + b'      "2"\n    ]\n  }\n]\n'
+    pieces = [large[at : at + 65536] for at in range(0, len(large), 65536)]
+    assert len(b"".join(one_a_line(iter(pieces)))) > 2_000_000
+
+
 def test_interfaces_in_json(called: Called) -> None:
     first = json.loads(called("read", DEMO, "--json", "-c", "1")[1])
     assert first["frame.interface_name"] == "ns1/veth1"
@@ -142,6 +205,9 @@ def test_the_index_of_an_extraction(called: Called, tmp_path: Path) -> None:
         (["follow", DEMO, "-o", DEMO], "is the capture that is read"),
         (["follow", DEMO, "--json", "--style", "hex"], "contradict each other"),
         (["follow", DEMO, "--json", "-o", "x.csv"], "contradict each other"),
+        (["follow", DEMO, "--style", "raw", "-o", "x.csv"], "contradict each other"),
+        (["read", DEMO, "-T", "fields", "-e", "ip.src", "-e", "ip.src", "-o", "x.csv"], "-e ip.src: twice"),
+        (["read", DEMO, "-o", "none/x.txt"], "none/x.txt: there is no directory none"),
         (["follow", "--live", "-i", "lo", "-o", "x.txt"], "-o does not go with --live"),
         (["read", DEMO, "-o", "x.parquet"], "name its columns, -T fields -e NAME; or take sniffkit packets"),
         (["read", DEMO, "-V", "-o", "x.jsonl"], "without -V"),

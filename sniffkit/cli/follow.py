@@ -98,7 +98,10 @@ def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     between = ends(options[chosen[0]], chosen[0]) if chosen and chosen[0] != "uid" else None
     inputs = files(tuple(names))
     kind = kind_of(path, options["json"], inputs, any_suffix=style == "raw")
-    style = style if kind == "text" else "json"
+    if kind != "text":
+        if style != "text":
+            raise SniffkitError(f"--style {style} and {path} contradict each other")
+        style = "json"
     ctx.exit(print_streams(inputs, expression, options["uid"], between, style, colour, path, kind == "table"))
 
 

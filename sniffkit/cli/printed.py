@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ import click
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import pyarrow as pa
 
 TEXT = ".txt"
+BETWEEN = "\x1f"  # values of a line that becomes a row: fields have no control characters
 
 out_option = click.option(
     "-o",
@@ -38,7 +42,9 @@ def kind_of(path: str | None, json: bool, inputs: Sequence[object] = (), any_suf
     check_output(path, inputs)
     suffix = os.path.splitext(path)[1]
     if suffix == TEXT or (any_suffix and suffix not in SINKS):
-        Output(os.path.join(os.path.dirname(path), "x.csv"), False, False)  # whether there is such a directory
+        directory = os.path.dirname(path)
+        if directory and not os.path.isdir(directory):
+            raise SniffkitError(f"{path}: there is no directory {directory}")
         if json:
             raise SniffkitError(f"--json and {path} contradict each other")
         return "text"
@@ -57,36 +63,73 @@ def put_bytes(pieces: Iterable[bytes], path: str | None) -> None:
         return
     from sniffkit.sinks.file import NewFile
 
-    stopped: list[BaseException] = []
-    with NewFile(path) as file:
-        for piece in until_stopped(pieces, stopped):
+    with Ending() as ending, NewFile(path) as file:
+        for piece in ending.pieces(pieces):
             file.write(piece)
-    if stopped:
-        raise stopped[0]
 
 
 def put_table(pieces: Iterable[bytes], path: str, schema: pa.Schema, parse: Callable[[bytes], pa.Table]) -> None:
-    """Write the rows that `parse` makes of each piece as a table, in the format of the suffix."""
+    """Write the rows that `parse` makes of each piece as a table, in the format of the suffix; ended as `put_bytes`."""
     import pyarrow as pa
 
     from sniffkit.sinks import Output, put
 
-    stopped: list[BaseException] = []
-    batches = (batch for piece in until_stopped(pieces, stopped) for batch in parse(piece).to_batches())
-    put(pa.RecordBatchReader.from_batches(schema, batches), Output(path, False, False))
-    if stopped:
-        raise stopped[0]
+    with Ending() as ending:
+        batches = (batch for piece in ending.pieces(pieces) for batch in parse(piece).to_batches())
+        try:
+            put(pa.RecordBatchReader.from_batches(schema, batches), Output(path, False, False))
+        except Exception:
+            if ending.failure is not None:  # which Arrow made a text of
+                raise ending.failure from None
+            raise
 
 
-def until_stopped(pieces: Iterable[bytes], stopped: list[BaseException]) -> Iterator[bytes]:
-    """The pieces until ^C, SIGTERM or SIGHUP, which goes to `stopped`."""
-    from sniffkit.interrupts import end_as_on_interrupt
+class Ending:
+    """Within, ^C, SIGTERM and SIGHUP end what is read and not what is written of it; KeyboardInterrupt is raised behind it,
+    and by a second one at once.
+    """
 
-    end_as_on_interrupt()
-    try:
-        yield from pieces
-    except KeyboardInterrupt as error:
-        stopped.append(error)
+    def __init__(self) -> None:
+        self.failure: Exception | None = None  # what reading raised
+        self._asked = self._reading = False
+        self._found: dict[int, Any] = {}
+
+    def __enter__(self) -> Ending:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (found := signal.getsignal(number)) != signal.SIG_IGN:  # nohup, or in the background
+                self._found[number] = found
+                signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked or self._reading:
+            self._asked = True
+            raise KeyboardInterrupt
+        self._asked = True
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, found in self._found.items():
+            signal.signal(number, found)
+        if self._asked and kind is None:
+            raise KeyboardInterrupt
+
+    def pieces(self, source: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces until the end was asked for."""
+        left = iter(source)
+        while not self._asked:
+            try:
+                self._reading = True
+                piece = next(left, None)
+                self._reading = False
+            except KeyboardInterrupt:
+                self._reading = False
+                return
+            except Exception as error:
+                self._reading, self.failure = False, error
+                raise
+            if piece is None:
+                return
+            yield piece
 
 
 def json_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
@@ -104,12 +147,12 @@ def json_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
     return rows
 
 
-def tab_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
-    """Of lines with tabs between values, which are text; an empty one is null: the frame has no such field."""
+def field_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
+    """Of lines with BETWEEN between values, which are text; an empty one is null: the frame has no such field."""
     import pyarrow as pa
 
     def rows(piece: bytes) -> Any:
-        lines = [line.split("\t") for line in piece.decode().splitlines()]
+        lines = [line.split(BETWEEN) for line in piece.decode().split("\n")[:-1]]
         columns = zip(*lines, strict=True) if lines else [[] for _ in schema.names]
         return pa.table([pa.array([value or None for value in one], pa.string()) for one in columns], schema=schema)
 

@@ -16,7 +16,7 @@ import click
 from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import dump_flag, local_zone
-from sniffkit.cli.printed import kind_of, out_option, put_bytes, put_table, tab_rows
+from sniffkit.cli.printed import BETWEEN, field_rows, kind_of, out_option, put_bytes, put_table
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
 
@@ -113,18 +113,22 @@ def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
 
 def one_a_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """tshark's JSON, an indented array, as one object a line; nothing else changes, so keys may repeat."""
-    rest, frame = b"", b""
+    rest: list[bytes] = []
+    frame: list[bytes] = []
     for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        done = b""
+        *lines, last = piece.split(b"\n")
+        if lines:
+            lines[0], rest = b"".join([*rest, lines[0]]), []
+        rest.append(last)
+        done: list[bytes] = []
         for line in lines:
             if line.startswith(b"  }"):  # its strings have no line breaks
-                done += frame + b"}\n"
-                frame = b""
+                done += [*frame, b"}\n"]
+                frame = []
             elif line.startswith(b"  "):
-                frame += line.strip() + b" " * line.endswith(b",")
+                frame.append(line.strip() + b" " * line.endswith(b","))
         if done:
-            yield done
+            yield b"".join(done)
 
 
 def last_of(command: list[str], count: int) -> int:
@@ -322,7 +326,11 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
     kind = kind_of(path, style == "json", inputs)
     if fields is not None and kind != "text":
         kind, heading = "table", ""
-        field_format = ("\t", aggregator, written["occurrence"], None)
+        if aggregator in "\n" + BETWEEN:
+            raise SniffkitError(f"-E aggregator={written['aggregator']!r}: not where fields become a table")
+        if doubles := {name for name in fields if fields.count(name) > 1}:
+            raise SniffkitError(f"-e {min(doubles)}: twice, and {path} is a table")
+        field_format = (BETWEEN, aggregator, written["occurrence"], None)
     elif kind == "table":
         raise SniffkitError(f"{path}: for a table name its columns, -T fields -e NAME; or take sniffkit packets")
     elif kind == "json":
@@ -365,7 +373,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         import pyarrow as pa
 
         schema = pa.schema([(name, pa.string()) for name in fields or ()])
-        put_table(map(str.encode, printed()), path, schema, tab_rows(schema))
+        put_table(map(str.encode, printed()), path, schema, field_rows(schema))
     elif path is None or path == "-":
         for piece in printed():
             print_piece(piece)
