@@ -85,8 +85,8 @@ def put_table(pieces: Iterable[bytes], path: str, schema: pa.Schema, parse: Call
 
 
 class Ending:
-    """Within, ^C, SIGTERM and SIGHUP end what is read and not what is written of it; KeyboardInterrupt is raised behind it,
-    and by a second one at once.
+    """Within, ^C, SIGTERM and SIGHUP end what is read and not what is written of it; KeyboardInterrupt is raised behind
+    it, and by a second one at once.
     """
 
     def __init__(self) -> None:
