@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -97,6 +98,23 @@ def test_follow_to_a_file(called: Called, tmp_path: Path, suffix: str) -> None:
         assert table.schema.field("ts").type == pa.timestamp("ns", "UTC")
         assert table.schema.field("src_port").type == pa.uint16()
         assert table.drop_columns(["ts"]).to_pylist() == [{k: v for k, v in row.items() if k != "ts"} for row in known]
+
+
+def test_offsets_that_cannot_be_known_are_null(called: Called, tmp_path: Path) -> None:
+    """Beyond 65,536 flows they are forgotten: one that says something behind that may have said more before."""
+
+    def datagram(client: int, port: int, text: bytes) -> bytes:
+        udp = struct.pack(">HHHH", port, 53, 8 + len(text), 0) + text
+        ends = (bytes([10, 0, 0, client]), bytes([10, 1, 1, 1]))
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, *ends)
+        return struct.pack("<IIII", 1, 0, 20 + len(udp), 20 + len(udp)) + ip + udp
+
+    others = [datagram(2 + n // 60_000, 1 + n % 60_000, b"x") for n in range(65_536)]
+    path, head = tmp_path / "x.pcap", struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+    path.write_bytes(head + datagram(1, 1, b"first") + b"".join(others) + datagram(1, 1, b"second"))
+    told = [json.loads(line) for line in called("follow", str(path), "--json")[1].splitlines()]
+    mine = [(row["text"], row["offset"]) for row in told if row["ip_src"] == "10.0.0.1"]
+    assert mine == [("first", 0), ("second", None)]
 
 
 def test_follow_raw_goes_to_any_file(called: Called, tmp_path: Path) -> None:

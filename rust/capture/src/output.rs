@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes that are written at once: a slow reader is one that takes these.
-const PIECE: usize = 16 << 10;
+/// Bytes that are written at once: a slow reader is one that takes these. What a pipe takes whole (`PIPE_BUF`).
+const PIECE: usize = 4 << 10;
 
 /// Bytes that wait for the reader before no more are taken.
 const MOST: usize = 16 << 20;

@@ -77,13 +77,16 @@ enum What {
 #[derive(Default)]
 struct Shown {
     offset: u64,
+    /// It may have been shown before, and forgotten: its offset cannot be known.
+    resumed: bool,
     /// The first bytes of a character whose others are still to come.
     begun: Vec<u8>,
     /// Where these are.
     place: Place,
 }
 
-/// Flows of which is kept how far they have been shown. UDP flows are not seen to end: beyond so many, offsets begin anew.
+/// Flows of which is kept how far they have been shown. UDP flows are not seen to end: beyond so many, offsets begin anew, and
+/// as JSON they are null.
 const MAX_FLOWS: usize = 1 << 16;
 
 struct Listener {
@@ -128,6 +131,7 @@ pub struct Conversations {
     last: Option<(Who, bool)>,
     /// By flow: responder, originator.
     shown: HashMap<Uid, [Shown; 2]>,
+    forgotten: bool,
     /// The last line has no end yet.
     in_line: bool,
     /// How many pieces or transactions have been written.
@@ -161,7 +165,7 @@ impl Conversations {
 
     fn new(tracker: Tracker, said: Option<Arc<Mutex<Vec<Said>>>>, style: Style, colour: bool, zone: Zone) -> Self {
         let (last, shown) = (None, HashMap::new());
-        Self { tracker, said, style, colour, zone, last, shown, in_line: false, written: 0 }
+        Self { tracker, said, style, colour, zone, last, shown, forgotten: false, in_line: false, written: 0 }
     }
 
     /// Takes a batch and writes what it completes.
@@ -227,12 +231,15 @@ impl Conversations {
         }
         if self.shown.len() >= MAX_FLOWS && !self.shown.contains_key(&said.who.uid) {
             self.shown.clear();
+            self.forgotten = true;
         }
-        let side = &mut self.shown.entry(said.who.uid).or_default()[usize::from(said.from_orig)];
+        let resumed = self.forgotten;
+        let begin = || [(); 2].map(|()| Shown { resumed, ..Shown::default() });
+        let side = &mut self.shown.entry(said.who.uid).or_insert_with(begin)[usize::from(said.from_orig)];
         match &said.what {
             What::Over => {}
             what if self.style == Style::Json => {
-                out.extend_from_slice(object(said, side.offset).as_bytes());
+                out.extend_from_slice(object(said, (!side.resumed).then_some(side.offset)).as_bytes());
                 side.offset += match what {
                     What::Bytes(bytes) => bytes.len() as u64,
                     What::Missing(len) => *len,
@@ -321,7 +328,8 @@ fn printable(bytes: &[u8], goes_on: bool, out: &mut Vec<u8>) -> usize {
 }
 
 /// A piece as a JSON object on a line: its bytes are `text` where they are UTF-8, else `hex`; neither where they are missing.
-fn object(said: &Said, offset: u64) -> String {
+fn object(said: &Said, offset: Option<u64>) -> String {
+    let offset = offset.map_or_else(|| "null".to_owned(), |offset| offset.to_string());
     let mut out = String::from("{\"ts\":");
     let Said { who, from_orig, place, what } = said;
     match place.time() {
