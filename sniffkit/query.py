@@ -53,6 +53,7 @@ def matching(
         if text is not None and re.search(rf"\b{ROW}\b", text):
             raise unknown_column(option, ROW, data.column_names)
     numbered = data.append_column(ROW, pa.array(np.arange(data.num_rows)))
+    kinds = [(one.name, "TIMESTAMP_NS" if pa.types.is_timestamp(one.type) else "") for one in data.schema]
     for at, kind in enumerate(numbered.schema.types):
         if pa.types.is_timestamp(kind):
             # UTC without a zone, as in `sql`: DuckDB's functions on nanoseconds know only those.
@@ -84,7 +85,7 @@ def matching(
                 statements = connection.extract_statements(text)
                 if len(statements) != 1:
                     raise SniffkitError(f"{' '.join(parts)}: one expression, not several statements")
-                refuse_zones(connection, text)
+                refuse_zones(connection, text, kinds)
                 return connection.execute(statements[0]).fetchnumpy()[ROW]
             except duckdb.Error as error:
                 raise SniffkitError(explain(str(error), parts)) from None
@@ -99,7 +100,7 @@ def matching(
 # `true) UNION (SELECT 1` and `ts LIMIT 1` do.
 ALONE = {
     "--where": (("SELECT count(*) FILTER (WHERE ", "\n)"), ("SELECT 1 WHERE ", "\n")),
-    "--sort": (("SELECT count(*) OVER (ORDER BY ", "\n)"), ("SELECT 1 ORDER BY ", "\n")),
+    "--sort": (("SELECT list(1 ORDER BY ", "\n)"), ("SELECT 1 ORDER BY ", "\n")),
 }
 
 
@@ -122,7 +123,7 @@ def explain(error: str, parts: dict[str, tuple[int, str]]) -> str:
     except (ValueError, KeyError):
         message, position = error, -1
     message = " ".join(message.partition("\n\nLINE ")[0].split())
-    message = re.sub(r"(unterminated .*) at or near .*", r"\1", message).removesuffix(" in a window expression")
+    message = re.sub(r"(unterminated .*) at or near .*", r"\1", message)
     message = message.replace(f'"{ROW}", ', "").replace(f', "{ROW}"', "")
     message = explained(message).replace("FROM clause! Candidate bindings:", "the table; perhaps:")
     table = re.match(r"(?:\w+ Error: )?Table with name (\w+) does not exist", message)

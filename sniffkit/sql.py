@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interruptible import connected, interruptible
 from sniffkit.pushdown import Test, tests_of
-from sniffkit.sqltypes import as_tables_are, explained, quoted, refuse_zones
+from sniffkit.sqltypes import as_tables_are, explained, quoted, refuse_zones, zone_made
 from sniffkit.tables import Result, Table, Telling, file_error, unknown_column
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Database:
         try:
             # Run here, where its errors are DuckDB's, and not by whoever reads the rows.
             answer = connection.sql(text).materialize()
-            return as_tables_are(answer, times=not self._reads_zoneless(needs))
+            return as_tables_are(answer, times=not (zone_made(text) or self._reads_zoneless(needs)))
         except duckdb.Error as error:
             raise self._explained(text, error) from None
 
@@ -210,7 +210,7 @@ class Database:
             raise SniffkitError(f"one query, not {len(statements) or 'nothing'}")
         if statements[0].type != duckdb.StatementType.SELECT:
             raise SniffkitError("only a query: SELECT …, WITH …, FROM …, DESCRIBE, SUMMARIZE")
-        refuse_zones(connection, text)
+        refuse_zones(connection, text, (one for columns in self.tables.values() for one in columns.items()))
         explain = f"EXPLAIN (FORMAT JSON)\n{text}"
         try:
             rows = connection.execute(explain).fetchall()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sniffkit.errors import SniffkitError
@@ -19,10 +19,11 @@ ZONED = {
     "TIMESTAMP_MS": "TIMESTAMPTZ",
 }
 # A time with a zone behind it, as DuckDB reads one.
-WITH_ZONE = re.compile(r"\s*\d+-\d+-\d+[ T]+\d+:\d+[\d:.]*\s*(?P<zone>[+-]\d[\d:]*|[A-Za-z][\w/+-]*)\s*")
-UTC = re.compile(r"Z|UTC|GMT|[+-]00(:?00)*", re.IGNORECASE)
-# Functions that take a zone in a text for one.
-ZONE_READERS = ("strptime", "try_strptime")
+WITH_ZONE = re.compile(
+    r"\s*\d+-\d+-\d+[ T]+\d+:\d+[\d:.]*\s*((?P<offset>[+-]\d\d?(:?\d\d){0,2})|(?P<name>[A-Za-z][\w/+-]*))\s*"
+)
+# Functions whose times are of the type of those that they take.
+KEEPING = {"date_trunc", "min", "max", "+", "-"}
 HINT = "times are UTC without a zone"
 
 
@@ -63,35 +64,83 @@ def in_utc(kind: Any) -> str:
     return ZONED.get(str(kind), str(kind))
 
 
-def refuse_zones(connection: Any, text: str) -> None:
-    """Raises SniffkitError for a text that stands for a time in another zone than UTC: DuckDB would pass that over."""
+def zone_made(text: str) -> bool:
+    """Whether a query may make times of another zone, as wall clocks there have them: they say no zone either."""
+    return bool(re.search(r"\b(timezone|at\s+time\s+zone)\b", text, re.IGNORECASE))
+
+
+def refuse_zones(connection: Any, text: str, columns: Iterable[tuple[str, str]]) -> None:
+    """Raises SniffkitError for a text that DuckDB takes for a time without a zone, passing over that it is one of
+    another zone than UTC. columns: all that there are, with DuckDB's types. What cannot be told is let pass.
+    """
     if not re.search(r"\d:\d[\d:.]*\s*[+\-A-Za-z]", text):
         return
     (tree,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
-    for literal in texts(json.loads(tree)):
-        found = WITH_ZONE.fullmatch(literal)
-        if found and not UTC.fullmatch(found["zone"]):
-            raise SniffkitError(f"'{literal}': {HINT}: '{literal}'::timestamptz::timestamp")
+    found = list(objects(json.loads(tree)))
+    kinds: dict[str, set[str]] = {}
+    for name, kind in columns:
+        kinds.setdefault(name.lower(), set()).add(kind)
+    # A name that the query gives may stand for anything.
+    naming = [one.get(key) for one in found for key in ("alias", "aliases", "column_name_alias", "key", "value")]
+    given = {str(name).lower() for names in naming for name in (names if isinstance(names, list) else [names])}
+    times = {name for name, those in kinds.items() if those <= set(ZONED)} - given
+    # A field may have the name of a column, and a zone.
+    if any(re.search("STRUCT|TIME ZONE", kind) for those in kinds.values() for kind in those):
+        times.clear()
+    for one in found:
+        for literal in taken_for_times(one, times):
+            if in_zone(literal):
+                raise SniffkitError(f"'{literal}': {HINT}: '{literal}'::timestamptz::timestamp")
 
 
-def texts(tree: Any) -> Iterator[str]:
-    """The texts in a parsed statement that may become times without a zone."""
+def objects(tree: Any) -> Iterator[dict[str, Any]]:
+    """All objects in a parsed statement."""
     todo = [tree]
     while todo:
         one = todo.pop()
-        if isinstance(one, list):
-            todo.extend(one)
-        elif isinstance(one, dict) and not knows_zones(one):
-            if one.get("kind") == "STRING":
-                yield str(one["text"])
-            todo.extend(one.values())
+        if isinstance(one, dict):
+            yield one
+        if isinstance(one, (dict, list)):
+            todo.extend(one.values() if isinstance(one, dict) else one)
 
 
-def knows_zones(node: dict[str, Any]) -> bool:
-    """Whether what is below makes no time without a zone of a text."""
+def in_zone(literal: str) -> bool:
+    """Whether a text is a time in another zone than UTC."""
+    found = WITH_ZONE.fullmatch(literal)
+    if found is None:
+        return False
+    if found["offset"]:
+        return bool(re.search("[1-9]", found["offset"]))
+    from zoneinfo import available_timezones
+
+    name = found["name"].lower()
+    utc = r"(etc/)?(utc|uct|gmt[+-]?0?|universal|zulu|greenwich)"
+    return not re.fullmatch(utc, name) and name in map(str.lower, available_timezones())
+
+
+def taken_for_times(node: dict[str, Any], times: set[str]) -> list[str]:
+    """The texts that an expression casts to times without a zone, or compares with such alone."""
     if node.get("class") == "CAST":
-        return str(node["type_expr"].get("type_name")).upper() not in ZONED
-    return node.get("class") == "FUNCTION" and node.get("function_name") in ZONE_READERS
+        sides = [node["child"]] if is_zoneless(node, times) else []
+    elif node.get("class") == "COMPARISON":
+        sides = [node["left"], node["right"]]
+    elif node.get("class") == "BETWEEN":
+        sides = [node["input"], node["lower"], node["upper"]]
+    else:
+        sides = node["children"] if node.get("type") in ("COMPARE_IN", "COMPARE_NOT_IN") else []
+    literals = [str(one["literal"]["text"]) for one in sides if one.get("literal", {}).get("kind") == "STRING"]
+    others = [one for one in sides if one.get("class") != "CONSTANT"]
+    alike = node.get("class") == "CAST" or (others and all(is_zoneless(one, times) for one in others))
+    return literals if alike else []
+
+
+def is_zoneless(node: dict[str, Any], times: set[str]) -> bool:
+    """Whether an expression surely is a time without a zone. times: the columns that are."""
+    if node.get("class") == "CAST":
+        return str(node["type_expr"].get("type_name")).upper() in ZONED
+    if node.get("class") == "FUNCTION" and node["function_name"] in KEEPING:
+        return any(is_zoneless(one["expression"], times) for one in node["arguments"])
+    return node.get("class") == "COLUMN_REF" and str(node["column_names"][-1]).lower() in times
 
 
 def explained(message: str) -> str:

@@ -137,6 +137,9 @@ def test_a_zone_in_a_time_is_not_passed_over(capture_file: Path, called: Callabl
         f"ts > timestamp '{zoned}'",
         f"ts in ('{zoned}'::timestamp_ns)",
         f"ts > $${zoned}$$",
+        f"'{zoned}' <= ts::timestamp",
+        f"packets.ts not between '2023-11-14' and '{zoned}'",
+        f"date_trunc('minute', ts) + interval 1 hour > '{zoned}'",
     ):
         for arguments in (["sql", f"select ts from packets where {condition}"], ["packets", "--where", condition]):
             assert called(*arguments, file) == (2, "", f"sniffkit: '{zoned}': {hint}\n"), arguments
@@ -152,6 +155,41 @@ def test_a_zone_in_a_time_is_not_passed_over(capture_file: Path, called: Callabl
         asked = sk.open(file).sql(f"select count(*) n from packets where {condition}").to_arrow()
         assert asked["n"].to_pylist() == [5], condition
         assert called("packets", "--where", condition, file)[1].count("\n") == 6
+
+
+def test_texts_that_are_no_times_of_another_zone_are_let_pass(
+    capture_file: Path, tmp_path: Path, called: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Nor is one refused where DuckDB minds its zone, or where that cannot be told."""
+    import pyarrow as pa
+
+    at = pa.array([1_577_865_600], pa.timestamp("s", "UTC"))  # 2020-01-01 08:00
+    capture, other = sk.open(capture_file), parquet(tmp_path / "other.parquet", {"filename": ["2020-01-01 10:00+02"]})
+    field = parquet(tmp_path / "field.parquet", {"s": pa.StructArray.from_arrays([at], names=["ts"])})
+    for query in (
+        "select count(*) n from other where filename = '2020-01-01 10:00+02'",
+        "select count(*) n from other where filename <> '2023-11-14 22:13:20.zip'",
+        "select count(*) n from field where s.ts = '2020-01-01 10:00+02'",
+        "select count(*) n from other where '2020-01-01 10:00 PM' <> '2020-01-01 10:00+02'",
+        "select count(*) n from other where not regexp_matches('2020-01-01 10:00 a', 'x')",
+        "select count(*) n from (select s.ts from field) where ts = '2020-01-01 10:00+02'",
+        "select count(*) n from other, packets where frame_number = 1 and ts::timestamptz > '2020-01-01 10:00+02'",
+        "select count(*) n from packets where frame_number = 1 and ts > '2020-01-01 10:00 Etc/UTC'",
+    ):
+        database = Database(capture, [field if "field" in query else other])
+        assert database.query(query).to_arrow()["n"].to_pylist() == [1], query
+    condition = "strftime(ts, '%Y-%m-%d %I:%M %p') = '2023-11-14 10:13 PM'"
+    code, out, error = called("packets", "--where", condition, str(capture_file))
+    assert (code, out.count("\n"), error) == (0, 7, "")
+
+
+def test_times_of_a_wall_clock_are_not_said_to_be_utc(capture_file: Path) -> None:
+    for query in (
+        "select ts::timestamptz at time zone 'Europe/Berlin' t from packets limit 1",
+        "select TIMEZONE('Europe/Berlin', ts::timestamptz) t from packets limit 1",
+    ):
+        (time,) = (column := sk.open(capture_file).sql(query).to_arrow()["t"]).to_pylist()
+        assert (time.hour, column.type.tz) == (23, None), query
 
 
 def test_one_query_over_two_tables_and_twice_over_one(capture_file: Path) -> None:

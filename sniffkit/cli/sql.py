@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def is_parquet(name: str) -> bool:
 def parts_of(name: str) -> list[str]:
     """The files that a name stands for: those that a glob matches, the Parquet files of a data set's directory."""
     if not os.path.exists(name):
-        matches = sorted(glob(name, recursive=True))
+        matches = sorted(one for one in glob(name, recursive=True) if is_meant(name, one))
         # `**` matches a data set, its folders and its files.
         return list(dict.fromkeys(part for one in matches for part in parts_of(one))) or [name]
     if not os.path.isdir(name):
@@ -105,6 +105,18 @@ def parts_of(name: str) -> list[str]:
     if not found:
         raise nothing_in(name)
     return found
+
+
+def is_meant(pattern: str, match: str) -> bool:
+    """Whether a glob means what it matches: names that begin with `_` or `.` are of what writes data sets, unless it
+    says them.
+    """
+    asked, found = Path(pattern).parts, Path(match).parts
+    root = next(at for at, part in enumerate(asked) if has_magic(part))
+    below = found[root:] if not asked[-1].strip("*") else found[root:-1]
+    return any(part.startswith(("_", ".")) for part in asked[root:]) or not any(
+        part.startswith(("_", ".")) for part in below
+    )
 
 
 def nothing_in(directory: str) -> CaptureFileError:

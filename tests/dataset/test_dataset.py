@@ -387,7 +387,16 @@ def test_a_query_over_what_is_not_whole_says_so(
     unfinished = "sniffkit: half: unfinished: the command that makes it goes on where it stopped\n"
     query = "select count(*) > 0 n from flows"
     assert called("sql", query, "whole") == (0, "n\ntrue\n", "")
-    for names in (["half"], ["half/"], ["whole", "half"], ["h?lf"], ["half/**/*.parquet"], ["half/date=*"]):
+    for names in (
+        ["half"],
+        ["half/"],
+        ["whole", "half"],
+        ["h?lf"],
+        ["half/**/*.parquet"],
+        ["half/date=*"],
+        ["half/*"],
+        ["half/**"],
+    ):
         assert called("sql", query, *names) == (1, "n\ntrue\n", unfinished), names
     assert called("sql", "select 1 n", "half") == (0, "n\n1\n", "")
     code, _, said = called("sql", query, "less")
