@@ -261,17 +261,20 @@ def _addresses(plan: list[Op]) -> dict[tuple[str, str, int], list[tuple[str, str
     return {at: sorted(found, key=lambda one: one[0] != one[1]) for at, found in out.items()}
 
 
-def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:
-    """The operations of two plans of which it is not known which were done, in the order they run; and the ids of those
-    that are in both and not the same, or stand for the same: what is there of them may be either."""
-    before = {op.id: op for op in old}
-    differ = {op.id for op in new if op.id in before and before[op.id].args != op.args}
-    there, wanted = _places(old), _places(new)
-    for place in there.keys() & wanted.keys():
-        if there[place] != wanted[place]:
-            differ.update(there[place], wanted[place])
-    both = [*old, *(op for op in new if op.id not in before or op.id in differ)]
-    return sorted(both, key=lambda op: op.stage), differ
+def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
+    """The operations of plans of which it is not known which were done, in the order they run; and the ids of those
+    that are in several and not the same, or stand for the same: what is there of them may be any."""
+    out = old
+    differ: set[str] = set()
+    for new in others:
+        before = {op.id: op for op in out}
+        differ |= {op.id for op in new if op.id in before and before[op.id].args != op.args}
+        there, wanted = _places(out), _places(new)
+        for place in there.keys() & wanted.keys():
+            if there[place] != wanted[place]:
+                differ.update(there[place], wanted[place])
+        out = [*out, *(op for op in new if op.id not in before or op.id in differ)]
+    return sorted(out, key=lambda op: op.stage), differ
 
 
 def _places(plan: list[Op]) -> dict[str, list[str]]:

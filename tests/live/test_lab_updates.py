@@ -229,6 +229,26 @@ def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
     assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
 
 
+def test_an_update_that_fails_after_one_that_was_cut_off_gives_back_what_was_up(file: Path) -> None:
+    def links(*addresses: str) -> list[dict[str, Any]]:
+        return [{f"{P}a/eth0": [*addresses], f"{P}b/eth0": "10.0.0.2/24"}]
+
+    first = ("10.0.0.1/24", "10.1.0.1/24")
+    for others in ([links(*first, "10.2.0.1/24")], [links("10.3.0.1/24", *first), links("10.0.0.4/24")]):
+        assert sniffkit("lab", "up", write(file, links=links(*first))).returncode == 0
+        for other in others:
+            wanted = Lab(parse(write(file, links=other))).plan()
+            journal = state.Journal(state.ROOT / f"{P}lab")
+            journal.add(**{"is": "change", "plan": wanted})
+            journal.close()
+        bad = {f"{P}a": {"nft": "table inet x { bogus }"}}
+        done = sniffkit("lab", "up", write(file, links=links(*first), nodes=bad))
+        assert (done.returncode, "going back" in done.stderr) == (2, False)
+        assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+        shown = json.loads(ip("-j", "-4", "-n", f"{P}a", "address", "show", "eth0"))[0]["addr_info"]
+        assert [one["local"] for one in shown] == ["10.0.0.1", "10.1.0.1"]
+
+
 def test_a_program_starts_anew_with_the_interface_that_it_is_bound_to(file: Path) -> None:
     def lab(mtu: int) -> str:
         tap = {f"{P}a/tap0": {"kind": "tap", "address": "10.0.2.1/24", "mtu": mtu}}
