@@ -86,6 +86,10 @@ def test_addresses_of_a_subnet_keep_the_order_of_the_file() -> None:
         "it goes with the first"
     )
     assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {two}") == ["10.0.0.2"]
+    assert changed(f"{one} {two}", f"{one} {two} 10.1.0.1/24") == ["10.1.0.1"], "which goes before the others"
+    assert changed(f"{one} 10.1.0.1/24 {two}", f"{two} 10.1.0.1/24 {one}") == ["10.0.0.2", "10.1.0.1", "10.0.0.1"]
+    assert changed(f"10.1.0.1/24 {one} {two}", f"10.1.0.1/24 {two} {one}") == ["10.0.0.2", "10.0.0.1"]
+    assert changed(f"10.1.0.1/24 {one} {two}", f"{one} {two} 10.1.0.1/24") == ["10.0.0.1", "10.0.0.2", "10.1.0.1"]
     assert changed(f"{one} fd00::1/64", f"fd00::1/64 {one}") == []
 
 

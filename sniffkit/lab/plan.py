@@ -239,26 +239,28 @@ def _misplaced(old: list[Op], dropped: set[str], new: list[Op]) -> set[str]:
     or of a subnet, is what packets are sent from, and the kernel puts every further one last."""
     wanted = _addresses(new)
     out: set[str] = set()
-    for interface, found in _addresses(old).items():
+    for place, found in sorted(_addresses(old).items(), reverse=True):  # firsts before what goes with them
+        gone = dropped | out
         # The kernel takes the others of a subnet away with its first, or puts them elsewhere.
-        out.update(one for first, one in found if first in dropped)
-        kept = [one for first, one in found if not {first, one} & dropped]
-        same = [one == other for one, (_, other) in zip(kept, wanted.get(interface, []), strict=False)]
-        out.update(kept[same.index(False) :] if False in same else [])
+        out.update(one for first, one in found if first in gone)
+        kept = [one for first, one in found if not {first, one} & gone]
+        ordered = [one for _, one in wanted.get(place, [])]
+        same = itertools.takewhile(lambda two: two[0] == two[1], zip(kept, ordered, strict=False))
+        out.update(kept[len(list(same)) :])
     return out
 
 
-def _addresses(plan: list[Op]) -> dict[tuple[str, str, int], list[tuple[str, str]]]:
-    """(node, interface, version) → the first of its subnet and itself, by ids, of each address, in the kernel's order:
-    of IPv4 those that are first in their subnets stand before all others."""
+def _addresses(plan: list[Op]) -> dict[tuple[str, str, int, bool], list[tuple[str, str]]]:
+    """(node, interface, version, whether they are first in their subnets) → the first of its subnet and itself, by ids,
+    of each address, in order: of IPv4 the kernel has those that are first before all others."""
     firsts: dict[tuple[str, str, str], str] = {}
-    out: dict[tuple[str, str, int], list[tuple[str, str]]] = {}
+    out: dict[tuple[str, str, int, bool], list[tuple[str, str]]] = {}
     for op in plan:
         if op.do == "address":
             at, address = (op.node, op.args["dev"]), ipaddress.ip_interface(op.args["address"])
             first = firsts.setdefault((*at, str(address.network)), op.id) if address.version == 4 else op.id
-            out.setdefault((*at, address.version), []).append((first, op.id))
-    return {at: sorted(found, key=lambda one: one[0] != one[1]) for at, found in out.items()}
+            out.setdefault((*at, address.version, first == op.id), []).append((first, op.id))
+    return out
 
 
 def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
