@@ -166,23 +166,26 @@ class Lab(Mapping[str, Node]):
         # What a change that was cut off left is nothing to go back to.
         also_lost = set() if cut else dependent(old, lost)
         there = [op for op in whole if op.id not in also_lost]
-        watching = None
+        watching, done = None, False
         try:
             journal.add(**{"is": "change", "plan": wanted})
             watching = guard.watch(self.name, "back")
             links = run(lambda stop: _change(journal, stop, old, wanted, lost, ups[-1]))
             self._record(journal, wanted, links)
+            done = True
         except BaseException as error:
             try:
                 run(lambda stop: _back(journal, there, [*cut, wanted], ups[-1]))
+                done = True
             except SniffkitError as second:
                 tear_down(journal)
+                done = True
                 raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
             raise
         finally:
             journal.close()
             if watching is not None:
-                guard.release(watching)
+                guard.release(watching, done)
 
     def drift(self) -> list[Op]:
         """The operations of a running lab whose result is gone or not as it was made; `up` does them again."""

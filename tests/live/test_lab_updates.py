@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from labs import ROOT, P, ip, netns, sniffkit, write
 
-from sniffkit.lab import processes, state
+from sniffkit.lab import processes, running, state
 from sniffkit.lab.engine import Engine, run
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
@@ -209,6 +209,20 @@ def test_an_update_that_is_killed_is_taken_back(file: Path) -> None:
         time.sleep(0.05)
     assert netns() == [f"{P}a", f"{P}b"]
     assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8080/").stdout == f"{P}a\n"
+
+
+def test_going_back_that_is_interrupted_is_left_to_the_guard(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    bad = {f"{P}a": {"nft": "table inet x { bogus }"}}
+    links = [{f"{P}a/eth0": "10.0.0.9/24", f"{P}b/eth0": "10.0.0.2/24"}]
+    monkeypatch.setattr(running, "_back", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Lab(parse(write(file, nodes=bad, links=links))).up(keep=True)
+    assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+    assert "10.0.0.1/24" in ip("-n", f"{P}a", "address")
 
 
 def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
