@@ -288,6 +288,10 @@ def test_a_ruleset_of_a_node_goes_with_the_tables_of_the_lab() -> None:
     assert done(("drop", adds), ("drop", own)) == [["nft", "rules"], ["rules", "nft"]]
     assert done(("drop", own), ("drop", "table inet u { }")) == [["nft"], ["nft"]]
     assert done(("", own), ("drop", own)) == [["nft"], ["rules", "nft"]], "as in a lab made afresh"
+    new, bare = (plan(parse({"nodes": {"a": {"firewall": {"input": []}, "nft": text}}})) for text in (adds, ""))
+    before = [op._replace(needs=op.needs[:1]) for op in new]  # it did not need the tables once
+    assert [ids(found) for found in difference(before, new)] == [["command:a/nft", "command:a/rules"], ids(new)[-2:]]
+    assert [ids(found) for found in difference(before, bare)] == [["command:a/nft", "command:a/rules"], ids(new)[-2:-1]]
 
 
 def test_rules_of_nat_replace_the_old_ones() -> None:

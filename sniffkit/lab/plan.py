@@ -212,7 +212,8 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
     while more != dropped:
         dropped = dependent(old, more)
         stuck = [op for op in old if op.id in dropped and not _undoable(op, after.get(op.id))]
-        more = dropped.union(*(op.needs[-1:] for op in stuck))  # what they were done to is made anew
+        # What they were done to is made anew. Journals of before rulesets needed the lab's tables do not name those.
+        more = dropped.union(*([filtering.added_to(op) or op.needs[-1]] for op in stuck))
     dropped |= _misplaced(old, dropped, new)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
@@ -228,7 +229,7 @@ def _same(op: Op, now: Op | None) -> bool:
 def _undoable(op: Op, now: Op | None) -> bool:
     """Whether an operation can be undone by itself. now: the one that takes its place."""
     if op.do == "command":
-        return "undo" in op.args and "adds" not in op.args
+        return "undo" in op.args and filtering.added_to(op) is None
     if op.do == "port_settings":  # the kernel gives a port that joins its cost
         return "cost" not in op.args["settings"] or (now is not None and "cost" in now.args["settings"])
     return "usual" not in op.args
