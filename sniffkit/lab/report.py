@@ -132,7 +132,7 @@ def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
                 "name": one.name,
                 "kind": one.kind,
                 "address": list(dict.fromkeys([*one.addresses, *addresses])),
-                "leads_to": leads_to(spec, one),
+                "leads_to": leads_to(spec, one) or None,
                 "details": details(one) or None,
                 "state": known,
             }
