@@ -13,7 +13,7 @@ from sniffkit.lab.capturing import comment
 from sniffkit.lab.describe import to_yaml
 from sniffkit.lab.graph import text
 from sniffkit.lab.plan import plan
-from sniffkit.lab.report import load
+from sniffkit.lab.report import interfaces, load
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "labs").glob("*.yaml"))
@@ -51,3 +51,13 @@ def test_captures_carry_no_keys() -> None:
     assert "macsec0" in text(again)
     with pytest.raises(LabError, match="h1/macsec0: its keys were left out of the capture"):
         plan(again)
+
+
+def test_what_an_interface_does_not_have_is_null() -> None:
+    ends = {"report-a/e": None, "report-b/e": None}
+    rows = interfaces(parse({"links": [ends, {"report-b/d": {"kind": "dummy"}}]}))
+    assert [(row["leads_to"], row["details"]) for row in rows] == [
+        ("report-b/e", None),
+        ("report-a/e", None),
+        (None, None),
+    ]

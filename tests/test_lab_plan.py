@@ -86,6 +86,10 @@ def test_addresses_of_a_subnet_keep_the_order_of_the_file() -> None:
         "it goes with the first"
     )
     assert changed(f"{one} 10.1.0.1/24", f"10.1.0.1/24 {two}") == ["10.0.0.2"]
+    assert changed(f"{one} {two}", f"{one} {two} 10.1.0.1/24") == ["10.1.0.1"], "which goes before the others"
+    assert changed(f"{one} 10.1.0.1/24 {two}", f"{two} 10.1.0.1/24 {one}") == ["10.0.0.2", "10.1.0.1", "10.0.0.1"]
+    assert changed(f"10.1.0.1/24 {one} {two}", f"10.1.0.1/24 {two} {one}") == ["10.0.0.2", "10.0.0.1"]
+    assert changed(f"10.1.0.1/24 {one} {two}", f"{one} {two} 10.1.0.1/24") == ["10.0.0.1", "10.0.0.2", "10.1.0.1"]
     assert changed(f"{one} fd00::1/64", f"fd00::1/64 {one}") == []
 
 
@@ -284,6 +288,10 @@ def test_a_ruleset_of_a_node_goes_with_the_tables_of_the_lab() -> None:
     assert done(("drop", adds), ("drop", own)) == [["nft", "rules"], ["rules", "nft"]]
     assert done(("drop", own), ("drop", "table inet u { }")) == [["nft"], ["nft"]]
     assert done(("", own), ("drop", own)) == [["nft"], ["rules", "nft"]], "as in a lab made afresh"
+    new, bare = (plan(parse({"nodes": {"a": {"firewall": {"input": []}, "nft": text}}})) for text in (adds, ""))
+    before = [op._replace(needs=op.needs[:1]) for op in new]  # it did not need the tables once
+    assert [ids(found) for found in difference(before, new)] == [["command:a/nft", "command:a/rules"], ids(new)[-2:]]
+    assert [ids(found) for found in difference(before, bare)] == [["command:a/nft", "command:a/rules"], ids(new)[-2:-1]]
 
 
 def test_rules_of_nat_replace_the_old_ones() -> None:

@@ -31,10 +31,11 @@ class Stopped(Exception):
 def run(task: Callable[[threading.Event], T]) -> T:
     """Run `task` on a thread of its own and wait for it; ^C sets the event it gets, and is raised once it has ended."""
     stop = threading.Event()
-    ended = threading.Event()
+    ended = threading.Lock()
     box: dict[str, Any] = {}
     begun = threading.Lock()
     interrupted = False
+    ended.acquire()
 
     def work() -> None:
         if not begun.acquire(blocking=False):
@@ -44,7 +45,7 @@ def run(task: Callable[[threading.Event], T]) -> T:
         except BaseException as error:  # handed to the caller's thread
             box["error"] = error
         finally:
-            ended.set()
+            ended.release()
 
     thread = threading.Thread(target=work, name="lab")
     starting = True
@@ -54,9 +55,10 @@ def run(task: Callable[[threading.Event], T]) -> T:
                 starting = False
                 thread.start()
             # Not join(): Python 3.11 takes a thread for ended when a signal interrupts waiting for it. Nor for ever: a
-            # signal that reaches the process on the other thread does not wake this one, which has to handle it.
-            while not ended.wait(0.1):
-                pass
+            # signal that reaches the process on the other thread does not wake this one, which has to handle it. Nor an
+            # Event: a signal in the middle of its wait() breaks that.
+            while not box:
+                ended.acquire(timeout=0.1)
             break
         except KeyboardInterrupt:
             interrupted = True

@@ -98,6 +98,12 @@ def _after(entry: dict[str, Any], family: str) -> list[str]:
     return []
 
 
+def added_to(op: Op) -> str | None:
+    """The id of the lab's tables, where a node's own ruleset may add to them: its undoing leaves that."""
+    adds = op.key == "nft" and OURS.search(QUOTED.sub("", op.args.get("stdin", "")))
+    return f"command:{op.node}/rules" if adds else None
+
+
 def operations(node: NodeSpec) -> list[Op]:
     """One `nft -f -` for the lab's tables, one for the node's own ruleset.
 
@@ -113,8 +119,6 @@ def operations(node: NodeSpec) -> list[Op]:
         undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
         args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}
-        if out and OURS.search(plain):
-            args["adds"] = True  # to what it needs, and its undoing leaves that
         # One at a time: nft does not find the tables of several `list` in one run.
         args["shows"] = [["sh", "-c", "for table; do nft -s list table $table; done", "sh", *tables], ""]
         line = f"ip netns exec {node.name} nft -f - <<'END'\n{text.rstrip()}\nEND"

@@ -20,10 +20,11 @@ def watch(name: str, *how: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=null, stderr=null, cwd="/", start_new_session=True)
 
 
-def release(guard: subprocess.Popen[bytes]) -> None:
-    """All is well: the lab stays, or is gone already."""
+def release(guard: subprocess.Popen[bytes], done: bool = True) -> None:
+    """All is well: the lab stays, or is gone already. Where it is not `done`, the guard has its turn first."""
     if guard.stdin is not None and guard.poll() is None:
-        guard.stdin.write(b"done\n")
+        if done:
+            guard.stdin.write(b"done\n")
         guard.stdin.close()
     guard.wait()
 

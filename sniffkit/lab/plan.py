@@ -212,7 +212,8 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
     while more != dropped:
         dropped = dependent(old, more)
         stuck = [op for op in old if op.id in dropped and not _undoable(op, after.get(op.id))]
-        more = dropped.union(*(op.needs[-1:] for op in stuck))  # what they were done to is made anew
+        # What they were done to is made anew. Journals of before rulesets needed the lab's tables do not name those.
+        more = dropped.union(*([filtering.added_to(op) or op.needs[-1]] for op in stuck))
     dropped |= _misplaced(old, dropped, new)
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
@@ -228,7 +229,7 @@ def _same(op: Op, now: Op | None) -> bool:
 def _undoable(op: Op, now: Op | None) -> bool:
     """Whether an operation can be undone by itself. now: the one that takes its place."""
     if op.do == "command":
-        return "undo" in op.args and "adds" not in op.args
+        return "undo" in op.args and filtering.added_to(op) is None
     if op.do == "port_settings":  # the kernel gives a port that joins its cost
         return "cost" not in op.args["settings"] or (now is not None and "cost" in now.args["settings"])
     return "usual" not in op.args
@@ -239,39 +240,44 @@ def _misplaced(old: list[Op], dropped: set[str], new: list[Op]) -> set[str]:
     or of a subnet, is what packets are sent from, and the kernel puts every further one last."""
     wanted = _addresses(new)
     out: set[str] = set()
-    for interface, found in _addresses(old).items():
+    for place, found in sorted(_addresses(old).items(), reverse=True):  # firsts before what goes with them
+        gone = dropped | out
         # The kernel takes the others of a subnet away with its first, or puts them elsewhere.
-        out.update(one for first, one in found if first in dropped)
-        kept = [one for first, one in found if not {first, one} & dropped]
-        same = [one == other for one, (_, other) in zip(kept, wanted.get(interface, []), strict=False)]
-        out.update(kept[same.index(False) :] if False in same else [])
+        out.update(one for first, one in found if first in gone)
+        kept = [one for first, one in found if not {first, one} & gone]
+        ordered = [one for _, one in wanted.get(place, [])]
+        same = itertools.takewhile(lambda two: two[0] == two[1], zip(kept, ordered, strict=False))
+        out.update(kept[len(list(same)) :])
     return out
 
 
-def _addresses(plan: list[Op]) -> dict[tuple[str, str, int], list[tuple[str, str]]]:
-    """(node, interface, version) → the first of its subnet and itself, by ids, of each address, in the kernel's order:
-    of IPv4 those that are first in their subnets stand before all others."""
+def _addresses(plan: list[Op]) -> dict[tuple[str, str, int, bool], list[tuple[str, str]]]:
+    """(node, interface, version, whether they are first in their subnets) → the first of its subnet and itself, by ids,
+    of each address, in order: of IPv4 the kernel has those that are first before all others."""
     firsts: dict[tuple[str, str, str], str] = {}
-    out: dict[tuple[str, str, int], list[tuple[str, str]]] = {}
+    out: dict[tuple[str, str, int, bool], list[tuple[str, str]]] = {}
     for op in plan:
         if op.do == "address":
             at, address = (op.node, op.args["dev"]), ipaddress.ip_interface(op.args["address"])
             first = firsts.setdefault((*at, str(address.network)), op.id) if address.version == 4 else op.id
-            out.setdefault((*at, address.version), []).append((first, op.id))
-    return {at: sorted(found, key=lambda one: one[0] != one[1]) for at, found in out.items()}
+            out.setdefault((*at, address.version, first == op.id), []).append((first, op.id))
+    return out
 
 
-def merged(old: list[Op], new: list[Op]) -> tuple[list[Op], set[str]]:
-    """The operations of two plans of which it is not known which were done, in the order they run; and the ids of those
-    that are in both and not the same, or stand for the same: what is there of them may be either."""
-    before = {op.id: op for op in old}
-    differ = {op.id for op in new if op.id in before and before[op.id].args != op.args}
-    there, wanted = _places(old), _places(new)
-    for place in there.keys() & wanted.keys():
-        if there[place] != wanted[place]:
-            differ.update(there[place], wanted[place])
-    both = [*old, *(op for op in new if op.id not in before or op.id in differ)]
-    return sorted(both, key=lambda op: op.stage), differ
+def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
+    """The operations of plans of which it is not known which were done, in the order they run; and the ids of those
+    that are in several and not the same, or stand for the same: what is there of them may be any."""
+    out = old
+    differ: set[str] = set()
+    for new in others:
+        before = {op.id: op for op in out}
+        differ |= {op.id for op in new if op.id in before and before[op.id].args != op.args}
+        there, wanted = _places(out), _places(new)
+        for place in there.keys() & wanted.keys():
+            if there[place] != wanted[place]:
+                differ.update(there[place], wanted[place])
+        out = [*out, *(op for op in new if op.id not in before or op.id in differ)]
+    return sorted(out, key=lambda op: op.stage), differ
 
 
 def _places(plan: list[Op]) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ def labs() -> list[dict[str, Any]]:
         found = state.stored(name)
         entries = state.read_entries(state.ROOT / name / "journal")
         file = state.file_of(name)
-        whole = found and state.cut_off(entries) is None
+        whole = found and not state.cut_off(entries)
         row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or None}
         ops = state.operations(found) if found else []
         row["nodes"] = sum(op.do == "netns" for op in ops)
@@ -74,7 +74,7 @@ def outdated(spec: LabSpec) -> str | None:
     found = state.stored(spec.name)
     if found is None or spec.file is None or state.file_of(spec.name) != os.path.abspath(spec.file):
         return None
-    if state.cut_off(state.read_entries(state.ROOT / spec.name / "journal")) is not None:
+    if state.cut_off(state.read_entries(state.ROOT / spec.name / "journal")):
         return f"a change of lab {spec.name} was cut off: sniffkit lab up {spec.file}"
     old = state.operations(found)
     if difference(old, named_as(old, plan(spec))) == ([], []):
@@ -132,7 +132,7 @@ def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
                 "name": one.name,
                 "kind": one.kind,
                 "address": list(dict.fromkeys([*one.addresses, *addresses])),
-                "leads_to": leads_to(spec, one),
+                "leads_to": leads_to(spec, one) or None,
                 "details": details(one) or None,
                 "state": known,
             }

@@ -155,32 +155,37 @@ class Lab(Mapping[str, Node]):
         if journal.entries[0]["file"] != self._file():
             journal.close()
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
-        old, differ = _done(journal)
+        whole, cut = _plans(journal)
+        old, differ = merged(whole, *cut)
         wanted = named_as(old, wanted)
         try:
             lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
-            also_lost = dependent(old, lost)
         except BaseException:
             journal.close()
             raise
-        there = [op for op in old if op.id not in also_lost]
-        watching = None
+        # What a change that was cut off left is nothing to go back to.
+        also_lost = set() if cut else dependent(old, lost)
+        there = [op for op in whole if op.id not in also_lost]
+        watching, done = None, False
         try:
             journal.add(**{"is": "change", "plan": wanted})
             watching = guard.watch(self.name, "back")
             links = run(lambda stop: _change(journal, stop, old, wanted, lost, ups[-1]))
             self._record(journal, wanted, links)
+            done = True
         except BaseException as error:
             try:
-                run(lambda stop: _back(journal, there, wanted, ups[-1]))
+                run(lambda stop: _back(journal, there, [*cut, wanted], ups[-1]))
+                done = True
             except SniffkitError as second:
                 tear_down(journal)
+                done = True
                 raise LabError(f"{error}; going back failed too ({second}): lab {self.name} was taken down") from None
             raise
         finally:
             journal.close()
             if watching is not None:
-                guard.release(watching)
+                guard.release(watching, done)
 
     def drift(self) -> list[Op]:
         """The operations of a running lab whose result is gone or not as it was made; `up` does them again."""
@@ -269,11 +274,10 @@ def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], up: dict
         return gone(engine, old, up.get("shown", {}), up.get("links"))
 
 
-def _done(journal: state.Journal) -> tuple[list[Op], set[str]]:
-    """What was made of a lab that came up once, and the ids of what may be other than it says; see `merged`."""
-    plan = state.operations(journal.of("up")[-1])
+def _plans(journal: state.Journal) -> tuple[list[Op], list[list[Op]]]:
+    """What a lab that came up was made of last, and what it was to become by the changes since that were cut off."""
     cut = state.cut_off(journal.entries)
-    return (plan, set()) if cut is None else merged(plan, state.operations(cut))
+    return state.operations(journal.of("up")[-1]), [state.operations(entry) for entry in cut]
 
 
 def _change(
@@ -296,20 +300,20 @@ def _change(
         return links_now(engine, new)
 
 
-def _back(journal: state.Journal, old: list[Op], new: list[Op], up: dict[str, Any]) -> None:
-    """Make `old` again where some of it has become `new`. Nothing stops it."""
-    both, differ = merged(old, new)
-    lost = _lost(journal, threading.Event(), both, up)
-    _change(journal, threading.Event(), both, old, lost | differ, up)
+def _back(journal: state.Journal, old: list[Op], others: list[list[Op]], up: dict[str, Any]) -> None:
+    """Make `old` again where some of it has become one of `others`. Nothing stops it."""
+    found, differ = merged(old, *others)
+    lost = _lost(journal, threading.Event(), found, up)
+    _change(journal, threading.Event(), found, old, lost | differ, up)
     journal.add(**{"is": "back"})
 
 
 def take_back(journal: state.Journal) -> None:
     """Make a lab what it was before a change that was cut off."""
-    cut, ups = state.cut_off(journal.entries), journal.of("up")
-    if cut is not None and ups:
-        old, new = state.operations(ups[-1]), state.operations(cut)
-        run(lambda stop: _back(journal, old, new, ups[-1]))
+    ups = journal.of("up")
+    if ups and state.cut_off(journal.entries):
+        whole, cut = _plans(journal)
+        run(lambda stop: _back(journal, whole, cut, ups[-1]))
 
 
 def _stop(started: list[subprocess.Popen[Any]]) -> None:

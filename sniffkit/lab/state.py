@@ -171,10 +171,16 @@ def file_of(name: str) -> str | None:
     return entries[0].get("file") if entries else None
 
 
-def cut_off(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The `change` entry of an update that was neither finished nor taken back: its process was killed, or is at it."""
-    found = [one for one in entries if one["is"] in ("up", "change", "back")]
-    return found[-1] if found and found[-1]["is"] == "change" else None
+def cut_off(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The `change` entries of updates, since the lab was whole, that were neither finished nor taken back: their
+    processes were killed, or are at it."""
+    found: list[dict[str, Any]] = []
+    for one in entries:
+        if one["is"] == "change":
+            found.append(one)
+        elif one["is"] in ("up", "back"):
+            found.clear()
+    return found
 
 
 def operations(entry: dict[str, Any]) -> list[Op]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from labs import ROOT, P, ip, netns, sniffkit, write
 
-from sniffkit.lab import processes, state
+from sniffkit.lab import processes, running, state
 from sniffkit.lab.engine import Engine, run
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
@@ -56,6 +56,13 @@ READDRESSED = {
         "10.0.0.1/24 10.0.0.3/24 10.1.0.1/24",
         [],
         "10.0.0.3/24 10.1.0.1/24",
+        [],
+    ),
+    "a subnet more": ("10.0.0.1/24 10.0.0.3/24", [], "10.0.0.1/24 10.0.0.3/24 10.1.0.1/24 10.1.0.3/24", []),
+    "subnets change places": (
+        "10.1.0.1/24 10.0.0.1/24 10.1.0.3/24 10.0.0.3/24",
+        [],
+        "10.0.0.3/24 10.1.0.1/24 10.0.0.1/24",
         [],
     ),
     "the only one, below a route": ("10.0.0.1/24", [R], "10.0.0.4/24", [R]),
@@ -204,6 +211,20 @@ def test_an_update_that_is_killed_is_taken_back(file: Path) -> None:
     assert sniffkit("lab", "exec", f"{P}b", "curl", "-sS", "-m5", "http://10.0.0.1:8080/").stdout == f"{P}a\n"
 
 
+def test_going_back_that_is_interrupted_is_left_to_the_guard(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert sniffkit("lab", "up", write(file)).returncode == 0
+    bad = {f"{P}a": {"nft": "table inet x { bogus }"}}
+    links = [{f"{P}a/eth0": "10.0.0.9/24", f"{P}b/eth0": "10.0.0.2/24"}]
+    monkeypatch.setattr(running, "_back", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Lab(parse(write(file, nodes=bad, links=links))).up(keep=True)
+    assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+    assert "10.0.0.1/24" in ip("-n", f"{P}a", "address")
+
+
 def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
     """As if machine and guard had gone in the middle: a namespace of the new plan is there, another is only a name."""
     assert sniffkit("lab", "up", write(file)).returncode == 0
@@ -227,6 +248,26 @@ def test_up_mends_what_an_update_left_half_done(file: Path) -> None:
     assert netns() == [f"{P}a", f"{P}c", f"{P}d"]
     assert Lab(parse(path)).drift() == []
     assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+
+
+def test_an_update_that_fails_after_one_that_was_cut_off_gives_back_what_was_up(file: Path) -> None:
+    def links(*addresses: str) -> list[dict[str, Any]]:
+        return [{f"{P}a/eth0": [*addresses], f"{P}b/eth0": "10.0.0.2/24"}]
+
+    first = ("10.0.0.1/24", "10.1.0.1/24")
+    for others in ([links(*first, "10.2.0.1/24")], [links("10.3.0.1/24", *first), links("10.0.0.4/24")]):
+        assert sniffkit("lab", "up", write(file, links=links(*first))).returncode == 0
+        for other in others:
+            wanted = Lab(parse(write(file, links=other))).plan()
+            journal = state.Journal(state.ROOT / f"{P}lab")
+            journal.add(**{"is": "change", "plan": wanted})
+            journal.close()
+        bad = {f"{P}a": {"nft": "table inet x { bogus }"}}
+        done = sniffkit("lab", "up", write(file, links=links(*first), nodes=bad))
+        assert (done.returncode, "going back" in done.stderr) == (2, False)
+        assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+        shown = json.loads(ip("-j", "-4", "-n", f"{P}a", "address", "show", "eth0"))[0]["addr_info"]
+        assert [one["local"] for one in shown] == ["10.0.0.1", "10.1.0.1"]
 
 
 def test_a_program_starts_anew_with_the_interface_that_it_is_bound_to(file: Path) -> None:
