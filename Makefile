@@ -32,7 +32,7 @@ demo: ## capture real traffic between two namespaces and show its flow table (ro
 test: ## every test, Rust and Python (PYTEST_ARGS='-k flows' for some of the latter)
 	@$(SETUP) test
 	cargo test --workspace --quiet $(CARGO_FLAGS)
-	$(VENV)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(VENV)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 check: ## format, lint, types, and that sniffkit/_core.pyi says what the built core has
 	@$(SETUP) build

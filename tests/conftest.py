@@ -17,6 +17,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from setting import REQUIRE_ALL, ROOT, SHARED, UPDATE_GOLDEN
@@ -56,15 +57,24 @@ NEEDS: dict[str, Callable[[], str | None]] = {"live": why_not_live, "oracle": wh
 _outcomes: dict[str, Counter[str]] = {marker: Counter() for marker in NEEDS}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in NEEDS:
             if ROOT / "tests" / marker in item.path.parents and item.get_closest_marker(marker) is None:
                 item.add_marker(marker)
-        if config.pluginmanager.hasplugin("xdist"):
-            group = "live" if item.get_closest_marker("live") else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Not xdist's groups: pytest 9.2 has no `_nodeid`, by which xdist 3.8 hands them on."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class LiveAndFiles(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "live" if file.startswith("tests/live/") else file
+
+    return LiveAndFiles(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
