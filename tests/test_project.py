@@ -24,14 +24,19 @@ UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b|\b(?:todo|unimplemented)!")
 
 
 @cache
-def tracked() -> list[Path]:
-    """The files that git knows, and those it would add."""
+def listed() -> list[Path]:
+    """What git knows, and what it would add."""
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         pytest.skip(f"needs git and a clone: {error}")
-    return [ROOT / name for name in listed if name and (ROOT / name).is_file()]
+    return [ROOT / name for name in names if name]
+
+
+def tracked() -> list[Path]:
+    """The files among it."""
+    return [path for path in listed() if path.is_file()]
 
 
 def sources(*suffixes: str) -> list[Path]:
@@ -66,6 +71,17 @@ def test_no_tracked_file_holds(pattern: re.Pattern[str]) -> None:
             if pattern.search(line):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}")
     assert found == []
+
+
+def test_links_stay_within_the_project() -> None:
+    """One that leads elsewhere leads to where one machine keeps something."""
+    links = [path for path in listed() if path.is_symlink()]
+    away = [
+        path
+        for path in links
+        if path.readlink().is_absolute() or ROOT not in (path.parent / path.readlink()).resolve().parents
+    ]
+    assert (len(links) > 0, away) == (True, [])
 
 
 def test_one_version_everywhere() -> None:
