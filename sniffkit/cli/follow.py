@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,13 +12,10 @@ from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import local_zone
 from sniffkit.cli.live import live_options, print_live, refuse_live_options
-from sniffkit.cli.printed import json_rows, kind_of, out_option, put_bytes, put_table
+from sniffkit.cli.printed import json_rows, kind_of, out_option, pieces, put_bytes, put_table
 from sniffkit.cli.read import split_arguments
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
-
-if TYPE_CHECKING:
-    from sniffkit._core import FollowText
 
 PROTOCOLS = {"tcp": 6, "udp": 17}
 # Of a piece as a row, in the order of its JSON object: column, type in pyarrow.
@@ -147,14 +143,6 @@ def print_streams(
     for warning in damage:
         say(f"sniffkit: {damage_line(*warning, 'what came before is kept')}")
     return 1 if damage or text.written == 0 else 0
-
-
-def pieces(text: FollowText) -> Iterator[bytes]:
-    """What the core reads; an input that cannot be read is told apart from an output that cannot be written."""
-    try:
-        yield from text
-    except OSError as error:
-        raise CaptureFileError(str(error)) from None
 
 
 def row_schema() -> Any:

@@ -6,16 +6,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import CaptureFileError, SniffkitError
 
 if TYPE_CHECKING:
     from types import FrameType
 
     import pyarrow as pa
+
+T = TypeVar("T")
 
 TEXT = ".txt"
 BETWEEN = "\x1f"  # values of a line that becomes a row: fields have no control characters
@@ -52,6 +54,14 @@ def kind_of(path: str | None, json: bool, inputs: Sequence[object] = (), any_suf
         raise SniffkitError(f"{path}: no format for this suffix; there are: {TEXT} {' '.join(SINKS)}")
     Output(path, json, False)
     return "json" if suffix == ".jsonl" else "table"
+
+
+def pieces(text: Iterable[T]) -> Iterator[T]:
+    """What the core reads; an input that cannot be read is told apart from an output that cannot be written."""
+    try:
+        yield from text
+    except OSError as error:
+        raise CaptureFileError(str(error)) from None
 
 
 def put_bytes(pieces: Iterable[bytes], path: str | None) -> None:

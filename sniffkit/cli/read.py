@@ -9,19 +9,16 @@ import re
 import sys
 from collections.abc import Iterator
 from glob import glob
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sniffkit.cli import say
 from sniffkit.cli.inputs import files
 from sniffkit.cli.lines import dump_flag, local_zone
-from sniffkit.cli.printed import BETWEEN, field_rows, kind_of, out_option, put_bytes, put_table
+from sniffkit.cli.printed import BETWEEN, field_rows, kind_of, out_option, pieces, put_bytes, put_table
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
-
-if TYPE_CHECKING:
-    from sniffkit._core import FrameText
 
 
 def split_arguments(arguments: tuple[str, ...], given: bool = False, hint: str = "") -> tuple[list[str], str | None]:
@@ -191,18 +188,6 @@ class ReadCommand(click.Command):
         if any(one and (one[1] or after) == "fields" for one, after in chosen):
             args = [re.sub(f"^-({flags})e", r"-\1E", one) for one in args]
         return super().parse_args(ctx, args)
-
-
-def pieces(text: FrameText) -> Iterator[str]:
-    """What the core reads; an input that cannot be read is told apart from a stdout that cannot be written."""
-    while True:
-        try:
-            piece = next(text)
-        except StopIteration:
-            return
-        except OSError as error:
-            raise CaptureFileError(str(error)) from None
-        yield piece
 
 
 def print_piece(piece: str) -> None:
