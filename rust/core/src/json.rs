@@ -21,13 +21,21 @@ pub(crate) fn may_need_escape(text: &str) -> bool {
 fn character(c: char, out: &mut String) {
     match c {
         '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
+        c => backslashed(c, "\\u00", out),
+    }
+}
+
+/// A character; those that would end a value or a line, and the backslash, with a backslash before their letter; other control
+/// characters, all below U+00A0, as two digits behind `number`.
+pub(crate) fn backslashed(c: char, number: &str, out: &mut String) {
+    match c {
         '\t' => out.push_str("\\t"),
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
+        '\\' => out.push_str("\\\\"),
         c if c.is_control() => {
-            let _ = write!(out, "\\u{:04x}", c as u32); // writing to a String cannot fail
+            let _ = write!(out, "{number}{:02x}", c as u32); // writing to a String cannot fail
         }
-        c => out.push(c),
+        _ => out.push(c),
     }
 }

@@ -4,7 +4,7 @@
 //! null is nothing (in JSON it is `null`). The columns may be of any Arrow type: they may come out of a query.
 
 use crate::calendar::utc;
-use crate::json::{self, may_need_escape};
+use crate::json::{self, backslashed, may_need_escape};
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_array::{BooleanArray, ListArray, cast::AsArray};
@@ -245,23 +245,8 @@ fn escape(text: &str, format: Format, out: &mut String) {
             out.push('"');
         }
         Format::Tsv if !may_need_escape(text) => out.push_str(text),
-        Format::Tsv => text.chars().for_each(|c| backslashed(c, out)),
+        Format::Tsv => text.chars().for_each(|c| backslashed(c, "\\x", out)), // as Zeek writes them
         Format::Json => json::string(text, out),
-    }
-}
-
-/// A character; those that would end a value or a line, and the backslash, with a backslash before their letter; other control
-/// characters as their number, as Zeek writes them.
-fn backslashed(c: char, out: &mut String) {
-    match c {
-        '\t' => out.push_str("\\t"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\\' => out.push_str("\\\\"),
-        c if c.is_control() => {
-            let _ = write!(out, "\\x{:02x}", c as u32); // writing to a String cannot fail
-        }
-        _ => out.push(c),
     }
 }
 
