@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 import pytest
 import streams_pcap
+from procfs import of_threads
 
 from sniffkit import cli
 from sniffkit.cli import group
@@ -249,8 +250,8 @@ def test_interrupt_ends_the_wait_for_a_slow_input(tmp_path: Path, command: list[
 
 def waits(pid: int) -> bool:
     """Whether some thread of a process waits for its stdin to give more."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        call = (task / "syscall").read_text().split()
+    for told in of_threads(pid, "syscall").values():
+        call = told.split()
         if call[:2] == ["0", "0x0"] or (call[0] == "0" and len(call) > 1 and int(call[1], 16) not in range(1, 3)):
             return True
     return False

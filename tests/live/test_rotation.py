@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from livenet import SNIFFKIT, Capture, Net, blocks, frame, numbers, options, tool
+from procfs import of_threads
 
 
 def by_number(directory: Path, stem: str) -> list[Path]:
@@ -131,8 +132,8 @@ def test_rotated_files_stay_writable_after_privileges_are_dropped(net: Net, capt
         assert re.search(r"Uid:\s+65534\s+65534\s+65534", status)
         assert re.search(r"Groups:\s+65534\s*\n", status)
         assert re.search(r"CapEff:\s+0+\n", status)
-        for task in Path(f"/proc/{running.process.pid}/task").iterdir():
-            assert re.search(r"Uid:\s+65534\s+65534\s+65534", (task / "status").read_text()), task
+        for thread, status in of_threads(running.process.pid, "status").items():
+            assert re.search(r"Uid:\s+65534\s+65534\s+65534", status), thread
         net.send(frame(n, size=1200) for n in range(3000))
         code, _, said = running.end()
         assert code == 0, said

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from procfs import children, of_threads
 
 import sniffkit as sk
 from sniffkit.errors import SniffkitError
@@ -193,19 +194,13 @@ def test_a_scan_that_takes_too_long_keeps_what_it_has(services: Any) -> None:
     assert [row["state"] for row in rows(result.ports())] == ["closed"]
 
 
-def children() -> list[int]:
-    """The processes that this one started."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for task in tasks for pid in task.read_text().split()]
-
-
 def test_nmap_that_is_killed(services: Any) -> None:
     slow = ["--scan-delay", "500ms", "-Pn"]
 
     def kill() -> None:
         for _ in range(100):
-            for pid in children():
-                if b"61123" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            for pid in children(os.getpid()):
+                if any("61123" in line.split("\0") for line in of_threads(pid, "cmdline").values()):
                     time.sleep(1)
                     os.kill(pid, signal.SIGKILL)
                     return

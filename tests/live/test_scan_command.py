@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from procfs import children, of_threads
 
 import sniffkit as sk
 
@@ -179,10 +180,9 @@ def test_a_scan_under_nohup_goes_on(there: Any) -> None:
 def eventually_child(pid: int) -> int:
     """The nmap that a process started, once it runs."""
     for _ in range(200):
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in task.read_text().split():
-                if Path(f"/proc/{child}/comm").read_text() == "nmap\n":
-                    return int(child)
+        for child in children(pid):
+            if "nmap\n" in of_threads(child, "comm").values():
+                return child
         time.sleep(0.05)
     pytest.fail("no nmap was started")
 

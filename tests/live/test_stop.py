@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from livenet import Capture, Net, Running, blocks, eventually, frame, numbers, options
+from procfs import of_threads
 
 import sniffkit as sk
 
@@ -165,8 +166,8 @@ def test_flows_go_on_over_a_pause_of_the_capture(net: Net, capture: Capture, tmp
 def halt(running: Running) -> None:
     """Stop every thread of it; each does so in its own time."""
     running.process.send_signal(signal.SIGSTOP)
-    tasks = Path(f"/proc/{running.process.pid}/task")
-    while any((task / "stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+    pid = running.process.pid
+    while any(stat.rpartition(")")[2].split()[0] != "T" for stat in of_threads(pid, "stat").values()):
         time.sleep(0.001)
 
 
