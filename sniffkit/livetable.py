@@ -26,8 +26,8 @@ class LiveTable:
 
     snap_len: bytes kept of each frame. known: given the names of the points, what is known of their addresses; it and
     gateways: see `_core.open_table`. between: called with the stream after each chunk, on the thread that reads, where
-    the stream may be asked for what it knows. news: seconds between two chunks of what is new, of tables whose rows
-    come at the end; their last column is `news`.
+    the stream may be asked for what it knows. news: seconds between two chunks of what is new: of tables whose rows
+    come at the end, whose last column is `news` then, and of those whose rows wait for earlier ones.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class LiveTable:
             stream = _core.open_table(self._kind, inputs, known=self._known, gateways=self._gateways)
             due = time.monotonic()
             while (chunk := stream.step()) is not None:
+                self._chunks.put(chunk)
                 if self._news is not None and time.monotonic() >= due:
                     self._tell(stream)
                     due = time.monotonic() + self._news
-                self._chunks.put(chunk)
                 if self._between is not None:
                     self._between(stream, False)
             self._tell(stream)

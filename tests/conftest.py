@@ -14,6 +14,7 @@ import ctypes
 import functools
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -26,6 +27,10 @@ CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 # Debian keeps ip, tcpdump and nft where an ordinary user's PATH does not lead.
 os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+
+# Shells start what runs in the background with ^C ignored, and so would be whatever the tests start and then end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @functools.cache

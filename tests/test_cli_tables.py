@@ -21,11 +21,12 @@ import click
 import pytest
 import streams_pcap
 from procfs import of_threads
+from setting import ROOT
 
 from sniffkit import cli
 from sniffkit.cli import group
 
-SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
+SEEDS = ROOT / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
 PCAPNG = str(SEEDS / "pcapng" / "sections-le")
 WEB = str(SEEDS.parents[2] / "captures" / "web" / "mix.pcap")
@@ -246,6 +247,20 @@ def test_interrupt_ends_the_wait_for_a_slow_input(tmp_path: Path, command: list[
         import pyarrow.parquet
 
         assert pyarrow.parquet.read_table(tmp_path / "p.parquet").num_rows == 2, "what was read is in a whole file"
+
+
+@pytest.mark.parametrize("table", ["dns", "http"])
+def test_rows_of_a_slow_pipe_come_as_they_end(table: str) -> None:
+    demo = ROOT / "captures" / "demo" / "demo.pcapng"
+    whole = subprocess.run([*COMMAND, table, str(demo), "--json"], capture_output=True, check=True).stdout
+    with subprocess.Popen([*COMMAND, table, "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(demo.read_bytes())
+        process.stdin.flush()
+        first = process.stdout.readline()  # the pipe is still open
+        process.stdin.close()
+        assert first + process.stdout.read() == whole
 
 
 def waits(pid: int) -> bool:

@@ -13,7 +13,10 @@ from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
     from sniffkit.livetable import LiveTable
+    from sniffkit.sinks import Output
 
+
+SOON = 0.2  # s that a row may wait for others
 
 WATCHES = "--live watches interfaces"
 
@@ -70,7 +73,7 @@ def show_live(name: str, words: tuple[str, ...], options: dict[str, Any]) -> int
 
 
 def live_table(name: str, options: dict[str, Any]) -> int:
-    """Watch until ^C, then show the rows; 1 if there are none."""
+    """Watch until ^C, then show the rows, or JSON lines of stdout as they come; 1 if there are none."""
     import pyarrow as pa
 
     from sniffkit.api import Capture
@@ -84,11 +87,29 @@ def live_table(name: str, options: dict[str, Any]) -> int:
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
     empty = Capture([]).named(name).to_arrow()
     select(empty, columns, **query)  # what is wrong there is said now, not at the end
+    if out.json and not out.is_file and options["sort"] is None:
+        return live_lines(watch(name, (), options, news=SOON), out, columns, options["where"], options["limit"])
     live = watch(name, (), options)
     data = pa.concat_tables([empty, *live])
     say_dropped(live, "rows")
     short = about(name).short if out.is_screen else None
     return 0 if write(Result(name, data), out, columns=columns or (list(short) if short else None), **query) else 1
+
+
+def live_lines(live: LiveTable, out: Output, columns: list[str] | None, where: str | None, limit: int | None) -> int:
+    """Print rows as they come, until ^C or `limit` rows; 1 if there were none."""
+    from sniffkit.query import select
+    from sniffkit.sinks import put
+
+    rows = 0
+    for chunk in live:
+        left = None if limit is None else limit - rows
+        if left != 0:
+            rows += put(select(chunk, columns, where=where, limit=left), out)
+        if rows == limit:
+            live.stop()
+    say_dropped(live, "rows")
+    return 0 if rows else 1
 
 
 def need_interface(options: dict[str, Any]) -> None:

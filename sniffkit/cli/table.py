@@ -116,8 +116,8 @@ def __getattr__(name: str) -> click.Command:
 
     if name in LIVE:
         table_command = live_options_as(
-            "Capture and print a line each as it happens; arguments are the filter. With --json, -o, --where, --sort, "
-            "--limit or --columns: the table, at ^C.",
+            "Capture and print a line each as it happens, with --json an object; arguments are the filter. With -o, "
+            "--sort, or --where, --limit or --columns without --json: the table, at ^C.",
             "With --live: where to capture.",
         )(table_command)
     if name in DATASETS:

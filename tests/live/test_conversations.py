@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -51,7 +53,7 @@ def watch(net: Net, *arguments: str, until: bytes) -> str:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            assert b"listening" in process.stderr.readline()
+            assert re.match(rb"(sniffkit: )?(listening|watching)", process.stderr.readline())
             assert BODY.decode() in fetch(net, "/page.html")
             fetch(net, "/none")
             text = b""
@@ -77,6 +79,28 @@ def test_http_prints_transactions_as_they_end(server: Net) -> None:
     lines = [line for line in text.splitlines() if "GET" in line]
     assert any("GET 10.231.0.2:8080/page.html 200 OK text/html 26 bytes" in line for line in lines)
     assert any("/none 404" in line for line in lines)
+
+
+def test_http_prints_objects_as_they_come(server: Net) -> None:
+    arguments = ["http", "--live", "-i", server.veth2, "--json", "--columns", "uri,status_code", "port 8080"]
+    text = watch(server, *arguments, "--where", "status_code >= 200", until=b"/none")
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert rows == [{"uri": "/page.html", "status_code": 200}, {"uri": "/none", "status_code": 404}]
+
+
+def test_http_ends_with_as_many_objects_as_were_asked_for(server: Net) -> None:
+    command = [SNIFFKIT, "http", "--live", "-i", server.veth2, "--json", "--limit", "2", "--where", "status_code = 404"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        try:
+            assert b"watching" in process.stderr.readline()
+            for path in ("/page.html", "/a", "/b", "/c"):
+                fetch(server, path)
+            text, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, b"")
+    assert [json.loads(line)["uri"] for line in text.splitlines()] == ["/a", "/b"]
 
 
 @pytest.mark.parametrize("out", ["--json", "-o"])

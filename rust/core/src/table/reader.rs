@@ -28,6 +28,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::time::Instant;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
 const FLOW_ROWS: usize = 1024;
@@ -65,6 +66,8 @@ pub struct TableReader {
     kind: Making,
     schema: SchemaRef,
     ready: VecDeque<RecordBatch>,
+    /// When rows that could go out were looked for.
+    looked: Instant,
     ended: bool,
     frames: u64,
     reached: Reached,
@@ -106,15 +109,6 @@ impl TableReader {
         Self::new(source, filter, options, Making::Stage(stage))
     }
 
-    /// Rows that have changed since this was last asked, for tables that say so: see [`Stage::news`].
-    #[must_use]
-    pub fn news(&mut self) -> Option<RecordBatch> {
-        match &mut self.kind {
-            Making::Stage(stage) => stage.news(),
-            _ => None,
-        }
-    }
-
     /// What a later run can start from: see [`Stage::known`].
     #[must_use]
     pub fn known(&self) -> Vec<crate::neighbor::Known> {
@@ -153,6 +147,7 @@ impl TableReader {
             kind,
             schema,
             ready: VecDeque::new(),
+            looked: Instant::now(),
             ended: false,
             frames: 0,
             reached: Reached::default(),
@@ -229,6 +224,7 @@ impl TableReader {
         }
         let received = self.pipeline.receive();
         if matches!(received, Received::Waiting) {
+            self.emit_early();
             return Ok(true);
         }
         let Received::Batch(mut decoded, made) = received else {
@@ -257,6 +253,7 @@ impl TableReader {
         if matches!(self.kind, Making::Streams { .. }) {
             self.tracker.release();
             self.emit_rows(false);
+            self.emit_early();
         }
         Ok(true)
     }

@@ -3,9 +3,12 @@
 use super::{Making, Request, TableReader, record_batch};
 use crate::app::Row;
 use crate::app::spool::Directory;
+use crate::stream::Streams;
 use crate::table::column::select;
 use crate::table::rows;
 use crate::track::Options;
+use arrow_array::RecordBatch;
+use std::time::{Duration, Instant};
 
 /// Rows of a stream table in a batch.
 const STREAM_ROWS: usize = 1024;
@@ -16,11 +19,16 @@ const MAX_STREAM_ROWS: usize = 1 << 16;
 /// Bytes of their texts, and of those of a batch but for its last row: a column holds 2 GiB, and a row can be of megabytes.
 const MAX_STREAM_TEXT: usize = 1 << 26;
 
-/// The rows that wait, by their texts.
+/// How long rows wait in vain for more of them.
+const PROMPT: Duration = Duration::from_millis(200);
+
+/// The rows that wait, by their texts. Those that went out early count as if they still did: which rows go out beyond
+/// their order is then the same however the input comes.
 #[derive(Default)]
 pub(super) struct Weight {
     rows: usize,
     bytes: usize,
+    early: usize,
 }
 
 impl Weight {
@@ -42,6 +50,19 @@ fn batch_len(rows: &[Row]) -> usize {
     before.take_while(|bytes| *bytes < MAX_STREAM_TEXT).count()
 }
 
+/// Brings the rows that wait into the order of their first frame; how many there are.
+fn sort(streams: &mut Streams) -> usize {
+    streams.rows().sort_by_key(|row| row.first.frame);
+    streams.rows().len()
+}
+
+/// The same, but how many of them nothing is to come before.
+fn in_order(streams: &mut Streams) -> usize {
+    let all = sort(streams);
+    let oldest = streams.oldest_open();
+    oldest.map_or(all, |frame| streams.rows().partition_point(|row| row.first.frame < frame))
+}
+
 impl TableReader {
     /// A table of what streams said: one of [`rows::TABLES`].
     ///
@@ -56,6 +77,22 @@ impl TableReader {
         Ok(Self::new(request.source, request.filter, options, kind))
     }
 
+    /// Rows that have changed since this was last asked, for tables that say so: see [`Stage::news`]. Of streams: rows that
+    /// have ended, whatever is still to come before them. Where they are several batches, the others are taken.
+    ///
+    /// [`Stage::news`]: crate::table::stage::Stage::news
+    #[must_use]
+    pub fn news(&mut self) -> Option<RecordBatch> {
+        match &mut self.kind {
+            Making::Stage(stage) => stage.news(),
+            Making::Streams { .. } => {
+                self.emit_rows(true);
+                self.take()
+            }
+            _ => None,
+        }
+    }
+
     /// Writes the bodies or streams of the table to files of this directory.
     pub fn write_to(&mut self, files: Directory) {
         if let Some(streams) = self.tracker.streams() {
@@ -65,25 +102,47 @@ impl TableReader {
 
     /// Turns rows into batches, in order of their first frame: those before which nothing is to come, or all.
     pub(super) fn emit_rows(&mut self, all: bool) {
-        let Making::Streams { columns, wait, weight, .. } = &mut self.kind else { return };
+        let Making::Streams { wait, weight, .. } = &mut self.kind else { return };
         let Some(streams) = self.tracker.streams() else { return };
         let is_full = weight.is_full(streams.rows());
-        if !all && !is_full && streams.rows().len() < *wait {
+        let early = weight.early;
+        if !all && !is_full && streams.rows().len() + early < *wait {
             return;
         }
-        streams.rows().sort_by_key(|row| row.first.frame);
-        let oldest = if all { None } else { streams.oldest_open() };
-        let found = streams.rows();
-        let ready = oldest.map_or(found.len(), |frame| found.partition_point(|row| row.first.frame < frame));
-        if !all && ready < found.len() / 2 && found.len() < MAX_STREAM_ROWS && !is_full {
-            *wait = found.len() * 2; // a long exchange holds the others up
+        let ready = if all { sort(streams) } else { in_order(streams) };
+        let waiting = streams.rows().len();
+        let is_half = ready + early >= (waiting + early) / 2;
+        if !all && !is_half && waiting + early < MAX_STREAM_ROWS && !is_full {
+            *wait = (waiting + early) * 2; // a long exchange holds the others up
             return;
         }
+        (*wait, *weight) = (STREAM_ROWS, Weight::default());
         // Beyond the bound they go out, in order among themselves.
-        let ready = if !all && ready < found.len() / 2 { found.len() } else { ready };
+        self.hand_out(if all || is_half { ready } else { waiting });
+    }
+
+    /// From time to time rows before which nothing is to come go out, so that whoever follows a slow pipe has them.
+    pub(super) fn emit_early(&mut self) {
+        let Making::Streams { weight, .. } = &mut self.kind else { return };
+        let Some(streams) = self.tracker.streams() else { return };
+        if streams.rows().is_empty() || self.looked.elapsed() < PROMPT {
+            return;
+        }
+        self.looked = Instant::now();
+        weight.is_full(streams.rows());
+        let ready = in_order(streams);
+        weight.rows -= ready;
+        weight.early += ready;
+        self.hand_out(ready);
+    }
+
+    /// Turns the first rows into batches.
+    fn hand_out(&mut self, ready: usize) {
+        let Making::Streams { columns, .. } = &self.kind else { return };
+        let Some(streams) = self.tracker.streams() else { return };
+        let found = streams.rows();
         let rest = found.split_off(ready);
         let taken = std::mem::replace(found, rest);
-        (*wait, *weight) = (STREAM_ROWS, Weight::default());
         let mut taken = &taken[..];
         while !taken.is_empty() {
             let (chunk, behind) = taken.split_at(batch_len(taken));
