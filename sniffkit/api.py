@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.tables import Table, chosen
@@ -122,11 +123,11 @@ class Capture:
 
     def _is_read_once(self, at: int) -> bool:
         one = self.inputs[at]
-        return self._starts[at] is None and (one == "-" or not isinstance(one, (str, os.PathLike)))
+        return self._starts[at] is None and (not isinstance(one, (str, os.PathLike)) or is_pipe(one))
 
     @property
     def can_be_read_again(self) -> bool:
-        """Whether every input has a beginning to go back to: files have, standard input has not."""
+        """Whether every input has a beginning to go back to: files have, standard input and pipes have not."""
         return not any(self._is_read_once(at) for at in range(len(self.inputs)))
 
     def each(self) -> list[Capture]:
@@ -397,6 +398,14 @@ def _name(source: Source) -> str:
         return "standard input" if source == "-" else os.fspath(source)
     name = getattr(source, "name", None)
     return name if isinstance(name, str) else "<file object>"
+
+
+def is_pipe(path: str | os.PathLike[str]) -> bool:
+    """Whether what a path names can be read once alone: standard input, a pipe."""
+    try:
+        return path == "-" or stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _position(source: Source) -> int | None:

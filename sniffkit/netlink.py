@@ -79,6 +79,21 @@ def namespace_path(name: str) -> Path:
     return path
 
 
+def label(name: str | None) -> str | None:
+    """What a namespace given by name, path or PID is called in tables, as captures call it; None stays None. Raises as
+    `namespace_path` does.
+    """
+    from sniffkit import _core
+
+    if name is None:
+        return None
+    namespace_path(name)
+    try:
+        return _core.namespace_label(name)
+    except UnicodeEncodeError:  # no capture can name it
+        return name
+
+
 def is_there(path: Path) -> bool:
     """Whether there is such a file. Raises PrivilegeError if this user may not know."""
     try:
@@ -288,6 +303,9 @@ def all_interfaces(netns: str | None, refused: list[str] | None = None) -> list[
         resolve_peers(found, found)
         return found
     found = links(netns)
+    called = label(netns)
+    for one in found:
+        one.netns = called
     # The other end may be anywhere, but only veths have one.
     if any(one.kind == "veth" and one.peer is None for one in found):
         rest = [name for name in [None, *others] if name != netns]

@@ -337,10 +337,10 @@ def one_line(text: str, message: str, tables: dict[str, dict[str, str]], lines_b
             dots = 3 if line[shown.end() :].startswith("...") else 0
             column = start + caret - shown.end() - dots + 1
             place = f" (line {int(shown.group(1)) - lines_before}, column {column})"
-    unknown = re.search(r"[Tt]able with name (\w+) does not exist", message)
+    unknown = re.search(r"[Tt]able with name (.+?) does not exist", message)
     if unknown:
         return f"no table {unknown.group(1)!r}{place}; there are: {' '.join(tables)}"
-    column_name = re.search(r'[Cc]olumn "(\w+)" not found|column named "(\w+)"', message)
+    column_name = re.search(r'[Cc]olumn "([^"]+)" not found|column named "([^"]+)"', message)
     if column_name:
         name = column_name.group(1) or column_name.group(2)
         used = [table for table in tables if re.search(rf"\b{table}\b", text)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from setting import ROOT
 
 import sniffkit as sk
 from captures.wire import MS, SECOND, SYN, T0, Frame, eth, icmp, ip4, ip6, ip6_fragment, pcap, pcapng, tcp, udp
@@ -250,6 +252,24 @@ def test_a_bad_request_shows_no_section(tmp_path: Path, called: Run, wrong: tupl
     stats_of(tmp_path)
     code, out, error = called("stats", *wrong, str(tmp_path / "made.pcap"))
     assert (code, out, error.count("\n")) == (2, "", 1)
+
+
+def test_all_sections_as_json(tmp_path: Path, called: Run) -> None:
+    demo = str(ROOT / "captures" / "demo" / "demo.pcapng")
+    code, out, said = called("stats", demo, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, said, lines[0]["section"], lines[0]["packets"]) == (0, "", "summary", 46)
+    for section in {line["section"] for line in lines}:
+        alone = called("stats", demo, "--json", "--only", section)[1].splitlines()
+        assert [{"section": section} | json.loads(line) for line in alone] == [
+            line for line in lines if line["section"] == section
+        ]
+    path = tmp_path / "all.jsonl"
+    assert called("stats", demo, "-o", str(path)) == (0, "", "")
+    assert path.read_text() == out
+    assert called("stats", demo, "-o", str(tmp_path / "all.csv"))[2].endswith(
+        "all.csv holds one table: --only SECTION says which; .jsonl takes all\n"
+    )
 
 
 @pytest.mark.parametrize("section", ["conversations", "endpoints"])

@@ -116,7 +116,6 @@ def test_the_command(sniffkit: Run, golden: Any, tmp_path: Path) -> None:
         (["docs/labs/nat.pcapng", "--where", ""], "--where is empty"),
         (["docs/labs/nat.pcapng", "--columns", "hopp"], "no column 'hopp'; did you mean 'hop'?"),
         (["docs/labs/nat.pcapng", "--window", "-1"], "window -1: it must be above 0 s"),
-        (["-"], "standard input cannot"),
     ],
 )  # fmt: skip
 def test_a_bad_request_is_one_line(sniffkit: Run, arguments: list[str], says: str) -> None:

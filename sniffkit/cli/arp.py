@@ -12,7 +12,7 @@ import click
 
 from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files
-from sniffkit.cli.live import live_options_as, refuse_live_options, say_dropped
+from sniffkit.cli.live import OF_ROWS, LiveRows, live_options_as, refuse_live_options, say_dropped
 from sniffkit.cli.progress import counter
 from sniffkit.cli.rows import split
 from sniffkit.cli.table import row_options
@@ -30,7 +30,10 @@ SAVE_EVERY = 30.0  # seconds between two writes of the state file while live
 
 @click.command("arp")
 @click.argument("file", nargs=-1, type=click.Path())
-@live_options_as("Watch interfaces and print a line an alert until ^C.", "With --live: where; all if none.")
+@live_options_as(
+    "Watch interfaces and print a line an alert until ^C; where rows or -o are asked for, the table of them then.",
+    "With --live: where; all if none.",
+)
 @click.option("--nd", is_flag=True, help="IPv6 Neighbor Discovery too.")
 @click.option("--all", is_flag=True, help="With --live: print messages without findings too.")
 @click.option("--gateway", multiple=True, metavar="IP", help="Address of a default gateway: its takeover is a finding.")
@@ -111,16 +114,15 @@ def read_and_ask(table: Table) -> tuple[pa.Table, list[Any]]:
 
 
 def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
-    """Print alerts of live interfaces until ^C; 1 if there were none."""
+    """Print alerts of live interfaces until ^C, or tell them and then give them as a table; 1 if there were none."""
     from sniffkit import kernelneighbors
     from sniffkit.cli.live import watch as start
     from sniffkit.neighborstate import load, save
     from sniffkit.sinks.flat import flatten
     from sniffkit.sinks.screen import printable
 
-    for name in ("columns", "where", "sort", "limit", "out"):
-        if options[name] is not None:
-            raise SniffkitError(f"--{name} does not go with --live: alerts are lines, or JSON with --json")
+    kind = "neighbors" if options["nd"] else "arp"
+    rows = LiveRows(kind, options, SHORT) if any(options[name] is not None for name in OF_ROWS) else None
     state = options["state"]
     kept = load(state) if state else []
     due = time.monotonic() + SAVE_EVERY
@@ -138,19 +140,33 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
             save(state, stream.known())
             due = time.monotonic() + SAVE_EVERY
 
-    kind = "neighbors" if options["nd"] else "arp"
     # 1024 bytes hold every ARP and ND message with its tags, and DHCP's; of other frames only the headers matter.
     live = start(kind, given, options, snap_len=1024, known=start_from, between=keep, gateways=gateways(options))
     alerts = 0
     for table in live:
+        if rows is not None:
+            rows.add(table if options["all"] else with_findings(table))
         plain = flatten(table.drop_columns(["findings"]))
         for row, findings in zip(plain.to_pylist(), table.column("findings").to_pylist(), strict=True):
             alerts += bool(findings)
             if findings or options["all"]:
                 row["findings"] = findings
-                print(jsonlib.dumps(row, ensure_ascii=False) if options["json"] else printable(line(row)), flush=True)
+                if rows is not None:
+                    say(printable(line(row)))
+                else:
+                    text = jsonlib.dumps(row, ensure_ascii=False) if options["json"] else printable(line(row))
+                    print(text, flush=True)
     say_dropped(live, "findings")
+    if rows is not None:
+        return 0 if rows.write() else 1
     return 0 if alerts else 1
+
+
+def with_findings(table: pa.Table) -> pa.Table:
+    """The messages that are odd."""
+    import pyarrow.compute as pc
+
+    return table.filter(pc.greater(pc.list_value_length(table["findings"]), 0))
 
 
 def line(row: dict[str, Any]) -> str:

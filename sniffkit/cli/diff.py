@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffkit.cli.sections import JSON_HELP, put_all, takes_all
 from sniffkit.errors import SniffkitError
 from sniffkit.tables import check_output
 
@@ -38,7 +39,7 @@ window_option = click.option(
 @window_option
 @click.option("--filter", "-f", metavar="EXPR", help="Only frames that match this capture filter (tcpdump's).")
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE: .parquet .csv .jsonl .arrow; - is stdout.")
-@click.option("--json", is_flag=True, help="One JSON object a line; `section` tells them apart without --only.")
+@click.option("--json", is_flag=True, help=JSON_HELP)
 @click.pass_context
 def diff(ctx: click.Context, /, file: tuple[str, ...], **options: Any) -> None:
     """Two captures of the same traffic, before and after or on both sides of a hop: packets and flows in only one,
@@ -64,16 +65,15 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     if only is not None and only not in known:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(known)}")
     target = Output(options["out"], options["json"], sys.stdout.isatty(), fit=True)
-    if only is None and options["out"] is not None and target.suffix != ".jsonl":
-        raise SniffkitError(f"{options['out']} holds one table: --only SECTION says which; .jsonl takes all")
+    whole = only is None and takes_all(target)
     check_output(target.path or "-", given)
     with damage_as_lines() as damage:
         compared = between(given, options["point"], options["window"], options["filter"])
         frames = len(compared.found.seen)
         if only is not None:
             put(getattr(compared, only)().to_arrow(), target)
-        elif target.suffix == ".jsonl":
-            put_all(compared, target)
+        elif whole:
+            put_all(((name, getattr(compared, name)().to_arrow()) for name in SECTIONS), target)
         else:
             for name, title in SECTIONS.items():
                 show(title, getattr(compared, name)().to_arrow(), target)
@@ -83,39 +83,17 @@ def run(given: tuple[str, ...], **options: Any) -> int:
 def between(given: tuple[str, ...], points: tuple[str, ...], window: float, filter: str | None) -> Diff:
     """What is compared. Raises SniffkitError where that is not two captures, or two points of one."""
     from sniffkit.api import open as open_capture
-    from sniffkit.cli.inputs import files
+    from sniffkit.cli.inputs import files, rereadable
 
     if len(given) > 2 or len(points) > 2:
         count = max(len(given), len(points))
         raise SniffkitError(f"two captures are compared, not {count}; sniffkit trace takes more")
     if len(given) < 2 and len(points) < 2:
         raise SniffkitError("two captures are compared: give A and B, or one with two points: -i NS/IF -i NS/IF")
-    names = files(given)
+    names = rereadable(files(given))
     captures = open_capture(names[0]), open_capture(names[-1])
     first, second = (points[0], points[-1]) if points else (None, None)
     return captures[0].diff(captures[1], points=(first, second), window=window, filter=filter)
-
-
-def put_all(compared: Diff, target: Output) -> None:
-    """Every section as JSON lines that say which they are of."""
-    import contextlib
-
-    from sniffkit.comparison import SECTIONS
-    from sniffkit.sinks import core
-    from sniffkit.sinks.file import NewFile
-
-    with NewFile(str(target.path)) if target.is_file else contextlib.nullcontext(sys.stdout.buffer) as out:
-        for name in SECTIONS:
-            table = getattr(compared, name)().to_arrow()
-            core.write(with_section(name, table), out, ".jsonl")
-        out.flush()
-
-
-def with_section(name: str, table: Any) -> Any:
-    """The table with its section's name before every row."""
-    import pyarrow as pa
-
-    return table.add_column(0, "section", pa.array([name] * table.num_rows, pa.string()))
 
 
 def show(title: str, table: Any, target: Output) -> None:

@@ -6,11 +6,14 @@ import os
 import warnings
 
 from sniffkit.cli import say
-from sniffkit.errors import CaptureWarning
+from sniffkit.errors import CaptureWarning, SniffkitError
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import IO
+
+    from sniffkit.api import Source
 
 
 def files(given: tuple[str, ...]) -> list[str]:
@@ -22,6 +25,43 @@ def files(given: tuple[str, ...]) -> list[str]:
     path = newest_capture()
     say(f"sniffkit: reading {path}")
     return [path]
+
+
+def rereadable(names: list[str]) -> list[Source]:
+    """The same files for who reads them several times: what a pipe gives is kept in one without a name until the end.
+
+    Raises SniffkitError where that is more than fits.
+    """
+    from sniffkit.api import is_pipe
+
+    pipes = [name for name in names if is_pipe(name)]
+    twice = next((name for name in pipes if pipes.count(name) > 1), None)
+    if twice is not None:
+        raise SniffkitError(f"{called(twice)} can be read once, and is given twice")
+    return [kept(name) if name in pipes else name for name in names]
+
+
+def called(name: str) -> str:
+    """What messages call a file."""
+    return "standard input" if name == "-" else name
+
+
+def kept(name: str) -> IO[bytes]:
+    """A file without a name that holds what a pipe gives."""
+    import io
+    import shutil
+    import tempfile
+
+    try:
+        with open(0 if name == "-" else name, "rb", closefd=name != "-") as pipe:
+            raw = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by who reads it
+            raw.name = called(name)
+            file = io.BufferedRandom(raw)
+            shutil.copyfileobj(pipe, file, 1 << 20)
+        file.seek(0)
+    except OSError as error:
+        raise SniffkitError(f"keeping {called(name)} to read it again: {error.strerror}") from None
+    return file
 
 
 class damage_as_lines:

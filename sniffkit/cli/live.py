@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +12,13 @@ from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sniffkit.livetable import LiveTable
     from sniffkit.sinks import Output
 
 
+OF_ROWS = ("columns", "where", "sort", "limit", "out")  # what asks for a table, not for lines as they come
 SOON = 0.2  # s that a row may wait for others
 
 WATCHES = "--live watches interfaces"
@@ -66,34 +69,56 @@ def show_live(name: str, words: tuple[str, ...], options: dict[str, Any]) -> int
     if expression is not None and options["filter"] is not None:
         raise SniffkitError(f"-f and the filter {expression!r} exclude each other")
     options = options | {"filter": expression if options["filter"] is None else options["filter"]}
-    if not options["json"] and all(options[key] is None for key in ("columns", "where", "sort", "limit", "out")):
+    if not options["json"] and all(options[key] is None for key in OF_ROWS):
         return print_live(name, () if options["filter"] is None else (options["filter"],), options)
     need_interface(options)
     return live_table(name, options)
 
 
+class LiveRows:
+    """A table that is written at the end of a watch. short: its columns on a terminal."""
+
+    def __init__(self, name: str, options: dict[str, Any], short: Sequence[str] | None) -> None:
+        from sniffkit.api import Capture
+        from sniffkit.cli.rows import split
+        from sniffkit.query import select
+        from sniffkit.sinks import Output
+
+        self._name, self._short = name, short
+        self.columns = split(options["columns"])
+        self.out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=self.columns is None)
+        self._query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
+        self._chunks = [Capture([]).named(name).to_arrow()]
+        select(self._chunks[0], self.columns, **self._query)  # what is wrong there is said now, not at the end
+
+    def add(self, chunk: pa.Table) -> None:
+        """Keep rows until the end."""
+        self._chunks.append(chunk)
+
+    def write(self) -> int:
+        """Write what was asked for; how many rows."""
+        import pyarrow as pa
+
+        from sniffkit.sinks import write
+        from sniffkit.tables import Result
+
+        columns = self.columns or (list(self._short) if self._short and self.out.is_screen else None)
+        return write(Result(self._name, pa.concat_tables(self._chunks)), self.out, columns=columns, **self._query)
+
+
 def live_table(name: str, options: dict[str, Any]) -> int:
     """Watch until ^C, then show the rows, or JSON lines of stdout as they come; 1 if there are none."""
-    import pyarrow as pa
+    from sniffkit.cli.rows import about
 
-    from sniffkit.api import Capture
-    from sniffkit.cli.rows import about, split
-    from sniffkit.query import select
-    from sniffkit.sinks import Output, write
-    from sniffkit.tables import Result
-
-    columns = split(options["columns"])
-    out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=columns is None)
-    query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
-    empty = Capture([]).named(name).to_arrow()
-    select(empty, columns, **query)  # what is wrong there is said now, not at the end
-    if out.json and not out.is_file and options["sort"] is None:
-        return live_lines(watch(name, (), options, news=SOON), out, columns, options["where"], options["limit"])
+    rows = LiveRows(name, options, about(name).short)
+    if rows.out.json and not rows.out.is_file and options["sort"] is None:
+        live = watch(name, (), options, news=SOON)
+        return live_lines(live, rows.out, rows.columns, options["where"], options["limit"])
     live = watch(name, (), options)
-    data = pa.concat_tables([empty, *live])
+    for chunk in live:
+        rows.add(chunk)
     say_dropped(live, "rows")
-    short = about(name).short if out.is_screen else None
-    return 0 if write(Result(name, data), out, columns=columns or (list(short) if short else None), **query) else 1
+    return 0 if rows.write() else 1
 
 
 def live_lines(live: LiveTable, out: Output, columns: list[str] | None, where: str | None, limit: int | None) -> int:
@@ -134,7 +159,7 @@ def print_live(what: str, words: tuple[str, ...], options: dict[str, Any], **mor
     live.own_output = own_output(sys.stdout.fileno())
     for name, value in more.items():
         setattr(live, name, value)
-    return attend(points, live)
+    return attend(points, live, looked_for=True)
 
 
 def watch(kind: str, given: tuple[str, ...], options: dict[str, Any], **more: Any) -> LiveTable:

@@ -225,8 +225,11 @@ def attend(
     write: str | None = None,
     flows: str | None = None,
     table: str | None = None,
+    looked_for: bool = False,
 ) -> int:
-    """Start a live session, wait for its end, ^C included, then say what became of it."""
+    """Start a live session, wait for its end, ^C included, then say what became of it; the exit code: of what was
+    looked for 1 where nothing was printed, while a capture is done whatever came.
+    """
     signals = Signals()
     session = signals.session = start(points, options, lambda: bool(signals.seen))
     if signals.seen:  # while it started
@@ -235,7 +238,8 @@ def attend(
     session.wait()
     if signal.SIGINT in signals.seen:
         say("")
-    return conclude(session, write, flows, table)
+    code = conclude(session, write, flows, table)
+    return code or int(looked_for and not session.printed)
 
 
 def conclude(session: Any, write: str | None, flows: str | None, table: str | None) -> int:

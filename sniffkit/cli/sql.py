@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sniffkit.cli import say
-from sniffkit.cli.inputs import damage_as_lines, files
+from sniffkit.cli.inputs import damage_as_lines, files, rereadable
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interrupts import end_as_on_interrupt
 from sniffkit.points import utf8
@@ -48,10 +48,12 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
 
     query = arguments[0] if arguments and is_query(arguments[0]) else None
     names = files(arguments if query is None else arguments[1:])
+    if query is None and "-" in names:
+        raise SniffkitError("standard input cannot be the capture and the prompt: give the query, too")
     target = Output(out, json, sys.stdout.isatty())
     if target.is_file:
         end_as_on_interrupt()
-    tables = database(names)
+    tables = database(names, query)
     check_output(target.path or "-", tables.inputs)
     if query is None:
         ctx.exit(prompt(tables, target))
@@ -66,8 +68,9 @@ def is_query(word: str) -> bool:
     return not (is_name or os.path.exists(word) or glob(word))
 
 
-def database(names: list[str]) -> Database:
-    """The captures and Parquet files as one database."""
+def database(names: list[str], query: str | None) -> Database:
+    """The captures and Parquet files as one database, for this query or for any."""
+    from sniffkit.api import TABLES
     from sniffkit.api import open as open_capture
     from sniffkit.sql import Database
 
@@ -75,7 +78,10 @@ def database(names: list[str]) -> Database:
     parquet: list[str] = []
     for part in (part for name in names for part in parts_of(name)):
         (parquet if is_parquet(part) else captures).append(part)
-    return Database(open_capture(captures) if captures else None, parquet)
+    # A pipe that is read once needs no room.
+    once = query is not None and len(re.findall(rf"(?i)\b(?:{'|'.join(TABLES)})\b", query)) < 2
+    sources = captures if once else rereadable(captures)
+    return Database(open_capture(sources) if captures else None, parquet)
 
 
 def is_parquet(name: str) -> bool:

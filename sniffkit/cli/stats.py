@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from sniffkit.cli.sections import JSON_HELP, put_all, takes_all
 from sniffkit.errors import SniffkitError
 from sniffkit.stats import SECTIONS
 from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pyarrow as pa
 
     from sniffkit.api import Capture
@@ -39,9 +42,12 @@ TAKEN = {"layer": ("conversations", "endpoints"), "interval": ("io",)}
 )
 @click.option("--plot", metavar="FILE", help="Draw frames and bytes over time to FILE: .png .svg .pdf.")
 @click.option(
-    "-o", "--out", metavar="FILE", help="Write the section to FILE: .parquet .csv .jsonl .arrow; - is stdout."
+    "-o",
+    "--out",
+    metavar="FILE",
+    help="Write the section to FILE: .parquet .csv .jsonl .arrow; all to .jsonl; - is stdout.",
 )
-@click.option("--json", is_flag=True, help="One JSON object a line; needs --only.")
+@click.option("--json", is_flag=True, help=JSON_HELP)
 @click.pass_context
 def stats(ctx: click.Context, /, file: tuple[str, ...], **options: object) -> None:
     """Figures of captures: what capinfos and tshark -z say. Without FILE: the newest capture.
@@ -59,7 +65,7 @@ def stats(ctx: click.Context, /, file: tuple[str, ...], **options: object) -> No
 def run(file: tuple[str, ...], **options: object) -> int:
     """Show one section or all; the exit code."""
     from sniffkit.api import open as open_capture
-    from sniffkit.cli.inputs import damage_as_lines, files
+    from sniffkit.cli.inputs import damage_as_lines, files, rereadable
     from sniffkit.sinks import Output, put
     from sniffkit.stats import check_layer
     from sniffkit.stats.io import step_of
@@ -67,8 +73,6 @@ def run(file: tuple[str, ...], **options: object) -> int:
     only, out, json = options["only"], options["out"], bool(options["json"])
     if only is not None and only not in SECTIONS:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(SECTIONS)}")
-    if only is None and (out is not None or json):
-        raise SniffkitError("-o and --json write one table: --only SECTION says which")
     # Before the first section is shown, not where its turn comes.
     for name, sections in TAKEN.items():
         used = only in sections or (options["plot"] is None and only is None) or (options["plot"] and "io" in sections)
@@ -79,24 +83,32 @@ def run(file: tuple[str, ...], **options: object) -> int:
     interval = cast("float | None", options["interval"])
     step_of(interval)
     target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
+    whole = only is None and takes_all(target)
     names = files(file)
     check_output(target.path or "-", names)
-    if "-" in names:
-        raise SniffkitError("statistics read a capture several times, which standard input cannot be")
     found = True
     with damage_as_lines() as damage:
-        capture = open_capture(names)
+        capture = open_capture(rereadable(names))
         if only is not None:
             table = section(capture, str(only), options).to_arrow()
             put(table, target)
             found = holds(str(only), table)
-        elif options["plot"] is None:
+        elif whole or options["plot"] is None:
             # An interval that gives too many rows, before the first section is shown.
             made = {} if interval is None else {"io": section(capture, "io", options).to_arrow()}
-            for name, (_, title) in SECTIONS.items():
-                table = made[name] if name in made else section(capture, name, options).to_arrow()
-                show(title, table, target)
-                found = found and (name != "summary" or holds(name, table))
+
+            def tables() -> Iterator[tuple[str, pa.Table]]:
+                nonlocal found
+                for name in SECTIONS:
+                    table = made[name] if name in made else section(capture, name, options).to_arrow()
+                    found = found and (name != "summary" or holds(name, table))
+                    yield name, table
+
+            if whole:
+                put_all(tables(), target)
+            else:
+                for name, table in tables():
+                    show(SECTIONS[name][1], table, target)
         if options["plot"] is not None:
             import logging
 

@@ -48,7 +48,7 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     import pyarrow.compute as pc
 
     from sniffkit.api import open as open_capture
-    from sniffkit.cli.inputs import damage_as_lines, files
+    from sniffkit.cli.inputs import damage_as_lines, files, rereadable
     from sniffkit.sinks import Output, write
     from sniffkit.tables import Result
 
@@ -59,7 +59,7 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     short = [*SHORT[:3], "file", *SHORT[3:]] if len(names) > 1 else list(SHORT)
     shown = columns if columns is not None or not out.is_screen else short
     with damage_as_lines() as damage:
-        table = open_capture(names).trace(window=options["window"], filter=options["filter"]).to_arrow()
+        table = open_capture(rereadable(names)).trace(window=options["window"], filter=options["filter"]).to_arrow()
         seen = Result("trace", table.filter(pc.greater_equal(table["hops"], options["seen"])))
         rows = write(seen, out, columns=shown, **query)
     return 1 if damage or rows == 0 else 0

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 from sniffkit.errors import SniffkitError
+from sniffkit.netlink import label
 from sniffkit.scan import nmapoptions, nmaprun, sweep, targets
 from sniffkit.scan.evidence import capture_points, link
 from sniffkit.scan.nmaprun import Progress
@@ -60,7 +61,7 @@ def scan(
     families = sorted({one.family for one in wanted})
     if xml is not None and len(families) > 1:
         raise SniffkitError("--xml keeps one run of nmap: scan IPv4 and IPv6 targets apart")
-    result = ScanResult([], netns)
+    result = ScanResult([], label(netns))
     with ExitStack() as stack:
         live = None
         if write is not None:
@@ -69,9 +70,9 @@ def scan(
             points = capture_points(netns, result.notes.append)
             live = stack.enter_context(capture(*points, netns=netns, write=write))
         if sweep_only:
-            add_sweep(result, wanted, ports_of(ports), timeout, progress)
+            add_sweep(result, wanted, netns, ports_of(ports), timeout, progress)
         else:
-            add_runs(result, wanted, arguments, timeout, progress, xml)
+            add_runs(result, wanted, netns, arguments, timeout, progress, xml)
     if live is not None:
         try:
             link(result, live.capture)
@@ -84,12 +85,12 @@ def scan(
 def add_sweep(
     result: ScanResult,
     wanted: Sequence[targets.Target],
+    netns: str | None,
     ports: Sequence[int],
     timeout: float | None,
     progress: Progress | None,
 ) -> None:
     """Sweep the targets; what it found, and why it found no more, goes into `result`."""
-    netns = result.netns
     addresses = [a for one in wanted for a in targets.addresses(one, netns, sweep.MAX_ADDRESSES)]
     if len(addresses) > sweep.MAX_ADDRESSES:
         raise SniffkitError(f"over {sweep.MAX_ADDRESSES} addresses; sweep a smaller network")
@@ -105,13 +106,13 @@ def add_sweep(
 def add_runs(
     result: ScanResult,
     wanted: Sequence[targets.Target],
+    netns: str | None,
     arguments: list[str],
     timeout: float | None,
     progress: Progress | None,
     xml: str | os.PathLike[str] | None,
 ) -> None:
     """Run nmap once for each family of the targets; what came of it goes into `result`."""
-    netns = result.netns
     until = None if timeout is None else time.monotonic() + timeout
     if not nmaprun.raw_sockets(netns):
         arguments, changed = nmapoptions.without_raw_sockets(arguments)

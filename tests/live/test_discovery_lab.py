@@ -139,6 +139,20 @@ def test_lines_for_a_person(lab: Any) -> None:
     assert " gateway/eth0 new: 10.0.0.2 is at 02:00:00:00:00:02\n" in out
 
 
+def test_messages_are_a_table_where_one_is_asked_for(lab: Any, tmp_path: Path) -> None:
+    forget(lab)
+    path = tmp_path / "alerts.csv"
+    wanted = ["--where", "src_ip = '10.0.0.2'", "--columns", "netns,src_ip,src_hw,finding", "--limit", "1"]
+    watching = Watching("--netns", "gateway", "-i", "eth0", "-o", str(path), *wanted)
+    lab["client"].run(["ping", "-c1", "-W3", "10.0.0.1"])
+    watching.process.send_signal(signal.SIGINT)
+    out, said = watching.process.communicate(timeout=20)
+    assert (watching.process.returncode, out) == (0, "")
+    assert " gateway/eth0 new: 10.0.0.2 is at 02:00:00:00:00:02\n" in said
+    row = "gateway,10.0.0.2,02:00:00:00:00:02,new"
+    assert path.read_text() == f"netns,src_ip,src_hw,finding\n{row}\n"
+
+
 def test_hosts_live(lab: Any) -> None:
     forget(lab)
     command = [*SNIFFKIT, "hosts", "--live", "--netns", "client", "-i", "eth0", "--duration", "3", "--json"]

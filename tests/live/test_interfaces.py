@@ -105,8 +105,8 @@ def test_a_namespace_by_name_path_and_pid(names: list[str]) -> None:
     with subprocess.Popen(["ip", "netns", "exec", names[1], "sleep", "60"]) as process:
         try:
             for netns in (names[1], f"/run/netns/{names[1]}", str(process.pid)):
-                found = {one.name for one in all_interfaces(netns)}
-                assert found == {"lo", "veth2", "vx77"}
+                found = {(one.netns, one.name) for one in all_interfaces(netns)}
+                assert found == {(names[1], name) for name in ("lo", "veth2", "vx77")}
         finally:
             process.kill()
 

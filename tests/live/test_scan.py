@@ -273,6 +273,11 @@ def test_the_command_line(services: Any, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [out], "nothing else was written"
 
 
+def test_a_namespace_by_path_is_called_by_its_name(services: Any) -> None:
+    found = rows(sk.scan(V4, netns=f"/run/netns/{HERE}", ports="80", sweep_only=True).hosts())
+    assert {row["netns"] for row in found} == {HERE}
+
+
 def test_a_name_resolves_in_its_namespace(services: Any) -> None:
     with pytest.raises(SniffkitError, match="does not resolve"):
         sk.scan("lab.test", netns=HERE)

@@ -17,5 +17,6 @@ pub mod strftime;
 mod unfinished;
 
 pub use error::CaptureError;
+pub use output::Printed;
 pub use recorder::{RecordEnd, RecordOptions, Recorder};
 pub use session::{PointSpec, PointStats, Session, SessionEnd, SessionOptions};

@@ -81,6 +81,15 @@ fn lines(text: &[u8]) -> u64 {
     text.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
+/// What became of what was to be printed.
+#[derive(Clone, Debug, Default)]
+pub struct Printed {
+    /// Bytes that standard output took.
+    pub bytes: u64,
+    /// Lines that it did not take: nobody read it.
+    pub left_out: u64,
+}
+
 /// What is printed, on its way to who reads it.
 pub(crate) struct Output {
     shared: Arc<Shared>,
@@ -130,11 +139,11 @@ impl Output {
         Ok(())
     }
 
-    /// Waits for the reader to take all; how many lines it was not given, in all.
+    /// Waits for the reader to take all.
     ///
     /// # Errors
     /// The operating system's, if not given yet.
-    pub fn finish(mut self) -> io::Result<u64> {
+    pub fn finish(mut self) -> io::Result<Printed> {
         let shared = self.shared.clone();
         let mut state = self.until(shared.lock(), |state| state.waiting.is_empty() && state.under_way.is_empty());
         if let Some(error) = state.error.take() {
@@ -143,7 +152,7 @@ impl Output {
         if !state.failed {
             self.left_out += lines(&state.waiting) + lines(&state.under_way[state.written..]);
         }
-        Ok(self.left_out)
+        Ok(Printed { bytes: state.total, left_out: self.left_out })
     }
 
     /// Waits for this, for an error, or for a reader to show that it does not read.
@@ -206,7 +215,7 @@ mod tests {
         output.say(&text[..100_000], false).unwrap();
         output.say(&text[100_000..], true).unwrap();
         drop(permit);
-        assert_eq!(output.finish().unwrap(), 0);
+        assert_eq!(output.finish().unwrap().left_out, 0);
         assert_eq!(*read.lock().unwrap(), text);
     }
 
@@ -219,7 +228,7 @@ mod tests {
         assert_eq!(output.left_out, 1);
         asked.store(true, Ordering::Release);
         output.say(b"patient\n", true).unwrap(); // gives up, or would wait for ever
-        assert_eq!(output.finish().unwrap(), 2 + MOST as u64 / 4 + 2);
+        assert_eq!(output.finish().unwrap().left_out, 2 + MOST as u64 / 4 + 2);
     }
 
     #[test]
@@ -234,6 +243,6 @@ mod tests {
         };
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         output.say(b"2\n", true).unwrap();
-        assert_eq!(output.finish().unwrap(), 0);
+        assert_eq!(output.finish().unwrap().left_out, 0);
     }
 }

@@ -3,7 +3,7 @@
 use crate::collector::now;
 use crate::error::CaptureError;
 use crate::flow_table::FlowTable;
-use crate::output::Output;
+use crate::output::{Output, Printed};
 use crate::session::{LatestStats, PointSpec, PointStats, Session, SessionOptions};
 use sniffkit_core::frame::FrameMeta;
 use sniffkit_core::pipeline::Decoded;
@@ -57,8 +57,8 @@ pub struct RecordEnd {
     pub flow_rows: Option<u64>,
     /// The capture file that was written last, and how many were begun.
     pub last_file: Option<(String, u64)>,
-    /// Lines that standard output did not take: nobody read it.
-    pub unprinted: u64,
+    /// What standard output took.
+    pub printed: Printed,
 }
 
 /// A running recording.
@@ -426,9 +426,9 @@ impl Work {
             }
         }
         // Last: the files are whole by now, however long somebody takes to read.
-        let unprinted = self.output.take().map_or(Ok(0), Output::finish).unwrap_or_else(|error| {
+        let printed = self.output.take().map(Output::finish).transpose().unwrap_or_else(|error| {
             self.not_printed(&error);
-            0
+            None
         });
         RecordEnd {
             frames: self.frames.load(Ordering::Relaxed),
@@ -437,7 +437,7 @@ impl Work {
             error: self.error,
             flow_rows,
             last_file,
-            unprinted,
+            printed: printed.unwrap_or_default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyPermissionError, PyValueError};
 use pyo3::prelude::*;
+use sniffkit_capture::netns::Netns;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::strftime::local_name;
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
@@ -28,7 +29,13 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LiveSession>()?;
     module.add_class::<LiveOptions>()?;
     module.add("RING_KIB", RING_KIB)?;
-    Ok(())
+    module.add_function(wrap_pyfunction!(namespace_label, module)?)
+}
+
+/// What a namespace, given by `ip netns` name, path or PID, is called in tables.
+#[pyfunction]
+fn namespace_label(name: &str) -> PyResult<String> {
+    Ok(Netns::open(name).map_err(capture_error)?.label())
 }
 
 /// The exception's class tells which of `sniffkit.errors` it becomes.
@@ -321,7 +328,13 @@ impl LiveSession {
     /// After the end: lines that were not printed, because nobody read them.
     #[getter]
     fn unprinted(&self) -> u64 {
-        self.ended(|end| end.unprinted).unwrap_or(0)
+        self.ended(|end| end.printed.left_out).unwrap_or(0)
+    }
+
+    /// After the end: bytes that were printed.
+    #[getter]
+    fn printed(&self) -> u64 {
+        self.ended(|end| end.printed.bytes).unwrap_or(0)
     }
 
     /// After the end: rows of the flow table.
