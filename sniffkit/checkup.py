@@ -5,15 +5,13 @@ from __future__ import annotations
 import ctypes.util
 import errno
 import importlib.util
-import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import SniffkitError, granting
 
 COLUMNS = ("area", "what", "ok", "found", "remedy")
 
@@ -93,9 +91,7 @@ def privileges() -> list[dict[str, Any]]:
     the network namespace, which is another's (user_namespaces(7)).
     """
     mask = effective_capabilities()
-    python = os.path.realpath(sys.executable)
-    names = ",".join(name.lower() for name in CAPABILITIES)
-    remedy = f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
+    remedy = granting()
     rows = []
     for name, (bit, use, attempt) in CAPABILITIES.items():
         found, how = "no", remedy
