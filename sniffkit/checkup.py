@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sniffkit.errors import SniffkitError, granting
+from sniffkit.packages import PACKAGES, REQUIRED
 
 COLUMNS = ("area", "what", "ok", "found", "remedy")
 
@@ -129,13 +130,12 @@ def tools() -> list[dict[str, Any]]:
 
 
 def packages() -> list[dict[str, Any]]:
-    """Python packages that are imported when they are needed."""
-    names = {"pyarrow": "pyarrow", "pandas": "pandas", "duckdb": "duckdb", "scapy": "scapy", "pyshark": "pyshark"}
-    names |= {"pyroute2": "pyroute2", "polars": "sniffkit[polars]"}
+    """Python packages, which are imported when they are needed; those of extras too."""
     rows = []
-    for module, package in names.items():
+    for module, package in PACKAGES.items():
+        name = package if module in REQUIRED else module
         there = importlib.util.find_spec(module) is not None
-        rows.append(finding("package", module, there, "yes" if there else "no", f"pip install '{package}'"))
+        rows.append(finding("package", name, there, "yes" if there else "no", f"pip install '{package}'"))
     return rows
 
 

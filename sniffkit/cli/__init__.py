@@ -57,6 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader went away: quiet, also when the interpreter flushes at exit, and no failure.
         forget_stdout()
         code = 0
+    except ModuleNotFoundError as error:
+        from sniffkit.packages import missing
+
+        lacking = missing(error)
+        if lacking is None:
+            raise
+        if debug:
+            show_traceback()
+        code = failed(lacking)
     except OSError as error:
         if debug:
             show_traceback()
