@@ -110,7 +110,9 @@ def imported() -> None:
 
 
 def cannot_go_on(error: OSError) -> int:
-    """Say what the system refused: files, memory or, where no file is named, to write to stdout; the exit code."""
+    """Say what the system refused: files, memory, the working directory or, where no file is named, to write to stdout;
+    the exit code.
+    """
     import errno
 
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
@@ -118,6 +120,8 @@ def cannot_go_on(error: OSError) -> int:
         return 1
     if error.filename is not None:
         raise error
+    if error.errno == errno.ENOENT:  # of getcwd(3); no write ends so
+        return failed(SniffkitError("the working directory was removed: change into another one"))
     from sniffkit.tables import output_error
 
     forget_stdout()
