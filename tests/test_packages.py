@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import sniffkit.accessor  # noqa: F401 - gives frames their `.sk`
 from sniffkit import checkup, cli
 from sniffkit.errors import MissingToolError
 from sniffkit.packages import EXTRAS, REQUIRED, needed
@@ -78,6 +80,16 @@ def test_an_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingToolError) as error:
         needed(module)
     assert str(error.value) == f"{module} is not installed: pip install '{EXTRAS[module]}'"
+
+
+def test_pictures_need_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = pd.DataFrame({
+        "frame_number": [1], "ts": pd.to_datetime([0], utc=True), "frame_len": [60], "ip_src": "a", "ip_dst": "b",
+    })  # fmt: skip
+    without(monkeypatch, "matplotlib")
+    for draw in (frame.sk.plot_timeline, frame.sk.plot_matrix, lambda: frame.sk.plot_top("ip_src")):
+        with pytest.raises(MissingToolError, match=r"matplotlib is not installed: pip install 'sniffkit\[plot\]'"):
+            draw()
 
 
 def test_doctor_looks_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
