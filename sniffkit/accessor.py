@@ -244,7 +244,8 @@ def check_cells(rows: int, columns: int) -> None:
 
 def as_written(labels: pd.Index[Any]) -> pd.Index[Any]:
     """Labels of a picture as they are: between two dollars matplotlib would read a formula."""
-    return labels if labels.nlevels > 1 else labels.map(lambda label: str(label).replace("$", r"\$"))
+    texts = [f"({', '.join(map(str, one))})" if labels.nlevels > 1 else str(one) for one in labels]
+    return pd.Index([text.replace("$", r"\$") for text in texts], name=",".join(map(str, labels.names)))
 
 
 def new_axes() -> Axes:

@@ -191,8 +191,11 @@ def test_pictures_have_names_as_they_are(flows: pd.DataFrame) -> None:
     matplotlib.use("Agg")
     named = flows.assign(orig_h=r"$\nosuch{$", resp_h="b")
     pictures = [named.sk.plot_top("orig_h"), named.sk.plot_timeline("1s", by="orig_h"), named.sk.plot_matrix()]
+    pictures.append(named.sk.plot_top(["orig_h", "resp_h"]))
     for picture in pictures:
         picture.figure.canvas.draw()
+    assert pictures[-1].get_yticklabels()[0].get_text() == r"(\$\nosuch{\$, b)"
+    assert (pictures[0].get_ylabel(), pictures[-1].get_ylabel()) == ("orig_h", "orig_h,resp_h")
 
 
 def test_times_that_are_far_apart_or_none(flows: pd.DataFrame) -> None:

@@ -102,7 +102,7 @@ def name_of(text: str) -> str:
     if "/" not in text and text in state.names():
         return text
     path = os.path.abspath(text)
-    hidden = False  # that labs of others may be read is root's; of which file those are does not matter yet
+    hidden = False  # whether there are labs whose file root alone may know
     for name in state.names():
         try:
             if state.file_of(name) == path:
