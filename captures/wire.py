@@ -37,8 +37,11 @@ def pcap(frames: list[Frame], snap_len: int = 262_144, link_type: int = 1) -> by
     return b"".join(out)
 
 
-def pcapng(points: list[str], frames: list[tuple[int | None, Frame]]) -> bytes:
-    """A pcapng file: interfaces by name, frames with their interface; None makes a simple packet block: no time."""
+def pcapng(points: list[str], frames: list[tuple[int | None, Frame]], offset: int = 0) -> bytes:
+    """A pcapng file: interfaces by name, frames with their interface; None makes a simple packet block: no time.
+
+    offset: if_tsoffset of the interfaces, s.
+    """
 
     def block(kind: int, body: bytes) -> bytes:
         body += bytes(-len(body) % 4)
@@ -49,7 +52,8 @@ def pcapng(points: list[str], frames: list[tuple[int | None, Frame]]) -> bytes:
 
     out = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
     for name in points:
-        options = option(2, name.encode()) + option(9, b"\x09") + option(0, b"")
+        options = option(2, name.encode()) + option(9, b"\x09")
+        options += (option(14, struct.pack("<q", offset)) if offset else b"") + option(0, b"")
         out.append(block(1, struct.pack("<HHI", 1, 0, 262_144) + options))
     for point, frame in frames:
         length = len(frame.data)

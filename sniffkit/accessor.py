@@ -6,6 +6,7 @@ takes tables of flows and of packets, whole or filtered, and never changes them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from sniffkit.errors import SniffkitError
 from sniffkit.frames import shown
+from sniffkit.packages import needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,9 +46,21 @@ class SniffkitAccessor:
         missing = [name for name in columns if name not in self._frame.columns]
         if missing:
             raise SniffkitError(f"measure {measure!r} needs the columns {' '.join(missing)}")
+        self._need(columns)
         if not columns:
             return pd.Series(1, index=self._frame.index, dtype="int64", name=measure)
-        return self._frame[list(columns)].fillna(0).sum(axis=1).astype("int64").rename(measure)
+        counts = self._frame[list(columns)]
+        for name in columns:
+            if not pd.api.types.is_numeric_dtype(counts[name]):
+                counts = counts.astype({name: object})
+        counts = counts.fillna(0)
+        try:
+            total = float(counts.astype("float64").abs().sum().sum())
+        except (TypeError, ValueError):
+            raise SniffkitError(f"measure {measure!r}: {' and '.join(columns)} must be numbers") from None
+        if not total < 2**63:
+            raise SniffkitError(f"measure {measure!r}: {total:g} in all is more than int64 holds")
+        return counts.astype("int64").sum(axis=1).rename(measure)
 
     def top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes") -> pd.DataFrame:
         """The `n` heaviest values of a column (or of several together): rows, measure, share of all.
@@ -55,11 +69,14 @@ class SniffkitAccessor:
         """
         keys = self._keys(by)
         weight = self.weight(measure)
+        import numpy as np
+
         sums = weight.groupby(keys, dropna=False).agg(["size", "sum"])  # integers stay those they are
         sums.columns = pd.Index(["rows", measure])
         total = int(weight.sum())
         sums["share"] = sums[measure] / total if total else 0.0
-        return sums.sort_values([measure, "rows"], ascending=False, kind="stable").head(n)
+        # Not by names: what it is by may have one of these, too.
+        return sums.iloc[np.lexsort((-sums["rows"], -sums[measure]))].head(n)
 
     def timeline(
         self, step: str = "1s", by: str | None = None, measure: str = "bytes"
@@ -70,12 +87,19 @@ class SniffkitAccessor:
         MAX_CELLS cells.
         """
         self._need(["ts"])
-        check_step(step, self._frame["ts"])
         weight = self.weight(measure)
         timed = self._frame["ts"].notna().to_numpy()
-        times = pd.DatetimeIndex(self._frame["ts"][timed], name="ts")
+        try:
+            times = pd.DatetimeIndex(self._frame["ts"][timed], name="ts")
+        except (TypeError, ValueError) as error:
+            raise SniffkitError(f"ts has no times: {' '.join(str(error).split())}") from None
+        check_step(step, times)
         series = pd.Series(weight[timed].to_numpy(), index=times, name=measure)
-        whole = series.resample(step).sum()
+        try:
+            whole = series.resample(step).sum()
+        except (OverflowError, ValueError):  # a step begins or ends beyond what int64 holds
+            span = f"{times.min()} to {times.max()}"
+            raise SniffkitError(f"step {step}: of {span}, there are steps beyond the times that pandas has") from None
         if by is None:
             return whole
         if not isinstance(by, str):
@@ -115,13 +139,24 @@ class SniffkitAccessor:
     def plot_timeline(
         self, step: str = "1s", by: str | None = None, measure: str = "bytes", ax: Axes | None = None
     ) -> Axes:
-        """`timeline` as a step plot, stacked by `by`; times in UTC."""
-        lines = self.timeline(step, by, measure)
+        """`timeline` as a step plot, a line per value of `by`; times in UTC."""
+        lines: Any = self.timeline(step, by, measure)
         if len(lines) == 0:
             raise SniffkitError("nothing to draw: no row has a time")
         if isinstance(lines, pd.DataFrame):
-            lines.columns = shown(lines.columns)
-        axes: Axes = lines.plot(kind="line", drawstyle="steps-post", ax=ax if ax is not None else new_axes())
+            lines.columns = as_written(shown(lines.columns))
+        if lines.index.tz is not None:
+            lines.index = lines.index.tz_convert(None)  # UTC; times with a zone are drawn one by one
+        with contextlib.suppress(OverflowError, ValueError):  # pandas has no time behind it
+            # The last step lasts as long as the others; of a single one there would be no line.
+            lines = pd.concat([lines, lines.iloc[-1:].set_axis(lines.index[-1:].shift(1))])
+        # pandas' own axis is of periods, of which it counts out all in a view: for one time alone, in several years.
+        axes: Axes = lines.plot(
+            kind="line", drawstyle="steps-post", x_compat=True, ax=ax if ax is not None else new_axes()
+        )
+        dates = needed("matplotlib.dates")
+        axes.xaxis.set_major_locator(dates.AutoDateLocator())
+        axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(axes.xaxis.get_major_locator()))
         axes.set_ylabel(f"{measure} per {step}")
         axes.set_xlabel("time (UTC)")
         axes.set_ylim(bottom=0)
@@ -132,23 +167,21 @@ class SniffkitAccessor:
         bars = self.top(by, n, measure)[measure].iloc[::-1]
         if len(bars) == 0:
             raise SniffkitError("nothing to draw: there are no rows")
-        bars.index = shown(bars.index)
+        bars.index = as_written(shown(bars.index))
         axes: Axes = bars.plot(kind="barh", ax=ax if ax is not None else new_axes())
         axes.set_xlabel(measure)
         return axes
 
     def plot_matrix(self, measure: str = "bytes", ax: Axes | None = None) -> Axes:
         """`matrix` as an image: the darker, the more; logarithmic, since few pairs carry most."""
-        from matplotlib.colors import LogNorm
-
         table = self.matrix(measure)
         if table.empty:
             raise SniffkitError("nothing to draw: no row has two addresses")
         if ax is None:
             ax = new_axes()
-        image = ax.imshow(table.to_numpy().clip(min=0) + 1, norm=LogNorm(), cmap="Blues")
-        ax.set_xticks(range(len(table.columns)), list(table.columns), rotation=90)
-        ax.set_yticks(range(len(table.index)), list(table.index))
+        image = ax.imshow(table.to_numpy().clip(min=0) + 1, norm="log", cmap="Blues")
+        ax.set_xticks(range(len(table.columns)), list(as_written(table.columns)), rotation=90)
+        ax.set_yticks(range(len(table.index)), list(as_written(table.index)))
         ax.set_xlabel("receiver")
         ax.set_ylabel("sender")
         ax.figure.colorbar(image, ax=ax, label=f"{measure} + 1")
@@ -171,12 +204,15 @@ class SniffkitAccessor:
         return [key.astype(object) if isinstance(key.dtype, pd.CategoricalDtype) else key for key in keys]
 
     def _need(self, names: Sequence[str]) -> None:
-        missing = [name for name in names if name not in self._frame.columns]
-        if missing:
-            raise SniffkitError(f"no column {missing[0]!r}; there are: {' '.join(map(str, self._frame.columns))}")
+        there = list(self._frame.columns)
+        for name in names:
+            if name not in there:
+                raise SniffkitError(f"no column {name!r}; there are: {' '.join(map(str, there))}")
+            if there.count(name) > 1:
+                raise SniffkitError(f"{there.count(name)} columns are named {name!r}: rename all but one")
 
 
-def check_step(step: str, times: pd.Series[Any]) -> None:
+def check_step(step: str, times: pd.DatetimeIndex) -> None:
     """Raises SniffkitError for a step that pandas does not know, or that gives more rows than anybody plots."""
     from sniffkit.stats.io import MAX_ROWS
 
@@ -192,9 +228,12 @@ def check_step(step: str, times: pd.Series[Any]) -> None:
         length = getattr(offset, "nanos", None)
     except ValueError:
         length = None  # months are not all as long
-    span = times.max() - times.min()
-    if length is not None and not pd.isna(span) and span / pd.Timedelta(length, "ns") > MAX_ROWS:
-        raise SniffkitError(f"step {step} gives more than {MAX_ROWS} rows: the table spans {span}")
+    if length is None or times.empty:
+        return
+    # Not as a Timedelta, which holds 292 years.
+    span = (int(times.asi8.max()) - int(times.asi8.min())) * int(pd.Timedelta(1, times.unit).as_unit("ns").value)
+    if span / length > MAX_ROWS:
+        raise SniffkitError(f"step {step} gives more than {MAX_ROWS} rows: the table spans {span / 1e9:.9g} s")
 
 
 def check_cells(rows: int, columns: int) -> None:
@@ -203,8 +242,13 @@ def check_cells(rows: int, columns: int) -> None:
         raise SniffkitError(f"{rows} rows of {columns} columns are too many: filter the frame, or take `top`")
 
 
+def as_written(labels: pd.Index[Any]) -> pd.Index[Any]:
+    """Labels of a picture as they are: between two dollars matplotlib would read a formula."""
+    texts = [f"({', '.join(map(str, one))})" if labels.nlevels > 1 else str(one) for one in labels]
+    return pd.Index([text.replace("$", r"\$") for text in texts], name=",".join(map(str, labels.names)))
+
+
 def new_axes() -> Axes:
     """Axes of a figure of their own; pandas would draw over the last picture."""
-    from matplotlib import pyplot
-
-    return pyplot.subplots(layout="constrained")[1]
+    axes: Axes = needed("matplotlib.pyplot").subplots(layout="constrained")[1]
+    return axes

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ctypes.util
 import errno
 import importlib.util
-import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import SniffkitError, granting
+from sniffkit.packages import PACKAGES, REQUIRED
 
 COLUMNS = ("area", "what", "ok", "found", "remedy")
 
@@ -93,9 +92,7 @@ def privileges() -> list[dict[str, Any]]:
     the network namespace, which is another's (user_namespaces(7)).
     """
     mask = effective_capabilities()
-    python = os.path.realpath(sys.executable)
-    names = ",".join(name.lower() for name in CAPABILITIES)
-    remedy = f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
+    remedy = granting()
     rows = []
     for name, (bit, use, attempt) in CAPABILITIES.items():
         found, how = "no", remedy
@@ -133,13 +130,12 @@ def tools() -> list[dict[str, Any]]:
 
 
 def packages() -> list[dict[str, Any]]:
-    """Python packages that are imported when they are needed."""
-    names = {"pyarrow": "pyarrow", "pandas": "pandas", "duckdb": "duckdb", "scapy": "scapy", "pyshark": "pyshark"}
-    names |= {"pyroute2": "pyroute2", "polars": "sniffkit[polars]"}
+    """Python packages, which are imported when they are needed; those of extras too."""
     rows = []
-    for module, package in names.items():
+    for module, package in PACKAGES.items():
+        name = package if module in REQUIRED else module
         there = importlib.util.find_spec(module) is not None
-        rows.append(finding("package", module, there, "yes" if there else "no", f"pip install '{package}'"))
+        rows.append(finding("package", name, there, "yes" if there else "no", f"pip install '{package}'"))
     return rows
 
 

@@ -32,6 +32,16 @@ class PrivilegeError(SniffkitError):
     """A missing privilege; the message names the capability and how to grant it."""
 
 
+def granting() -> str:
+    """How to get the privileges of capturing: file capabilities are of the very program that runs (capabilities(7))."""
+    import os
+    import shlex
+
+    python = shlex.quote(os.readlink("/proc/self/exe"))  # also where this user may not see what links lead to
+    names = "cap_net_raw,cap_net_admin,cap_sys_admin"
+    return f"run it with sudo, or let every script of this Python: sudo setcap {names}+eip {python}"
+
+
 class MissingToolError(SniffkitError):
     """An external program or optional package that is not installed; the message says how to get it."""
 

@@ -56,6 +56,13 @@ def connected() -> Any:
         import duckdb
 
         # What does not fit into memory goes where no file of anybody is: a query may read that directory, always.
-        return duckdb.connect(config={"temp_directory": f".sniffkit-{os.urandom(8).hex()}"})
+        name = f".sniffkit-{os.urandom(8).hex()}"
+        try:
+            os.getcwd()
+        except OSError:  # it was removed, which DuckDB makes an error of where a path is relative
+            import tempfile
+
+            name = os.path.join(tempfile.gettempdir(), name)
+        return duckdb.connect(config={"temp_directory": name})
 
     return interruptible(connect, lambda: None)

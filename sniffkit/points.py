@@ -8,7 +8,7 @@ import operator
 import os
 import stat
 
-from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError
+from sniffkit.errors import CaptureError, FilterError, PrivilegeError, SniffkitError, granting
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def start(points: Sequence[tuple[str | None, str]], options: Any, given_up: Call
     try:
         return _core.LiveSession(list(points), options, given_up)
     except PermissionError as error:
-        raise PrivilegeError(str(error)) from None
+        # The core does not know what it runs in: the program to be let is this Python, wherever it is.
+        what, lacking, _ = str(error).partition(" is missing; ")
+        raise PrivilegeError(f"{what}{lacking}{granting()}" if lacking else what) from None
     except ValueError as error:
         raise FilterError(str(error)) from None
     except OSError as error:

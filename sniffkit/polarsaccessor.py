@@ -1,15 +1,19 @@
 """`.sk` on polars frames of flows or packets: as `sniffkit.accessor` on pandas frames, the answers are polars frames.
 
+What is named like another column of the answer (a host `sender`, a value `ts`) is `sender_2` there.
+
 `Table.to_polars()` loads it; for frames from elsewhere: `import sniffkit.polarsaccessor`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from sniffkit.errors import SniffkitError
 from sniffkit.frames import shown, to_pandas
 
 if TYPE_CHECKING:
@@ -21,8 +25,14 @@ class SniffkitNamespace:
     """Answers about a table of flows or packets. Errors and units: as `sniffkit.accessor.SniffkitAccessor`."""
 
     def __init__(self, frame: pl.DataFrame) -> None:
+        import pyarrow as pa
+
         # Of other columns too, for the error that names what is missing; they are few next to the rows of an answer.
-        self._pandas: Any = to_pandas(frame.to_arrow()).sk
+        try:
+            table = frame.to_arrow()
+        except pa.ArrowInvalid as error:  # Int128
+            raise SniffkitError(f"a column of a type that Arrow has not: {' '.join(str(error).split())}") from None
+        self._pandas: Any = to_pandas(table).sk
 
     def top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes") -> pl.DataFrame:
         """The `n` largest values of `by` with `rows`, `measure` and `share` of the whole, largest first."""
@@ -53,11 +63,17 @@ class SniffkitNamespace:
 
 
 def plain(answer: Any) -> pl.DataFrame:
-    """A pandas frame or series with its index as columns."""
+    """A pandas frame or series with its index as columns; of those with the same name the later get `_2`, `_3`, …"""
+    import pandas as pd
+
     if answer.ndim == 1:
         answer = answer.to_frame()
-    answer = answer.copy()
-    answer.columns = [str(name) for name in shown(answer.columns)]
-    frame = pl.from_pandas(answer.reset_index())
+    index = answer.index.to_frame(index=False)
+    names: dict[str, None] = {}  # in this order
+    for name in (*index.columns, *map(str, shown(answer.columns))):
+        tries = (name if number == 1 else f"{name}_{number}" for number in count(1))
+        names[next(one for one in tries if one not in names)] = None
+    whole = pd.concat([index, answer.reset_index(drop=True)], axis=1)
+    frame = pl.from_pandas(whole.set_axis(list(names), axis=1))
     assert isinstance(frame, pl.DataFrame)
     return frame

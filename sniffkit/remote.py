@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from sniffkit.errors import CaptureFileError, MissingToolError, SniffkitError
+from sniffkit.packages import needed
 
 
 def is_url(path: object) -> bool:
@@ -18,10 +19,7 @@ def is_url(path: object) -> bool:
 
 def filesystem(url: str) -> tuple[Any, str]:
     """The file system of a URL and the path in it. Raises MissingToolError with the install command."""
-    try:
-        import fsspec
-    except ImportError:
-        raise MissingToolError("fsspec is not installed: pip install 'sniffkit[remote]'") from None
+    fsspec = needed("fsspec")
     protocol = url.partition("://")[0]
     try:
         fs, path = fsspec.core.url_to_fs(url)

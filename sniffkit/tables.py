@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, MissingToolError, OutputError, SniffkitError
+from sniffkit.errors import CaptureFileError, CaptureWarning, FilterError, OutputError, SniffkitError
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
@@ -105,14 +105,12 @@ class Table:
 
     def to_polars(self) -> pl.DataFrame:
         """A `polars.DataFrame`. Needs polars: `pip install 'sniffkit[polars]'`."""
-        try:
-            import polars as pl
-        except ImportError:
-            raise MissingToolError("polars is not installed: pip install 'sniffkit[polars]'") from None
+        from sniffkit.packages import needed
+
+        polars = needed("polars")
         import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
 
-        frame = pl.from_arrow(self.to_arrow())
-        assert isinstance(frame, pl.DataFrame)
+        frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
         return frame
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:

@@ -54,6 +54,7 @@ CHANGES = (
     *("outer_ip_dst", "eth_src", "eth_dst", "tcp_seq", "tcp_window", "payload_len"),
 )
 MAX_POINTS = 62  # a bit each
+LONGEST = 2**63 - 1  # ns
 
 
 def trace(capture: Capture, columns: Sequence[str] | None, window: float, filter: str | None) -> Table:
@@ -241,10 +242,19 @@ def made(seen: Sightings, files: list[str | None], order: Array, number: Array, 
     columns["file"] = pa.array(files, pa.string()).dictionary_encode().take(table["source"])
     columns["packet"] = pa.array(number + 1, pa.uint64())
     columns["hop"], columns["hops"] = pa.array(hop + 1, pa.uint32()), pa.array(hops, pa.uint32())
-    columns["delay"] = pa.array(time - time[previous], mask=~(later & timed & timed[previous]))
-    columns["elapsed"] = pa.array(time - time[first], mask=~(timed & timed[first]))
+    columns["delay"] = pa.array(between(time[previous], time), mask=~(later & timed & timed[previous]))
+    columns["elapsed"] = pa.array(between(time[first], time), mask=~(timed & timed[first]))
     columns["changes"] = changes(seen, table, order, later)
     return pa.table({name: columns[name] for name in KINDS})
+
+
+def between(earlier: Array, later: Array) -> Array:
+    """Of each row the ns between two times, at most what int64 holds (292 years): one of them may be damaged."""
+    import numpy as np
+
+    found: Array = later - earlier
+    over = ((later ^ earlier) & (later ^ found)) < 0
+    return np.where(over, np.where(later < 0, -LONGEST, LONGEST), found)
 
 
 def changes(seen: Sightings, table: pa.Table, order: Array, later: Array) -> pa.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import sniffkit as sk
 import sniffkit.accessor
 import sniffkit.polarsaccessor
+from captures.wire import T0
 from sniffkit.errors import SniffkitError
 
 
@@ -160,9 +163,94 @@ def test_plots_draw_what_the_tables_say(flows: pd.DataFrame) -> None:
     assert len({picture.figure.number for picture in pictures}) == 3, "each call draws its own picture"
     mine = pictures[0].figure.add_subplot()
     assert flows.sk.plot_top("orig_h", ax=mine) is mine
-    assert flows.sk.plot_timeline("1s").lines[0].get_ydata().tolist() == [310, 0, 330]
+    assert flows.sk.plot_timeline("1s").lines[0].get_ydata().tolist() == [310, 0, 330, 330], "the last step too"
     assert [bar.get_width() for bar in flows.sk.plot_top("orig_h").patches][-2:] == [310, 330]
     assert [label.get_text() for label in flows.sk.plot_matrix().get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_a_picture_of_one_time_is_small(flows: pd.DataFrame) -> None:
+    """pandas' own axis would make 170 million ticks of it."""
+    frame = f"ts=pandas.to_datetime([{T0}], utc=True), frame_number=[1], frame_len=[60], ip_src=['a']"
+    code = f"""if True:
+        import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        import matplotlib; matplotlib.use("Agg")
+        import pandas, sniffkit.accessor
+        frame = pandas.DataFrame(dict({frame}))
+        for axes in (frame.sk.plot_timeline("1s"), frame.sk.plot_timeline("1s", by="ip_src")):
+            axes.figure.canvas.draw()
+            print(len(axes.get_xticks()) < 20, axes.lines[0].get_ydata().tolist())
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("True [60, 60]\n" * 2, "")
+
+
+def test_pictures_have_names_as_they_are(flows: pd.DataFrame) -> None:
+    """What is between dollars is no formula, whatever a host's name makes of that."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    named = flows.assign(orig_h=r"$\nosuch{$", resp_h="b")
+    pictures = [named.sk.plot_top("orig_h"), named.sk.plot_timeline("1s", by="orig_h"), named.sk.plot_matrix()]
+    pictures.append(named.sk.plot_top(["orig_h", "resp_h"]))
+    for picture in pictures:
+        picture.figure.canvas.draw()
+    assert pictures[-1].get_yticklabels()[0].get_text() == r"(\$\nosuch{\$, b)"
+    assert (pictures[0].get_ylabel(), pictures[-1].get_ylabel()) == ("orig_h", "orig_h,resp_h")
+
+
+def test_times_that_are_far_apart_or_none(flows: pd.DataFrame) -> None:
+    far = pd.to_datetime(["1677-09-22", "2020-01-01", "2262-04-11"], utc=True)
+    with pytest.raises(SniffkitError, match=r"step 1s gives .* spans 1\.84465728e\+10 s"):
+        flows.assign(ts=far).sk.timeline("1s")
+    years = flows.assign(ts=far).sk.timeline("YS")
+    assert (years.iloc[0], years.iloc[-1], len(years)) == (110, 330, 586)
+    last = pd.to_datetime([2**63 - 1] * 3, utc=True)
+    for frame in (flows.assign(ts=last), to_polars(flows.assign(ts=last))):
+        with pytest.raises(SniffkitError, match=r"step 365D: of 2262-.* beyond the times that pandas has"):
+            frame.sk.timeline("365D")
+    with pytest.raises(SniffkitError, match="ts has no times: "):
+        flows.assign(ts="soon").sk.timeline()
+
+
+@pytest.mark.parametrize("name", ["rows", "bytes", "share", "size", "sum"])
+def test_what_it_is_by_may_be_named_as_what_it_says(flows: pd.DataFrame, name: str) -> None:
+    named = flows.assign(**{name: ["x", "y", "y"]})
+    assert named.sk.top(name)["bytes"].to_dict() == {"y": 530, "x": 110}
+    top = to_polars(named).sk.top(name)
+    assert top[name].to_list() == ["y", "x"]
+    assert top.rows()[0][1:3] == (2, 530)
+
+
+def test_polars_columns_of_one_name_are_told_apart(flows: pd.DataFrame) -> None:
+    hosts = to_polars(flows.assign(orig_h=["null", None, "ts"], resp_h="sender"))
+    assert hosts.sk.top("orig_h")["orig_h"].to_list() == ["ts", None, "null"]
+    line = hosts.sk.timeline("1s", by="orig_h")
+    assert line.columns == ["ts", "null", "ts_2", "null_2"]
+    assert [line[name].sum() for name in line.columns[1:]] == [110, 330, 200]
+    assert hosts.sk.matrix().columns == ["sender", "null", "sender_2", "ts"]
+
+
+def test_columns_of_one_name_are_refused(flows: pd.DataFrame) -> None:
+    for name, asks in (
+        ("orig_h", (lambda sk: sk.top("orig_h"), lambda sk: sk.timeline(by="orig_h"), lambda sk: sk.plot_matrix())),
+        ("orig_bytes", (lambda sk: sk.top("service"), lambda sk: sk.matrix())),
+        ("ts", (lambda sk: sk.timeline(),)),
+    ):
+        twice = pd.concat([flows, flows[[name]]], axis=1)
+        for ask in asks:
+            with pytest.raises(SniffkitError, match=f"2 columns are named '{name}': rename all but one"):
+                ask(twice.sk)
+
+
+def test_weights_that_are_no_counts_are_refused(flows: pd.DataFrame) -> None:
+    large = flows.assign(orig_bytes=pd.array([2**62] * 3, dtype="UInt64"))
+    with pytest.raises(SniffkitError, match=r"measure 'bytes': 1\.38351e"):
+        large.sk.top("orig_h")
+    assert large.head(1).sk.timeline().tolist() == [2**62 + 10]
+    for wrong, said in (("much", "orig_bytes and resp_bytes must be numbers"), (float("inf"), "inf in all is more")):
+        with pytest.raises(SniffkitError, match=said):
+            flows.assign(orig_bytes=wrong).sk.matrix()
+    assert flows.assign(orig_bytes=None).sk.top("orig_h")["bytes"].to_dict() == {"b": 30, "a": 10}
 
 
 def test_dtypes_do_not_depend_on_what_was_captured() -> None:

@@ -265,3 +265,35 @@ def test_a_device_that_cannot_be_written_to_stays(
     code, _, said = run(capfd, command, "in.pcap", "-o", "full.parquet")
     assert (code, said.splitlines()[-1]) == (1, "sniffkit: full.parquet: No space left on device")
     assert (tmp_path / "full.parquet").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sql", "SELECT count(*) FROM packets", "FILE"),
+        ("packets", "--where", "frame_len > 1", "FILE"),
+        ("stats", "--only", "summary", "FILE"),
+        ("diff", "--only", "summary", "FILE", "FILE"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_query_where_the_working_directory_was_removed(tmp_path: Path, command: tuple[str, ...]) -> None:
+    capture, gone = tmp_path / "in.pcap", tmp_path / "gone"
+    capture.write_bytes(PCAP)
+    gone.mkdir()
+    line = [sys.executable, "-m", "sniffkit", *(str(capture) if word == "FILE" else word for word in command)]
+    inside = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    outside = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *line], cwd=gone, capture_output=True, text=True, check=False
+    )
+    assert (outside.returncode, outside.stdout, outside.stderr) == (0, inside.stdout, "")
+
+
+def test_a_working_directory_that_was_removed_is_not_taken_for_stdout(tmp_path: Path) -> None:
+    (tmp_path / "in.pcap").write_bytes(PCAP)
+    code = "import os, sys; os.rmdir(os.getcwd()); from sniffkit.cli import main; main(sys.argv[1:])"
+    (tmp_path / "gone").mkdir()
+    line = [sys.executable, "-c", code, "flows", str(tmp_path / "in.pcap"), "-o", "flows.csv"]
+    done = subprocess.run(line, cwd=tmp_path / "gone", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sniffkit: the working directory was removed: change into another one\n"

@@ -210,6 +210,27 @@ def test_a_long_capture_has_longer_intervals(tmp_path: Path, called: Run, lasts:
     assert f"interval 0.5 s gives {2 * lasts + 1} rows" in error
 
 
+def test_a_capture_that_lasts_longer_than_int64_holds(tmp_path: Path, called: Run) -> None:
+    """One damaged time is enough; durations end at the largest int64, as those of flows do."""
+    packet = eth(0x0800, ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x")))
+    years = 500 * 365 * 86400
+    path = tmp_path / "long.pcapng"
+    # From 1720 on: an offset may be below 0.
+    path.write_bytes(pcapng(["eth0"], [(0, Frame(at * SECOND, packet)) for at in (0, years)], -years // 2))
+    stats = sk.open(path).stats
+    (summary,) = stats.summary().to_arrow().to_pylist()
+    assert summary["duration"] == 2**63 - 1
+    assert summary["packets_per_s"] == pytest.approx(2 / years), "by how long it was"
+    (talk,) = stats.conversations("ip").to_arrow().to_pylist()
+    assert (talk["start"], talk["duration"]) == (0, 2**63 - 1)
+    for interval in (None, 1e9):
+        table = stats.io(interval).to_arrow()
+        assert (table["frames"][0].as_py(), table["frames"][-1].as_py()) == (1, 1)
+        step = table["start"][1].as_py()
+        assert table["start"][-1].as_py() == years // step * step
+    assert called("stats", str(path))[0] == 0
+
+
 def test_a_picture_of_many_intervals_is_small(tmp_path: Path) -> None:
     """Several are one step, and their rates are still those of the capture."""
     pytest.importorskip("matplotlib")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sniffkit as sk
-from captures.wire import ACK, MS, T0, Frame, eth, ip4, pcap, tcp, vxlan
+from captures.wire import ACK, MS, T0, Frame, eth, ip4, pcap, pcapng, tcp, vxlan
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -122,3 +122,16 @@ def test_a_bad_request_is_one_line(sniffkit: Run, arguments: list[str], says: st
     code, out, err = sniffkit(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert says in err
+
+
+@pytest.mark.parametrize("first", [-280, 280])
+def test_times_that_are_further_apart_than_int64_holds(tmp_path: Path, first: int) -> None:
+    """A damaged clock is no packet that goes the other way."""
+    year = 365 * 86400
+    packet = eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, 3)))
+    paths = [tmp_path / "a.pcapng", tmp_path / "b.pcapng"]
+    for path, years in zip(paths, (first, -first), strict=True):
+        path.write_bytes(pcapng([path.stem], [(0, Frame(0, packet))], years * year))
+    rows = sk.open([str(path) for path in paths]).trace().to_arrow().to_pylist()
+    assert [row["hop"] for row in rows] == [1, 2]
+    assert [(row["delay"], row["elapsed"]) for row in rows] == [(None, 0), (2**63 - 1, 2**63 - 1)]

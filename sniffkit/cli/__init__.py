@@ -57,6 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader went away: quiet, also when the interpreter flushes at exit, and no failure.
         forget_stdout()
         code = 0
+    except ModuleNotFoundError as error:
+        from sniffkit.packages import missing
+
+        lacking = missing(error)
+        if lacking is None:
+            raise
+        if debug:
+            show_traceback()
+        code = failed(lacking)
     except OSError as error:
         if debug:
             show_traceback()
@@ -101,7 +110,9 @@ def imported() -> None:
 
 
 def cannot_go_on(error: OSError) -> int:
-    """Say what the system refused: files, memory or, where no file is named, to write to stdout; the exit code."""
+    """Say what the system refused: files, memory, the working directory or, where no file is named, to write to stdout;
+    the exit code.
+    """
     import errno
 
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
@@ -109,6 +120,8 @@ def cannot_go_on(error: OSError) -> int:
         return 1
     if error.filename is not None:
         raise error
+    if error.errno == errno.ENOENT:  # of getcwd(3); no write ends so
+        return failed(SniffkitError("the working directory was removed: change into another one"))
     from sniffkit.tables import output_error
 
     forget_stdout()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sniffkit.cli import say
-from sniffkit.errors import LabError
+from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.interrupts import end_as_on_interrupt
 
 if TYPE_CHECKING:
@@ -102,9 +102,13 @@ def name_of(text: str) -> str:
     if "/" not in text and text in state.names():
         return text
     path = os.path.abspath(text)
+    hidden = False  # whether there are labs whose file root alone may know
     for name in state.names():
-        if state.file_of(name) == path:
-            return name
+        try:
+            if state.file_of(name) == path:
+                return name
+        except PrivilegeError:
+            hidden = True
     if os.path.exists(text):
         name = parse(text).name
         other = state.file_of(name)
@@ -112,6 +116,8 @@ def name_of(text: str) -> str:
             raise LabError(f"{text}: lab {name} is up from {other or 'a Python program'}: sniffkit lab down {name}")
         return name
     if "/" in text or text.endswith((".yaml", ".yml")):
+        if hidden:
+            raise PrivilegeError(f"{text}: no such file; whether a lab came up from it root may see: run it with sudo")
         raise LabError(f"{text}: no such file")
     return text
 
@@ -121,7 +127,7 @@ def name_of(text: str) -> str:
 @click.option("--json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def list_(ctx: click.Context, /, out: str | None, json: bool) -> None:
-    """List the labs that are up.
+    """List the labs that are up. Of labs that only root may read there is the name; exit 1.
 
     \b
     Examples:
@@ -130,7 +136,12 @@ def list_(ctx: click.Context, /, out: str | None, json: bool) -> None:
     """
     from sniffkit.lab.report import LABS, labs
 
-    _write(labs(), LABS, _output(out, json))
+    rows = labs()
+    _write(rows, LABS, _output(out, json))
+    hidden = sum(row["state"] is None for row in rows)
+    if hidden:
+        say(f"sniffkit: {hidden} of {len(rows)} labs not read: labs are root's; run it with sudo")
+    ctx.exit(1 if hidden else 0)
 
 
 @lab.command()

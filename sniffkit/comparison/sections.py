@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sniffkit.interruptible import connected
 from sniffkit.tables import Result
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58
 
 def database(found: Found) -> Any:
     """A connection with `frames` (both captures) and `pairs` (with their delays)."""
-    import duckdb
     import numpy as np
     import pyarrow as pa
 
@@ -48,7 +48,7 @@ def database(found: Found) -> Any:
         "a": found.a, "b": found.b, "delay": delay, "rewritten": found.rewritten, "flow": found.flow[found.a],
         "forward": found.forward[found.a], "heading": found.heading[found.a],
     })  # fmt: skip
-    connection = duckdb.connect()
+    connection = connected()
     connection.execute("SET TimeZone='UTC'; SET enable_external_access=false")
     connection.register("frames", frames)
     connection.register("pairs", pairs)

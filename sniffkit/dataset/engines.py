@@ -15,7 +15,8 @@ from typing import IO, Any, Protocol
 from sniffkit.dataset.job import Job
 from sniffkit.dataset.store import Store
 from sniffkit.dataset.work import line_of, run_share
-from sniffkit.errors import MissingToolError, SniffkitError
+from sniffkit.errors import SniffkitError
+from sniffkit.packages import needed
 from sniffkit.remote import one_line
 
 Progress = Callable[[int], object]
@@ -185,18 +186,13 @@ def _as_ours(error: BaseException) -> SniffkitError:
 @contextmanager
 def dask_client(url: str) -> Iterator[Any]:
     """A client of the scheduler at `dask://host:port`."""
-    try:
-        import distributed
-    except ImportError:
-        raise MissingToolError("dask is not installed: pip install 'sniffkit[dask]'") from None
+    distributed = needed("distributed")
     import logging
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is raised
     address = f"tcp://{url.removeprefix('dask://').rstrip('/')}"
     try:
-        client: Any = getattr(distributed, "Client")(  # noqa: B009 - untyped
-            address, timeout=CONNECT_WITHIN, set_as_default=False
-        )
+        client = distributed.Client(address, timeout=CONNECT_WITHIN, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         cause = error.__cause__ or error
         said = one_line(cause) if not isinstance(cause, TimeoutError) else f"no answer within {CONNECT_WITHIN} s"

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from sniffkit.errors import LabError
+from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
@@ -23,10 +23,17 @@ INTERFACES = ("node", "name", "kind", "address", "leads_to", "details", "state")
 
 
 def labs() -> list[dict[str, Any]]:
-    """The labs that are recorded; `broken` are those whose making, or changing, was cut off."""
+    """The labs that are recorded; `broken` are those whose making, or changing, was cut off.
+
+    Of one that this user may not read there is the name, and nothing else.
+    """
     out = []
     for name in state.names():
-        found = state.stored(name)
+        try:
+            found = state.stored(name)
+        except PrivilegeError:
+            out.append(dict.fromkeys(LABS) | {"name": name})
+            continue
         entries = state.read_entries(state.ROOT / name / "journal")
         file = state.file_of(name)
         whole = found and not state.cut_off(entries)
@@ -145,9 +152,9 @@ def find_node(text: str, command: list[str]) -> tuple[list[str], dict[str, str]]
     wanted, _, node = text.rpartition("/")
     known: dict[str, str] = {}
     for name in state.names():
-        spec = running(name) if state.stored(name) is not None else None
-        if spec is None or wanted not in ("", name):
+        if wanted not in ("", name) or state.stored(name) is None:
             continue
+        spec = running(name)
         for one in spec.nodes:
             known[one] = name
         if node in spec.nodes or (node == HOST and wanted):

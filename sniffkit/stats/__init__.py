@@ -106,6 +106,12 @@ def in_utc(name: str, result: Result) -> Result:
     return Result(name, data.cast(pa.schema(list(zip(data.column_names, kinds, strict=True)))))
 
 
+def nanos(span: str) -> str:
+    """A query's column: a span in ns (HUGEINT), at most what int64 holds (292 years), as durations of flows are."""
+    most = 2**63 - 1
+    return f"CASE WHEN {span} > {most} THEN {most} ELSE {span} END::BIGINT"
+
+
 def check_layer(layer: str) -> str:
     """`layer` if there is one of that name. Raises SniffkitError with those that are."""
     if layer not in LAYERS:

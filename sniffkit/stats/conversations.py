@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sniffkit.stats import PORTED, check_layer
+from sniffkit.stats import PORTED, check_layer, nanos
 
 if TYPE_CHECKING:
     from sniffkit.api import Capture
@@ -53,6 +53,6 @@ def table(capture: Capture, layer: str = "ip") -> Result:
                (CASE WHEN first_is_up THEN frames - up_frames ELSE up_frames END)::UBIGINT AS b_to_a_frames,
                (CASE WHEN first_is_up THEN bytes - up_bytes ELSE up_bytes END)::UBIGINT AS b_to_a_bytes,
                frames::UBIGINT AS frames, bytes::UBIGINT AS bytes,
-               (first - {begin}) / 1e9 AS start, (last - first) AS duration
+               (first::HUGEINT - {begin}) / 1e9 AS start, {nanos("last::HUGEINT - first")} AS duration
         FROM grouped ORDER BY frames DESC, grouped.n
     """)

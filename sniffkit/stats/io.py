@@ -40,10 +40,10 @@ def table(capture: Capture, interval: float | None = None) -> Result:
         raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {lasts / 1e9:.0f} s")
     return capture.sql(f"""
         WITH counted AS (
-            SELECT (epoch_ns(ts) - {first or 0}) // {step} AS n, count(*) AS frames, sum(frame_len) AS bytes
+            SELECT (epoch_ns(ts)::HUGEINT - {first or 0}) // {step} AS n, count(*) AS frames, sum(frame_len) AS bytes
             FROM packets WHERE ts IS NOT NULL GROUP BY 1
         )
-        SELECT range * {step} / 1e9 AS start, coalesce(frames, 0)::UBIGINT AS frames,
+        SELECT range::HUGEINT * {step} / 1e9 AS start, coalesce(frames, 0)::UBIGINT AS frames,
                coalesce(bytes, 0)::UBIGINT AS bytes
         FROM range(0, {count}) LEFT JOIN counted ON range = n ORDER BY range
     """)

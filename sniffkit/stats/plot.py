@@ -6,7 +6,8 @@ import io
 import os
 from typing import TYPE_CHECKING
 
-from sniffkit.errors import MissingToolError, SniffkitError
+from sniffkit.errors import SniffkitError
+from sniffkit.packages import needed
 from sniffkit.sinks.file import NewFile
 from sniffkit.tables import check_output
 
@@ -27,10 +28,7 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
     check_output(path, capture.inputs)
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingToolError("matplotlib is not installed: pip install 'sniffkit[plot]'") from None
+    figures = needed("matplotlib.figure")
     import numpy as np
 
     rows = capture.stats.io(interval).to_arrow()
@@ -41,7 +39,7 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     firsts = np.arange(0, len(start), -(-len(start) // MAX_STEPS))
     edges = np.append(start[firsts], start[-1] + width)
     step = width * (firsts[1] if len(firsts) > 1 else 1)
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = figures.Figure(figsize=(9, 5), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
     for panel, name, unit, scale in zip(panels, ("frames", "bytes"), ("frames/s", "kB/s"), (1, 1000), strict=True):
         values = np.add.reduceat(rows[name].to_numpy(), firsts) / np.diff(edges) / scale
