@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::content::Work;
+use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::{Facts, Out, Wants, Who, http2};
 use sniffkit_core::stream::{Piece, Place};
 
