@@ -11,7 +11,7 @@ import pytest
 
 import sniffkit as sk
 from captures import flow_cases
-from captures.wire import CLIENT_MAC, MS, ROUTER_MAC, SERVER_MAC, T0, pcapng
+from captures.wire import CLIENT_MAC, MS, ROUTER_MAC, SECOND, SERVER_MAC, T0, Frame, pcapng
 
 Row = dict[str, Any]
 A, B, C = flow_cases.A, flow_cases.B, flow_cases.C
@@ -305,6 +305,55 @@ def test_a_time_that_was_not_recorded_is_null() -> None:
     same(unknown, ts=None, ts_end=None, duration=None, orig_pkts=2, orig_iat_min=None, orig_len_min=60)
     cap = sk.open(io.BytesIO(pcapng(["eth0"], [(0, timed), (None, simple)])))
     assert cap.packets().to_arrow()["ts"].is_null().to_pylist() == [False, True]
+
+
+def without_times(frames: list[Frame], *untimed: int) -> Row:
+    """The one flow of a capture whose frames of these numbers, from 0, have no recorded time."""
+    other = (0, flow_cases.udp_frame(-1000, b"another flow", sport=7))
+    own = [(None if at in untimed else 0, frame) for at, frame in enumerate(frames)]
+    arrow = sk.open(io.BytesIO(pcapng(["eth0"], [other, *own]))).flows().to_arrow()
+    rows: list[Row] = [{**row, "at": at and at.value - T0} for row in arrow.to_pylist() for at in [row["ts"]]]
+    assert len(rows) == 2, "frames without a time begin no row of their own"
+    return rows[1]
+
+
+def test_frames_without_a_time_give_their_flow_none() -> None:
+    """Neither the frames before nor 1970 lend them theirs."""
+    frames = flow_cases.CASES["complete"]()
+    rtts = ("tcp_rtt", "synack_rtt", "ackdat_rtt")
+    times = [frame.ts - T0 for frame in frames]
+    tcp_rtt, synack_rtt, ackdat_rtt = times[2] - times[0], times[1] - times[0], times[2] - times[1]
+    for untimed, expected in (
+        ((), (tcp_rtt, synack_rtt, ackdat_rtt)),
+        ((0,), (None, None, ackdat_rtt)),
+        ((1,), (tcp_rtt, None, None)),
+        ((2,), (None, synack_rtt, None)),
+        ((0, 1, 2), (None, None, None)),
+    ):
+        row = without_times(frames, *untimed)
+        known = [time for at, time in enumerate(times) if at not in untimed]
+        same(row, at=known[0], duration=known[-1] - known[0], conn_state="SF", end_reason="fin")
+        assert tuple(row[name] for name in rtts) == expected
+        for side, own in (("orig", {0, 2}), ("resp", {1})):
+            assert (row[f"{side}_iat_min"] is None, row[f"{side}_iat_std"] is None) == (bool(own & set(untimed)),) * 2
+    same(without_times(frames, *range(len(frames))), at=None, duration=None, conn_state="SF", end_reason="fin")
+    last = without_times(frames, len(frames) - 1)
+    same(last, duration=max(times[:-1]) - times[0], conn_state="SF")
+
+
+def test_frames_without_a_time_end_no_row() -> None:
+    """How long a flow was quiet before or behind them is unknown: here an hour by the times of other frames."""
+    frames = [flow_cases.udp_frame(at, b"x") for at in (0, 0, 3_600_000)]
+    same(without_times(frames, 1), duration=3600 * SECOND, orig_pkts=3, end_reason="eof")
+    first = pcapng(["eth0"], [(None, frames[0]), (0, frames[2])])
+    (row,) = sk.open(io.BytesIO(first)).flows().to_arrow().to_pylist()
+    same(row, duration=0, orig_pkts=2, orig_iat_max=None, end_reason="eof")
+
+
+def test_the_uid_of_a_frame_without_a_time_is_its_own() -> None:
+    frames = flow_cases.CASES["complete"]()
+    alone = sk.open(io.BytesIO(pcapng(["eth0"], [(None, frame) for frame in frames]))).flows().to_arrow()
+    assert without_times(frames, 0)["uid"] == alone["uid"][0].as_py()
 
 
 def test_lost_late_and_repeated_segments() -> None:

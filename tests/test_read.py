@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from captures import flow_cases
+from captures.wire import pcapng
+
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
 PCAPNG = str(SEEDS / "pcapng" / "sections-le")
@@ -130,6 +133,16 @@ def test_a_filter_with_a_star_and_one_that_is_a_file_too(
     # As in tcpdump: behind -r there are no files.
     assert run("-r", PCAP, "udp")[1].count("\n") == 1
     assert run("-r", PCAP, "len*2>94") == (1, "", "")
+
+
+@pytest.mark.parametrize(("flag", "stamp"), [("-tttt", "2023-11-14 22:13:21.000000 "), ("-ttt", " 00:00:01.000000 ")])
+def test_a_time_that_was_not_recorded_is_not_printed(run: Run, tmp_path: Path, flag: str, stamp: str) -> None:
+    frames = [flow_cases.udp_frame(at, b"x") for at in (0, 500, 1000)]
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(pcapng(["eth0"], list(zip([0, None, 0], frames, strict=True))))
+    _, second, third = run(flag, str(path))[1].splitlines()
+    assert second.startswith("IP ")
+    assert third.startswith(f"{stamp}IP ")
 
 
 def test_a_line_for_every_frame_without_times(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -24,9 +25,11 @@ from streams_pcap import (
     plain,
     response,
     write,
+    write_frames,
 )
 
 import sniffkit as sk
+from sniffkit.api import TABLES
 from sniffkit.cli.group import cli
 
 WHOLE = [case for case in CASES if case != "missing"]
@@ -74,6 +77,38 @@ def test_a_missing_segment_is_listed(capture: Any, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "file.bin").read_bytes() == expected
     (one,) = [json.loads(line) for line in (tmp_path / "out" / "index.jsonl").read_text().splitlines()]
     assert (one["complete"], one["missing"]) == (False, [f"{first}-{first + 999}"])
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> str:
+    """A body that is cut within its coding, as its framing is not."""
+    path = tmp_path / "damaged.pcap"
+    cut = gzip.compress(BODY, mtime=0)[:-9]
+    write_frames(plain(connection(response(f"Content-Encoding: gzip\r\nContent-Length: {len(cut)}", cut))), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_column_does_not_depend_on_the_others(table: str, damaged: str) -> None:
+    kept = ("demo/demo.pcapng", "h2c/h2c.pcapng", "dhcp/leases.pcap", "discovery/names.pcap")
+    captures = Path(__file__).resolve().parent.parent / "captures"
+    cap = sk.open([damaged, *(captures / name for name in kept)])
+    whole = getattr(cap, table)().to_arrow()
+    assert whole.num_rows > 0 or table == "tls", "of which no capture is kept"
+    for name in whole.column_names:
+        assert getattr(cap, table)(columns=[name]).to_arrow()[name].to_pylist() == whole[name].to_pylist(), name
+
+
+def test_a_condition_sees_what_decoding_shows(damaged: str) -> None:
+    cap = sk.open(damaged)
+    (row,) = http(damaged)
+    assert (row["complete"], row["reason"]) == (False, "content coding damaged")
+    (file,) = cap.files().to_arrow().to_pylist()
+    query = "SELECT (SELECT count(*) FROM http WHERE NOT complete) AS n, (SELECT sum(size) FROM files) AS size"
+    assert cap.sql(query).to_arrow().to_pylist() == [{"n": 1, "size": file["size"]}]
+    assert 0 < file["size"] <= len(BODY)
+    found = CliRunner().invoke(cli, ["files", damaged, "--where", "size > 0", "--columns", "url"])
+    assert (found.exit_code, found.output.splitlines()) == (0, ["url", "http://test/file.bin"])
 
 
 def test_uids_are_those_of_the_flows(capture: Any) -> None:

@@ -3,6 +3,7 @@
 //! measures as the core alone.
 
 use sniffkit_core::app::Wants;
+use sniffkit_core::app::content::Work;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
 use sniffkit_core::table::rows;
@@ -14,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let streams = match std::env::args().nth(2).as_deref() {
         None => Wants::default(),
         Some("facts") => Wants { facts: true, ..Wants::default() },
-        Some(name) => (rows::find(name).ok_or("no such table")?.0.wants)(false),
+        Some(name) => (rows::find(name).ok_or("no such table")?.0.wants)(Work::Count),
     };
     let mut tracker = Tracker::new(Options { streams, ..Options::default() });
     let mut decoded = Decoded::default();

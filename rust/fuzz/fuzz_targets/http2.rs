@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sniffkit_core::app::content::Work;
 use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::{Facts, Out, Wants, Who, http2};
 use sniffkit_core::stream::{Piece, Place};
@@ -21,7 +22,7 @@ fn turns(mut input: &[u8]) -> Vec<(usize, &[u8])> {
 fn run(input: &[u8], size: usize, hole: bool) -> String {
     let place = Place { ts: 1, frame: 1, timed: true };
     let (mut facts, mut rows) = (Facts::default(), Vec::new());
-    let wants = Wants { http: true, files: true, hash: true, ..Wants::default() };
+    let wants = Wants { http: true, files: true, bodies: Work::Hash, ..Wants::default() };
     let who = Who { family: 4, proto: 6, orig_p: 1, resp_p: 2, ..Who::default() };
     let (facts, rows, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
     let mut out = Out { wants, who, facts, rows, multicast, files: None, tap: None };

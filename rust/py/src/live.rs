@@ -6,6 +6,7 @@ use sniffkit_capture::netns::Netns;
 use sniffkit_capture::ring::{BLOCK, MAX_BLOCKS, RingOptions};
 use sniffkit_capture::strftime::local_name;
 use sniffkit_capture::{CaptureError, PointSpec, PointStats, RecordEnd, RecordOptions, Recorder, SessionOptions};
+use sniffkit_core::app::content::Work;
 use sniffkit_core::frame::Direction;
 use sniffkit_core::show::conversation::{Conversations, Select};
 use sniffkit_core::show::{Dump, LineOptions, TextPrinter, Zone};
@@ -135,7 +136,7 @@ fn conversations(what: &str, options: &LiveOptions) -> PyResult<Conversations> {
         return Ok(Conversations::follow(Select::All, style, options.colour, zone));
     }
     match rows::find(what) {
-        Some((table, _)) => Ok(Conversations::transactions((table.wants)(false), zone)),
+        Some((table, _)) => Ok(Conversations::transactions((table.wants)(Work::Decode), zone)),
         None => Err(PyValueError::new_err(format!("no table {what:?} to print"))),
     }
 }

@@ -1,7 +1,10 @@
 //! Bodies: counted, hashed, their content coding undone (RFC 9110, 8.4), and handed to a file if somebody wants one.
 
+mod coding;
+
+use coding::{Coding, Sink, Stopped, decoder};
 use sha2::{Digest, Sha256};
-use std::io::{Error, Result, Write};
+use std::io::Write;
 
 /// Longest body that comes out of a content coding, bytes. What is longer is a decompression bomb or a disk image.
 pub const MAX_DECODED: u64 = 1 << 28;
@@ -22,198 +25,16 @@ const MAX_HASHED_GAP: u64 = 1 << 24;
 /// Where a body is written, if anywhere.
 pub type BodyFile = super::spool::Spool;
 
-/// The end of a chain of decoders.
-struct Sink {
-    hash: Option<Sha256>,
-    len: u64,
-    limit: u64,
-    over: bool,
-    file: Option<BodyFile>,
-    failed: Option<String>,
-}
-
-impl Sink {
-    /// How many of `len` bytes there is room for; they count.
-    fn take(&mut self, len: u64) -> u64 {
-        let taken = len.min(self.limit - self.len);
-        self.len += taken;
-        self.over |= taken < len;
-        taken
-    }
-
-    /// Gives the file up if it could not be written: what there is of it makes room.
-    fn wrote(&mut self, result: Option<Result<()>>) -> Result<()> {
-        if let Some(Err(error)) = result {
-            self.failed = Some(super::spool::reason(&error));
-            self.file = None;
-        }
-        if self.over { Err(Error::other("over the limit")) } else { Ok(()) }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        let taken = &bytes[..self.take(bytes.len() as u64) as usize];
-        if let Some(hash) = &mut self.hash {
-            hash.update(taken);
-        }
-        let result = self.file.as_mut().map(|file| file.write_all(taken));
-        self.wrote(result).map(|()| taken.len())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// A decoder that writes into the next one.
-trait Coding: Write + Send + Sync {
-    /// Ends the coding; what it held back goes on.
-    fn end(self: Box<Self>) -> (Result<()>, Sink);
-    /// The sink at the end.
-    fn sink(&mut self) -> &mut Sink;
-    /// So many NUL bytes, hashed if asked to. Only what is not coded takes them.
-    fn zeros(&mut self, _len: u64, _hash: bool) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Coding for Sink {
-    fn end(self: Box<Self>) -> (Result<()>, Sink) {
-        (Ok(()), *self)
-    }
-    fn sink(&mut self) -> &mut Sink {
-        self
-    }
-    fn zeros(&mut self, len: u64, hash: bool) -> Result<()> {
-        const ZEROS: [u8; 4096] = [0; 4096];
-        let taken = self.take(len);
-        self.hash = self.hash.take().filter(|_| hash);
-        if let Some(hash) = &mut self.hash {
-            let parts = (0..taken).step_by(ZEROS.len()).map(|at| (taken - at).min(ZEROS.len() as u64));
-            parts.for_each(|part| hash.update(&ZEROS[..part as usize]));
-        }
-        let result = self.file.as_mut().map(|file| file.skip(taken));
-        self.wrote(result)
-    }
-}
-
-/// The link between two decoders: those of other crates own what they write to.
-struct Next(Option<Box<dyn Coding>>);
-
-impl Write for Next {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.0.as_mut().map_or(Ok(bytes.len()), |next| next.write(bytes))
-    }
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Next {
-    fn end(&mut self, result: Result<()>) -> (Result<()>, Sink) {
-        match self.0.take() {
-            Some(next) => {
-                let (rest, sink) = next.end();
-                (result.and(rest), sink)
-            }
-            None => (result, Sink { hash: None, len: 0, limit: 0, over: false, file: None, failed: None }),
-        }
-    }
-    fn sink(&mut self) -> &mut Sink {
-        // Emptied only by `end`, which consumes the decoder around it.
-        self.0.as_mut().map(|next| next.sink()).expect("a decoder has its sink until it ends")
-    }
-}
-
-macro_rules! coding {
-    ($type:ty, $finish:ident, $next:ident) => {
-        impl Coding for $type {
-            fn end(mut self: Box<Self>) -> (Result<()>, Sink) {
-                let result = self.$finish();
-                self.$next().end(result)
-            }
-            fn sink(&mut self) -> &mut Sink {
-                self.$next().sink()
-            }
-        }
-    };
-}
-
-coding!(flate2::write::MultiGzDecoder<Next>, try_finish, get_mut);
-coding!(flate2::write::ZlibDecoder<Next>, try_finish, get_mut);
-coding!(flate2::write::DeflateDecoder<Next>, try_finish, get_mut);
-coding!(brotli_decompressor::DecompressorWriter<Next>, close, get_mut);
-// `zstd::stream::write::Decoder` does not say whether the last frame was whole (RFC 8878, 3.1).
-coding!(zstd::stream::zio::Writer<Next, zstd::stream::raw::Decoder<'static>>, finish, writer_mut);
-
-/// `deflate` means zlib (RFC 9110, 8.4.1.2), but some senders leave the wrapper out: the first two bytes tell.
-struct Deflate {
-    next: Option<Next>,
-    first: Vec<u8>,
-    inner: Option<Box<dyn Coding>>,
-}
-
-impl Write for Deflate {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        if let Some(inner) = &mut self.inner {
-            return inner.write(bytes);
-        }
-        self.first.extend_from_slice(bytes);
-        if let [a, b, ..] = self.first[..]
-            && let Some(next) = self.next.take()
-        {
-            let zlib = a & 0x0f == 8 && (u16::from(a) << 8 | u16::from(b)).is_multiple_of(31);
-            let mut inner: Box<dyn Coding> = if zlib {
-                Box::new(flate2::write::ZlibDecoder::new(next))
-            } else {
-                Box::new(flate2::write::DeflateDecoder::new(next))
-            };
-            let result = inner.write_all(&std::mem::take(&mut self.first));
-            self.inner = Some(inner);
-            result?;
-        }
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Coding for Deflate {
-    fn end(mut self: Box<Self>) -> (Result<()>, Sink) {
-        match self.inner.take() {
-            Some(inner) => inner.end(),
-            None => self.next.take().unwrap_or(Next(None)).end(Ok(())),
-        }
-    }
-    fn sink(&mut self) -> &mut Sink {
-        match &mut self.inner {
-            Some(inner) => inner.sink(),
-            None => self.next.as_mut().map(Next::sink).expect("either the decoder or what it will write to is there"),
-        }
-    }
-}
-
-/// The decoder of one coding; `None` if the coding is unknown.
-fn decoder(name: &str, next: Box<dyn Coding>) -> std::result::Result<Box<dyn Coding>, Box<dyn Coding>> {
-    const BUFFER: usize = 1 << 14;
-    Ok(match name {
-        "identity" | "" => next,
-        "gzip" | "x-gzip" => Box::new(flate2::write::MultiGzDecoder::new(Next(Some(next)))),
-        "deflate" => Box::new(Deflate { next: Some(Next(Some(next))), first: Vec::new(), inner: None }),
-        "br" => Box::new(brotli_decompressor::DecompressorWriter::new(Next(Some(next)), BUFFER)),
-        "zstd" => {
-            // 8 MiB windows at most (RFC 9659).
-            let made = zstd::stream::raw::Decoder::new()
-                .and_then(|mut raw| raw.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(23)).map(|()| raw));
-            match made {
-                Ok(raw) => Box::new(zstd::stream::zio::Writer::new(Next(Some(next)), raw)),
-                Err(_) => return Err(next),
-            }
-        }
-        _ => return Err(next),
-    })
+/// What is done with the bytes of bodies; each step is done with those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// They are counted.
+    #[default]
+    Count,
+    /// Their content coding is undone, which shows whether it is whole and how much comes out.
+    Decode,
+    /// What comes out is hashed.
+    Hash,
 }
 
 /// A body as it comes.
@@ -255,9 +76,10 @@ impl std::fmt::Debug for Body {
 }
 
 impl Body {
-    /// A body that begins. `encoding`: its Content-Encoding, lower case; `hash`: work out its SHA-256.
+    /// A body that begins. `encoding`: its Content-Encoding, lower case; `limit`: the longest decoded one, bytes. One that
+    /// goes to a file is decoded whatever the `work`.
     #[must_use]
-    pub fn new(encoding: Option<&str>, hash: bool, file: Option<BodyFile>, limit: u64) -> Self {
+    pub fn new(encoding: Option<&str>, work: Work, file: Option<BodyFile>, limit: u64) -> Self {
         let mut body = Self {
             len: 0,
             missing: Vec::new(),
@@ -267,11 +89,11 @@ impl Body {
             coded: false,
             fault: None,
         };
-        if !hash && file.is_none() {
+        if work == Work::Count && file.is_none() {
             return body;
         }
-        let hash = hash.then(Sha256::new);
-        let mut chain: Box<dyn Coding> = Box::new(Sink { hash, len: 0, limit, over: false, file, failed: None });
+        let hash = (work == Work::Hash).then(Sha256::new);
+        let mut chain: Box<dyn Coding> = Box::new(Sink::new(hash, file, limit));
         let codings: Vec<&str> = encoding.map_or(Vec::new(), |list| list.split(',').map(str::trim).collect());
         if codings.len() > MAX_CODINGS {
             body.fault = Some("too many content codings");
@@ -417,26 +239,5 @@ impl Body {
         finished.sha256 = sink.hash.map(|hash| hash.finalize().into());
         finished.write_error = sink.failed;
         (finished, sink.file)
-    }
-}
-
-/// A sink that takes nothing more.
-struct Stopped(Sink);
-
-impl Write for Stopped {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Coding for Stopped {
-    fn end(self: Box<Self>) -> (Result<()>, Sink) {
-        (Ok(()), self.0)
-    }
-    fn sink(&mut self) -> &mut Sink {
-        &mut self.0
     }
 }

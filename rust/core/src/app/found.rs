@@ -1,6 +1,6 @@
 //! What parsers find: facts of a flow, rows of tables.
 
-use super::content::BodyFile;
+use super::content::{BodyFile, Work};
 use super::http1::{Bodies, Exchange, Side};
 use super::raw::Tap;
 use super::spool::Directory;
@@ -26,8 +26,8 @@ pub struct Wants {
     pub dhcp: bool,
     /// Streams as they are: rows of `streams`, or pieces for a tap.
     pub raw: bool,
-    /// SHA-256 of bodies.
-    pub hash: bool,
+    /// What is done with bodies.
+    pub bodies: Work,
 }
 
 impl Wants {
@@ -43,10 +43,10 @@ impl Wants {
         self.raw || self.http || self.files || self.dns || self.tls || self.dhcp
     }
 
-    /// Whether only rows of messages are, whose bodies are counted at most: less work than decoding is.
+    /// Whether only rows of messages are, whose bodies are counted at most: less work than decoding frames is.
     #[must_use]
     pub fn little(&self) -> bool {
-        self.rows() && !(self.raw || self.files || self.hash || self.facts)
+        self.rows() && !(self.raw || self.files || self.facts) && self.bodies == Work::Count
     }
 }
 
@@ -200,8 +200,8 @@ impl Bodies for Out<'_> {
         self.files.as_mut().map(|files| files.open())
     }
 
-    fn hash(&self) -> bool {
-        self.wants.hash
+    fn work(&self) -> Work {
+        self.wants.bodies
     }
 
     fn limit(&self) -> u64 {

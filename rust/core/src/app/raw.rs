@@ -56,7 +56,7 @@ impl Raw {
         let (_, body) = self.bodies[side].get_or_insert_with(|| {
             let file = out.files.as_mut().map(|files| files.open());
             let limit = out.files.as_ref().map_or(u64::MAX, |files| files.max_file());
-            (place, Body::new(None, out.wants.hash, file, limit))
+            (place, Body::new(None, out.wants.bodies, file, limit))
         });
         match piece {
             Piece::Data(bytes, _) => body.data(bytes),

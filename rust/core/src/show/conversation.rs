@@ -204,7 +204,7 @@ impl Conversations {
         rows.sort_by_key(|row| row.first.frame);
         for row in &rows {
             self.written += 1;
-            out.extend_from_slice(line(row, self.zone.at(row.first.ts.div_euclid(1_000_000_000))).as_bytes());
+            out.extend_from_slice(line(row, &self.zone).as_bytes());
         }
     }
 
@@ -282,7 +282,7 @@ impl Conversations {
             out.extend_from_slice(if said.from_orig { ORIG } else { RESP }.as_bytes());
         }
         let mut text = String::new();
-        stamp(said.place.ts, self.zone.at(said.place.ts.div_euclid(1_000_000_000)), &mut text);
+        stamp(said.place, &self.zone, &mut text);
         let ends = ends(&said.who);
         let (from, to) = if said.from_orig { (&ends.0, &ends.1) } else { (&ends.1, &ends.0) };
         let uid = said.who.uid.text();
@@ -291,9 +291,11 @@ impl Conversations {
     }
 }
 
-/// `12:34:56.123456 ` in local time.
-fn stamp(ts: i64, utc_offset: i32, out: &mut String) {
-    let micros = ts.saturating_add(i64::from(utc_offset) * 1_000_000_000).div_euclid(1000);
+/// `12:34:56.123456 ` in local time; nothing where none was recorded.
+fn stamp(place: Place, zone: &Zone, out: &mut String) {
+    let Some(ts) = place.time() else { return };
+    let ahead = i64::from(zone.at(ts.div_euclid(1_000_000_000))) * 1_000_000_000;
+    let micros = ts.saturating_add(ahead).div_euclid(1000);
     let (second, micro) = (micros.div_euclid(1_000_000).rem_euclid(86_400), micros.rem_euclid(1_000_000));
     let written = write!(out, "{:02}:{:02}:{:02}.{micro:06} ", second / 3600, second / 60 % 60, second % 60);
     debug_assert!(written.is_ok(), "writing to a String does not fail");
@@ -399,9 +401,9 @@ fn hex(bytes: &[u8], offset: u64, out: &mut Vec<u8>) {
 }
 
 /// A transaction as a line.
-fn line(row: &Row, utc_offset: i32) -> String {
+fn line(row: &Row, zone: &Zone) -> String {
     let mut out = String::new();
-    stamp(row.first.ts, utc_offset, &mut out);
+    stamp(row.first, zone, &mut out);
     let (orig, resp) = ends(&row.who);
     write!(out, "{orig} > {resp} ").unwrap_or_default();
     match &row.found {

@@ -154,6 +154,9 @@ impl LinePrinter {
     }
 
     fn time(&mut self, meta: &FrameMeta, out: &mut String) {
+        if meta.ts_missing {
+            return;
+        }
         let (mut seconds, nanos) = (meta.ts.div_euclid(1_000_000_000), meta.ts.rem_euclid(1_000_000_000));
         if self.options.time != Time::Epoch {
             seconds += i64::from(self.options.zone.at(seconds));

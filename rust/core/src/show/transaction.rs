@@ -4,6 +4,7 @@ use crate::app::dhcp::Message;
 use crate::app::dns::{self, rcode_name, type_name};
 use crate::app::http1::{Exchange, Start};
 use crate::app::tls::{Handshake, cipher_name, fingerprint, version_name};
+use crate::stream::Place;
 use std::fmt::Write as _;
 
 /// `GET http://host/path 200 OK text/html 1234 bytes 1.204 ms`.
@@ -27,7 +28,7 @@ pub fn http(exchange: &Exchange, out: &mut String) {
                 }
                 write!(out, " {} bytes", part.body.len)?;
                 if let Some(request) = &exchange.request {
-                    write!(out, " {:.3} ms", (part.last.ts - request.first.ts) as f64 / 1e6)?;
+                    passed(request.first, part.last, out)?;
                 }
             }
             None => write!(out, " -")?,
@@ -35,6 +36,11 @@ pub fn http(exchange: &Exchange, out: &mut String) {
         fault(exchange.fault(), out)
     })();
     debug_assert!(written.is_ok(), "writing to a String does not fail");
+}
+
+/// `1.204 ms`, if both times were recorded.
+fn passed(from: Place, to: Place, out: &mut String) -> std::fmt::Result {
+    from.until(&to).map_or(Ok(()), |ns| write!(out, " {:.3} ms", ns as f64 / 1e6))
 }
 
 fn fault(what: Option<&'static str>, out: &mut String) -> std::fmt::Result {
@@ -60,7 +66,7 @@ pub fn dns(exchange: &dns::Exchange, out: &mut String) {
                     write!(out, " {}", answer.data)?;
                 }
                 if exchange.query.is_some() {
-                    write!(out, " {:.3} ms", (exchange.answered.ts - exchange.asked.ts) as f64 / 1e6)?;
+                    passed(exchange.asked, exchange.answered, out)?;
                 }
             }
             None => write!(out, " -")?,

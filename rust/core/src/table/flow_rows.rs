@@ -2,9 +2,10 @@
 
 use crate::app::{Kept, TEXTS};
 use crate::packet::NONE;
-use crate::track::flow::seen;
+use crate::track::flow::{UNKNOWN, seen};
 use crate::track::key::{ARP, PORTLESS, is_ported, vlan_at};
-use crate::track::{Flow, Tracker, side::Side};
+use crate::track::side::{Side, known};
+use crate::track::{Flow, Tracker};
 
 /// A run of ended flows and the tracker that knows their capture points.
 pub struct Rows<'a> {
@@ -66,7 +67,7 @@ pub(super) struct Sent {
     pub mss: u64,
     /// Two packets at least.
     pub two: u64,
-    /// The same, at known times.
+    /// The same, all at known times.
     pub timed_two: u64,
     pub timed_three: u64,
     /// Its hardware address is known.
@@ -85,13 +86,14 @@ impl There {
             there.ports |= bit(is_ip & is_ported(f.key.proto) & (f.key.extra != PORTLESS));
             there.tcp |= bit(is_tcp);
             there.icmp |= bit(f.has_icmp);
-            there.timed |= bit(f.timed);
+            there.timed |= bit(f.has_times());
             there.vlan |= bit(vlan_at(f.key.vlans, 0).is_some());
             there.inner_vlan |= bit(vlan_at(f.key.vlans, 1).is_some());
             there.vni |= bit(f.key.vni != NONE);
             // A time that runs backwards is none.
             let handshake = |bits: u8, not: u8, from: i64, to: i64| {
-                bit(is_tcp & f.timed & (f.seen & (bits | not) == bits) & (to.saturating_sub(from) >= 0))
+                let known = (from != UNKNOWN) & (to != UNKNOWN);
+                bit(is_tcp & known & (f.seen & (bits | not) == bits) & (to.saturating_sub(from) >= 0))
             };
             let (syn, synack, end) = (f.syn_ts, f.synack_ts, f.established_ts);
             let again = seen::SYN_AGAIN | seen::SYNACK_AGAIN;
@@ -108,8 +110,9 @@ impl There {
                 sent.tcp |= bit(side.has_tcp);
                 sent.mss |= bit(is_tcp & (side.mss > 0));
                 sent.two |= bit(side.pkts > 1);
-                sent.timed_two |= bit(f.timed & (side.pkts > 1));
-                sent.timed_three |= bit(f.timed & (side.pkts > 2));
+                let timed = !side.knows(known::UNTIMED);
+                sent.timed_two |= bit(timed & (side.pkts > 1));
+                sent.timed_three |= bit(timed & (side.pkts > 2));
                 sent.l2 |= bit(knows_l2(side));
             }
         }

@@ -180,8 +180,8 @@ fn columns() -> Vec<Column<Flows>> {
         number!("resp_p", U16, ports, "Responder's port; null for protocols without ports.", |f| f.resp_port()),
         number!("icmp_type", U8, icmp, "Type of the first ICMP message; null otherwise.", |f| f.icmp_type),
         number!("icmp_code", U8, icmp, "Code of the first ICMP message; null otherwise.", |f| f.icmp_code),
-        time!("ts", "Time of the earliest packet; null if the capture recorded none.", |f| f.timed.then_some(f.ts)),
-        time!("ts_end", "Time of the latest packet.", |f| f.timed.then_some(f.ts_end)),
+        time!("ts", "Time of the earliest packet; null if none was recorded.", |f| f.has_times().then_some(f.ts)),
+        time!("ts_end", "Time of the latest packet.", |f| f.has_times().then_some(f.ts_end)),
         number!("duration", Nanos, timed, "ts_end - ts, ns.", |f| f.ts_end.saturating_sub(f.ts)),
         number!("first_frame", U64, all, "Number of the first frame.", |f| f.first_frame),
         number!("last_frame", U64, all, "Number of the last frame.", |f| f.last_frame),
@@ -253,7 +253,7 @@ fn columns() -> Vec<Column<Flows>> {
     series.extend(sided!(U32, |_, s| s.any, |s| s.len.max, "orig_len_max" "resp_len_max"
         "Longest frame, bytes."));
     series.extend(sided!(Nanos, |_, s| s.timed_two, |s| s.iat.min as i64, "orig_iat_min" "resp_iat_min"
-        "Shortest time between packets of this side, ns; null below 2 packets."));
+        "Shortest time between packets of this side, ns; null below 2 packets, or if one has no recorded time."));
     series.extend(sided!(F64, |_, s| s.timed_two, |s| s.iat_mean().unwrap_or_default(),
         "orig_iat_mean" "resp_iat_mean" "Mean time between packets, ns."));
     series.extend(sided!(F64, |_, s| s.timed_three, |s| s.iat_std().unwrap_or_default(),

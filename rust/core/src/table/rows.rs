@@ -2,6 +2,7 @@
 
 use super::address::write_ip;
 use super::column::{Column, Table, names, numbers, text, times};
+use crate::app::content::Work;
 use crate::app::{Found, Row, Wants, Who};
 use crate::track::Points;
 use arrow_array::ArrayRef;
@@ -33,56 +34,77 @@ impl Table for Streams {
 pub struct StreamTable {
     /// Name.
     pub name: &'static str,
-    /// What must be looked for; the flag says whether bodies must be hashed.
-    pub wants: fn(bool) -> Wants,
-    /// The column that needs bodies to be hashed.
-    pub hash_column: Option<&'static str>,
+    /// What must be looked for, where so much is done with bodies.
+    pub wants: fn(Work) -> Wants,
+    /// The columns that need more done with bodies than to count them.
+    pub of_bodies: &'static [(&'static str, Work)],
     /// The columns.
     pub columns: fn() -> Vec<Column<Streams>>,
+}
+
+impl StreamTable {
+    /// What must be done with bodies for these columns.
+    pub(super) fn work(&self, columns: &[&Column<Streams>]) -> Work {
+        let needed = self.of_bodies.iter().filter(|(name, _)| columns.iter().any(|column| column.name == *name));
+        needed.map(|(_, work)| *work).max().unwrap_or_default()
+    }
 }
 
 /// Every such table: a new one is its file and its line here.
 pub static TABLES: &[StreamTable] = &[
     StreamTable {
         name: "http",
-        wants: |hash| Wants { http: true, hash, ..NOTHING },
-        hash_column: Some("body_sha256"),
+        wants: |bodies| Wants { http: true, bodies, ..NOTHING },
+        of_bodies: &[("body_sha256", Work::Hash), ("complete", Work::Decode), ("reason", Work::Decode)],
         columns: super::http::columns,
     },
     StreamTable {
         name: "files",
-        wants: |hash| Wants { files: true, hash, ..NOTHING },
-        hash_column: Some("sha256"),
+        wants: |bodies| Wants { files: true, bodies, ..NOTHING },
+        of_bodies: &[
+            ("size", Work::Decode),
+            ("sha256", Work::Hash),
+            ("complete", Work::Decode),
+            ("reason", Work::Decode),
+        ],
         columns: super::files::columns,
     },
     StreamTable {
         name: "streams",
-        wants: |hash| Wants { raw: true, hash, ..NOTHING },
-        hash_column: Some("sha256"),
+        wants: |bodies| Wants { raw: true, bodies, ..NOTHING },
+        of_bodies: &[("sha256", Work::Hash)],
         columns: super::streams::columns,
     },
     StreamTable {
         name: "dns",
         wants: |_| Wants { dns: true, ..NOTHING },
-        hash_column: None,
+        of_bodies: &[],
         columns: super::dns::columns,
     },
     StreamTable {
         name: "tls",
         wants: |_| Wants { tls: true, ..NOTHING },
-        hash_column: None,
+        of_bodies: &[],
         columns: super::tls::columns,
     },
     StreamTable {
         name: "dhcp",
         wants: |_| Wants { dhcp: true, ..NOTHING },
-        hash_column: None,
+        of_bodies: &[],
         columns: super::dhcp::columns,
     },
 ];
 
-const NOTHING: Wants =
-    Wants { facts: false, http: false, files: false, dns: false, tls: false, dhcp: false, raw: false, hash: false };
+const NOTHING: Wants = Wants {
+    facts: false,
+    http: false,
+    files: false,
+    dns: false,
+    tls: false,
+    dhcp: false,
+    raw: false,
+    bodies: Work::Count,
+};
 
 /// The table of that name with its columns.
 #[must_use]

@@ -123,7 +123,7 @@ pub fn flows_by_hour(
     let mut hours: BTreeMap<Option<i64>, Vec<u32>> = BTreeMap::new();
     for slot in tracker.finished_order() {
         let flow = tracker.flow(slot);
-        hours.entry(flow.timed.then(|| flow.ts.div_euclid(HOUR))).or_default().push(slot);
+        hours.entry(flow.has_times().then(|| flow.ts.div_euclid(HOUR))).or_default().push(slot);
     }
     let mut files = Vec::with_capacity(hours.len());
     for (hour, slots) in hours {

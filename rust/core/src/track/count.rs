@@ -1,6 +1,7 @@
 //! What one frame changes in its flow, whatever the protocol.
 
 use super::flow::{EndReason, Flow};
+use super::side::known;
 use super::{Share, key};
 use crate::packet::{NONE, Packet};
 
@@ -13,10 +14,14 @@ pub(super) fn count(flow: &mut Flow, side: usize, share: &Share) -> bool {
     }
     flow.first_frame = flow.first_frame.min(share.number);
     flow.last_frame = flow.last_frame.max(share.number);
-    flow.ts = flow.ts.min(share.ts);
-    flow.ts_end = flow.ts_end.max(share.ts);
-    flow.timed |= share.timed;
+    flow.timed = share.timed;
     let own = &mut flow.sides[side];
+    if share.timed {
+        flow.ts = flow.ts.min(share.ts);
+        flow.ts_end = flow.ts_end.max(share.ts);
+    } else {
+        own.known |= known::UNTIMED;
+    }
     if own.pkts > 0 {
         // Times that run back count as no time passed, so that the times between packets never add up to more than the
         // flow's duration.

@@ -36,7 +36,7 @@ impl Tracker {
         let mut ended = Vec::new();
         let old = self.flows.quiet_since(latest.saturating_sub(self.options.shortest()));
         for (slot, flow) in in_memory(old) {
-            let quiet = time(flow.key.point).saturating_sub(flow.ts_end);
+            let quiet = flow.quiet(time(flow.key.point));
             if flow.closed && quiet > self.options.linger {
                 ended.push((slot, flow.end));
             } else if quiet > self.options.idle(&flow.key) {
@@ -81,7 +81,7 @@ impl Tracker {
                 streams.end(flow);
             }
             if !flow.closed {
-                let quiet = self.clocks.last(flow.key.point).saturating_sub(flow.ts_end);
+                let quiet = flow.quiet(self.clocks.last(flow.key.point));
                 flow.end = if quiet > self.options.idle(&flow.key) { EndReason::Idle } else { EndReason::Eof };
             }
             tcp::settle(flow);

@@ -62,11 +62,11 @@ struct Uids {
 pub struct Flow {
     /// Its key.
     pub key: FlowKey,
-    /// Latest packet time, ns.
+    /// Latest recorded packet time, ns; before `ts` while there is none.
     pub ts_end: i64,
     /// Number of its last frame.
     pub last_frame: u64,
-    /// Earliest packet time, ns.
+    /// Earliest recorded packet time, ns.
     pub ts: i64,
     /// Number of its first frame.
     pub first_frame: u64,
@@ -81,7 +81,7 @@ pub struct Flow {
     /// The row has ended: nothing more comes to it.
     #[serde(skip)]
     pub over: bool,
-    /// Some packet of it has a recorded time; without, its times are unknown.
+    /// The last packet has a recorded time; without, how long the flow has been quiet is unknown.
     pub timed: bool,
     /// Bits of [`seen`].
     pub seen: u8,
@@ -93,13 +93,13 @@ pub struct Flow {
     /// What its bytes said.
     pub facts: Option<Kept>,
     uids: Option<Box<Uids>>,
-    /// Time of the packet that began it, part of the uid: `ts` is an earlier one's if the capture is out of order.
+    /// Time of the packet that began it, 0 without, part of the uid: `ts` is an earlier one's if the capture is out of order.
     pub first_ts: i64,
-    /// Time of the originator's first SYN, ns.
+    /// Time of the originator's first SYN, ns, or [`UNKNOWN`].
     pub syn_ts: i64,
-    /// Time of the SYN-ACK, ns.
+    /// Time of the SYN-ACK, the same.
     pub synack_ts: i64,
-    /// Time of the acknowledgment that completed the handshake, ns.
+    /// Time of the acknowledgment that completed the handshake, the same.
     pub established_ts: i64,
     /// Sequence number of the first packet, part of the uid.
     pub first_seq: u32,
@@ -113,6 +113,9 @@ pub struct Flow {
     pub has_icmp: bool,
     history: [u8; MAX_HISTORY],
 }
+
+/// Stands for a time that was not recorded.
+pub const UNKNOWN: i64 = i64::MIN;
 
 /// What has been seen of a TCP handshake: bits of [`Flow::seen`].
 pub mod seen {
@@ -163,6 +166,20 @@ impl Flow {
             watch: Watch::UNDECIDED,
             facts: None,
         }
+    }
+
+    /// Whether some packet has a recorded time; without, its times are unknown.
+    #[must_use]
+    #[inline]
+    pub fn has_times(&self) -> bool {
+        self.ts <= self.ts_end
+    }
+
+    /// How long it has been quiet at a time, ns; 0 where that cannot be known.
+    #[must_use]
+    #[inline]
+    pub fn quiet(&self, now: i64) -> i64 {
+        if self.timed { now.saturating_sub(self.ts_end) } else { 0 }
     }
 
     /// Its uid, if it was asked for at the beginning.

@@ -68,6 +68,7 @@ pub struct Tracker {
 /// What one frame adds to a flow, whether decoded now or counted later.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Share {
+    /// Where it was not recorded, that of a frame before.
     ts: i64,
     number: u64,
     frame_len: u32,
@@ -77,6 +78,14 @@ struct Share {
     truncated: bool,
     /// The time was recorded.
     timed: bool,
+}
+
+impl Share {
+    /// Its time; `unknown` if that was not recorded.
+    #[inline]
+    fn ts_or(&self, unknown: i64) -> i64 {
+        if self.timed { self.ts } else { unknown }
+    }
 }
 
 /// Frames between two looks for flows that have been quiet for long.
@@ -231,7 +240,7 @@ impl Tracker {
         }
         note_l2(flow, side, packet, frame);
         if packet.has_tcp {
-            tcp::segment(flow, side, share.ts, packet, frame);
+            tcp::segment(flow, side, share, packet, frame);
             close(flow);
         } else if flow.key.proto == 17 && flow.key.family != 0 {
             flow.letter(side, b'd');

@@ -1,5 +1,6 @@
 //! The rows of a key, one after the other: when the open one is over, and what the next has of it.
 
+use super::flow::UNKNOWN;
 use super::key::Keyed;
 use super::lookup::{Ahead, Entry, whole};
 use super::{EndReason, Share, Tracker, flow, tcp};
@@ -24,7 +25,7 @@ impl Tracker {
         let mut before = Before::default();
         if let Some(slot) = found {
             let flow = &self.flows[slot as usize];
-            let quiet = share.ts.saturating_sub(flow.ts_end);
+            let quiet = if share.timed { flow.quiet(share.ts) } else { 0 };
             let anew = packet.is_some_and(|p| p.has_tcp && tcp::begins_anew(flow, usize::from(keyed.from_high), p));
             let idle = quiet > self.options.idle(&flow.key);
             let reason = if flow.closed {
@@ -33,7 +34,8 @@ impl Tracker {
                 Some(EndReason::Idle)
             } else if anew {
                 Some(EndReason::Reuse)
-            } else if self.options.active.is_some_and(|active| share.ts.saturating_sub(flow.ts) > active) {
+            } else if self.options.active.is_some_and(|active| share.timed && share.ts.saturating_sub(flow.ts) > active)
+            {
                 before.continues = Some(flow.orig);
                 Some(EndReason::Active)
             } else {
@@ -41,7 +43,7 @@ impl Tracker {
             };
             let Some(reason) = reason else { return slot };
             // Rows that begin at the same time, or without one, have the same name otherwise.
-            before.twins = if flow.first_ts == share.ts { flow.twins.saturating_add(1) } else { 0 };
+            before.twins = if flow.first_ts == share.ts_or(0) { flow.twins.saturating_add(1) } else { 0 };
             self.end(slot, reason);
         }
         self.open_flow(keyed, hash, share, before)
@@ -55,13 +57,13 @@ impl Tracker {
         }
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.flows.begin_at(slot, &keyed.key, share.ts);
+                self.flows.begin_at(slot, &keyed.key, share.ts_or(UNKNOWN));
                 slot
             }
-            None => self.flows.begin(&keyed.key, share.ts),
+            None => self.flows.begin(&keyed.key, share.ts_or(UNKNOWN)),
         };
         let flow = &mut self.flows[slot as usize];
-        (flow.first_ts, flow.twins) = (share.ts, before.twins);
+        (flow.first_ts, flow.twins) = (share.ts_or(0), before.twins);
         if let Some(orig) = before.continues {
             flow.orig = orig;
             flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it

@@ -129,6 +129,8 @@ pub mod known {
     pub const ACK: u8 = 2;
     /// `isn`.
     pub const ISN: u8 = 4;
+    /// That some packet has no recorded time: `last_ts`, `iat` and their kin are of no use.
+    pub const UNTIMED: u8 = 8;
 }
 
 /// What most sides have nothing of: it takes memory only where it is.

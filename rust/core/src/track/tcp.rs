@@ -1,6 +1,7 @@
 //! What a TCP segment does to its flow: handshake, retransmission, gaps, close (RFC 9293).
 
-use super::flow::{Flow, seen};
+use super::Share;
+use super::flow::{Flow, UNKNOWN, seen};
 use super::side::{Side, after, known};
 use crate::packet::Packet;
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,9 @@ pub fn first(flow: &mut Flow, side: usize, packet: &Packet) {
     }
 }
 
-/// Accounts one segment of `side`. `ts` is the packet's time.
+/// Accounts one segment of `side`.
 #[inline]
-pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
+pub(super) fn segment(flow: &mut Flow, side: usize, share: &Share, packet: &Packet, frame: &[u8]) {
     let flags = packet.tcp_flags;
     let (seq, len) = (packet.tcp_seq, packet.payload_len);
     let (begin, end, plain) = (flags & SYN != 0, flags & FIN != 0, flags & (SYN | FIN | RST) == 0);
@@ -71,7 +72,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     }
     let first_syn = begin && !flow.sides[side].knows(known::ISN);
     if begin {
-        syn(flow, side, ts, packet, frame);
+        syn(flow, side, share, packet, frame);
     }
     let own = &mut flow.sides[side];
     own.tcp_flags |= flags as u8;
@@ -95,7 +96,7 @@ pub fn segment(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[
     }
 
     if flags & ACK != 0 {
-        acknowledge(flow, side, ts, packet, next == seq && window_before == packet.tcp_window);
+        acknowledge(flow, side, share, packet, next == seq && window_before == packet.tcp_window);
     }
     if len > 0 {
         flow.letter(side, b'd');
@@ -134,7 +135,7 @@ fn flag_letter(flow: &mut Flow, side: usize, flags: u16, seq: u32, next: u32) {
     if again { flow.letter_again(side, letter) } else { flow.letter(side, letter) }
 }
 
-fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
+fn syn(flow: &mut Flow, side: usize, share: &Share, packet: &Packet, frame: &[u8]) {
     let answer = packet.tcp_flags & ACK != 0;
     let [low, high] = &mut flow.sides;
     let (own, other) = if side == 0 { (low, high) } else { (high, low) };
@@ -157,14 +158,14 @@ fn syn(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, frame: &[u8]) {
     if originates && !answer {
         if flow.seen & seen::SYN == 0 {
             flow.seen |= seen::SYN;
-            flow.syn_ts = ts;
+            flow.syn_ts = share.ts_or(UNKNOWN);
         } else if flow.seen & seen::SYNACK == 0 {
             flow.seen |= seen::SYN_AGAIN;
         }
     } else if !originates && answer {
         if flow.seen & seen::SYNACK == 0 {
             flow.seen |= seen::SYNACK;
-            flow.synack_ts = ts;
+            flow.synack_ts = share.ts_or(UNKNOWN);
         } else if flow.seen & seen::ESTABLISHED == 0 {
             flow.seen |= seen::SYNACK_AGAIN;
         }
@@ -282,7 +283,7 @@ impl Cut {
 
 /// What an acknowledgment of `side` says of the other side.
 #[inline(always)]
-fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: bool) {
+fn acknowledge(flow: &mut Flow, side: usize, share: &Share, packet: &Packet, bare: bool) {
     let ack = packet.tcp_ack;
     let plain = packet.tcp_flags & (SYN | FIN | RST) == 0;
     let [low, high] = &mut flow.sides;
@@ -320,7 +321,7 @@ fn acknowledge(flow: &mut Flow, side: usize, ts: i64, packet: &Packet, bare: boo
         && ack.wrapping_sub(flow.sides[side ^ 1].isn) as i32 > 0
     {
         flow.seen |= seen::ESTABLISHED;
-        flow.established_ts = ts;
+        flow.established_ts = share.ts_or(UNKNOWN);
     }
 }
 

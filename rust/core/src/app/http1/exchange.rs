@@ -3,7 +3,7 @@
 use super::head::{Head, Start};
 use super::message::{Event, Framing, Message};
 use super::pairing::{Order, Pairing};
-use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED};
+use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED, Work};
 use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
 
@@ -125,8 +125,8 @@ impl Exchange {
 pub trait Bodies {
     /// The file for a body that begins; `None` writes none.
     fn open(&mut self, exchange: &Exchange, side: Side) -> Option<BodyFile>;
-    /// Whether bodies are hashed.
-    fn hash(&self) -> bool;
+    /// What is done with their bytes.
+    fn work(&self) -> Work;
     /// Longest decoded body.
     fn limit(&self) -> u64 {
         MAX_DECODED
@@ -140,8 +140,8 @@ impl Bodies for Hashed {
     fn open(&mut self, _: &Exchange, _: Side) -> Option<BodyFile> {
         None
     }
-    fn hash(&self) -> bool {
-        self.0
+    fn work(&self) -> Work {
+        if self.0 { Work::Hash } else { Work::Count }
     }
 }
 
@@ -365,10 +365,10 @@ impl Conversation {
         let is_connect = self.open[index].method() == Some("CONNECT");
         *self.open[index].part(side) = Some(part);
         let body = if matches!(framing, Framing::None | Framing::Switch | Framing::Length(0)) {
-            Body::new(None, false, None, 0)
+            Body::new(None, Work::Count, None, 0)
         } else {
             let file = bodies.open(&self.open[index], side); // which looks at the part
-            Body::new(encoding.as_deref(), bodies.hash(), file, bodies.limit())
+            Body::new(encoding.as_deref(), bodies.work(), file, bodies.limit())
         };
         if let Some(part) = self.open[index].part(side) {
             part.running = Some(body);

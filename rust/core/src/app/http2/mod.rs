@@ -295,7 +295,7 @@ impl Http2 {
                 None => _ = stream.fault.get_or_insert("header block without its pseudo-fields"),
                 Some(head) => {
                     let file = out.open(&Exchange::default(), super::http1::Side::Response);
-                    let body = Body::new(head.content_encoding.as_deref(), out.hash(), file, out.limit());
+                    let body = Body::new(head.content_encoding.as_deref(), out.work(), file, out.limit());
                     let over = promised.map(|_| place);
                     *slot = Some(Running { head: Box::new(head), first: place, body, over });
                 }

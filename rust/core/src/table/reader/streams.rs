@@ -71,8 +71,7 @@ impl TableReader {
     pub fn streams(name: &str, request: Request) -> Result<Self, String> {
         let (table, all) = rows::find(name).ok_or_else(|| format!("no table {name:?}"))?;
         let columns = select(all, request.columns.as_deref())?;
-        let hash = table.hash_column.is_some_and(|name| columns.iter().any(|column| column.name == name));
-        let options = Options { streams: (table.wants)(hash), ..request.options };
+        let options = Options { streams: (table.wants)(table.work(&columns)), ..request.options };
         let kind = Making::Streams { table: table.name, columns, wait: STREAM_ROWS, weight: Weight::default() };
         Ok(Self::new(request.source, request.filter, options, kind))
     }
