@@ -118,6 +118,7 @@ impl TableStream {
     /// Runs the reader to its end, or until it has the first rows. The GIL is free while it works; ^C is looked at now
     /// and then.
     fn run(&mut self, py: Python<'_>, everything: bool) -> PyResult<()> {
+        let mut watch = Watch::new(None);
         while let Some(reader) = &mut self.reader {
             if !everything && !self.batches.is_empty() {
                 return Ok(());
@@ -131,6 +132,9 @@ impl TableStream {
                     }
                 }
             });
+            if !everything {
+                watch.hand_out(reader);
+            }
             while let Some(batch) = reader.take() {
                 self.batches.push(batch);
             }

@@ -13,23 +13,36 @@ use std::time::{Duration, Instant};
 /// How long work goes on before Python gets a turn.
 pub const TURN: Duration = Duration::from_millis(50);
 
+/// How long rows wait in vain for more of them.
+const PROMPT: Duration = Duration::from_millis(200);
+
 /// Looks at ^C and tells progress (frames so far) while the GIL is free otherwise.
 pub struct Watch {
     progress: Option<Py<PyAny>>,
     last: Instant,
+    /// When rows were last handed out though they were few.
+    prompt: Instant,
     /// Why the work had to stop.
     pub stopped: Option<PyErr>,
 }
 
 impl Watch {
     pub fn new(progress: Option<Py<PyAny>>) -> Self {
-        Self { progress, last: Instant::now(), stopped: None }
+        Self { progress, last: Instant::now(), prompt: Instant::now(), stopped: None }
     }
 
     /// Gives Python its turn now.
     pub fn look(py: Python<'_>, progress: Option<&Py<PyAny>>, frames: u64) -> PyResult<()> {
         py.check_signals()?;
         progress.map_or(Ok(()), |progress| progress.call1(py, (frames,)).map(drop))
+    }
+
+    /// To be called often: from time to time rows go out, so that whoever follows a slow pipe has them.
+    pub fn hand_out(&mut self, reader: &mut TableReader) {
+        if self.prompt.elapsed() >= PROMPT {
+            self.prompt = Instant::now();
+            reader.emit_early();
+        }
     }
 
     /// To be called often; `false` when the work must stop.
@@ -74,7 +87,7 @@ impl Rest {
                 self.reader.stop();
             }
             match self.reader.advance() {
-                Ok(true) => {}
+                Ok(true) => self.watch.hand_out(&mut self.reader),
                 Ok(false) => return TableReader::take(&mut self.reader).map(Ok),
                 Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
             }

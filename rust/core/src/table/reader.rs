@@ -28,7 +28,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Instant;
 
 /// Rows of a flow table that are turned into columns at a time: their flows fit the cache.
 const FLOW_ROWS: usize = 1024;
@@ -66,8 +65,6 @@ pub struct TableReader {
     kind: Making,
     schema: SchemaRef,
     ready: VecDeque<RecordBatch>,
-    /// When rows that could go out were looked for.
-    looked: Instant,
     ended: bool,
     frames: u64,
     reached: Reached,
@@ -147,7 +144,6 @@ impl TableReader {
             kind,
             schema,
             ready: VecDeque::new(),
-            looked: Instant::now(),
             ended: false,
             frames: 0,
             reached: Reached::default(),
@@ -224,7 +220,6 @@ impl TableReader {
         }
         let received = self.pipeline.receive();
         if matches!(received, Received::Waiting) {
-            self.emit_early();
             return Ok(true);
         }
         let Received::Batch(mut decoded, made) = received else {
@@ -253,7 +248,6 @@ impl TableReader {
         if matches!(self.kind, Making::Streams { .. }) {
             self.tracker.release();
             self.emit_rows(false);
-            self.emit_early();
         }
         Ok(true)
     }

@@ -8,7 +8,6 @@ use crate::table::column::select;
 use crate::table::rows;
 use crate::track::Options;
 use arrow_array::RecordBatch;
-use std::time::{Duration, Instant};
 
 /// Rows of a stream table in a batch.
 const STREAM_ROWS: usize = 1024;
@@ -18,9 +17,6 @@ const MAX_STREAM_ROWS: usize = 1 << 16;
 
 /// Bytes of their texts, and of those of a batch but for its last row: a column holds 2 GiB, and a row can be of megabytes.
 const MAX_STREAM_TEXT: usize = 1 << 26;
-
-/// How long rows wait in vain for more of them.
-const PROMPT: Duration = Duration::from_millis(200);
 
 /// The rows that wait, by their texts. Those that went out early count as if they still did: which rows go out beyond
 /// their order is then the same however the input comes.
@@ -120,14 +116,13 @@ impl TableReader {
         self.hand_out(if all || is_half { ready } else { waiting });
     }
 
-    /// From time to time rows before which nothing is to come go out, so that whoever follows a slow pipe has them.
-    pub(super) fn emit_early(&mut self) {
+    /// Hands out rows before which nothing is to come, though they are few. For who follows a slow input and has a clock.
+    pub fn emit_early(&mut self) {
         let Making::Streams { weight, .. } = &mut self.kind else { return };
         let Some(streams) = self.tracker.streams() else { return };
-        if streams.rows().is_empty() || self.looked.elapsed() < PROMPT {
+        if streams.rows().is_empty() {
             return;
         }
-        self.looked = Instant::now();
         weight.is_full(streams.rows());
         let ready = in_order(streams);
         weight.rows -= ready;
