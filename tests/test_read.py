@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from captures.flow_cases import A, B
 from captures.wire import T0, Frame, eth, ip4, pcap, tcp
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
@@ -127,11 +126,11 @@ def test_fields_as_tshark_writes_them(run: Run, deep: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("deep", [(), pytest.param(("--deep",), marks=needs_tshark)])
 def test_tcp_options_end_at_one_shorter_than_kind_and_length(run: Run, tmp_path: Path, deep: tuple[str, ...]) -> None:
     path = tmp_path / "options.pcap"
-    frames = []
+    frames, src, dst = [], "10.0.0.1", "10.0.0.2"
     for kind in (b"\1\1", b"\xb7\1", b"\xb7\0"):
-        segment = bytearray(tcp(A, 1, B, 2, 0x10, 1, 1, kind + b"\x08\x0a\0\0\0\1\0\0\0\2"))
+        segment = bytearray(tcp(src, 1, dst, 2, 0x10, 1, 1, kind + b"\x08\x0a\0\0\0\1\0\0\0\2"))
         segment[12] = 8 << 4
-        frames.append(Frame(T0, eth(0x0800, ip4(A, B, 6, bytes(segment)))))
+        frames.append(Frame(T0, eth(0x0800, ip4(src, dst, 6, bytes(segment)))))
     path.write_bytes(pcap(frames))
     assert run(*deep, "-T", "fields", "-e", "tcp.options.timestamp.tsval", str(path)) == (0, "1\n\n\n", "")
 
