@@ -9,7 +9,7 @@ import pytest
 
 import sniffkit as sk
 from captures.flow_cases import A, B, fragments_of
-from captures.wire import SECOND, T0, Frame, eth, ip6, ip6_fragment, pcap, pcapng, udp
+from captures.wire import SECOND, T0, Frame, eth, ip4, ip6, ip6_fragment, pcap, pcapng, udp, vxlan
 
 Row = dict[str, Any]
 
@@ -45,6 +45,29 @@ def test_the_time_for_a_datagram_counts_from_its_own_beginning() -> None:
     assert counted(frames) == [(1111, 2), (2222, 2)]
     half = [at(0, ONE[0]), at(59.9, TWO[0]), at(60.1, TWO[1])]
     assert counted(half) == [(1111, 1), (2222, 2)]
+
+
+RANGES = {
+    "ahead of a gap": [(0, 800), (200, 1000), (1400, 1608), (1000, 1400)],
+    "two beginnings": [(0, 8), (0, 16), (16, 800), (1200, 1608), (800, 1200)],
+    "behind the whole": [(0, 800), (800, 1608), (400, 1200), (0, 1000)],
+    "ahead of the first": [(800, 1608), (400, 1200), (0, 400)],
+    "apart": [*((pos, pos + 8) for pos in range(1600, 0, -40)), *((pos, pos + 40) for pos in range(0, 1600, 40))],
+}
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("ranges", RANGES.values(), ids=RANGES)
+def test_fragments_that_overlap_are_of_one_datagram(version: int, ranges: list[tuple[int, int]]) -> None:
+    def fragment(port: int, start: int, end: int) -> bytes:
+        part, more = udp(A, port, B, 9000, bytes(1600))[start:end], end < 1608
+        if version == 4:
+            return eth(0x0800, ip4(A, B, 17, part, ident=7, offset=start, more=more))
+        return eth(0x86DD, ip6("fd00::1", "fd00::2", 44, ip6_fragment(17, part, 7, start, more)))
+
+    frames = [at(0.001 * n, fragment(1111, *span)) for n, span in enumerate(ranges)]
+    anew = [at(1, fragment(2222, 800, 1608)), at(1.001, fragment(2222, 0, 800))]
+    assert counted([*frames, *anew]) == [(1111, len(ranges)), (2222, 2)]
 
 
 def test_one_identification_for_all_datagrams_of_a_flow() -> None:
@@ -89,3 +112,48 @@ def test_what_stands_behind_options_in_ipv6_fragments_is_put_together(options: b
     frames = frames[::-1] if backwards else frames
     (row,) = rows([at(0.01 * n, frame) for n, frame in enumerate(frames)], "dns")
     assert (row["query"], len(row["answers"])) == ("a.example.org", 1)
+
+
+def question(name: bytes) -> bytes:
+    return b"\0\5\1\0\0\1\0\0\0\0\0\0" + b"".join(bytes([len(p)]) + p for p in name.split(b".")) + b"\0\0\x10\0\1"
+
+
+TUNNELS: dict[str, tuple[int, bytes]] = {
+    "IP in IP": (4, b""),
+    "GRE": (47, b"\0\0\x08\0"),
+    "GRE with Ethernet": (47, b"\0\0\x65\x58" + bytes(12) + b"\x08\0"),
+    "VXLAN": (17, bytes.fromhex("1388 12b5 0000 0000 08000000 00000700") + bytes(12) + b"\x08\0"),
+    "VXLAN with a tag": (17, bytes.fromhex("1388 12b5 0000 0000 08000000 00000700") + bytes(12) + b"\x81\0\0\5\x08\0"),
+}
+
+
+@pytest.mark.parametrize("within", [None, 9], ids=["", "in another network"])
+@pytest.mark.parametrize("tunnel", TUNNELS)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_first_fragment_that_ends_within_headers_of_its_tunnel(
+    within: int | None, tunnel: str, backwards: bool
+) -> None:
+    """What tells the fragments' datagram apart is around them, not what the first of them opens."""
+
+    def placed(packet: bytes) -> bytes:
+        return eth(0x0800, packet, vlans=(3,)) if within is None else vxlan(within, eth(0x0800, packet))
+
+    def packet(number: int, back: bool) -> bytes:
+        (src, sport), (dst, dport) = ((B, 53), (A, 5000)) if back else ((A, 5000), (B, 53))
+        message = answer(b"a.example", 512) if back else question(b"a.example")
+        inner = header + ip4(src, dst, 17, udp(src, sport, dst, dport, bytes([0, number]) + message[2:]))
+        return inner if proto != 17 else inner[:4] + len(inner).to_bytes(2, "big") + inner[6:]
+
+    proto, header = TUNNELS[tunnel]
+    heads = range(8, len(header) + 20, 8)
+    frames = [placed(ip4("172.16.0.1", "172.16.0.2", proto, packet(number, False))) for number, _ in enumerate(heads)]
+    for ident, head in enumerate(heads):
+        whole = packet(ident, True)
+        parts = [(0, head), (head, 400), (400, len(whole))]
+        cut = [
+            ip4("172.16.0.2", "172.16.0.1", proto, whole[a:b], ident=ident, offset=a, more=b < len(whole))
+            for a, b in parts
+        ]
+        frames += [placed(one) for one in (cut[::-1] if backwards else cut)]
+    found = rows([at(0.01 * n, frame) for n, frame in enumerate(frames)], "dns")
+    assert [(row["trans_id"], row["rcode"]) for row in found] == [(number, 0) for number, _ in enumerate(heads)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from captures import flow_cases
-from captures.wire import pcapng
+from captures.wire import T0, Frame, eth, ip4, pcap, pcapng, tcp
 
 SEEDS = Path(__file__).resolve().parent.parent / "rust" / "fuzz" / "corpus"
 PCAP = str(SEEDS / "pcap" / "micros-le")
@@ -122,6 +122,18 @@ def test_fields_as_tshark_writes_them(run: Run, deep: tuple[str, ...]) -> None:
     assert told("separator=,", "header=y", "aggregator=;") == "frame.number,udp.port,ip.src\n1,4096;53,10.0.0.1\n2,,\n"
     assert told("separator=/s", "quote=d", "occurrence=f") == '"1" "4096" "10.0.0.1"\n"2"  \n'
     assert told("quote=s", "occurrence=l") == "'1'\t'53'\t'10.0.0.1'\n'2'\t\t\n"
+
+
+@pytest.mark.parametrize("deep", [(), pytest.param(("--deep",), marks=needs_tshark)])
+def test_tcp_options_end_at_one_shorter_than_kind_and_length(run: Run, tmp_path: Path, deep: tuple[str, ...]) -> None:
+    path = tmp_path / "options.pcap"
+    frames, src, dst = [], "10.0.0.1", "10.0.0.2"
+    for kind in (b"\1\1", b"\xb7\1", b"\xb7\0"):
+        segment = bytearray(tcp(src, 1, dst, 2, 0x10, 1, 1, kind + b"\x08\x0a\0\0\0\1\0\0\0\2"))
+        segment[12] = 8 << 4
+        frames.append(Frame(T0, eth(0x0800, ip4(src, dst, 6, bytes(segment)))))
+    path.write_bytes(pcap(frames))
+    assert run(*deep, "-T", "fields", "-e", "tcp.options.timestamp.tsval", str(path)) == (0, "1\n\n\n", "")
 
 
 def test_a_filter_with_a_star_and_one_that_is_a_file_too(

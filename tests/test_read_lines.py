@@ -96,6 +96,7 @@ def test_headers_that_lie_about_lengths() -> None:
         "IP 10.0.0.1.1000 > 10.0.0.2.2000: truncated-udplength 7",
         "IP 10.0.0.1.1000 > 10.0.0.2.2000: UDP, length 3",
     ]
+    assert lines(eth4(udp(1000, 2000, b"abc", 0), 17))[0].endswith(": truncated-udplength 0")
     # The length of a datagram whose other fragments follow is no lie.
     assert lines(eth4(udp(1000, 2000, b"abc", 2000), 17, word=0x2000))[0].endswith("UDP, length 1992")
     # What the frame lacks of its IP packet is missing; the lengths in it are right.

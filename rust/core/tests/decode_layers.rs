@@ -169,6 +169,25 @@ fn an_ipv6_payload_length_of_zero() {
     assert_eq!(len(0, &jumbo(100)).0.1.as_deref(), Some("ipv6.hopopts@54: need 8 have 0"));
 }
 
+/// RFC 768: 8 at least; 0 is what receivers in IPv6 do not measure (RFC 2675, 4), and what longer than the field can say.
+#[test]
+fn a_udp_length_of_zero() {
+    let unmeasured = |carried: usize| {
+        let mut datagram = udp(9, &vec![b'x'; carried]);
+        datagram[4..6].fill(0);
+        datagram
+    };
+    let len = |frame: &[u8]| {
+        let packet = of(RAW, frame, frame.len());
+        (packet.malformed.as_ref().map(ToString::to_string), packet.payload_len)
+    };
+    assert_eq!(len(&ip(17, &unmeasured(5))), (Some("udp@20: length under 8".into()), 0));
+    assert_eq!(len(&ip_claiming(0, 17, &unmeasured(65_527))), (Some("udp@20: length under 8".into()), 0));
+    assert_eq!(len(&ip_claiming(0, 17, &unmeasured(65_528))), (SOUND, 65_528));
+    assert_eq!(len(&ipv6_claiming(13, 17, &unmeasured(5))), (SOUND, 5));
+    assert_eq!(len(&ipv6_claiming(0, 17, &unmeasured(70_000))), (SOUND, 70_000));
+}
+
 #[test]
 fn lengths_are_of_the_wire_whatever_headers_claim() {
     let datagram = udp(9, b"hello");

@@ -45,6 +45,9 @@ fn systems_by_their_syn() {
     assert_eq!(guess(&syn_frame(64, 65535, &macos)).unwrap().0, "macOS or iOS");
     assert_eq!(guess(&syn_frame(45, 1024, &MSS_1460)).unwrap().0, "nmap scan");
     assert_eq!(guess(&syn_frame(250, 5, &[])).unwrap().0, "network device");
+    // Behind an option shorter than kind and length no other begins.
+    let short = [&MSS_1460[..], &[99, 1, 4, 2]].concat();
+    assert!(guess(&syn_frame(64, 5, &short)).unwrap().2.ends_with(":mss,?"));
     let whole = syn_frame(61, 64240, &linux);
     for end in 54..whole.len() {
         assert!(guess(&whole[..end]).is_none(), "options cut at {end}");

@@ -61,8 +61,8 @@ fn unspecified(next_header: u8, at: &Cursor<'_>) -> usize {
     }
 }
 
-/// Longest payload that is no jumbogram, bytes.
-const LONGEST: usize = 65_535;
+/// Longest payload that is no jumbogram, the most that a length field can say, bytes.
+pub const LONGEST: usize = 65_535;
 
 /// Whether hop-by-hop options have the jumbo payload option with a length that needs it (RFC 2675, 2 and 3).
 fn has_jumbo(header: &[u8]) -> bool {

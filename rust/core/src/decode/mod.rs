@@ -14,6 +14,7 @@ mod tunnel;
 
 pub use cursor::{Cursor, Decoded, Fault, Next};
 pub(crate) use igmp::max_response;
+pub(crate) use ipv6::LONGEST;
 pub(crate) use ipv6ext::FRAGMENT_HEADER;
 
 use crate::frame::LinkType;

@@ -98,7 +98,7 @@ fn length_and_options(header: &Header<'_>, out: &mut Vec<FieldValue>) {
             1 => 1,
             _ => header.bytes.get(at + 1).map_or(0, |&len| usize::from(len)),
         };
-        if len == 0 || at + len > header_len {
+        if kind > 1 && len < 2 || at + len > header_len {
             return;
         }
         match (kind, len) {

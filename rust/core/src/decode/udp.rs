@@ -2,7 +2,7 @@
 
 use super::cursor::be16;
 use super::layout::{Field, Kind, Layout, field, layout};
-use super::{Cursor, Decoded, Fault, Next, Proto};
+use super::{Cursor, Decoded, Fault, LONGEST, Next, Proto};
 use crate::packet::Packet;
 
 /// Length of the header, bytes.
@@ -14,7 +14,8 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<HEADER>().inspect_err(|_| super::tcp::ports_alone(at, packet))?;
     let (src, dst) = (be16(header, 0), be16(header, 2));
     let length = match usize::from(be16(header, 4)) {
-        0 => at.wire_rest(), // jumbogram (RFC 2675, 4) or offloaded
+        // A jumbogram (RFC 2675, 4), which receivers do not measure, or an offloaded frame that the field cannot measure.
+        0 if packet.ip_version == 6 || at.wire_rest() > LONGEST => at.wire_rest(),
         length => length,
     };
     if !at.quoted {

@@ -144,7 +144,11 @@ pub fn read(packet: &Packet, frame: &[u8]) -> Option<Syn> {
             }
             kind => {
                 let length = usize::from(*after.first()?);
-                let option = rest.get(..length.max(2))?;
+                if length < 2 {
+                    syn.options.push(Opt::Other); // kind and length are two bytes (RFC 9293, 3.1): where it ends is not known
+                    break;
+                }
+                let option = rest.get(..length)?;
                 syn.options.push(match (kind, option) {
                     (2, [_, 4, high, low]) => {
                         syn.mss = Some(u16::from_be_bytes([*high, *low]));
@@ -158,7 +162,7 @@ pub fn read(packet: &Packet, frame: &[u8]) -> Option<Syn> {
                     (8, _) => Ts,
                     _ => Opt::Other,
                 });
-                rest = &rest[length.max(2)..];
+                rest = &rest[length..];
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::bytes::Bytes;
 use super::dns::dns;
 use super::line::Place;
-use crate::decode::Proto;
+use crate::decode::{LONGEST, Proto};
 use std::fmt::Write;
 
 /// tcpdump's name of an IP protocol without a decoder.
@@ -41,8 +41,8 @@ pub fn udp(place: &Place<'_>, opened: bool, out: &mut String) -> Option<()> {
         return Some(());
     };
     let told = match usize::from(place.bytes.be16(4)?) {
-        0 => there, // jumbogram (RFC 2675, 4) or offloaded
-        short @ 1..=7 => {
+        0 if place.wire > LONGEST => there, // jumbogram (RFC 2675, 4) or offloaded
+        short @ ..8 => {
             let _ = write!(out, "truncated-udplength {short}");
             return Some(());
         }

@@ -41,10 +41,8 @@ pub(super) struct Datagram {
     pub(super) first: Option<First>,
     /// Fragments that came before the first one: wait here to be counted.
     pub(super) waiting: Vec<Waiting>,
-    /// Which of its bytes came, up to [`MAX_PARTS`].
+    /// Which of its bytes came: ranges in order, none touching another, up to [`MAX_PARTS`].
     parts: Vec<(u32, u32)>,
-    /// How many these are.
-    len: u32,
     /// How many there are, once that is known.
     total: Option<u32>,
 }
@@ -60,14 +58,14 @@ pub(super) struct Waiting {
 /// A datagram is given up after this long, ns (RFC 1122, 3.3.2: 60 to 120 s; Linux: 30 s).
 pub(super) const TIMEOUT: i64 = 60 * super::options::SECOND;
 
-/// A fragment of a datagram that is whole is a repetition within this long of its latest, ns; else the identification is used
-/// anew. No sender may do so as soon as this (RFC 6864, 4.3).
+/// Within this long of its latest fragment, ns, another one of the same bytes is a repetition, and another beginning of one that
+/// is not whole an overlap; else the identification is used anew. No sender may do so as soon as this (RFC 6864, 4.3).
 const REPEATED: i64 = super::options::SECOND / 10;
 
 /// Fragments that may wait for one datagram's first: 64 KiB in the smallest fragments that IPv4 allows is more, and hostile.
 pub(super) const MAX_WAITING: usize = 64;
 
-/// Different fragments of a datagram that are known; one of more is never whole.
+/// Separate ranges of a datagram that are known; one of more at a time is never whole.
 const MAX_PARTS: usize = 64;
 
 /// Frames that may come between a fragment and the first of its datagram. Counted in frames and not in batches, so that the
@@ -76,28 +74,41 @@ pub(super) const MAX_FRAMES_BETWEEN: u64 = 1 << 16;
 
 impl Datagram {
     fn new(ts: i64) -> Self {
-        Self { since: ts, latest: ts, first: None, waiting: Vec::new(), parts: Vec::new(), len: 0, total: None }
+        Self { since: ts, latest: ts, first: None, waiting: Vec::new(), parts: Vec::new(), total: None }
     }
 
     fn is_whole(&self) -> bool {
-        self.total.is_some_and(|total| self.len >= total)
+        self.total.is_some_and(|total| self.has(0, total))
+    }
+
+    fn has(&self, start: u32, end: u32) -> bool {
+        self.parts.iter().any(|part| part.0 <= start && end <= part.1)
     }
 
     /// Whether a fragment is of another datagram, which has the same key.
     fn is_over(&self, part: &Part, ts: i64) -> bool {
-        let repeated = ts.saturating_sub(self.latest) <= REPEATED && self.parts.contains(&(part.start, part.end));
-        let begins = part.start == 0 && self.first.is_some();
-        ts.saturating_sub(self.since) > TIMEOUT || !repeated && (begins || self.is_whole())
+        let soon = ts.saturating_sub(self.latest) <= REPEATED;
+        let anew = if self.is_whole() {
+            !(soon && self.has(part.start, part.end))
+        } else {
+            !soon && part.start == 0 && self.first.is_some()
+        };
+        anew || ts.saturating_sub(self.since) > TIMEOUT
     }
 
+    /// Joins the fragment with the ranges that it touches or overlaps: bytes that come twice count once.
     fn add(&mut self, part: &Part, ts: i64) {
         self.latest = ts;
-        if self.parts.len() < MAX_PARTS && !self.parts.contains(&(part.start, part.end)) {
-            self.parts.push((part.start, part.end));
-            self.len += part.end - part.start;
-        }
         if part.last {
             self.total = Some(part.end);
+        }
+        let from = self.parts.partition_point(|(_, end)| *end < part.start);
+        let to = self.parts.partition_point(|(start, _)| *start <= part.end);
+        let joined = self.parts[from..to]
+            .iter()
+            .fold((part.start, part.end), |(start, end), other| (start.min(other.0), end.max(other.1)));
+        if from < to || self.parts.len() < MAX_PARTS {
+            self.parts.splice(from..to, [joined]);
         }
     }
 }

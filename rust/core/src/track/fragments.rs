@@ -89,27 +89,54 @@ fn outermost(packet: &Packet, frame: &[u8]) -> Option<Packet> {
     Some(outer)
 }
 
+/// What tells the datagram of a fragment apart at its place: tags, network, tunnel and point. That of IPv6 goes by addresses and
+/// identification alone (RFC 8200, 4.5): fragments name the header that follows, not the last.
+fn datagram_key(place: FlowKey, packet: &Packet, proto: u8) -> DatagramKey {
+    FlowKey {
+        low: packet.ip_src,
+        high: packet.ip_dst,
+        extra: packet.ip_id,
+        ports: [0; 2],
+        ethertype: 0,
+        proto: if packet.ip_version == 4 { proto } else { 0 },
+        family: packet.ip_version,
+        ..place
+    }
+}
+
 impl Tracker {
     /// An IP fragment: the first one has the ports and tells the others.
     pub(super) fn fragment(&mut self, keyed: &Keyed, share: &Share, packet: &Packet, frame: &[u8]) -> Option<u32> {
         self.give_up_old(share.ts, Some(keyed.key.point));
-        let mut datagram = keyed.key;
-        (datagram.low, datagram.high) = (packet.ip_src, packet.ip_dst);
-        (datagram.ports, datagram.extra, datagram.ethertype) = ([0; 2], packet.ip_id, 0);
-        if packet.ip_version == 6 {
-            // RFC 8200, 4.5: addresses and identification alone; fragments name the header that follows, not the last.
-            datagram.proto = 0;
-        }
         let part = part(packet, frame);
+        let (place, tags) = self.around(keyed, &part, packet, frame);
+        let datagram = datagram_key(place, packet, part.proto);
         let slot = self.count_fragment(&datagram, &part, keyed, share, packet, frame);
         // What streams are made of, and the extension headers that it may stand behind.
         if matches!(part.proto, 0 | 4 | 6 | 17 | 41 | 43 | 47 | 51 | 60)
             && let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, packet, frame, share.ts)
         {
-            self.whole_datagram(keyed, share, packet.vlans(), &whole);
+            self.whole_datagram(&datagram, share, &tags, &whole);
         }
         slot
+    }
+
+    /// Tags, network and tunnel around a fragment, which those of its datagram have in common. The first one may go on into a
+    /// tunnel whose own IP header is cut, of which the others know nothing.
+    fn around(&mut self, keyed: &Keyed, part: &Part, packet: &Packet, frame: &[u8]) -> (FlowKey, Vec<u16>) {
+        let (mut place, mut tags) = (keyed.key, packet.vlans().to_vec());
+        if part.start == 0
+            && packet.depth > 0
+            && let Some(headers) = frame.get(packet.outer_ip as usize..=packet.ip as usize)
+        {
+            // The last byte tells IP where nothing else does.
+            decode(headers, headers.len() as u32, LinkType::RAW, &mut self.scratch);
+            tags.truncate(usize::from(packet.outer_vlans));
+            tags.extend_from_slice(self.scratch.vlans());
+            (place.vlans, place.vni, place.tunnel) = (key::pack_vlans(&tags), self.scratch.vni, self.scratch.tunnel);
+        }
+        (place, tags)
     }
 
     /// The first fragment of a tunnel's packet: it has the headers of the inner packet, which is counted, but only a
@@ -120,36 +147,25 @@ impl Tracker {
         inner.is_fragment = true; // no stream gets it as it is
         let Some(outer) = outermost(&inner, frame) else { return self.account(ahead, share, &inner, frame) };
         let tags = &packet.vlans()[..usize::from(packet.outer_vlans)];
-        let datagram = FlowKey {
-            low: outer.ip_src,
-            high: outer.ip_dst,
-            vlans: key::pack_vlans(tags),
-            vni: NONE,
-            extra: outer.ip_id,
-            ports: [0; 2],
-            ethertype: 0,
-            point: ahead.keyed.key.point,
-            // As in `fragment`: those of IPv6 are told apart without it.
-            proto: if outer.ip_version == 4 { outer.ip_proto } else { 0 },
-            family: outer.ip_version,
-            tunnel: Tunnel::None,
-        };
+        let vlans = key::pack_vlans(tags);
+        let place = FlowKey { vlans, vni: NONE, tunnel: Tunnel::None, ..ahead.keyed.key };
+        let datagram = datagram_key(place, &outer, outer.ip_proto);
         // The other fragments are the outer addresses': whoever follows a share of the flows may not see both.
         let slot = self.account(ahead, share, &inner, frame);
         if let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, &outer, frame, share.ts)
         {
-            self.whole_datagram(&Keyed { key: datagram, from_high: false }, share, tags, &whole);
+            self.whole_datagram(&datagram, share, tags, &whole);
         }
         slot
     }
 
     /// Gives a datagram that was put together from fragments to the stream of its flow; of a tunnel, to that of the inner
     /// flow. Its tags, network and tunnel are those of the fragments, then its own.
-    fn whole_datagram(&mut self, keyed: &Keyed, share: &Share, tags: &[u16], whole: &[u8]) {
+    fn whole_datagram(&mut self, datagram: &DatagramKey, share: &Share, tags: &[u16], whole: &[u8]) {
         decode(whole, whole.len() as u32, LinkType::RAW, &mut self.scratch);
-        let Some(own) = key::of_packet(&self.scratch, whole, keyed.key.point) else { return };
-        let FlowKey { mut vlans, mut vni, mut tunnel, .. } = keyed.key;
+        let Some(own) = key::of_packet(&self.scratch, whole, datagram.point) else { return };
+        let FlowKey { mut vlans, mut vni, mut tunnel, .. } = *datagram;
         if self.scratch.depth > 0 {
             vlans = key::pack_vlans(&[tags, self.scratch.vlans()].concat());
             tunnel = own.key.tunnel;

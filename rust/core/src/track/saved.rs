@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io::{Read, Write};
 
 /// What the bytes begin with: the form changes with the version.
-const FORM: &str = concat!("sniffkit flows ", env!("CARGO_PKG_VERSION"), " 7");
+const FORM: &str = concat!("sniffkit flows ", env!("CARGO_PKG_VERSION"), " 8");
 
 /// Of zstd: a flow is mostly zeros, and what is small is soon written.
 const LEVEL: i32 = 1;

@@ -182,8 +182,8 @@ fn mss(packet: &Packet, frame: &[u8]) -> Option<u16> {
             [0, ..] | [] => return None,
             [1, rest @ ..] => options = rest,
             [2, 4, high, low, ..] => return Some(u16::from_be_bytes([*high, *low])),
-            [_, len, ..] => options = options.get(usize::from(*len).max(2)..)?,
-            [_] => return None,
+            [_, len, ..] if *len >= 2 => options = options.get(usize::from(*len)..)?,
+            _ => return None, // cut, or shorter than kind and length are
         }
     }
 }
