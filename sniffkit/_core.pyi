@@ -8,7 +8,7 @@ __version__: str
 RING_KIB: int
 
 _Input = str | PathLike[str] | IO[bytes]
-_Warning = tuple[str, int, str]
+_Warning = tuple[str, int | None, str]
 _Known = tuple[str | None, str | None, list[int], int | None, str, list[tuple[str, int, int]], int, bool]
 
 @final

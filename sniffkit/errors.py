@@ -25,7 +25,7 @@ class CaptureError(SniffkitError):
 
 
 class FilterError(SniffkitError):
-    """A capture filter that libpcap does not accept; the message points at the position."""
+    """A capture filter that libpcap does not accept for any link type of its input; the message points at the place."""
 
 
 class PrivilegeError(SniffkitError):
@@ -51,4 +51,6 @@ class LabError(SniffkitError):
 
 
 class CaptureWarning(UserWarning):
-    """A capture that is damaged: all rows before the damage are kept; names file and offset."""
+    """A capture that is damaged: all rows before the damage are kept; names file and offset. Or frames of a link type
+    for which the filter makes no sense: none of them matches; names filter and link type.
+    """

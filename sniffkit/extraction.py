@@ -71,7 +71,7 @@ def extract(
     stream = Table(name, start).stream()
     index = claim_index(path)
     stopped: KeyboardInterrupt | None = None
-    found: list[tuple[str, int, str]] = []
+    found: list[tuple[str, int | None, str]] = []
     try:
         with one_interrupt():
             try:

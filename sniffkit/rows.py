@@ -95,7 +95,7 @@ class RowStream:
     def __init__(self, data: pa.Table) -> None:
         self._data = data
 
-    def finish(self) -> list[tuple[str, int, str]]:
+    def finish(self) -> list[tuple[str, int | None, str]]:
         """Nothing more to read, nothing damaged."""
         return []
 

@@ -422,7 +422,7 @@ class Relation:
     """
 
     def __init__(self, table: Table) -> None:
-        self.damage: list[tuple[str, int, str]] = []
+        self.damage: list[tuple[str, int | None, str]] = []
         self._stream = table.stream()
         self._stream.on_end = self.damage.extend
         try:

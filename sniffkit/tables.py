@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sniffkit._core import TableStream
 
-    Damage = tuple[str, int, str]  # file, offset in bytes, what is wrong
+    Damage = tuple[str, int | None, str]  # file, offset in bytes, what is wrong; or filter, None, what
     Line = tuple[str, int, str, dict[Any, Any]]  # file, number, module, what was warned of there
 
 
@@ -263,11 +263,14 @@ def issue(warning: Warning, line: Line) -> None:
     warnings.warn_explicit(warning, type(warning), *line)
 
 
-def damage_line(file: str, offset: int, what: str, kept: str = "rows before are kept") -> str:
+def damage_line(file: str, offset: int | None, what: str, kept: str = "rows before are kept") -> str:
     """A warning of the core as a line: file, offset in bytes, what is wrong; `kept` where that ended the input.
 
-    An option that is passed over does not: reading goes on behind it.
+    An option that is passed over does not: reading goes on behind it. Nor does a link type that a filter cannot judge,
+    which is at no offset.
     """
+    if offset is None:
+        return f"{file}: {what}"
     return f"{file}: at byte {offset}: {what}" + ("" if what.endswith(" is passed over") else f"; {kept}")
 
 

@@ -139,7 +139,11 @@ def test_the_labels_of_mpls() -> None:
         (eth4(udp(68, 67, b"\1\1\6" + bytes(300)), 17), 60, "BOOTP/DHCP, Request [|bootp]"),
         (MAC + b"\x08\x06" + b"\0\1\x08\0\6\4\0\1" + bytes(20), 40, "ARP,  [|arp]"),
         (MAC + b"\x08\0" + IP, 30, "IP  [|ip]"),
-        (MAC + b"\x08\0" + IP, 12, "[|ether]"),
+        (MAC + b"\x08\0" + IP, 12, " [|ether]"),
+        (eth6(bytes(8), 17), 53, " [|ip6]"),
+        (eth4(b"\0\0\x86\xdd" + ipv6(bytes(8), 17), 47), 77, "IP 10.0.0.1 > 10.0.0.2: GREv0, length 52:  [|ip6]"),
+        (eth4(udp(6081, 6081, bytes(30)), 17), 42, "10.0.0.2.6081: Geneve [|geneve]"),
+        (eth4(udp(6081, 6081, bytes(30)), 17), 49, "10.0.0.2.6081: Geneve [|geneve]"),
     ],
 )
 def test_what_was_not_captured_is_not_told(frame: bytes, cut: int, text: str) -> None:
@@ -319,6 +323,9 @@ def test_options_of_tcp_and_versions_of_gre() -> None:
     assert lines(eth4(pptp + b"\xff\x03\xc0\x21\1\1\0\4", 47))[0].partition("2: ")[2] == (
         "GREv1, call 7, seq 8, ack 9, length 24: LCP, Conf-Request (0x01), id 1, length 6"
     )
+    summed = struct.pack("!HHHHI", 0xA000, 0x0800, 5, 0, 7)
+    assert lines(eth4(summed + IP, 47))[0].endswith(f"GREv0, off 0x0, key=0x7, length 47: IP {TALK}")
+    assert lines(eth4(IP, 4))[0] == f"IP 10.0.0.1 > 10.0.0.2: IP {TALK}"
     assert lines(eth4(udp(4000, 123, b"\x16\2\0\1" + bytes(8)), 17))[0].endswith("NTPv2, Control Message, length 12")
 
 

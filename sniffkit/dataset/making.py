@@ -102,7 +102,8 @@ def _sum_up(lines: list[dict[str, Any]], skipped: list[str], files: int, resumed
     from sniffkit.tables import damage_line
 
     # Every worker reads every file: what is wrong with files, and how many frames there are, is the same for all.
-    damaged = [damage_line(*warning) for warning in lines[0]["warnings"]]
+    # A worker that went on for another has told again what the filter cannot judge.
+    damaged = list(dict.fromkeys(damage_line(*warning) for warning in lines[0]["warnings"]))
     counters = {name: sum(line["counters"][name] for line in lines) for name in lines[0]["counters"]}
     counters["frames"] = lines[0]["counters"]["frames"]
     return Summary(

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
-from sniffkit.errors import CaptureWarning, SniffkitError
+from sniffkit.errors import CaptureWarning, FilterError, SniffkitError
 from sniffkit.matching import Array
 from sniffkit.tables import callers_line, issue
 
@@ -124,12 +124,19 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
     with ThreadPoolExecutor(min(len(different), MAX_READERS)) as pool, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", CaptureWarning)  # a thread's are told below, in the caller's
         stop = Event()
-        tables_of = pool.map(lambda at: _table(sources[at][0], filter, stop), different)
+        tables_of = pool.map(lambda at: _table_or_refusal(sources[at][0], filter, stop), different)
         try:
-            read_at = dict(zip(different, tables_of, strict=True))
+            found = dict(zip(different, tables_of, strict=True))
         except BaseException:
             stop.set()  # ^C comes to this thread alone
             raise
+    read_at = {at: one for at, one in found.items() if not isinstance(one, FilterError)}
+    for at, one in found.items():
+        if isinstance(one, FilterError):
+            if not read_at:
+                raise one
+            read_at[at] = next(iter(read_at.values())).slice(0, 0)
+            issue(CaptureWarning(f"{' '.join(map(str, names[at]))}: no frame matches: {one}"), callers_line())
     whole = [read_at[names.index(name)] for name in names]
     tables = [one if point is None else _only(one, point) for one, (_, point) in zip(whole, sources, strict=True)]
     for warned in caught:
@@ -143,6 +150,14 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
 
 class Stopped(Exception):
     """Another thread has no use for what this one reads."""
+
+
+def _table_or_refusal(capture: Capture, filter: str | None, stop: Event) -> pa.Table | FilterError:
+    """The frames; or why the filter makes no sense for this capture, as it may for others."""
+    try:
+        return _table(capture, filter, stop)
+    except FilterError as error:
+        return error
 
 
 def _table(capture: Capture, filter: str | None, stop: Event) -> pa.Table:

@@ -13,20 +13,29 @@ struct BpfProgram {
     instructions: *mut libc::sock_filter,
 }
 
+type OpenSaved = unsafe extern "C" fn(*mut libc::FILE, *mut c_char) -> *mut c_void;
 type OpenDead = unsafe extern "C" fn(c_int, c_int) -> *mut c_void;
 type Compile = unsafe extern "C" fn(*mut c_void, *mut BpfProgram, *const c_char, c_int, u32) -> c_int;
 type Handle = unsafe extern "C" fn(*mut c_void);
 type FreeCode = unsafe extern "C" fn(*mut BpfProgram);
 type GetError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
+type DataLink = unsafe extern "C" fn(*mut c_void) -> c_int;
+type Describe = unsafe extern "C" fn(c_int) -> *const c_char;
 
 /// The few functions of libpcap that are used.
 struct Libpcap {
     open_dead: OpenDead,
+    open_saved: OpenSaved,
     compile: Compile,
     close: Handle,
     freecode: FreeCode,
     geterr: GetError,
+    datalink: DataLink,
+    describe: Describe,
 }
+
+/// PCAP_ERRBUF_SIZE (`pcap/pcap.h`)
+const ERROR_SIZE: usize = 256;
 
 /// PCAP_NETMASK_UNKNOWN (`pcap/pcap.h`)
 const NO_NETMASK: u32 = 0xffff_ffff;
@@ -37,19 +46,28 @@ pub struct Target {
     link_type: u32,
     snap_len: u32,
     netmask: u32,
+    of: Of,
+}
+
+/// Whose frames those are. libpcap compiles differently for files: an address family of IPv6 is that of any system there,
+/// and in the byte order of the file's host.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    File { big_endian: bool },
+    Interface,
 }
 
 impl Target {
     /// Frames of a file. As in tcpdump, `ip broadcast` has only the addresses of all ones and of all zeros there.
     #[must_use]
-    pub fn file(link_type: u32) -> Self {
-        Self { link_type, snap_len: 262_144, netmask: 0 }
+    pub fn file(link_type: u32, big_endian: bool) -> Self {
+        Self { link_type, snap_len: 262_144, netmask: 0, of: Of::File { big_endian } }
     }
 
     /// Frames of an interface, which may have several addresses: pcap_compile(3PCAP) is told that the netmask is not known.
     #[must_use]
     pub fn live(link_type: u32, snap_len: u32) -> Self {
-        Self { link_type, snap_len, netmask: NO_NETMASK }
+        Self { link_type, snap_len, netmask: NO_NETMASK, of: Of::Interface }
     }
 }
 
@@ -72,10 +90,15 @@ fn libpcap() -> Result<&'static Libpcap, CaptureError> {
                 };
                 Some(Libpcap {
                     open_dead: std::mem::transmute::<*mut c_void, OpenDead>(symbol(c"pcap_open_dead")?),
+                    open_saved: std::mem::transmute::<*mut c_void, OpenSaved>(symbol(c"pcap_fopen_offline")?),
                     compile: std::mem::transmute::<*mut c_void, Compile>(symbol(c"pcap_compile")?),
                     close: std::mem::transmute::<*mut c_void, Handle>(symbol(c"pcap_close")?),
                     freecode: std::mem::transmute::<*mut c_void, FreeCode>(symbol(c"pcap_freecode")?),
                     geterr: std::mem::transmute::<*mut c_void, GetError>(symbol(c"pcap_geterr")?),
+                    datalink: std::mem::transmute::<*mut c_void, DataLink>(symbol(c"pcap_datalink")?),
+                    describe: std::mem::transmute::<*mut c_void, Describe>(symbol(
+                        c"pcap_datalink_val_to_description",
+                    )?),
                 })
             }
         })
@@ -85,8 +108,8 @@ fn libpcap() -> Result<&'static Libpcap, CaptureError> {
 
 /// Why an expression gives no program.
 enum Refused {
-    /// libpcap's message.
-    Expression(String),
+    /// libpcap's message, and its name of the link type.
+    Expression(String, Option<String>),
     /// Of the program that it made.
     Program(&'static str),
 }
@@ -95,12 +118,29 @@ enum Refused {
 fn compile_once(expression: &str, target: Target, optimise: bool) -> Result<Result<Program, Refused>, CaptureError> {
     let pcap = libpcap()?;
     let text = CString::new(expression).map_err(|_| CaptureError::Filter("bad filter: it has a NUL byte".into()))?;
-    // LINKTYPE_RAW is 101 in files and 12 in libpcap's own numbering (pcap/dlt.h).
-    let dlt = if target.link_type == 101 { 12 } else { target.link_type };
-    // SAFETY: the handle comes from pcap_open_dead and is closed once; `program` is written by pcap_compile and freed
-    // by pcap_freecode after its instructions, `len` of them, were copied; geterr's string lives until the close.
+    let mut head: [u8; 24];
+    // SAFETY: the handle comes from pcap_open_dead or pcap_fopen_offline and is closed once, with the stream over `head`,
+    // which outlives it; `program` is written by pcap_compile and freed by pcap_freecode after its instructions, `len` of
+    // them, were copied; geterr's string lives until the close, the description for ever.
     unsafe {
-        let handle = (pcap.open_dead)(dlt as c_int, target.snap_len as c_int);
+        let handle = match target.of {
+            Of::Interface => {
+                // LINKTYPE_RAW is 101 in files and 12 in libpcap's own numbering (pcap/dlt.h).
+                let dlt = if target.link_type == 101 { 12 } else { target.link_type };
+                (pcap.open_dead)(dlt as c_int, target.snap_len as c_int)
+            }
+            Of::File { big_endian } => {
+                head = file_header(target, big_endian);
+                let stream = libc::fmemopen(head.as_mut_ptr().cast(), head.len(), c"r".as_ptr());
+                let mut why: [c_char; ERROR_SIZE] = [0; ERROR_SIZE];
+                let handle =
+                    if stream.is_null() { std::ptr::null_mut() } else { (pcap.open_saved)(stream, why.as_mut_ptr()) };
+                if handle.is_null() && !stream.is_null() {
+                    libc::fclose(stream);
+                }
+                handle
+            }
+        };
         if handle.is_null() {
             return Err(CaptureError::System("libpcap: out of memory".into()));
         }
@@ -112,11 +152,30 @@ fn compile_once(expression: &str, target: Target, optimise: bool) -> Result<Resu
             (pcap.freecode)(&mut program);
             Program::new(code).map_err(Refused::Program)
         } else {
-            Err(Refused::Expression(CStr::from_ptr((pcap.geterr)(handle)).to_string_lossy().into_owned()))
+            let why = CStr::from_ptr((pcap.geterr)(handle)).to_string_lossy().into_owned();
+            let link = (pcap.describe)((pcap.datalink)(handle));
+            let link = (!link.is_null()).then(|| CStr::from_ptr(link).to_string_lossy().into_owned());
+            Err(Refused::Expression(why, link))
         };
         (pcap.close)(handle);
         Ok(result)
     }
+}
+
+/// The header of a pcap file (draft-ietf-opsawg-pcap, section 4), of which libpcap takes link type and byte order.
+fn file_header(target: Target, big_endian: bool) -> [u8; 24] {
+    // What OpenBSD calls raw IP, libpcap knows there alone.
+    let link_type = if target.link_type == 14 { 101 } else { target.link_type };
+    let words = [0xa1b2_c3d4, 0, 0, 0, target.snap_len, link_type].map(if big_endian {
+        u32::to_be_bytes
+    } else {
+        u32::to_le_bytes
+    });
+    let version = [2, 4].map(if big_endian { u16::to_be_bytes } else { u16::to_le_bytes });
+    let mut head = [0; 24];
+    head.copy_from_slice(words.as_flattened());
+    head[4..8].copy_from_slice(version.as_flattened());
+    head
 }
 
 /// Compiles a filter.
@@ -142,10 +201,16 @@ pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError
         }
         Ok(program) => Ok(program),
         Err(Refused::Program(why)) => Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}"))),
-        Err(Refused::Expression(message)) => {
+        Err(Refused::Expression(message, link)) => {
             let why = message.trim_start_matches("can't parse filter expression: ");
+            if why.starts_with("unknown data link type") {
+                return Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}")));
+            }
             let place = locate(expression, why, target)?;
-            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}{place}")))
+            // What is wrong for one link type alone says for which.
+            let link = link.filter(|link| target.link_type != 1 && !why.starts_with("syntax") && !why.contains(link));
+            let link = link.map_or_else(String::new, |link| format!(", on {link}"));
+            Err(CaptureError::Filter(format!("bad filter {expression:?}: {why}{place}{link}")))
         }
     }
 }
@@ -231,7 +296,7 @@ fn viable(prefix: &str, target: Target) -> Result<bool, CaptureError> {
     for end in ENDS {
         for close in [0, open] {
             let whole = format!("{prefix}{end}{}", ")".repeat(close));
-            if !matches!(compile_once(&whole, target, false)?, Err(Refused::Expression(_))) {
+            if !matches!(compile_once(&whole, target, false)?, Err(Refused::Expression(..))) {
                 return Ok(true);
             }
         }

@@ -63,7 +63,7 @@ fn dump(name: &str, out: &mut impl Write) -> io::Result<Result<(), SourceError>>
         )?;
     }
     for warning in files.take_warnings() {
-        writeln!(out, "warning\t{}\t{}", warning.offset, warning.what)?;
+        writeln!(out, "warning\t{}\t{}", warning.offset.unwrap_or_default(), warning.what)?;
     }
     Ok(failure)
 }

@@ -4,11 +4,13 @@
 //! does. Or each core does both ([`Pipeline::in_turns`]).
 
 mod beside;
+mod filter;
 #[cfg(test)]
 mod tests;
 mod turns;
 
 pub(crate) use beside::{processors, side_by_side};
+pub use filter::{Compile, FrameFilter};
 
 use crate::decode::decode;
 use crate::frame::{FrameBatch, FrameMeta, LinkType};
@@ -104,9 +106,6 @@ impl Decoded {
     }
 }
 
-/// Keeps only frames that it says yes to: a capture filter over a file.
-pub type FrameFilter = Box<dyn FnMut(&[u8], u32, LinkType) -> bool + Send + Sync>;
-
 /// What the thread of a pipeline makes of each batch beside decoding it.
 pub type Make<R> = Box<dyn FnMut(&mut Decoded) -> R + Send>;
 
@@ -184,21 +183,26 @@ impl Input {
         }
         let span = batch.frames.first().zip(batch.frames.last()).map(|(first, last)| last.offset - first.offset);
         let full = span.is_some_and(|span| span as usize >= FULL);
-        self.keep(batch);
+        self.keep(batch)?;
         Ok(Some(full))
     }
 
     /// The frames that end in a piece of a file.
     fn take_piece(&mut self, piece: Piece, batch: &mut FrameBatch) -> Result<(), SourceError> {
         self.source.take_piece(piece, batch)?;
-        self.keep(batch);
-        Ok(())
+        self.keep(batch)
     }
 
-    fn keep(&mut self, batch: &mut FrameBatch) {
-        if let Some(keep) = &mut self.filter {
-            apply(keep, batch);
-        }
+    fn keep(&mut self, batch: &mut FrameBatch) -> Result<(), SourceError> {
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        filter.apply(batch);
+        filter.check(self.source.as_ref())
+    }
+
+    /// The warnings of an input that has ended.
+    fn end(&mut self) -> Result<Vec<Warning>, SourceError> {
+        self.filter.as_mut().map_or(Ok(()), |filter| filter.check(self.source.as_ref()))?;
+        Ok(self.source.take_warnings())
     }
 }
 
@@ -241,7 +245,7 @@ impl<R> Filler<R> {
         if !together.is_empty() {
             let _ = to_ready.send(together); // as above
         }
-        end.map(|()| self.input.source.take_warnings())
+        end.and_then(|()| self.input.end())
     }
 
     /// Fills one batch: whether there may be more at once, and what was made of it. `None`: the input has ended.
@@ -377,7 +381,7 @@ impl<R: Send + 'static> Pipeline<R> {
             Feed::Idle(_) => Ok(Vec::new()),
             Feed::Here { filler, end } => {
                 end.replace(Ok(())).unwrap_or(Ok(()))?;
-                Ok(filler.get_mut().unwrap_or_else(PoisonError::into_inner).input.source.take_warnings())
+                filler.get_mut().unwrap_or_else(PoisonError::into_inner).input.end()
             }
         }
     }
@@ -386,14 +390,4 @@ impl<R: Send + 'static> Pipeline<R> {
 /// A lock, whoever held it and panicked: nothing half done is left behind it, and the panic goes on where its thread is joined.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn apply(keep: &mut FrameFilter, batch: &mut FrameBatch) {
-    let FrameBatch { data, frames, interfaces, .. } = batch;
-    frames.retain(|meta| {
-        let start = meta.offset as usize;
-        let Some(bytes) = data.get(start..start + meta.cap_len as usize) else { return false };
-        let link = interfaces.get(meta.interface as usize).map(|info| info.link_type);
-        link.is_some_and(|link| keep(bytes, meta.frame_len, link))
-    });
 }

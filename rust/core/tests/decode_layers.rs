@@ -281,3 +281,27 @@ fn netlink_families_have_wiresharks_names() {
         assert_eq!(whole(253, &frame).0, format!("netlink:{name}"));
     }
 }
+
+#[test]
+fn hardware_of_a_cooked_header_whose_protocol_is_none_of_ethernet() {
+    let cooked = |hardware: u16, protocol: u16, payload: &[u8]| {
+        let head = join(&[&[0, 0], &hardware.to_be_bytes(), &[0, 0], &[0; 8], &protocol.to_be_bytes()]);
+        whole(113, &join(&[&head, payload])).0
+    };
+    let data = ip(17, &udp(9, b"abc"));
+    for (hardware, protocol, stack) in [
+        (1, 0x0800, "sll:ip:udp:data"),
+        (801, 4, "sll:llc:data"),
+        // Frame Relay and radiotap, whatever the protocol says.
+        (770, 0x0800, "sll:data"),
+        (803, 4, "sll:data"),
+        (803, 0x0800, "sll:data"),
+        // GRE, over IPv4 and IPv6.
+        (778, 0x0800, "sll:ip:udp:data"),
+        (778, 4, "sll:data"),
+        (823, 4, "sll:data"),
+        (824, 0, "sll:netlink-route"),
+    ] {
+        assert_eq!(cooked(hardware, protocol, &data), stack, "{hardware} {protocol}");
+    }
+}

@@ -182,7 +182,7 @@ fn an_option_of_a_wrong_length_costs_no_packet_and_is_told_once() {
             let data = with_options(option);
             let found = read(&data, chunk);
             assert_eq!((found.times(), found.warnings.len()), (vec![5 * SECOND], 1));
-            assert_eq!((found.complaint(), found.warnings[0].offset), (what.as_str(), 28));
+            assert_eq!((found.complaint(), found.warnings[0].offset), (what.as_str(), Some(28)));
             // Damage behind it is told instead: a file has one warning.
             let cut = read(&data[..data.len() - 1], chunk);
             assert_eq!((cut.frames.len(), cut.warnings.len()), (0, 1));
@@ -234,7 +234,7 @@ fn damage_is_named_with_its_place() {
         let found = seed(name);
         assert_eq!(found.frames.len(), frames, "{name}");
         assert_eq!(found.warnings.len(), 1, "{name}: {found:?}");
-        assert_eq!(found.warnings[0].offset, offset, "{name}");
+        assert_eq!(found.warnings[0].offset, Some(offset), "{name}");
         assert!(found.warnings[0].input.ends_with(name));
         assert!(name == "pcapng/huge-block" || found.warnings[0].what == what, "{name}: {}", found.warnings[0].what);
         assert!(found.largest_buffer <= 1 << 20, "{name}: a length field was believed");

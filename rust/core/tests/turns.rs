@@ -2,7 +2,9 @@
 
 mod captures;
 
+use sniffkit_core::bpf::{Instruction, Program};
 use sniffkit_core::frame::FrameBatch;
+use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, ReadOptions, Source, SourceError, Warning};
 use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::reader::{Request, TableReader};
@@ -25,24 +27,17 @@ impl Source for Slow {
 /// What makes a table.
 type Table = fn(Request) -> Result<TableReader, String>;
 
-/// A table as a file, its rows, the frames read, and the warnings. Every third frame is left out.
+/// A table as a file, its rows, the frames read, and the warnings. Frames of every third length are left out.
 fn written(table: Table, files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u64, Vec<Warning>) {
     let options = ReadOptions { chunk: 1 << 12, ..ReadOptions::default() }; // many batches
     let inputs = files.iter().map(|path| Input::from(path.clone()));
     let files = CaptureFiles::with_options(inputs, options).expect("captures");
     let source: Box<dyn Source> = if in_turns { Box::new(files) } else { Box::new(Slow(files)) };
-    let mut seen = 0;
-    let filter = move |_: &[u8], _, _| {
-        seen += 1;
-        seen % 3 != 0
-    };
-    let request = Request {
-        source,
-        filter: Some(Box::new(filter)),
-        columns: None,
-        options: Options::default(),
-        keep: Keep::default(),
-    };
+    // ret len % 3
+    let code = [(0x80, 0), (0x94, 3), (0x16, 0)].map(|(code, k)| Instruction { code, jt: 0, jf: 0, k });
+    let filter = FrameFilter::new("", Box::new(move |_, _| Program::new(code.to_vec()).map_err(str::to_owned)));
+    let request =
+        Request { source, filter: Some(filter), columns: None, options: Options::default(), keep: Keep::default() };
     let mut reader = table(request).expect("all columns");
     let mut bytes = Vec::new();
     let rows = reader.write(&mut bytes, |_| true).expect("a whole table");

@@ -24,6 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+pyo3::import_exception!(sniffkit.errors, FilterError);
+
 /// Rows of a table behind which a lot may be left to free.
 const MANY_ROWS: u64 = 10_000;
 
@@ -35,8 +37,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// A warning as Python gets it: file, offset in bytes, what is wrong.
-pub type WarningTuple = (String, u64, String);
+/// A warning as Python gets it: file, offset in bytes (None: of the filter), what is wrong.
+pub type WarningTuple = (String, Option<u64>, String);
 
 /// Reads from a Python file object. Each read takes the GIL; nothing is held between them.
 struct FileObject(Py<PyAny>);
@@ -86,7 +88,11 @@ pub fn input(object: &Bound<'_, PyAny>) -> PyResult<Input> {
 }
 
 pub fn source_error(error: SourceError) -> PyErr {
-    PyOSError::new_err(error.to_string())
+    let text = error.to_string();
+    match error {
+        SourceError::Filter(_) => FilterError::new_err(text),
+        _ => PyOSError::new_err(text),
+    }
 }
 
 /// A table that is read batch by batch.
@@ -269,6 +275,9 @@ pub fn write_error(path: &Path, error: &(dyn Error + 'static)) -> PyErr {
     while let Some(at) = cause {
         if let Some(error) = at.downcast_ref::<std::io::Error>() {
             return io_error(path, error);
+        }
+        if let Some(SourceError::Filter(why)) = at.downcast_ref() {
+            return FilterError::new_err(why.clone());
         }
         if let Some(error) = at.downcast_ref::<SourceError>() {
             return PyOSError::new_err(error.to_string());

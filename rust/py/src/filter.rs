@@ -8,25 +8,20 @@ use sniffkit_core::pipeline::FrameFilter;
 use sniffkit_core::source::{CaptureFiles, Input, Source};
 use std::path::PathBuf;
 
-/// A capture filter over the frames of these inputs, compiled anew for each link type that turns up.
+/// A capture filter over the frames of these inputs. What Ethernet cannot tell the link types that their files begin with
+/// may: `inbound`, `ifindex`.
 pub fn frame_filter(expression: &str, inputs: &[Bound<'_, PyAny>]) -> PyResult<FrameFilter> {
-    let expression = expression.to_owned();
-    let compiled = |link_type: LinkType| compile(&expression, Target::file(link_type.0));
-    let ethernet = match compiled(LinkType::ETHERNET) {
-        Ok(program) => Some(program),
-        // What Ethernet cannot tell the cooked header may: `inbound`, `ifindex`.
-        Err(_) if inputs.iter().flat_map(link_types).any(|link_type| compiled(link_type).is_ok()) => None,
-        Err(error) => return Err(capture_error(error)),
-    };
-    let mut programs = vec![(LinkType::ETHERNET, ethernet)];
-    Ok(Box::new(move |frame, wire_len, link_type| {
-        let at = programs.iter().position(|(known, _)| *known == link_type).unwrap_or_else(|| {
-            // An expression that makes no sense for a link type matches none of its frames.
-            programs.push((link_type, compile(&expression, Target::file(link_type.0)).ok()));
-            programs.len() - 1
-        });
-        programs[at].1.as_ref().is_some_and(|program| program.matches(frame, wire_len))
-    }))
+    let text = expression.to_owned();
+    let compiled = move |link_type: LinkType, big_endian| compile(&text, Target::file(link_type.0, big_endian));
+    if let Err(error) = compiled(LinkType::ETHERNET, false) {
+        let tried: Vec<_> =
+            inputs.iter().flat_map(link_types).map(|link_type| compiled(link_type, false).err()).collect();
+        if tried.iter().all(Option::is_some) {
+            return Err(capture_error(tried.into_iter().flatten().next().unwrap_or(error)));
+        }
+    }
+    let compile = move |link_type, big_endian| compiled(link_type, big_endian).map_err(|error| error.to_string());
+    Ok(FrameFilter::new(expression, Box::new(compile)))
 }
 
 /// The link types that a file begins with; none of what can be read only once.

@@ -1,6 +1,6 @@
 //! What the ends of a flow said, as text.
 
-use crate::files::{input, source_error};
+use crate::files::{WarningTuple, input, source_error};
 use crate::filter::frame_filter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -51,7 +51,8 @@ impl FollowText {
             let mut out = Vec::new();
             let ended = py.detach(|| match self.pipeline.receive() {
                 Received::Waiting => false,
-                Received::Batch(decoded, ()) => {
+                Received::Batch(mut decoded, ()) => {
+                    self.warnings.append(&mut decoded.batch.reached.warnings);
                     self.conversations.batch(&decoded.batch, decoded.packets(), &mut out);
                     self.pipeline.recycle(decoded);
                     false
@@ -63,7 +64,7 @@ impl FollowText {
             });
             if ended {
                 self.ended = true;
-                self.warnings = self.pipeline.end().map_err(source_error)?;
+                self.warnings.extend(self.pipeline.end().map_err(source_error)?);
             }
             if !out.is_empty() {
                 return Ok(Some(PyBytes::new(py, &out)));
@@ -79,7 +80,7 @@ impl FollowText {
     }
 
     /// After the end: damage of the inputs as (file, offset, text).
-    fn warnings(&mut self) -> Vec<(String, u64, String)> {
+    fn warnings(&mut self) -> Vec<WarningTuple> {
         self.warnings.drain(..).map(|w| (w.input, w.offset, w.what)).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Frames as text: what `read` and `capture` print.
 
-use crate::files::{input, source_error};
+use crate::files::{WarningTuple, input, source_error};
 use crate::filter::frame_filter;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -56,11 +56,11 @@ pub struct FrameText {
 
 impl FrameText {
     fn next_text(&mut self) -> Result<Option<String>, SourceError> {
-        if self.left == 0
-            || !self.files.get_mut().unwrap_or_else(PoisonError::into_inner).next_batch(&mut self.batch)?
-        {
+        if self.left == 0 {
             return Ok(None);
         }
+        let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let more = files.next_batch(&mut self.batch)?;
         let mut out = String::with_capacity(self.batch.frames.len() * 128);
         let Self { batch, packet, style, dump, filter, chosen, left, .. } = self;
         for meta in &batch.frames {
@@ -75,7 +75,7 @@ impl FrameText {
                 chosen.pop(); // one that there is none of, or that the filter left out
                 *left = left.saturating_sub(1);
             }
-            if filter.as_mut().is_some_and(|keep| !keep(frame, meta.frame_len, link_type)) {
+            if filter.as_mut().is_some_and(|filter| !filter.keeps(frame, meta, &batch.interfaces)) {
                 continue;
             }
             let begin = out.len();
@@ -102,7 +102,8 @@ impl FrameText {
                 out.push('\n');
             }
         }
-        Ok(Some(out))
+        filter.as_mut().map_or(Ok(()), |filter| filter.check(files))?;
+        Ok(more.then_some(out))
     }
 }
 
@@ -138,9 +139,10 @@ impl FrameText {
     }
 
     /// The warnings met so far, as (file, offset, text); taken, so that a second call has only newer ones.
-    fn warnings(&mut self) -> Vec<(String, u64, String)> {
-        let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
-        files.take_warnings().into_iter().map(|w| (w.input, w.offset, w.what)).collect()
+    fn warnings(&mut self) -> Vec<WarningTuple> {
+        let mut found = self.files.get_mut().unwrap_or_else(PoisonError::into_inner).take_warnings();
+        found.extend(self.filter.iter_mut().flat_map(FrameFilter::take_warnings));
+        found.into_iter().map(|w| (w.input, w.offset, w.what)).collect()
     }
 }
 

@@ -10,8 +10,11 @@ use crate::packet::Packet;
 /// Length of the header, bytes.
 pub const HEADER: usize = 16;
 
-/// ARP hardware types whose protocol field is not an Ethernet type.
+/// ARP hardware types whose protocol field is not an Ethernet type, or ignored.
+const ARPHRD_FRAD: u16 = 770;
 const ARPHRD_IPGRE: u16 = 778;
+const ARPHRD_IEEE80211_RADIOTAP: u16 = 803;
+const ARPHRD_IP6GRE: u16 = 823;
 const ARPHRD_NETLINK: u16 = 824;
 
 /// Reads hardware type and protocol.
@@ -26,7 +29,9 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
 pub fn next(hardware: u16, protocol: u16, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     match (hardware, protocol) {
         (ARPHRD_NETLINK, family) => Next::Layer(super::netlink::family(family)),
-        (ARPHRD_IPGRE, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
+        // The payload is a frame of Frame Relay, or a radiotap header.
+        (ARPHRD_FRAD | ARPHRD_IEEE80211_RADIOTAP, _) => Next::Layer(Proto::Data),
+        (ARPHRD_IPGRE | ARPHRD_IP6GRE, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
         (_, 0x0004) => Next::Layer(Proto::Llc),
         (_, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
         (_, protocol) => ethertype::next(protocol, at, packet),

@@ -21,7 +21,7 @@ impl Source for Frames {
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {
-        vec![Warning { input: "-".to_owned(), offset: 0, what: "odd".to_owned() }]
+        vec![Warning { input: "-".to_owned(), offset: Some(0), what: "odd".to_owned() }]
     }
 
     fn at_hand(&self) -> Option<u64> {

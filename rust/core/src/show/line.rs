@@ -100,7 +100,7 @@ impl LinePrinter {
         let begin = out.len();
         let layers = packet.layers();
         let mut end = (packet.frame_len as usize).max(frame.len());
-        let (mut ends, mut fragment, mut suffix) = (None, false, String::new());
+        let (mut ends, mut fragment) = (None, false);
         for (index, layer) in layers.iter().enumerate() {
             let (proto, offset) = (layer.proto(), layer.offset());
             let around = end;
@@ -126,7 +126,7 @@ impl LinePrinter {
                         out.push_str(if proto == Proto::Ip { "ip: " } else { "ip6: " });
                     }
                     fragment = proto == Proto::Ip && place.bytes.be16(6).is_some_and(|word| word & 0x2000 != 0);
-                    self.network(proto, &place, &mut ends, out, &mut suffix)
+                    self.network(proto, &place, &mut ends, out)
                 }
                 _ => {
                     let alone = || !layers.iter().skip(index + 1).any(|layer| has_text(layer.proto()));
@@ -135,8 +135,7 @@ impl LinePrinter {
                 }
             };
             if told.is_none() || place.fault && out.len() == before {
-                out.push_str(if out.len() == begin { "" } else { " " });
-                let _ = write!(out, "[|{}]", cut_name(proto));
+                let _ = write!(out, " [|{}]", cut_name(proto));
             }
             if told.is_none() || place.fault || ends_line(proto, place.next) {
                 break;
@@ -150,7 +149,6 @@ impl LinePrinter {
         while out.ends_with(' ') {
             out.pop();
         }
-        out.push_str(&suffix);
     }
 
     fn time(&mut self, meta: &FrameMeta, out: &mut String) {
@@ -191,9 +189,11 @@ impl LinePrinter {
         place: &Place<'_>,
         ends: &mut Option<(IpAddr, IpAddr)>,
         out: &mut String,
-        suffix: &mut String,
     ) -> Option<()> {
         let bytes = place.bytes;
+        if proto == Proto::Ipv6 && bytes.0.len() < 40 {
+            return None;
+        }
         let (name, version) = if proto == Proto::Ip { ("IP", 4) } else { ("IP6", 6) };
         let (told, words) = bytes.u8(0).map(|byte| (byte >> 4, byte & 0x0f))?;
         if told != version {
@@ -230,9 +230,6 @@ impl LinePrinter {
         }
         let fragment = proto == Proto::Ip && bytes.be16(6)? & 0x1fff != 0;
         let number = bytes.u8(if proto == Proto::Ip { 9 } else { 6 })?;
-        if proto == Proto::Ip && number == 4 && !fragment {
-            suffix.insert_str(0, " (ipip-proto-4)");
-        }
         if fragment {
             let _ = write!(out, "{}", transport::protocol_name(number));
         } else if place.is_last() {

@@ -23,13 +23,15 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
             write!(out, "{kind}, flags [{name}] (0x{flags:02x}), vni {}: ", bytes.be32(4)? >> 8)
         }
         Proto::Geneve => {
+            out.push_str("Geneve");
+            let vni = bytes.be32(4)? >> 8;
             let flags = match bytes.u8(1)? >> 6 {
                 0 => "none",
                 1 => "C",
                 2 => "O",
                 _ => "OC",
             };
-            let _ = write!(out, "Geneve, Flags [{flags}], vni 0x{:x}", bytes.be32(4)? >> 8);
+            let _ = write!(out, ", Flags [{flags}], vni 0x{vni:x}");
             let options = usize::from(bytes.u8(0)? & 0x3f) * 4;
             if options > 0 {
                 let _ = write!(out, ", options [{options} bytes]");
@@ -123,6 +125,9 @@ fn gre(place: &Place<'_>, out: &mut String) -> Option<()> {
         return Some(());
     }
     let mut at = if has(0xc000) { 8 } else { 4 };
+    if at == 8 && version == 0 {
+        let _ = write!(out, ", off 0x{:x}", bytes.be16(6)?);
+    }
     if has(0x2000) {
         let _ = match version {
             // Half of the key is the payload's length.

@@ -8,7 +8,7 @@ use super::pcapng::PcapngParser;
 use super::piece::{Piece, ROOM, fit};
 use super::record::{Progress, Sink, Stop};
 use super::{Source, SourceError, Warning};
-use crate::frame::{FrameBatch, FrameMeta};
+use crate::frame::{FrameBatch, FrameMeta, Interfaces};
 use std::collections::VecDeque;
 
 /// How captures are read.
@@ -137,6 +137,11 @@ impl Source for CaptureFiles {
         let mut sink = Sink { frames: &mut batch.frames, number: &mut self.number, interfaces: &mut self.interfaces };
         let filled = reader.take(piece, &mut batch.data, &mut sink);
         self.filled(filled, batch).map(|_| ())
+    }
+
+    fn all_interfaces(&self) -> Option<&Interfaces> {
+        let more = |reader: &Reader| matches!(reader.parser, Parser::Pcapng(_));
+        (self.waiting.is_empty() && !self.current.as_ref().is_some_and(more)).then(|| self.interfaces.list())
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {
@@ -313,7 +318,7 @@ impl Reader {
         self.carry.clear();
         let Progress { consumed, stop } = self.parser.parse(&data[start..until], sink);
         if let Some((at, what)) = self.parser.take_odd() {
-            let (input, offset) = (self.name.clone(), self.offset + at as u64);
+            let (input, offset) = (self.name.clone(), Some(self.offset + at as u64));
             self.odd.get_or_insert(Warning { input, offset, what });
         }
         self.need = match stop {
@@ -357,7 +362,7 @@ impl Reader {
     fn damaged(&mut self, offset: u64, what: String) -> Result<Filled, SourceError> {
         let input = self.name.clone();
         if self.parser.begun() {
-            Ok(Filled::End(Some(Warning { input, offset, what })))
+            Ok(Filled::End(Some(Warning { input, offset: Some(offset), what })))
         } else {
             Err(SourceError::Format { input, what: format!("not a readable pcapng file: {what}") })
         }

@@ -191,7 +191,7 @@ impl MergedFiles {
 fn gone(name: &str, error: &SourceError) -> Warning {
     let text = error.to_string();
     let what = text.strip_prefix(&format!("{name}: ")).unwrap_or(&text);
-    Warning { input: name.to_owned(), offset: 0, what: what.to_owned() }
+    Warning { input: name.to_owned(), offset: Some(0), what: what.to_owned() }
 }
 
 impl Source for MergedFiles {

@@ -35,23 +35,25 @@ pub use input::Input;
 pub use merged::{MergedFiles, Part, first_time};
 pub use piece::Piece;
 
-use crate::frame::FrameBatch;
+use crate::frame::{FrameBatch, Interfaces};
 use std::fmt;
 
 /// Something that is wrong with an input but did not stop the frames before it from being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The file (or `-`).
+    /// The file (or `-`, or the filter).
     pub input: String,
-    /// Byte offset in the (decompressed) input where the damage was met.
-    pub offset: u64,
+    /// Byte offset in the (decompressed) input where the damage was met; `None` for what a filter cannot judge.
+    pub offset: Option<u64>,
     /// What is wrong, in one line, without the file name.
     pub what: String,
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: at byte {}: {}", self.input, self.offset, self.what)
+        write!(f, "{}: ", self.input)?;
+        self.offset.map_or(Ok(()), |offset| write!(f, "at byte {offset}: "))?;
+        f.write_str(&self.what)
     }
 }
 
@@ -72,6 +74,8 @@ pub enum SourceError {
         /// What it is instead, in one line.
         what: String,
     },
+    /// A capture filter that makes no sense for any link type of the inputs: why, in one line.
+    Filter(String),
 }
 
 impl fmt::Display for SourceError {
@@ -83,6 +87,7 @@ impl fmt::Display for SourceError {
                 write!(f, "{input}: {}", text.split(" (os error").next().unwrap_or(&text))
             }
             Self::Format { input, what } => write!(f, "{input}: {what}"),
+            Self::Filter(why) => f.write_str(why),
         }
     }
 }
@@ -118,6 +123,11 @@ pub trait Source: Send {
     fn take_piece(&mut self, _piece: Piece, batch: &mut FrameBatch) -> Result<(), SourceError> {
         batch.clear();
         Ok(())
+    }
+
+    /// All the interfaces that there are, once no others can come, from here or in a run that goes on elsewhere.
+    fn all_interfaces(&self) -> Option<&Interfaces> {
+        None
     }
 
     /// Takes the warnings met so far.
