@@ -49,7 +49,7 @@ fn the_table_is_the_same_to_the_byte() {
     let files = captures::of(&["pcap", "pcapng"]);
     for table in [TableReader::flows, TableReader::packets] {
         let (bytes, rows, frames, warnings) = written(table, &files, false);
-        assert!(rows > 100 && frames > 1000, "{rows} rows of {frames} frames");
+        assert!(rows > 100 && frames > 500, "{rows} rows of {frames} frames");
         for _ in 0..10 {
             assert!(written(table, &files, true) == (bytes.clone(), rows, frames, warnings.clone()));
         }
