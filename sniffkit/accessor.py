@@ -55,12 +55,15 @@ class SniffkitAccessor:
                 counts = counts.astype({name: object})
         counts = counts.fillna(0)
         try:
+            if any(pd.api.types.is_complex_dtype(kind) for kind in counts.dtypes):
+                raise TypeError
             total = float(counts.astype("float64").abs().sum().sum())
+            whole = counts.astype("int64") if total < 2**63 else None
         except (TypeError, ValueError):
             raise SniffkitError(f"measure {measure!r}: {' and '.join(columns)} must be numbers") from None
-        if not total < 2**63:
+        if whole is None:
             raise SniffkitError(f"measure {measure!r}: {total:g} in all is more than int64 holds")
-        return counts.astype("int64").sum(axis=1).rename(measure)
+        return whole.sum(axis=1).rename(measure)
 
     def top(self, by: str | Sequence[str], n: int = 10, measure: str = "bytes") -> pd.DataFrame:
         """The `n` heaviest values of a column (or of several together): rows, measure, share of all.
@@ -145,11 +148,11 @@ class SniffkitAccessor:
             raise SniffkitError("nothing to draw: no row has a time")
         if isinstance(lines, pd.DataFrame):
             lines.columns = as_written(shown(lines.columns))
-        if lines.index.tz is not None:
-            lines.index = lines.index.tz_convert(None)  # UTC; times with a zone are drawn one by one
-        with contextlib.suppress(OverflowError, ValueError):  # pandas has no time behind it
+        with contextlib.suppress(OverflowError, pd.errors.OutOfBoundsDatetime):  # pandas has no time behind it
             # The last step lasts as long as the others; of a single one there would be no line.
             lines = pd.concat([lines, lines.iloc[-1:].set_axis(lines.index[-1:].shift(1))])
+        if lines.index.tz is not None:
+            lines.index = lines.index.tz_convert(None)  # UTC; times with a zone are drawn one by one
         # pandas' own axis is of periods, of which it counts out all in a view: for one time alone, in several years.
         axes: Axes = lines.plot(
             kind="line", drawstyle="steps-post", x_compat=True, ax=ax if ax is not None else new_axes()

@@ -164,6 +164,7 @@ def test_plots_draw_what_the_tables_say(flows: pd.DataFrame) -> None:
     mine = pictures[0].figure.add_subplot()
     assert flows.sk.plot_top("orig_h", ax=mine) is mine
     assert flows.sk.plot_timeline("1s").lines[0].get_ydata().tolist() == [310, 0, 330, 330], "the last step too"
+    assert flows.sk.plot_timeline("1D").lines[0].get_ydata().tolist() == [640, 640], "a single one as well"
     assert [bar.get_width() for bar in flows.sk.plot_top("orig_h").patches][-2:] == [310, 330]
     assert [label.get_text() for label in flows.sk.plot_matrix().get_yticklabels()] == ["a", "b", "c"]
 
@@ -247,7 +248,8 @@ def test_weights_that_are_no_counts_are_refused(flows: pd.DataFrame) -> None:
     with pytest.raises(SniffkitError, match=r"measure 'bytes': 1\.38351e"):
         large.sk.top("orig_h")
     assert large.head(1).sk.timeline().tolist() == [2**62 + 10]
-    for wrong, said in (("much", "orig_bytes and resp_bytes must be numbers"), (float("inf"), "inf in all is more")):
+    no_numbers = "orig_bytes and resp_bytes must be numbers"
+    for wrong, said in (("much", no_numbers), ("1.5", no_numbers), (1j, no_numbers), (float("inf"), "inf in all is")):
         with pytest.raises(SniffkitError, match=said):
             flows.assign(orig_bytes=wrong).sk.matrix()
     assert flows.assign(orig_bytes=None).sk.top("orig_h")["bytes"].to_dict() == {"b": 30, "a": 10}

@@ -52,8 +52,22 @@ def test_what_a_pipe_gave_is_kept_where_there_is_room(tmp_path: Path) -> None:
     assert done.stderr == b"sniffkit: keeping standard input to read it again: File too large\n"
 
 
-def test_a_prompt_needs_a_file() -> None:
-    done = subprocess.run([*COMMAND, "sql", "-"], input=NAT.read_bytes(), capture_output=True, check=False)
+@pytest.mark.parametrize("names", [["-", "-"], ["-", "/dev/stdin"], ["/dev/fd/0", "/dev/stdin"]])
+def test_a_pipe_is_given_once(names: list[str]) -> None:
+    done = subprocess.run([*COMMAND, "stats", *names], input=NAT.read_bytes(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.endswith(b" can be read once, and is given twice\n")
+
+
+def test_standard_input_may_be_a_file() -> None:
+    with NAT.open("rb") as file:
+        done = subprocess.run([*COMMAND, "trace", "-", "--json"], stdin=file, capture_output=True, check=True)
+    assert done.stdout.count(b"\n") > 100
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_prompt_needs_a_file(name: str) -> None:
+    done = subprocess.run([*COMMAND, "sql", name], input=NAT.read_bytes(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 

@@ -288,9 +288,23 @@ def test_all_sections_as_json(tmp_path: Path, called: Run) -> None:
     path = tmp_path / "all.jsonl"
     assert called("stats", demo, "-o", str(path)) == (0, "", "")
     assert path.read_text() == out
+    picture = str(tmp_path / "io.svg")
+    code, drawn, said = called("stats", demo, "--json", "--layer", "tcp", "--plot", picture)
+    assert (code, said, Path(picture).exists()) == (0, "", True)
+    assert drawn == called("stats", demo, "--json", "--layer", "tcp")[1] != out
+    for wrong in ("io.xyz", "none/io.svg"):
+        code, shown, said = called("stats", demo, "--json", "--plot", str(tmp_path / wrong))
+        assert (code, shown, said.count("\n")) == (2, "", 1)
     assert called("stats", demo, "-o", str(tmp_path / "all.csv"))[2].endswith(
         "all.csv holds one table: --only SECTION says which; .jsonl takes all\n"
     )
+
+
+def test_the_last_time_that_there_is(tmp_path: Path) -> None:
+    packet = eth(0x0800, ip4("192.0.2.1", "192.0.2.2", 17, udp("192.0.2.1", 1, "192.0.2.2", 9, b"x")))
+    path = tmp_path / "late.pcapng"
+    path.write_bytes(pcapng(["eth0"], [(0, Frame(2**63 - 1 - ago, packet)) for ago in (SECOND, 0)]))
+    assert sk.open(path).stats.io().to_arrow().num_rows == 2
 
 
 @pytest.mark.parametrize("section", ["conversations", "endpoints"])

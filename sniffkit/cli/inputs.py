@@ -34,11 +34,25 @@ def rereadable(names: list[str]) -> list[Source]:
     """
     from sniffkit.api import is_pipe
 
-    pipes = [name for name in names if is_pipe(name)]
-    twice = next((name for name in pipes if pipes.count(name) > 1), None)
-    if twice is not None:
-        raise SniffkitError(f"{called(twice)} can be read once, and is given twice")
-    return [kept(name) if name in pipes else name for name in names]
+    pipes: list[os.stat_result] = []
+    sources: list[Source] = []
+    for name in names:
+        if not is_pipe(name):
+            sources.append(name)
+            continue
+        this = os.stat(0 if name == "-" else name)
+        if any(os.path.samestat(this, other) for other in pipes):
+            raise SniffkitError(f"{called(name)} can be read once, and is given twice")
+        pipes.append(this)
+        sources.append(kept(name))
+    return sources
+
+
+def is_standard_input(name: str) -> bool:
+    """Whether a name stands for what this process is given to read."""
+    from sniffkit.api import is_pipe
+
+    return name == "-" or (is_pipe(name) and os.path.samestat(os.stat(name), os.fstat(0)))
 
 
 def called(name: str) -> str:
@@ -47,12 +61,17 @@ def called(name: str) -> str:
 
 
 def kept(name: str) -> IO[bytes]:
-    """A file without a name that holds what a pipe gives."""
+    """A file without a name that holds what a pipe gives, or standard input where it is a file."""
     import io
     import shutil
+    import stat
     import tempfile
 
     try:
+        if name == "-" and stat.S_ISREG(os.fstat(0).st_mode):
+            given = io.FileIO(0, closefd=False)
+            given.name = called(name)
+            return io.BufferedReader(given)
         with open(0 if name == "-" else name, "rb", closefd=name != "-") as pipe:
             raw = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by who reads it
             raw.name = called(name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sniffkit.cli import say
-from sniffkit.cli.inputs import damage_as_lines, files, rereadable
+from sniffkit.cli.inputs import damage_as_lines, files, is_standard_input, rereadable
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interrupts import end_as_on_interrupt
 from sniffkit.points import utf8
@@ -48,7 +48,7 @@ def sql(ctx: click.Context, /, arguments: tuple[str, ...], out: str | None, json
 
     query = arguments[0] if arguments and is_query(arguments[0]) else None
     names = files(arguments if query is None else arguments[1:])
-    if query is None and "-" in names:
+    if query is None and any(map(is_standard_input, names)):
         raise SniffkitError("standard input cannot be the capture and the prompt: give the query, too")
     target = Output(out, json, sys.stdout.isatty())
     if target.is_file:

@@ -73,19 +73,24 @@ def run(file: tuple[str, ...], **options: object) -> int:
     only, out, json = options["only"], options["out"], bool(options["json"])
     if only is not None and only not in SECTIONS:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(SECTIONS)}")
+    target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
+    whole = only is None and takes_all(target)
+    shows_all = only is None and (whole or options["plot"] is None)
     # Before the first section is shown, not where its turn comes.
     for name, sections in TAKEN.items():
-        used = only in sections or (options["plot"] is None and only is None) or (options["plot"] and "io" in sections)
+        used = only in sections or shows_all or (options["plot"] and "io" in sections)
         if options[name] is not None and not used:
             raise SniffkitError(f"--{name} is of {' and '.join(sections)}")
     if options["layer"] is not None:
         check_layer(str(options["layer"]))
     interval = cast("float | None", options["interval"])
     step_of(interval)
-    target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
-    whole = only is None and takes_all(target)
     names = files(file)
     check_output(target.path or "-", names)
+    if options["plot"] is not None:
+        from sniffkit.stats.plot import check_picture
+
+        check_picture(str(options["plot"]), names)
     found = True
     with damage_as_lines() as damage:
         capture = open_capture(rereadable(names))
@@ -93,7 +98,7 @@ def run(file: tuple[str, ...], **options: object) -> int:
             table = section(capture, str(only), options).to_arrow()
             put(table, target)
             found = holds(str(only), table)
-        elif whole or options["plot"] is None:
+        elif shows_all:
             # An interval that gives too many rows, before the first section is shown.
             made = {} if interval is None else {"io": section(capture, "io", options).to_arrow()}
 

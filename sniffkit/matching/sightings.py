@@ -114,7 +114,7 @@ def read(sources: Sequence[tuple[Capture, str | None]], filter: str | None = Non
 
     for capture, _ in sources:
         if not capture.can_be_read_again:
-            raise SniffkitError("captures are compared by reading them twice, which standard input cannot be")
+            raise SniffkitError("captures are compared by reading them twice, which standard input and pipes cannot be")
     # A capture that is compared with itself, at two points, is read once.
     names = [
         [os.fspath(one) if isinstance(one, (str, os.PathLike)) else id(one) for one in capture.inputs]

@@ -32,6 +32,8 @@ def table(capture: Capture, interval: float | None = None) -> Result:
     step = step_of(interval)
     span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
     first, last = span["a"][0].as_py(), span["b"][0].as_py()
+    if first is not None and last is None:
+        last = 2**63 - 1  # DuckDB takes the last time that there is for infinity
     lasts = 0 if first is None else last - first
     while interval is None and lasts // step >= MAX_ROWS:
         step *= 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
 from sniffkit.packages import needed
@@ -12,10 +12,22 @@ from sniffkit.sinks.file import NewFile
 from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sniffkit.api import Capture
 
 SUFFIXES = (".png", ".svg", ".pdf")
 MAX_STEPS = 4000  # several a pixel; of more, some are drawn as one
+
+
+def check_picture(path: str, inputs: Sequence[Any]) -> None:
+    """Raises SniffkitError if there cannot be a picture of these captures at this path."""
+    if os.path.splitext(path)[1].lower() not in SUFFIXES:
+        raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
+    directory = os.path.dirname(path)
+    if directory and not os.path.isdir(directory):
+        raise SniffkitError(f"{path}: there is no directory {directory}")
+    check_output(path, inputs)
 
 
 def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
@@ -25,9 +37,7 @@ def io_plot(capture: Capture, path: str, interval: float | None = None) -> None:
     Raises SniffkitError for another suffix or a capture without a time, OutputError where the file cannot be written,
     MissingToolError if there is no matplotlib.
     """
-    if os.path.splitext(path)[1].lower() not in SUFFIXES:
-        raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
-    check_output(path, capture.inputs)
+    check_picture(path, capture.inputs)
     figures = needed("matplotlib.figure")
     import numpy as np
 
