@@ -11,7 +11,22 @@ import pytest
 
 import sniffkit as sk
 from captures import flow_cases
-from captures.wire import CLIENT_MAC, MS, ROUTER_MAC, SECOND, SERVER_MAC, T0, Frame, pcapng
+from captures.wire import (
+    ACK,
+    CLIENT_MAC,
+    MS,
+    ROUTER_MAC,
+    RST,
+    SECOND,
+    SERVER_MAC,
+    SYN,
+    T0,
+    Frame,
+    eth,
+    ip4,
+    pcapng,
+    tcp,
+)
 
 Row = dict[str, Any]
 A, B, C = flow_cases.A, flow_cases.B, flow_cases.C
@@ -350,10 +365,17 @@ def test_frames_without_a_time_end_no_row() -> None:
     same(row, duration=0, orig_pkts=2, orig_iat_max=None, end_reason="eof")
 
 
-def test_the_uid_of_a_frame_without_a_time_is_its_own() -> None:
-    frames = flow_cases.CASES["complete"]()
-    alone = sk.open(io.BytesIO(pcapng(["eth0"], [(None, frame) for frame in frames]))).flows().to_arrow()
-    assert without_times(frames, 0)["uid"] == alone["uid"][0].as_py()
+def test_rows_that_begin_without_a_time_have_uids_of_their_own() -> None:
+    a, b = "192.0.2.1", "192.0.2.2"
+
+    def pair(seq: int) -> list[Frame]:
+        syn, reset = tcp(a, 1000, b, 80, SYN, seq), tcp(b, 80, a, 1000, RST | ACK, 0, seq + 1)
+        return [Frame(T0 + seq * MS, eth(0x0800, ip4(*ends, 6, one))) for ends, one in (((a, b), syn), ((b, a), reset))]
+
+    frames = [(None if at in (0, 4) else 0, one) for at, one in enumerate([*pair(100), *pair(200), *pair(100)])]
+    rows = sk.open(io.BytesIO(pcapng(["eth0"], frames))).flows().to_arrow()
+    assert rows["first_frame"].to_pylist() == [1, 3, 5]
+    assert len(set(rows["uid"].to_pylist())) == 3
 
 
 def test_lost_late_and_repeated_segments() -> None:

@@ -218,9 +218,9 @@ pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError
 /// Whether the program loads something beside the frame's bytes (`inbound`, `outbound`): a filter means the same live
 /// and on a file, and frames that were tagged are judged here.
 fn asks_kernel(program: &Program) -> bool {
-    /// SKF_AD_OFF (`linux/filter.h`)
-    const ANCILLARY: u32 = -0x1000i32 as u32;
-    program.instructions().iter().any(|i| i.code & 7 == 0 && i.code & 0xe0 == 0x20 && i.k >= ANCILLARY)
+    /// SKF_AD_OFF (`linux/filter.h`); behind its few words libpcap's -1 says that a link type has no such bytes.
+    const ANCILLARY: std::ops::Range<u32> = -0x1000i32 as u32..-0xf00i32 as u32;
+    program.instructions().iter().any(|i| i.code & 7 == 0 && i.code & 0xe0 == 0x20 && ANCILLARY.contains(&i.k))
 }
 
 /// Where the expression goes wrong, if that can be told; libpcap does not. An error that quotes a word is at that word; a

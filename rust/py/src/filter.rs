@@ -17,7 +17,11 @@ pub fn frame_filter(expression: &str, inputs: &[Bound<'_, PyAny>]) -> PyResult<F
         let tried: Vec<_> =
             inputs.iter().flat_map(link_types).map(|link_type| compiled(link_type, false).err()).collect();
         if tried.iter().all(Option::is_some) {
-            return Err(capture_error(tried.into_iter().flatten().next().unwrap_or(error)));
+            // What is wrong whatever the link type is told of one that libpcap can point into.
+            let raw = compiled(LinkType::RAW, false).err();
+            let anywhere = raw.is_some_and(|raw| raw.to_string().starts_with(&error.to_string()));
+            let of_files = tried.into_iter().flatten().next().filter(|_| !anywhere);
+            return Err(capture_error(of_files.unwrap_or(error)));
         }
     }
     let compile = move |link_type, big_endian| compiled(link_type, big_endian).map_err(|error| error.to_string());

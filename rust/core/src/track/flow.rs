@@ -93,7 +93,7 @@ pub struct Flow {
     /// What its bytes said.
     pub facts: Option<Kept>,
     uids: Option<Box<Uids>>,
-    /// Time of the packet that began it, 0 without, part of the uid: `ts` is an earlier one's if the capture is out of order.
+    /// Time of the packet that began it, else its number, part of the uid: `ts` is an earlier one's where they are out of order.
     pub first_ts: i64,
     /// Time of the originator's first SYN, ns, or [`UNKNOWN`].
     pub syn_ts: i64,

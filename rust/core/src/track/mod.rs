@@ -86,6 +86,12 @@ impl Share {
     fn ts_or(&self, unknown: i64) -> i64 {
         if self.timed { self.ts } else { unknown }
     }
+
+    /// What tells a row that begins with it from others of its key: its time or, without one, the frame's number.
+    #[inline]
+    fn beginning(&self) -> i64 {
+        self.ts_or(self.number.cast_signed())
+    }
 }
 
 /// Frames between two looks for flows that have been quiet for long.

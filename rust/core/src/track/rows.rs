@@ -42,8 +42,8 @@ impl Tracker {
                 None
             };
             let Some(reason) = reason else { return slot };
-            // Rows that begin at the same time, or without one, have the same name otherwise.
-            before.twins = if flow.first_ts == share.ts_or(0) { flow.twins.saturating_add(1) } else { 0 };
+            // Rows that begin at the same time have the same name otherwise.
+            before.twins = if flow.first_ts == share.beginning() { flow.twins.saturating_add(1) } else { 0 };
             self.end(slot, reason);
         }
         self.open_flow(keyed, hash, share, before)
@@ -63,7 +63,7 @@ impl Tracker {
             None => self.flows.begin(&keyed.key, share.ts_or(UNKNOWN)),
         };
         let flow = &mut self.flows[slot as usize];
-        (flow.first_ts, flow.twins) = (share.ts_or(0), before.twins);
+        (flow.first_ts, flow.twins) = (share.beginning(), before.twins);
         if let Some(orig) = before.continues {
             flow.orig = orig;
             flow.seen = flow::seen::SYN_AGAIN; // a mark for `begin`, which clears it

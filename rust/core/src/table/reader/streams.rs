@@ -18,8 +18,8 @@ const MAX_STREAM_ROWS: usize = 1 << 16;
 /// Bytes of their texts, and of those of a batch but for its last row: a column holds 2 GiB, and a row can be of megabytes.
 const MAX_STREAM_TEXT: usize = 1 << 26;
 
-/// The rows that wait, by their texts. Those that went out early count as if they still did: which rows go out beyond
-/// their order is then the same however the input comes.
+/// The rows that wait, by their texts. Those that went out early count as if they still did: the bounds are met as they
+/// would be without.
 #[derive(Default)]
 pub(super) struct Weight {
     rows: usize,
