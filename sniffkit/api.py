@@ -107,11 +107,11 @@ class Capture:
     def _reader(self, at: int) -> Source:
         one, start = self.inputs[at], self._starts[at]
         if getattr(one, "closed", False):
-            raise CaptureFileError(f"{_name(one)}: the file object is closed")
+            raise CaptureFileError(f"{called(one)}: the file object is closed")
         if self._is_read_once(at):
             if self._begun or any(one is other for other in self.inputs[:at]):
                 twice = "has been: keep a table, or save it to a file" if self._begun else "is given twice"
-                raise CaptureFileError(f"{_name(one)} can be read once, and {twice}")
+                raise CaptureFileError(f"{called(one)} can be read once, and {twice}")
             return one
         if start is None:
             return one
@@ -322,7 +322,7 @@ class Capture:
 
         path = one.name if isinstance(one, RemoteFile) else path_of(one, self._starts[at])
         if path is None:
-            raise CaptureFileError(f"{_name(one)}: a data set is made of files by their names, not of file objects")
+            raise CaptureFileError(f"{called(one)}: a data set is made of files by their names, not of file objects")
         return path
 
     def sql(self, query: str) -> Result:
@@ -392,7 +392,7 @@ class Capture:
         return f"<sniffkit capture {names}{more}: .flows() .packets() .http() …>"
 
 
-def _name(source: Source) -> str:
+def called(source: Source) -> str:
     """What messages call an input."""
     if isinstance(source, (str, os.PathLike)):
         return "standard input" if source == "-" else os.fspath(source)

@@ -32,7 +32,7 @@ def rereadable(names: list[str]) -> list[Source]:
 
     Raises SniffkitError where that is more than fits.
     """
-    from sniffkit.api import is_pipe
+    from sniffkit.api import called, is_pipe
 
     pipes: list[os.stat_result] = []
     sources: list[Source] = []
@@ -55,17 +55,14 @@ def is_standard_input(name: str) -> bool:
     return name == "-" or (is_pipe(name) and os.path.samestat(os.stat(name), os.fstat(0)))
 
 
-def called(name: str) -> str:
-    """What messages call a file."""
-    return "standard input" if name == "-" else name
-
-
 def kept(name: str) -> IO[bytes]:
     """A file without a name that holds what a pipe gives, or standard input where it is a file."""
     import io
     import shutil
     import stat
     import tempfile
+
+    from sniffkit.api import called
 
     try:
         if name == "-" and stat.S_ISREG(os.fstat(0).st_mode):

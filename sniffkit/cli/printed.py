@@ -36,7 +36,7 @@ def kind_of(path: str | None, json: bool, inputs: Sequence[object] = (), any_suf
     any_suffix: bytes, which any file may hold. Raises SniffkitError for a file that cannot be, and OutputError for an
     input.
     """
-    from sniffkit.sinks import SINKS, Output
+    from sniffkit.sinks import SINKS, Output, need_directory
     from sniffkit.tables import check_output
 
     if path is None or path == "-":
@@ -44,9 +44,7 @@ def kind_of(path: str | None, json: bool, inputs: Sequence[object] = (), any_suf
     check_output(path, inputs)
     suffix = os.path.splitext(path)[1]
     if suffix == TEXT or (any_suffix and suffix not in SINKS):
-        directory = os.path.dirname(path)
-        if directory and not os.path.isdir(directory):
-            raise SniffkitError(f"{path}: there is no directory {directory}")
+        need_directory(path)
         if json:
             raise SniffkitError(f"--json and {path} contradict each other")
         return "text"

@@ -134,7 +134,7 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     A capture file whose name was not given is there, empty: no other capture takes it.
     """
     from sniffkit.options import captures_dir, make_exclusive, new_capture
-    from sniffkit.sinks import Output
+    from sniffkit.sinks import Output, need_directory
 
     write, flows = options["write"], options["flows"]
     rotates = options["megabytes"] or options["seconds"]
@@ -147,8 +147,8 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     for path in (write, flows):
         parent = os.path.dirname(path) if path else ""
         timed = path == write and options["seconds"] and "%" in parent  # its name is made when the file is
-        if parent and not timed and not os.path.isdir(parent):
-            raise SniffkitError(f"{path}: there is no directory {parent}")
+        if path and not timed:
+            need_directory(path)
     if flows is not None:
         if flows == "-":
             raise SniffkitError("--flows needs a file")

@@ -40,9 +40,7 @@ class Output:
             raise SniffkitError(f"{self.path}: no format for this suffix; there are: {' '.join(SINKS)}")
         if self.json and self.is_file and self.suffix != ".jsonl":
             raise SniffkitError(f"--json and {self.path} contradict each other")
-        directory = os.path.dirname(self.path or "")
-        if directory and not os.path.isdir(directory):
-            raise SniffkitError(f"{self.path}: there is no directory {directory}")
+        need_directory(self.path or "")
 
     @property
     def suffix(self) -> str:
@@ -65,6 +63,13 @@ class Output:
     def is_text(self) -> bool:
         """Rows go to a person or a pipe as text."""
         return self.path is None and not self.json
+
+
+def need_directory(path: str) -> None:
+    """Raises SniffkitError if the directory that a file is to be made in is not there."""
+    directory = os.path.dirname(path)
+    if directory and not os.path.isdir(directory):
+        raise SniffkitError(f"{path}: there is no directory {directory}")
 
 
 def write(table: Table, out: Output, columns: list[str] | None = None, **query: Any) -> int:

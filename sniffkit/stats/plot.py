@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
 from sniffkit.packages import needed
+from sniffkit.sinks import need_directory
 from sniffkit.sinks.file import NewFile
 from sniffkit.tables import check_output
 
@@ -24,9 +25,7 @@ def check_picture(path: str, inputs: Sequence[Any]) -> None:
     """Raises SniffkitError if there cannot be a picture of these captures at this path."""
     if os.path.splitext(path)[1].lower() not in SUFFIXES:
         raise SniffkitError(f"{path}: no picture format for this suffix; there are: {' '.join(SUFFIXES)}")
-    directory = os.path.dirname(path)
-    if directory and not os.path.isdir(directory):
-        raise SniffkitError(f"{path}: there is no directory {directory}")
+    need_directory(path)
     check_output(path, inputs)
 
 

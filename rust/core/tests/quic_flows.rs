@@ -6,7 +6,6 @@ use aes_gcm::Aes128Gcm;
 use aes_gcm::aead::{Aead as _, Payload};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use sniffkit_core::app::content::Work;
 use sniffkit_core::app::{Found, Text, Wants};
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
 use sniffkit_core::pipeline::Decoded;
@@ -20,16 +19,7 @@ const RETRIED: [u8; 8] = [2; 8];
 const SERVERS: [u8; 8] = [3; 8];
 const CLIENTS: [u8; 8] = [4; 8];
 
-const FACTS: Wants = Wants {
-    facts: true,
-    http: false,
-    files: false,
-    dns: false,
-    tls: false,
-    dhcp: false,
-    raw: false,
-    bodies: Work::Count,
-};
+const FACTS: Wants = Wants { facts: true, ..Wants::NOTHING };
 
 /// A client's Initial packet of version 1 with one CRYPTO frame (RFC 9001, 5), its keys from `from`, in UDP and raw IPv4.
 fn initial(from: [u8; 8], to: [u8; 8], number: u8, offset: u16, data: &[u8]) -> Vec<u8> {

@@ -31,6 +31,18 @@ pub struct Wants {
 }
 
 impl Wants {
+    /// Nothing, where a constant is needed.
+    pub const NOTHING: Self = Self {
+        facts: false,
+        http: false,
+        files: false,
+        dns: false,
+        tls: false,
+        dhcp: false,
+        raw: false,
+        bodies: Work::Count,
+    };
+
     /// Whether anything is.
     #[must_use]
     pub fn any(&self) -> bool {

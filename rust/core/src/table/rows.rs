@@ -54,13 +54,13 @@ impl StreamTable {
 pub static TABLES: &[StreamTable] = &[
     StreamTable {
         name: "http",
-        wants: |bodies| Wants { http: true, bodies, ..NOTHING },
+        wants: |bodies| Wants { http: true, bodies, ..Wants::NOTHING },
         of_bodies: &[("body_sha256", Work::Hash), ("complete", Work::Decode), ("reason", Work::Decode)],
         columns: super::http::columns,
     },
     StreamTable {
         name: "files",
-        wants: |bodies| Wants { files: true, bodies, ..NOTHING },
+        wants: |bodies| Wants { files: true, bodies, ..Wants::NOTHING },
         of_bodies: &[
             ("size", Work::Decode),
             ("sha256", Work::Hash),
@@ -71,40 +71,29 @@ pub static TABLES: &[StreamTable] = &[
     },
     StreamTable {
         name: "streams",
-        wants: |bodies| Wants { raw: true, bodies, ..NOTHING },
+        wants: |bodies| Wants { raw: true, bodies, ..Wants::NOTHING },
         of_bodies: &[("sha256", Work::Hash)],
         columns: super::streams::columns,
     },
     StreamTable {
         name: "dns",
-        wants: |_| Wants { dns: true, ..NOTHING },
+        wants: |_| Wants { dns: true, ..Wants::NOTHING },
         of_bodies: &[],
         columns: super::dns::columns,
     },
     StreamTable {
         name: "tls",
-        wants: |_| Wants { tls: true, ..NOTHING },
+        wants: |_| Wants { tls: true, ..Wants::NOTHING },
         of_bodies: &[],
         columns: super::tls::columns,
     },
     StreamTable {
         name: "dhcp",
-        wants: |_| Wants { dhcp: true, ..NOTHING },
+        wants: |_| Wants { dhcp: true, ..Wants::NOTHING },
         of_bodies: &[],
         columns: super::dhcp::columns,
     },
 ];
-
-const NOTHING: Wants = Wants {
-    facts: false,
-    http: false,
-    files: false,
-    dns: false,
-    tls: false,
-    dhcp: false,
-    raw: false,
-    bodies: Work::Count,
-};
 
 /// The table of that name with its columns.
 #[must_use]
