@@ -1,6 +1,4 @@
 //! What the column encoders write is what Parquet readers read.
-#![cfg(feature = "table")]
-
 use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder};
 use arrow_array::types::Int32Type;
 use arrow_array::{

@@ -1,7 +1,5 @@
 //! Threads that take turns with a file make the table that one after the other makes.
 
-mod captures;
-
 use sniffkit_core::bpf::{Instruction, Program};
 use sniffkit_core::frame::FrameBatch;
 use sniffkit_core::pipeline::FrameFilter;
@@ -46,7 +44,7 @@ fn written(table: Table, files: &[PathBuf], in_turns: bool) -> (Vec<u8>, u64, u6
 
 #[test]
 fn the_table_is_the_same_to_the_byte() {
-    let files = captures::of(&["pcap", "pcapng"]);
+    let files = crate::captures::of(&["pcap", "pcapng"]);
     for table in [TableReader::flows, TableReader::packets] {
         let (bytes, rows, frames, warnings) = written(table, &files, false);
         assert!(rows > 100 && frames > 500, "{rows} rows of {frames} frames");
@@ -58,7 +56,7 @@ fn the_table_is_the_same_to_the_byte() {
 
 #[test]
 fn a_table_that_is_stopped_is_whole() {
-    let files = captures::of(&["pcapng"]);
+    let files = crate::captures::of(&["pcapng"]);
     let source = Box::new(CaptureFiles::open(files.iter().map(|path| Input::from(path.clone()))).expect("captures"));
     let request = Request { source, filter: None, columns: None, options: Options::default(), keep: Keep::default() };
     let mut reader = TableReader::flows(request).expect("all columns");

@@ -6,8 +6,7 @@ use sniffkit_core::show::Zone;
 use sniffkit_core::show::conversation::{Conversations, Select, Style};
 use std::sync::Arc;
 
-mod segments;
-use segments::tcp;
+use crate::segments::tcp;
 
 /// The lines of what is said, each part in a batch of its own: port of the client, whether it speaks, offset, text.
 fn lines(style: Style, said: &[(u16, bool, u32, &[u8])]) -> Vec<String> {

@@ -1,8 +1,6 @@
 //! A table of packets is the same whether it goes straight into a Parquet file, from an input that is at hand or one that has to
 //! be waited for, or comes as record batches, also when somebody stops before the end and when fragments wait for their flow
 //! beyond a row group.
-#![cfg(feature = "table")]
-
 use arrow_array::{ArrayRef, RecordBatch, StringArray, cast::AsArray, types::Int32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sniffkit_core::frame::{FrameBatch, FrameMeta, InterfaceInfo, LinkType};

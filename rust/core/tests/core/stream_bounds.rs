@@ -9,8 +9,7 @@ use sniffkit_core::stream::{Limits, Piece};
 use sniffkit_core::track::{Options, Tracker};
 use std::sync::{Arc, Mutex};
 
-mod segments;
-use segments::tcp;
+use crate::segments::tcp;
 
 const SYN: u8 = 2;
 const PSH: u8 = 8;

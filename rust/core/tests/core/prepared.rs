@@ -1,7 +1,5 @@
 //! What the thread that decodes prepares changes nothing of the flows.
 
-mod captures;
-
 use sniffkit_core::app::Wants;
 use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::source::{CaptureFiles, Input, ReadOptions, Source};
@@ -36,7 +34,7 @@ fn flows(captures: &[PathBuf], prepared: impl Fn(usize) -> bool) -> Vec<String> 
 
 #[test]
 fn flows_are_the_same_whoever_prepares_them() {
-    let captures = captures::of(&["pcap", "pcapng"]);
+    let captures = crate::captures::of(&["pcap", "pcapng"]);
     let plain = flows(&captures, |_| false);
     for fact in ["http_host", "dns_query"] {
         let named = plain.iter().filter(|flow| flow.contains(&format!("{fact}: Some")));

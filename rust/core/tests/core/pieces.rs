@@ -1,7 +1,5 @@
 //! A file that several threads read, a piece each, gives the batches that it gives one thread.
 
-mod captures;
-
 use proptest::prelude::*;
 use sniffkit_core::frame::{FrameBatch, FrameMeta};
 use sniffkit_core::source::{CaptureFiles, Input, Piece, ReadOptions, Source, Warning};
@@ -91,7 +89,7 @@ fn seeds() -> Vec<PathBuf> {
 
 #[test]
 fn every_capture_gives_the_same_batches() {
-    let all = [captures::of(&["pcap", "pcapng"]), seeds()].concat();
+    let all = [crate::captures::of(&["pcap", "pcapng"]), seeds()].concat();
     for (files, chunk) in [(&all, 1000), (&all, 1 << 17), (&seeds(), 1), (&seeds(), 13)] {
         let found = one_after_the_other(files, chunk);
         assert!(found.0.len() >= files.len() / 2 && found.1.len() > 3 && found.2.is_none(), "{:?}", found.1);

@@ -7,8 +7,7 @@ use sniffkit_core::pipeline::Decoded;
 use sniffkit_core::track::{Options, Tracker};
 use std::sync::Arc;
 
-mod segments;
-use segments::tcp;
+use crate::segments::tcp;
 
 /// Accounts a connection of port 80 whose ends send these pieces in turn; `true` is the client.
 fn run(streams: Wants, pieces: &[(bool, &[u8])]) -> Tracker {
