@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -105,6 +106,8 @@ def look(paths: Sequence[str]) -> tuple[list[File], list[str]]:
             first = _core.first_frame_time(source(path))
             files.append(File(path, _key(path), 0 if first is None else first))
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             text = one_line(error)
             skipped.append(f"{text if text.startswith(path) else f'{path}: {text}'}; skipped")
     if not files:

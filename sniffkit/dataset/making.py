@@ -10,6 +10,7 @@ from typing import Any
 from sniffkit.api import DATASETS
 from sniffkit.dataset.engines import engine_of
 from sniffkit.dataset.job import OWN, Job, Summary, look
+from sniffkit.dataset.limits import many_open_files
 from sniffkit.dataset.store import Store, store
 from sniffkit.dataset.work import line_of
 from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
@@ -43,7 +44,8 @@ def make(
         where = store(out)
         begun = _begun(where)
         shares = how.shares if table == "flows" else 1
-        files, skipped = look(paths)
+        with many_open_files():
+            files, skipped = look(paths)
         wanted = None if columns is None else tuple(columns)
         job = Job(table, tuple(files), where.root, shares, wanted, filter, dict(rules or {}))
         done = where.read(f"{OWN}/done.json") if begun else None

@@ -14,6 +14,7 @@ from typing import Any
 
 from sniffkit import __version__
 from sniffkit.dataset.job import OWN, Job, source
+from sniffkit.dataset.limits import many_open_files
 from sniffkit.dataset.store import Store, store
 from sniffkit.errors import SniffkitError
 
@@ -36,7 +37,8 @@ def run_share(job: dict[str, Any], share: int, progress: Progress | None = None)
     found = Job.from_dict(job)
     if found.version != __version__:
         raise SniffkitError(f"the worker has sniffkit {__version__}, the job is of {found.version}")
-    return Share(found, share, store(found.out)).run(progress)
+    with many_open_files():
+        return Share(found, share, store(found.out)).run(progress)
 
 
 def line_of(out: Store, share: int) -> dict[str, Any] | None:

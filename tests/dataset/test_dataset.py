@@ -6,6 +6,7 @@ import concurrent.futures
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -294,6 +295,29 @@ def test_a_full_disk_is_said_and_gone_on_with(
     assert failed.value.exit_code == 1
     assert sk.open(files).to_dataset(tmp_path / "out", workers=1).resumed
     assert found(tmp_path / "out") == expected
+
+
+def test_no_file_is_passed_over_where_no_more_can_be_open(tmp_path: Path) -> None:
+    """All at one time, so all of them are open together."""
+    for at in range(60):
+        (tmp_path / f"{at}.pcap").write_bytes(pcap(traffic(30), 262_144))
+
+    def run(soft: int, hard: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SNIFFKIT, "flows", str(tmp_path / "*.pcap"), "-o", f"{tmp_path}/out/", "--workers", "1"],
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    refused = run(40, 40)
+    assert refused.returncode == 1
+    assert "open together, and more are not than 40 (`ulimit -Hn`)" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    done = run(40, 200)  # what the shell's limit is raised to
+    assert (done.returncode, done.stderr.partition(": ")[2]) == (0, "")
+    assert "of 1,800 frames in 60 files" in done.stderr
 
 
 def test_urls(files: list[str], expected: list[dict[str, Any]]) -> None:

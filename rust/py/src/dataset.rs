@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyKeyError, PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use sniffkit_core::frame::Reached;
-use sniffkit_core::source::{MergedFiles, Part, ReadOptions, first_time};
+use sniffkit_core::source::{MergedFiles, Part, ReadOptions, SourceError, first_time};
 use sniffkit_core::table::keep::Keep;
 use sniffkit_core::table::reader::{HourFile, Request, TableReader};
 use sniffkit_core::track::Options;
@@ -21,11 +21,21 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(first_frame_time, module)?)
 }
 
+/// An OSError; with its number where the error says nothing of the file, so that no file is passed over for it.
+fn error_of(error: SourceError) -> PyErr {
+    match &error {
+        SourceError::Io { input, error: why } if error.is_of_process() => {
+            PyOSError::new_err((why.raw_os_error(), why.to_string(), input.clone()))
+        }
+        _ => source_error(error),
+    }
+}
+
 /// The time of an input's first frame, ns; `None` if it has none. Raises OSError if it is missing or no capture.
 #[pyfunction]
 fn first_frame_time(py: Python<'_>, source: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     let source = input(source)?;
-    py.detach(|| first_time(source)).map_err(source_error)
+    py.detach(|| first_time(source)).map_err(error_of)
 }
 
 /// Where a run stands: frames that the filter let through so far, files opened so far, of those not at their end (which
@@ -96,7 +106,7 @@ impl DatasetReader {
             }
         });
         py.check_signals()?;
-        more.map_err(source_error)
+        more.map_err(error_of)
     }
 
     /// Frames so far, those before this reader included.

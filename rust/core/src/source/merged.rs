@@ -34,7 +34,8 @@ pub fn first_time(input: Input) -> Result<Option<i64>, SourceError> {
 
 /// The frames of files by time: of those that could come next the one with the earliest time, and of equal ones that of
 /// the file which stands first in the list. A file is opened when its turn may have come, and frames are numbered as they
-/// come out. A file that cannot be read, or is damaged, gives a warning and the frames before that.
+/// come out. A file that cannot be read, or is damaged, gives a warning and the frames before that; that no more files can
+/// be open is no fault of a file, and ends the reading.
 pub struct MergedFiles {
     waiting: VecDeque<(usize, Part)>,
     open: Vec<Open>,
@@ -127,7 +128,7 @@ impl MergedFiles {
     }
 
     /// Opens the files whose turn may have come, and reads on in those that are open. `false`: nothing is left.
-    fn ready(&mut self) -> bool {
+    fn ready(&mut self) -> Result<bool, SourceError> {
         loop {
             for open in &mut self.open {
                 let failed = match open.fill(&mut self.interfaces) {
@@ -143,13 +144,14 @@ impl MergedFiles {
             let next = self.open.iter().filter_map(Open::next_time).min();
             match self.waiting.front() {
                 Some((_, part)) if next.is_none_or(|next| part.first <= next) => {}
-                _ => return next.is_some(),
+                _ => return Ok(next.is_some()),
             }
-            let Some((index, part)) = self.waiting.pop_front() else { return false };
+            let Some((index, part)) = self.waiting.pop_front() else { return Ok(false) };
             self.opened = self.opened.max(index + 1);
             let name = part.input.name();
             match Open::new(part.input, index, part.taken, self.options, &mut self.interfaces) {
                 Ok(open) => self.open.push(open),
+                Err(error) if error.is_of_process() => return Err(error),
                 Err(error) => self.warnings.push(gone(&name, &error)),
             }
         }
@@ -197,7 +199,7 @@ fn gone(name: &str, error: &SourceError) -> Warning {
 impl Source for MergedFiles {
     fn next_batch(&mut self, batch: &mut FrameBatch) -> Result<bool, SourceError> {
         batch.frames.clear();
-        let more = self.ready();
+        let more = self.ready()?;
         if more && self.is_alone() {
             let open = &mut self.open[0];
             std::mem::swap(&mut batch.data, &mut open.batch.data);

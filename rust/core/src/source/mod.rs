@@ -78,6 +78,17 @@ pub enum SourceError {
     Filter(String),
 }
 
+impl SourceError {
+    /// Whether it says nothing of the file: this process, or the machine, can have no more files open.
+    #[must_use]
+    pub fn is_of_process(&self) -> bool {
+        use rustix::io::Errno;
+
+        let Self::Io { error, .. } = self else { return false };
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    }
+}
+
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
