@@ -15,6 +15,7 @@ import sniffkit
 from sniffkit import cli
 from sniffkit.cli import group
 from sniffkit.errors import CaptureError, SniffkitError
+from sniffkit.points import MOST_RING_KIB
 
 HEAVY = ("pyarrow", "pandas", "polars", "duckdb", "scapy", "pyroute2", "pyshark", "nmap", "numpy")
 
@@ -148,6 +149,18 @@ def test_a_closed_pipe_is_quiet(lines: int, printer: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flows", "--help"], ["lab", "up", "--help"]])
+def test_help_for_a_reader_who_went_away_is_quiet(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "sniffkit", *arguments]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_each_command_loads_and_its_help_has_examples(name: str) -> None:
     command = group.cli.get_command(click.Context(group.cli), name)
@@ -165,6 +178,11 @@ def test_help_tells_the_size_of_a_ring_as_it_is() -> None:
     (option,) = [one for one in command.params if "-B" in one.opts]
     assert isinstance(option, click.Option)
     assert f"({_core.RING_KIB}; less if many)" in (option.help or "")
+    assert isinstance(option.type, click.IntRange)
+    live = _core.LiveOptions()
+    live.buffer = (MOST_RING_KIB + 1) * 1024
+    with pytest.raises(OSError, match=f"a ring has at most {option.type.max} KiB"):
+        _core.LiveSession([(None, "lo")], live)
 
 
 @pytest.mark.parametrize(
