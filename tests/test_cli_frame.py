@@ -132,33 +132,30 @@ def test_interrupt_exits_130(run: Callable[..., tuple[int, str, str]]) -> None:
     assert "Traceback" not in err
 
 
+def unread(*arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of Python whose stdout nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)  # as after `| head` has gone
+    try:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr
+
+
 @pytest.mark.parametrize("lines", [1, 100_000], ids=["within one buffer", "more than a pipe holds"])
 @pytest.mark.parametrize("printer", ["print", "click.echo"])
 def test_a_closed_pipe_is_quiet(lines: int, printer: str) -> None:
     code = "import sniffkit.cli as c, click\n"
     code += f"@click.command()\ndef probe():\n  for n in range({lines}): {printer}(n)\n"
     code += "c.COMMANDS['probe'] = ('__main__', 'probe', '')\nc.main(['probe'])"
-    reading, writing = os.pipe()
-    os.close(reading)  # as after `| head` has gone
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
-        )
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert unread("-c", code) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flows", "--help"], ["lab", "up", "--help"]])
 def test_help_for_a_reader_who_went_away_is_quiet(arguments: list[str]) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    try:
-        command = [sys.executable, "-m", "sniffkit", *arguments]
-        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert unread("-m", "sniffkit", *arguments) == (0, "")
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
