@@ -213,14 +213,17 @@ def settle(session: Any, table: str | None, flows: str | None, again: str = "") 
     written. The session tells its first error alone, perhaps by the table's hidden name.
     """
     error: str = session.error or ""
-    if flows is None:
-        return None, [kept(error)] if error else []
-    if session.flow_rows is None:
-        reason = error.removeprefix(f"{table}: ")
-        of_table = reason != error
-        lost = f"{flows}: {f'{reason}; ' if of_table else ''}no flow table was written{again}"
-        return None, [lost] if of_table or not error else [kept(error), lost]
+    of_table = flows is not None and error.startswith(f"{table}: ")
+    if of_table:
+        error = f"{flows}{error.removeprefix(str(table))}"
     lines = [kept(error)] if error else []
+    if flows is None:
+        return None, lines
+    if session.flow_rows is None:
+        lost = f"no flow table was written{again}"
+        if of_table:
+            return None, [f"{error}; {lost}"]
+        return None, [*lines, f"{flows}: {lost}"]
     try:
         convert(table, flows)
     except CaptureError as failed:

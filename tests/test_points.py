@@ -25,6 +25,8 @@ def test_a_flow_table_that_was_not_written(error: str | None, lines: list[str]) 
 
 
 def test_a_table_that_cannot_be_converted_beside_a_capture_that_was_cut() -> None:
+    late = SimpleNamespace(error=f"nosuch.parquet: {FULL}", flow_rows=3)
+    assert settle(late, "nosuch.parquet", "f.csv")[1][0].startswith(f"f.csv: {FULL}; ")
     session = SimpleNamespace(error=f"x.pcapng: {FULL}", flow_rows=3)
     made, lines = settle(session, "nosuch.parquet", "f.csv")
     assert (made, lines[0]) == (None, f"x.pcapng: {FULL}; what was written before is kept")

@@ -39,8 +39,8 @@ class Engine(Protocol):
 def engine_of(engine: Any, workers: int | None) -> Iterator[Engine]:
     """The engine that `local`, `dask://host:port` or a concurrent.futures executor names.
 
-    workers: into how many shares flows are shared out. By default one for each processor of this machine, up to
-    MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
+    workers: into how many shares flows are shared out, at most MOST. By default one for each processor of this machine,
+    up to MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
     """
     if workers is not None and not 1 <= workers <= MOST:
         raise SniffkitError(f"workers is 1 to {MOST}, not {workers}")
