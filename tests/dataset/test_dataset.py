@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import errno
 import io
 import json
 import os
@@ -19,7 +18,7 @@ import pytest
 
 import sniffkit as sk
 from captures.wire import MS, T0, Frame, eth, ip4, pcap, tcp, udp
-from sniffkit.dataset import engines, work
+from sniffkit.dataset import work
 from sniffkit.sql import Database
 from tests.dataset.test_cuts import rows
 
@@ -277,32 +276,6 @@ def test_bad_requests_are_one_line(files: list[str], tmp_path: Path) -> None:
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
         assert said in done.stderr
         assert not os.path.exists(out)
-
-
-def test_where_no_more_workers_can_be_started_the_others_end(
-    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[engines.Child] = []
-
-    class Third(engines.Child):
-        def __init__(self, job: engines.Job, share: int) -> None:
-            if share == 2:
-                raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-            super().__init__(job, share)
-            begun.append(self)
-
-    monkeypatch.setattr(engines, "Child", Third)
-    with pytest.raises(sk.SniffkitError, match="worker 3 of 4 cannot be started: Resource temporarily") as raised:
-        sk.open(files).to_dataset(tmp_path / "out", workers=4)
-    assert raised.value.exit_code == 1
-    assert [one.process.returncode is None for one in begun] == [False, False]
-
-
-@pytest.mark.parametrize("job", ["", '[{"table": "flows", "pa'])
-def test_a_worker_whose_parent_has_gone_says_nothing(job: str) -> None:
-    command = [sys.executable, "-m", "sniffkit.dataset.worker"]
-    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
 
 def test_a_full_disk_is_said_and_gone_on_with(
