@@ -12,6 +12,7 @@ from setting import ROOT
 
 import sniffkit as sk
 from sniffkit.dataset import engines
+from sniffkit.dataset.job import Job
 
 DEMO = ROOT / "captures" / "demo" / "demo.pcapng"
 
@@ -20,7 +21,7 @@ def test_where_no_more_workers_can_be_started_the_others_end(tmp_path: Path, mon
     begun: list[engines.Child] = []
 
     class Third(engines.Child):
-        def __init__(self, job: engines.Job, share: int) -> None:
+        def __init__(self, job: Job, share: int) -> None:
             if share == 2:
                 raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
             super().__init__(job, share)
