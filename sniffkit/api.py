@@ -294,8 +294,8 @@ class Capture:
         Rows are those of one run over the merged capture, uid and frame numbers included. Damaged files are passed over
         and named in the summary. A directory in which the same call was interrupted is gone on with.
         out: a directory or URL (fsspec: `s3://…`). table: flows, packets, http, files, dns, tls or dhcp.
-        engine: `local`, `dask://HOST:PORT` or a concurrent.futures executor; workers: how many share the flows.
-        progress: called with the number of frames read so far. rules: those of `flows`.
+        engine: `local`, `dask://HOST:PORT` or a concurrent.futures executor; workers: how many share the flows,
+        at most 1,024. progress: called with the number of frames read so far. rules: those of `flows`.
         Raises OutputError if the directory holds something else.
         """
         from sniffkit.dataset import make

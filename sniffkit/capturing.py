@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
-from sniffkit.errors import CaptureError, CaptureWarning, SniffkitError
-from sniffkit.points import convert, file_name, parquet_of, point, start, utf8, within
+from sniffkit.errors import CaptureWarning, SniffkitError
+from sniffkit.points import MOST_RING_KIB, file_name, incomplete, parquet_of, point, settle, start, utf8, within
 from sniffkit.tables import Table
 
 
@@ -68,10 +68,12 @@ class LiveCapture:
     After the end, `flows()` and `packets()` give the tables of what was captured.
     """
 
-    def __init__(self, session: Any, path: str, source: str, flows: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, session: Any, path: str, source: str, table: str | None = None, flows: str | None = None
+    ) -> None:
         self._session = session
         self._source = source  # wherever the process goes
-        self._flows = flows  # as it is written while capturing, and as it was asked for
+        self._table, self._flows = table, flows  # the flow table as it is written while capturing, and as asked for
         self._ending = threading.RLock()  # a signal's handler may come in between
         self.path = path
         self.ready = True
@@ -108,15 +110,14 @@ class LiveCapture:
                 return
             self.ready = False
             try:
-                if self._flows is not None and self._session.flow_rows is not None:
-                    convert(*self._flows)
+                _, failed = settle(self._session, self._table, self._flows)
             except KeyboardInterrupt:
                 self.ready = True  # the next one does it
                 raise
         for text in self._session.lost:
             warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
-        if self._session.error:
-            raise CaptureError(self._session.error)
+        if failed:
+            raise incomplete("; ".join(failed))
 
     @property
     def stats(self) -> list[PointStats]:
@@ -173,7 +174,7 @@ def capture(
     points: `NS/IF` or `IF` (then in `netns`, or where the process is); a namespace is an `ip netns` name, path or PID.
     write: pcapng, or pcap by its suffix; without it a temporary file that goes with the object.
     flows: file for the flow table, kept while capturing: .parquet .csv .tsv .jsonl .arrow. duration in seconds,
-    buffer_kib per interface.
+    buffer_kib per interface. comment: of the pcapng file; pcap has no room for one.
     Raises CaptureError, FilterError, PrivilegeError or another SniffkitError before anything is captured.
     """
     from sniffkit import _core
@@ -184,7 +185,7 @@ def capture(
     within("count", count, 1, 2**63)
     within("duration", duration, 0, whole=False)
     within("snap_len", snap_len, 0, 262144)
-    within("buffer_kib", buffer_kib, 1, 2**32)
+    within("buffer_kib", buffer_kib, 1, MOST_RING_KIB)
     if direction not in ("in", "out", "inout"):
         raise SniffkitError(f"direction is in, out or inout, not {direction!r}")
     options = _core.LiveOptions()
@@ -212,4 +213,4 @@ def capture(
         if isinstance(target, TemporaryPath):
             os.unlink(target)
         raise
-    return LiveCapture(session, path or target, target, (table, asked) if table and asked else None)
+    return LiveCapture(session, path or target, target, table, asked)

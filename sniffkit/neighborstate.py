@@ -26,7 +26,7 @@ def load(path: str) -> list[Any]:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
     except FileNotFoundError:
-        directory = os.path.dirname(os.path.realpath(path))
+        directory = os.path.dirname(os.path.realpath(path)) if path else ""
         if not os.access(directory, os.W_OK):  # it could not be written in the end
             code = errno.EACCES if os.path.isdir(directory) else errno.ENOENT
             raise SniffkitError(f"{path}: {os.strerror(code)}") from None
@@ -100,4 +100,6 @@ def save(path: str, known: list[Any]) -> None:
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-        raise SniffkitError(f"{path}: {error.strerror}") from None
+        from sniffkit.tables import output_error
+
+        raise output_error(path, error) from None

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import stat
 import struct
 import threading
 from collections import defaultdict
@@ -97,12 +98,11 @@ def label(name: str | None) -> str | None:
 def is_there(path: Path) -> bool:
     """Whether there is such a file. Raises PrivilegeError if this user may not know."""
     try:
-        path.stat()
+        return not stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
         raise not_permitted(f"looking at {path}", "CAP_SYS_PTRACE") from None
     except (OSError, ValueError):  # too long, a NUL byte
         return False
-    return True
 
 
 def not_permitted(what: str, capability: str = "CAP_SYS_ADMIN") -> PrivilegeError:

@@ -15,8 +15,14 @@ LONGEST = 200  # bytes of the points in a name, which has 255 at most
 
 
 def captures_dir(given: str | None = None) -> str:
-    """Where `capture` saves: `--dir`, else $SNIFFKIT_CAPTURES, else `captures/`."""
-    return given or os.environ.get("SNIFFKIT_CAPTURES") or "captures"
+    """Where `capture` saves: `--dir`, else $SNIFFKIT_CAPTURES, else `captures/`. Raises OutputError for a name that
+    is none.
+    """
+    if given is not None:
+        from sniffkit.tables import directory_name
+
+        return directory_name(given)
+    return os.environ.get("SNIFFKIT_CAPTURES") or "captures"
 
 
 def make_exclusive(path: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+MOST_RING_KIB = 4095 << 10  # of the core: 4095 blocks of 1 MiB
+
 
 def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
     """`NS/IF` or `IF` as (namespace, interface). A namespace given as a path keeps its slashes."""
@@ -199,7 +201,43 @@ def convert(table: str | None, flows: str) -> None:
     try:
         put(pyarrow.parquet.read_table(table), Output(flows, False, False))
     except (SniffkitError, OSError, pyarrow.ArrowException) as error:
-        failed = CaptureError(f"{error}; the flow table is kept as {table}")
-        failed.exit_code = 1
-        raise failed from None
+        raise incomplete(f"{error}; the flow table is kept as {table}") from None
     os.unlink(table)
+
+
+def settle(session: Any, table: str | None, flows: str | None, again: str = "") -> tuple[str | None, list[str]]:
+    """Make the flow table of an ended session what was asked for; its name if it is there, and a line for whatever
+    could not be written.
+
+    table: as it was written while capturing; flows: as it was asked for; again: what to say of one that was not
+    written. The session tells its first error alone, perhaps by the table's hidden name.
+    """
+    error: str = session.error or ""
+    of_table = flows is not None and error.startswith(f"{table}: ")
+    if of_table:
+        error = f"{flows}{error.removeprefix(str(table))}"
+    lines = [kept(error)] if error else []
+    if flows is None:
+        return None, lines
+    if session.flow_rows is None:
+        lost = f"no flow table was written{again}"
+        if of_table:
+            return None, [f"{error}; {lost}"]
+        return None, [*lines, f"{flows}: {lost}"]
+    try:
+        convert(table, flows)
+    except CaptureError as failed:
+        return None, [*lines, str(failed)]
+    return flows, lines
+
+
+def kept(error: str) -> str:
+    """What is said of a capture whose writing failed."""
+    return f"{error}; what was written before is kept"
+
+
+def incomplete(text: str) -> CaptureError:
+    """An error after which something is kept: exit code 1."""
+    error = CaptureError(text)
+    error.exit_code = 1
+    return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -140,9 +141,20 @@ def test_a_state_file_with_wrong_addresses(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     path.write_text("[" * 100_000)
     assert run("arp", str(CAPTURE), "--state", str(path)).returncode == 2
-    for wrong in (tmp_path, tmp_path / "nosuch" / "state"):
+    for wrong in (tmp_path, tmp_path / "nosuch" / "state", ""):
         refused = run("arp", str(CAPTURE), "--state", str(wrong))
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+
+
+def test_a_full_disk_under_a_state_file_is_no_bad_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(SniffkitError, match="state: No space left on device") as raised:
+        neighborstate.save(str(tmp_path / "state"), [])
+    assert raised.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_state_file_keeps_its_place_and_mode(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import sniffkit
 from sniffkit import cli
 from sniffkit.cli import group
 from sniffkit.errors import CaptureError, SniffkitError
+from sniffkit.points import MOST_RING_KIB
 
 HEAVY = ("pyarrow", "pandas", "polars", "duckdb", "scapy", "pyroute2", "pyshark", "nmap", "numpy")
 
@@ -131,21 +132,30 @@ def test_interrupt_exits_130(run: Callable[..., tuple[int, str, str]]) -> None:
     assert "Traceback" not in err
 
 
+def unread(*arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of Python whose stdout nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)  # as after `| head` has gone
+    try:
+        command = [sys.executable, *arguments]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    return done.returncode, done.stderr
+
+
 @pytest.mark.parametrize("lines", [1, 100_000], ids=["within one buffer", "more than a pipe holds"])
 @pytest.mark.parametrize("printer", ["print", "click.echo"])
 def test_a_closed_pipe_is_quiet(lines: int, printer: str) -> None:
     code = "import sniffkit.cli as c, click\n"
     code += f"@click.command()\ndef probe():\n  for n in range({lines}): {printer}(n)\n"
     code += "c.COMMANDS['probe'] = ('__main__', 'probe', '')\nc.main(['probe'])"
-    reading, writing = os.pipe()
-    os.close(reading)  # as after `| head` has gone
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False
-        )
-    finally:
-        os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert unread("-c", code) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["flows", "--help"], ["lab", "up", "--help"]])
+def test_help_for_a_reader_who_went_away_is_quiet(arguments: list[str]) -> None:
+    assert unread("-m", "sniffkit", *arguments) == (0, "")
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
@@ -165,6 +175,11 @@ def test_help_tells_the_size_of_a_ring_as_it_is() -> None:
     (option,) = [one for one in command.params if "-B" in one.opts]
     assert isinstance(option, click.Option)
     assert f"({_core.RING_KIB}; less if many)" in (option.help or "")
+    assert isinstance(option.type, click.IntRange)
+    live = _core.LiveOptions()
+    live.buffer = (MOST_RING_KIB + 1) * 1024
+    with pytest.raises(OSError, match=f"a ring has at most {option.type.max} KiB"):
+        _core.LiveSession([(None, "lo")], live)
 
 
 @pytest.mark.parametrize(

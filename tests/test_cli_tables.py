@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -273,7 +274,7 @@ def waits(pid: int) -> bool:
 
 
 def on_terminal(arguments: list[str], environment: dict[str, str]) -> str:
-    """What a command prints to a terminal of 200 columns (stdout and stderr)."""
+    """What a command prints to a terminal (stdout and stderr), of 200 columns if `environment` says nothing else."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "COLUMNS": "200", "TERM": "xterm", **environment}
     process = subprocess.Popen([*COMMAND, *arguments], stdout=theirs, stderr=theirs, env=env)
@@ -355,6 +356,15 @@ def test_a_query_that_is_no_utf8_is_one_line(run: Run, option: list[str]) -> Non
 def test_sides_have_colours_where_they_are_wanted(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert ("\x1b[" in on_terminal(["follow", WEB], {name: value})) == (not value)
+
+
+@pytest.mark.parametrize("command", [["stats"], ["diff", WEB]])
+@pytest.mark.parametrize("columns", [100, 60])
+def test_sections_fit_the_terminal(command: list[str], columns: int) -> None:
+    text = re.sub("\x1b\\[[0-9;]*m", "", on_terminal([*command, WEB], {"COLUMNS": str(columns)}))
+    wide = [line for line in text.splitlines() if len(line.rstrip()) > columns]
+    assert [line for line in wide if not line.endswith(":")] == []  # but for titles
+    assert "--columns" not in text
 
 
 def test_long_work_counts_on_a_terminal(tmp_path: Path) -> None:

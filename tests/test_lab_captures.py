@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def test_captures_carry_no_keys() -> None:
     assert "macsec0" in text(again)
     with pytest.raises(LabError, match="h1/macsec0: its keys were left out of the capture"):
         plan(again)
+
+
+def test_a_drawing_on_standard_output_is_text(called: Callable[..., tuple[int, str, str]]) -> None:
+    path = str(ROOT / "docs" / "labs" / "nat.yaml")
+    assert called("lab", "graph", path, "-o", "-") == called("lab", "graph", path) == (0, text(load(path)), "")
 
 
 def test_what_an_interface_does_not_have_is_null() -> None:

@@ -21,7 +21,7 @@ def test_a_namespace_that_goes_between_two_looks(tmp_path: Path, monkeypatch: py
     assert all(number >= 0 for number in netlink.peer_namespaces())
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "nosuch\0"])
+@pytest.mark.parametrize("name", ["x" * 300, "nosuch\0", "", ".", "/"])
 def test_a_name_that_no_file_can_have(name: str) -> None:
     with pytest.raises(SniffkitError, match="no network namespace"):
         netlink.namespace_path(name)

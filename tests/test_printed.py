@@ -227,6 +227,7 @@ def test_the_index_of_an_extraction(called: Called, tmp_path: Path) -> None:
         (["read", DEMO, "-T", "fields", "-e", "ip.src", "-e", "ip.src", "-o", "x.csv"], "-e ip.src: twice"),
         (["read", DEMO, "-o", "none/x.txt"], "none/x.txt: there is no directory none"),
         (["follow", "--live", "-i", "lo", "-o", "x.txt"], "-o does not go with --live"),
+        (["follow", DEMO, "--tcp", ""], "--tcp"),
         (["read", DEMO, "-o", "x.parquet"], "name its columns, -T fields -e NAME; or take sniffkit packets"),
         (["read", DEMO, "-V", "-o", "x.jsonl"], "without -V"),
         (["read", DEMO, "-x", "-o", "x.jsonl"], "without -V, -x"),

@@ -199,6 +199,7 @@ def test_damage_gives_the_lines_before_a_line_and_exit_1(run: Run) -> None:
         ([PCAP, "udp", "-Y", "udp"], "-Y and the capture filter 'udp' exclude each other"),
         ([PCAP, PCAP, "-Y", "udp"], "tshark reads one file at a time"),
         ([PCAP, "-c", "0"], "-c"),
+        ([PCAP, "-c", str(2**64)], "is not in the range 1<=x<=9223372036854775808"),
         ([PCAP, "-T", "fields", "-E", "foo=1", "-e", "ip.src"], "-E foo=1: there are separator, aggregator, "),
         ([PCAP, "-T", "fields", "-E", "quote=x", "-e", "ip.src"], "-E quote=x: quote is one of d, s, n"),
         ([PCAP, "-T", "fields", "-E", "separator=ab", "-e", "ip.src"], "-E separator=ab: separator is one character"),

@@ -115,6 +115,7 @@ def test_the_command(sniffkit: Run, golden: Any, tmp_path: Path) -> None:
         (["docs/labs/nat.pcapng", "--where", "pakcet = 1"], '--where \'pakcet = 1\': at column 1: Referenced column'),
         (["docs/labs/nat.pcapng", "--where", ""], "--where is empty"),
         (["docs/labs/nat.pcapng", "--columns", "hopp"], "no column 'hopp'; did you mean 'hop'?"),
+        (["docs/labs/nat.pcapng", "--seen", str(2**63)], "is not in the range 1<=x<=9223372036854775807"),
         (["docs/labs/nat.pcapng", "--window", "-1"], "window -1: it must be above 0 s"),
     ],
 )  # fmt: skip

@@ -81,7 +81,7 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
     out = Output(options["out"], options["json"], sys.stdout.isatty(), fit=options["columns"] is None)
     columns = split(options["columns"]) or (SHORT if out.is_screen else None)
     query = {key: options[key] for key in ("where", "sort", "limit") if options[key] is not None}
-    known = load(options["state"]) if options["state"] else None
+    known = load(options["state"]) if options["state"] is not None else None
     with damage_as_lines() as damage:
         capture = open_capture(inputs)
         make = capture.neighbors if options["nd"] else capture.arp
@@ -124,7 +124,7 @@ def watch(given: tuple[str, ...], options: dict[str, Any]) -> int:
     kind = "neighbors" if options["nd"] else "arp"
     rows = LiveRows(kind, options, SHORT) if any(options[name] is not None for name in OF_ROWS) else None
     state = options["state"]
-    kept = load(state) if state else []
+    kept = load(state) if state is not None else []
     due = time.monotonic() + SAVE_EVERY
 
     def start_from(names: list[str]) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sniffkit.cli.rules import rule_options
+from sniffkit.points import MOST_RING_KIB
 
 
 class CaptureCommand(click.Command):
@@ -44,7 +45,11 @@ class CaptureCommand(click.Command):
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("-s", "snap_len", type=click.IntRange(0, 262144), metavar="LEN", help="Bytes kept a frame (0: all).")
 @click.option(
-    "-B", "buffer", type=click.IntRange(1, 2**32), metavar="KIB", help="Ring size per interface (8192; less if many)."
+    "-B",
+    "buffer",
+    type=click.IntRange(1, MOST_RING_KIB),
+    metavar="KIB",
+    help="Ring size per interface (8192; less if many).",
 )
 @click.option(
     "-Q", "direction", type=click.Choice(["in", "out", "inout"]), default="inout", help="Only this direction."

@@ -64,7 +64,7 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     only, known = options["only"], [*SECTIONS, "matches"]
     if only is not None and only not in known:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(known)}")
-    target = Output(options["out"], options["json"], sys.stdout.isatty(), fit=True)
+    target = Output(options["out"], options["json"], sys.stdout.isatty(), fit=True, instead="-o FILE")
     whole = only is None and takes_all(target)
     check_output(target.path or "-", given)
     with damage_as_lines() as damage:

@@ -79,7 +79,7 @@ def follow(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) ->
     colour = coloured() and not to_file if options["colour"] is None else options["colour"]
     if options["json"] and style != "text":
         raise SniffkitError(f"--json and --style {style} contradict each other")
-    chosen = [name for name in ("uid", "tcp", "udp") if options[name]]
+    chosen = [name for name in ("uid", "tcp", "udp") if options[name] is not None]
     if len(chosen) > 1:
         raise SniffkitError("--uid, --tcp and --udp exclude each other")
     if options["live"]:

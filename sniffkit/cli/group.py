@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -22,6 +24,16 @@ def with_debug(command: click.Command) -> click.Command:
     return command
 
 
+@contextmanager
+def quiet_on_a_closed_pipe() -> Iterator[None]:
+    """The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1)."""
+    try:
+        yield
+    except BrokenPipeError:
+        forget_stdout()
+        raise click.exceptions.Exit(0) from None
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command runs or shows its own help."""
 
@@ -35,14 +47,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return with_debug(command)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with quiet_on_a_closed_pipe():  # our own --help and --version print here
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with quiet_on_a_closed_pipe():
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader went away: quiet, also when the interpreter flushes at exit, and no failure (click exits 1).
-            forget_stdout()
-            return 0
         return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -183,7 +183,7 @@ def _write(rows: list[dict[str, Any]], columns: tuple[str, ...], output: Output)
 
 @lab.command()
 @click.argument("lab")
-@click.option("-o", "--out", metavar="FILE", help="Write .svg, .png, .dot or .txt; without it text to the terminal.")
+@click.option("-o", "--out", metavar="FILE", help="Write .svg, .png, .dot or .txt; without it, or to -, text.")
 def graph(lab: str, out: str | None) -> None:
     """Draw a lab: namespaces as boxes, interfaces with addresses, VLANs and VNIs, and the links between.
 
@@ -197,7 +197,7 @@ def graph(lab: str, out: str | None) -> None:
     from sniffkit.lab.graph import draw
     from sniffkit.lab.report import load
 
-    draw(load(lab), out)
+    draw(load(lab), None if out == "-" else out)
 
 
 @lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -218,7 +218,7 @@ def print_piece(piece: str) -> None:
 @click.option(
     "--deep", is_flag=True, help="Decoded by tshark, which knows every protocol: lines, -V, --json, -T fields."
 )
-@click.option("-c", "count", type=click.IntRange(min=1), metavar="N", help="Print at most so many frames.")
+@click.option("-c", "count", type=click.IntRange(1, 2**63), metavar="N", help="Print at most so many frames.")
 @click.option(
     "-t",
     "times",

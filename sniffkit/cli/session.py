@@ -7,9 +7,9 @@ import sys
 import time
 
 from sniffkit.cli import say
-from sniffkit.errors import CaptureError, SniffkitError
+from sniffkit.errors import SniffkitError
 from sniffkit.interrupts import signal
-from sniffkit.points import convert, is_file_at, own_output, parquet_of, point, rehearse, start, utf8
+from sniffkit.points import incomplete, is_file_at, own_output, parquet_of, point, rehearse, settle, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
@@ -244,19 +244,18 @@ def attend(
 
 def conclude(session: Any, write: str | None, flows: str | None, table: str | None) -> int:
     """Make the flow table of an ended session what was asked for, and say what became of all; the exit code."""
-    failed = None
-    if flows is not None and session.flow_rows is not None:
-        try:
-            convert(table, flows)
-        except CaptureError as error:
-            failed = error
-    report(session, write, flows if session.flow_rows is not None and failed is None else None)
+    name, files = session.last_file or (write, 1)
+    again = ""
+    if files == 1 and name is not None and os.path.isfile(name):
+        again = f": {command_line(['sniffkit', 'flows', name])} makes one"
+    made, failed = settle(session, table, flows, again)
+    report(session, write, made)
     for text in session.lost:
         say(f"sniffkit: {text}; what came before is kept")
-    if session.error:
-        raise incomplete(session.error)
-    if failed is not None:
-        raise failed
+    for text in failed[:-1]:
+        say(f"sniffkit: {text}")
+    if failed:
+        raise incomplete(failed[-1])
     return 1 if session.lost else 0
 
 
@@ -291,13 +290,6 @@ class Signals:
         self.seen.append(number)
         if self.session is not None:
             self.session.stop()
-
-
-def incomplete(text: str) -> CaptureError:
-    """An error after which something is kept: exit code 1."""
-    error = CaptureError(f"{text}; what was written before is kept")
-    error.exit_code = 1
-    return error
 
 
 def report(session: Any, write: str | None, flows: str | None) -> None:

@@ -73,7 +73,8 @@ def run(file: tuple[str, ...], **options: object) -> int:
     only, out, json = options["only"], options["out"], bool(options["json"])
     if only is not None and only not in SECTIONS:
         raise SniffkitError(f"no section {only!r}; there are: {' '.join(SECTIONS)}")
-    target = Output(str(out) if out is not None else None, json, sys.stdout.isatty())
+    path = str(out) if out is not None else None
+    target = Output(path, json, sys.stdout.isatty(), fit=True, instead="-o FILE")
     whole = only is None and takes_all(target)
     shows_all = only is None and (whole or options["plot"] is None)
     # Before the first section is shown, not where its turn comes.

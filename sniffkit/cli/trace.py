@@ -9,7 +9,7 @@ import click
 
 from sniffkit.cli.diff import window_option
 from sniffkit.cli.rows import split
-from sniffkit.cli.table import row_options
+from sniffkit.cli.table import MOST_ROWS, row_options
 
 # Columns on a terminal when none are asked for; the last ones go where it is narrow.
 SHORT = (
@@ -20,7 +20,9 @@ SHORT = (
 
 @click.command()
 @click.argument("file", nargs=-1)
-@click.option("--seen", type=click.IntRange(min=1), default=2, metavar="N", help="Only packets seen at N points (2).")
+@click.option(
+    "--seen", type=click.IntRange(1, MOST_ROWS), default=2, metavar="N", help="Only packets seen at N points (2)."
+)
 @window_option
 @row_options
 @click.pass_context

@@ -23,6 +23,7 @@ Progress = Callable[[int], object]
 LOOK_EVERY = 0.5  # seconds between two looks at where distant workers stand
 CONNECT_WITHIN = 10  # seconds
 MOST_BY_DEFAULT = 8
+MOST = 1024  # each reads all files
 
 
 class Engine(Protocol):
@@ -38,11 +39,11 @@ class Engine(Protocol):
 def engine_of(engine: Any, workers: int | None) -> Iterator[Engine]:
     """The engine that `local`, `dask://host:port` or a concurrent.futures executor names.
 
-    workers: into how many shares flows are shared out. By default one for each processor of this machine, up to
-    MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
+    workers: into how many shares flows are shared out, at most MOST. By default one for each processor of this machine,
+    up to MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
     """
-    if workers is not None and workers < 1:
-        raise SniffkitError(f"{workers} workers: at least 1")
+    if workers is not None and not 1 <= workers <= MOST:
+        raise SniffkitError(f"workers is 1 to {MOST}, not {workers}")
     if engine is None or engine == "local":
         yield Local(workers or min(MOST_BY_DEFAULT, len(os.sched_getaffinity(0))))
     elif isinstance(engine, str) and engine.startswith("dask://"):
@@ -65,8 +66,9 @@ class Local:
     def run(self, job: Job, where: Store, progress: Progress | None) -> list[dict[str, Any]]:
         if job.shares == 1:
             return [run_share(job.as_dict(), 0, progress)]
-        children = [Child(job, share) for share in range(job.shares)]
+        children: list[Child] = []
         try:
+            children.extend(started(job, share) for share in range(job.shares))
             while any(child.thread.is_alive() for child in children):
                 for child in children:
                     child.thread.join(LOOK_EVERY / job.shares)
@@ -81,6 +83,16 @@ class Local:
         finally:
             for child in children:
                 child.stop()
+
+
+def started(job: Job, share: int) -> Child:
+    """A worker that works on a share. Raises SniffkitError where the machine has no room for one more."""
+    try:
+        return Child(job, share)
+    except OSError as error:
+        ours = SniffkitError(f"worker {share + 1} of {job.shares} cannot be started: {error.strerror}")
+        ours.exit_code = 1
+        raise ours from None
 
 
 class Child:

@@ -19,7 +19,10 @@ TELL_EVERY = 0.2  # seconds
 
 def main() -> None:
     """Work until the share is done or its parent has gone."""
-    job, share = json.load(sys.stdin)
+    try:
+        job, share = json.load(sys.stdin)
+    except ValueError:  # cut off: it has gone already
+        sys.exit(1)
     parent = os.getppid()
     last = 0.0
 

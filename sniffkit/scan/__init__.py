@@ -195,7 +195,7 @@ def check_files(
 def may_write(path: str) -> None:
     """Raise SniffkitError if a file cannot be written: better before a long scan than after it."""
     directory = os.path.dirname(path) or "."
-    if os.path.isdir(path) or not os.path.isdir(directory):
+    if not path or os.path.isdir(path) or not os.path.isdir(directory):
         raise SniffkitError(f"{path}: {os.strerror(errno.EISDIR if os.path.isdir(path) else errno.ENOENT)}")
     if not os.access(path if os.path.exists(path) else directory, os.W_OK):
         raise SniffkitError(f"{path}: {os.strerror(errno.EACCES)}")

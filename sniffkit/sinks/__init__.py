@@ -27,11 +27,13 @@ SINKS: dict[str, str] = {
 class Output:
     """Where a table is to go. path: a file, `-` or None for stdout; screen: stdout is a terminal.
 
-    fit: the last columns may be left out where a terminal has no room for them.
+    fit: the last columns may be left out where a terminal has no room for them; instead: the options that show those.
     """
 
-    def __init__(self, path: str | None, json: bool, screen: bool, fit: bool = False) -> None:
-        self.path, self.json, self.screen, self.fit = path, json, screen, fit
+    def __init__(
+        self, path: str | None, json: bool, screen: bool, fit: bool = False, instead: str = "--columns, -o FILE"
+    ) -> None:
+        self.path, self.json, self.screen, self.fit, self.instead = path, json, screen, fit, instead
         if self.is_file and self.suffix not in SINKS:
             if str(path).endswith("/") or os.path.isdir(str(path)):
                 from sniffkit.api import DATASETS
@@ -147,7 +149,7 @@ def put(data: Any, out: Output, limit: int | None = None) -> int:
     if out.is_screen:
         from sniffkit.sinks import screen
 
-        return screen.write(batches(data, limit).read_all(), out.fit)
+        return screen.write(batches(data, limit).read_all(), out.fit, out.instead)
     import importlib
 
     module = importlib.import_module(SINKS[out.suffix])

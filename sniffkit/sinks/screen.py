@@ -6,12 +6,15 @@ from typing import Any
 
 # More rows scroll by unread; the whole table goes to a file or a pipe.
 MAX_ROWS = 200
+# Words in the names of columns whose numbers are quotients.
+ROUNDED = {"mean", "std", "percent", "share", "loss"}
 
 
-def write(table: Any, fit: bool = False) -> int:
+def write(table: Any, fit: bool = False, instead: str = "--columns, -o FILE") -> int:
     """Show `table` (pyarrow.Table), at most MAX_ROWS rows, columns without any value left out.
 
     fit: leave out the last columns that the terminal has no room for, and name them; else lines may be longer than it.
+    instead: the options that show those.
     """
     from rich.console import Console
 
@@ -25,7 +28,7 @@ def write(table: Any, fit: bool = False) -> int:
     # Wider than the terminal is better than cut: nobody can read half an address.
     Console(width=max(console.width, width)).print(grid(rows, kept, texts))
     if hidden:
-        console.print(f"no room for {', '.join(hidden)}: widen the terminal, or --columns, -o FILE")
+        console.print(f"no room for {', '.join(hidden)}: widen the terminal, or {instead}")
     if table.num_rows > MAX_ROWS:
         console.print(f"… {table.num_rows - MAX_ROWS} more rows; -o FILE or a pipe gives all")
     return int(table.num_rows)
@@ -85,9 +88,16 @@ def cells(column: Any, name: str) -> list[str]:
     values = column.to_pylist()
     if name in ("duration", "clock_offset", "elapsed") or {"rtt", "delay"} & set(name.split("_")):
         return ["" if value is None else f"{value / 1e9:.6f}" for value in values]
+    if pa.types.is_floating(kind) and (name.endswith("_per_s") or ROUNDED & set(name.split("_"))):
+        return ["" if value is None else rounded(value) for value in values]
     if pa.types.is_list(kind):
         return [printable(" ".join(map(str, value or []))) for value in values]
     return ["" if value is None else printable(str(value)) for value in values]
+
+
+def rounded(value: float) -> str:
+    """Six digits of a rate, a mean or a share, or all in front of its point."""
+    return f"{value:.6g}" if not 1e5 <= abs(value) < 1e15 else f"{value:.0f}"
 
 
 def clock(value: int | None) -> str:

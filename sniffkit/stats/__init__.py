@@ -20,7 +20,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     "endpoints": ("sniffkit.stats.endpoints", "Endpoints (tshark -z endpoints)"),
     "lengths": ("sniffkit.stats.lengths", "Packet lengths (tshark -z plen,tree)"),
     "io": ("sniffkit.stats.io", "Frames and bytes over time (tshark -z io,stat)"),
-    "health": ("sniffkit.stats.health", "TCP health over all flows, round-trip times in ns"),
+    "health": ("sniffkit.stats.health", "TCP health over all flows"),
     "tcp": ("sniffkit.stats.tcp", "TCP health: the flows with something wrong, worst first"),
 }
 

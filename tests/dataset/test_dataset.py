@@ -266,6 +266,8 @@ def test_bad_requests_are_one_line(files: list[str], tmp_path: Path) -> None:
         ((*files, "-o", out, "--engine", "spark"), "no engine 'spark'"),
         ((*files, "-o", out, "--engine", "dask://127.0.0.1:1"), "not reachable"),
         ((*files, "-o", out, "--workers", "0"), "workers"),
+        ((*files, "-o", out, "--workers", "1025"), "workers is 1 to 1024, not 1025"),
+        ((*files, "-o", out, "--workers", str(10**20)), "workers is 1 to 1024, not 100000000000000000000"),
         ((*files, "-o", f"{tmp_path}/f.parquet", "--workers", "2"), "-o DIRECTORY/"),
         (("-", "-o", out), "standard input"),
         ((*files, "-o", "/proc/nothing/"), "/proc/nothing"),

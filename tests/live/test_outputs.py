@@ -207,6 +207,7 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
         ({"write": 3}, "write is a file's name, not 3"),
         ({"snap_len": 262145}, "snap_len is 0 to 262144, not 262145"),
         ({"buffer_kib": -8}, "buffer_kib is 1 to"),
+        ({"buffer_kib": 4193281}, "buffer_kib is 1 to 4193280, not 4193281"),
         ({"direction": "up"}, "direction is in, out or inout, not 'up'"),
     ],
 )
@@ -281,7 +282,7 @@ def test_an_interrupt_while_it_ends_is_no_end(net: Net, monkeypatch: pytest.Monk
     live = sk.capture(net.veth2, filter="udp", write=tmp_path / "x.pcapng", flows=tmp_path / "f.csv")
     net.send([frame(1)])
     with monkeypatch.context() as patch:
-        patch.setattr(capturing, "convert", interrupted)
+        patch.setattr(capturing, "settle", interrupted)
         with pytest.raises(KeyboardInterrupt):
             live.stop()
     live.stop()

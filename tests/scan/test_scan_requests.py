@@ -296,7 +296,7 @@ def test_files_that_would_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for files in (("-", None), (None, "-")):
         with pytest.raises(SniffkitError, match="takes a file; standard output is the table's"):
             sk.scan("127.0.0.1", write=files[0], xml=files[1])
-    for out in (str(tmp_path), "nosuch/x.csv"):
+    for out in (str(tmp_path), "nosuch/x.csv", ""):
         with pytest.raises(SniffkitError, match="directory"):
             check_files(None, None, out)
 

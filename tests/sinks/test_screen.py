@@ -52,6 +52,35 @@ def test_wide_characters_take_two_cells(monkeypatch: pytest.MonkeyPatch, capsys:
         assert any(line.startswith("no room for port") for line in lines) == (columns == 31)
 
 
+def test_what_to_take_instead_of_a_wider_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "35")
+    screen.write(TABLE, fit=True, instead="-o FILE")
+    assert capsys.readouterr().out.split("no room for")[1].split()[1:] == [
+        "widen",
+        "the",
+        "terminal,",
+        "or",
+        "-o",
+        "FILE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((37.81076207096126, "37.8108"), (3842.724188733563, "3842.72"), (62.8125, "62.8125"), (0.0, "0")),
+        *((1234567.89, "1234568"), (999999.9, "1000000"), (99999.97, "100000"), (1e300, "1e+300")),
+        *((1 / 3, "0.333333"), (1e-7, "1e-07"), (None, "")),
+    ],
+)
+def test_quotients_are_rounded(value: float | None, text: str) -> None:
+    column = pa.array([value], pa.float64())
+    assert screen.cells(column, "bytes_per_s") == screen.cells(column, "orig_loss") == [text]
+    assert screen.cells(column, "start") == ["" if value is None else str(value)]
+
+
 def test_columns_that_were_asked_for_stay(shown: object) -> None:
     text = shown(20, False)  # type: ignore[operator]
     assert "fe80::ec33:55ff:fe1a:ffbc 12345" in text
