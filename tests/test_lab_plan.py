@@ -208,7 +208,7 @@ def test_only_one_dnsmasq_of_a_node_has_its_loopback_interface() -> None:
     services = [op.args["argv"] for op in found if op.do == "service"]
     assert ["--except-interface=lo" in argv for argv in services] == [False, True, True]
     kept = [word for argv in services for word in argv if word.startswith("--dhcp-leasefile=")]
-    assert [word.partition("}/")[2] for word in kept] == ["a.leases", "a.2.leases", "a.3.leases"]
+    assert [word.partition("}/")[2] for word in kept] == ["a.leases", "a.leases-2", "a.leases-3"]
 
 
 def test_tables_of_a_ruleset_are_found_by_their_names() -> None:

@@ -34,7 +34,7 @@ def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
     argv += ["--log-facility=-", "--pid-file=", "--bind-dynamic", "--no-ping", "--dhcp-broadcast"]
     place = next(at for at, one in enumerate(_all(node)) if one is given)
-    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.{f'{place + 1}.' if place else ''}leases"]
+    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases{f'-{place + 1}' if place else ''}"]
     argv += ["--except-interface=lo"] if place else []  # the first one's alone
     argv += [f"--interface={name}" for name in given.get("interfaces", [])]
     for one in given.get("dhcp", []):
