@@ -114,9 +114,9 @@ def see_addresses(asked: wire.Socket) -> Seen:
 def addresses(asked: wire.Socket) -> list[bytes]:
     """The addresses as RTM_NEWADDR has them, those of an interface in the order that they were given to it."""
     found = asked.dump(wire.GETADDR, bytes(8))
-    # The kernel lists those of IPv6 by scope, the newest first: it is the one to send from.
-    newest = sorted((body for body in reversed(found) if body[0] == socket.AF_INET6), key=lambda body: body[3])
-    return [body for body in found if body[0] != socket.AF_INET6] + newest
+    # The kernel lists those of IPv6 by scope, the newest first, and sends from that one.
+    six = sorted((body for body in reversed(found) if body[0] == socket.AF_INET6), key=lambda body: body[3])
+    return [body for body in found if body[0] != socket.AF_INET6] + six
 
 
 def see_links(asked: wire.Socket) -> dict[str, SeenLink]:
