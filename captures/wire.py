@@ -20,11 +20,15 @@ CLIENT_MAC, SERVER_MAC, ROUTER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02", "
 
 @dataclass(frozen=True)
 class Frame:
-    """Captured bytes, when, and how long they were on the wire (0: as long as captured)."""
+    """Captured bytes, when, and how long they were on the wire (0: as long as captured).
+
+    flags: epb_flags, of pcapng: 1 in, 2 out.
+    """
 
     ts: int
     data: bytes
     wire_len: int = 0
+    flags: int = 0
 
 
 def pcap(frames: list[Frame], snap_len: int = 262_144, link_type: int = 1) -> bytes:
@@ -37,10 +41,10 @@ def pcap(frames: list[Frame], snap_len: int = 262_144, link_type: int = 1) -> by
     return b"".join(out)
 
 
-def pcapng(points: list[str], frames: list[tuple[int | None, Frame]], offset: int = 0) -> bytes:
+def pcapng(points: list[str], frames: list[tuple[int | None, Frame]], offset: int = 0, comment: str = "") -> bytes:
     """A pcapng file: interfaces by name, frames with their interface; None makes a simple packet block: no time.
 
-    offset: if_tsoffset of the interfaces, s.
+    offset: if_tsoffset of the interfaces, s. comment: of the section.
     """
 
     def block(kind: int, body: bytes) -> bytes:
@@ -50,7 +54,8 @@ def pcapng(points: list[str], frames: list[tuple[int | None, Frame]], offset: in
     def option(code: int, value: bytes) -> bytes:
         return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
-    out = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]
+    said = option(1, comment.encode()) + option(0, b"") if comment else b""
+    out = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + said)]
     for name in points:
         options = option(2, name.encode()) + option(9, b"\x09")
         options += (option(14, struct.pack("<q", offset)) if offset else b"") + option(0, b"")
@@ -61,7 +66,8 @@ def pcapng(points: list[str], frames: list[tuple[int | None, Frame]], offset: in
             out.append(block(3, struct.pack("<I", length) + frame.data))
         else:
             head = struct.pack("<IIIII", point, frame.ts >> 32, frame.ts & 0xFFFFFFFF, length, length)
-            out.append(block(6, head + frame.data))
+            flags = option(2, struct.pack("<I", frame.flags)) + option(0, b"") if frame.flags else b""
+            out.append(block(6, head + frame.data + bytes(-length % 4) + flags))
     return b"".join(out)
 
 

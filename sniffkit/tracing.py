@@ -12,6 +12,7 @@ from sniffkit.matching.keys import TCP, Keys
 from sniffkit.matching.pairs import SLACK, match
 from sniffkit.matching.rewritten import link
 from sniffkit.matching.sightings import Sightings, read
+from sniffkit.matching.simultaneous import settle
 from sniffkit.rows import RowTable
 
 if TYPE_CHECKING:
@@ -71,8 +72,10 @@ def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:
     seen = read([(one, None) for one in capture.each()], filter)
     keys = Keys(seen)
     time = seen.numbers("ts")
-    packet = packets(keys, points(seen), window)
+    point = points(seen)
+    packet = packets(keys, point, window)
     order = np.lexsort((np.arange(len(packet)), time, packet))
+    order = settle(seen, point, packet, order, capture.inputs)
     first_of = np.flatnonzero(np.r_[True, packet[order][1:] != packet[order][:-1]]) if len(order) else order
     # Packets by the time of their first sighting.
     lengths = np.diff(np.r_[first_of, len(order)])

@@ -201,6 +201,16 @@ def test_dnsmasq_is_ready_by_the_port_of_what_it_serves() -> None:
     assert "--dhcp-host=02:00:00:00:00:02,10.0.0.5" in reserved  # type: ignore[operator]
 
 
+def test_only_one_dnsmasq_of_a_node_has_its_loopback_interface() -> None:
+    two = [{"dnsmasq": {"interfaces": [name]}} for name in "ef"]
+    links = [{"a/e": "10.0.0.1/24", "b/e": None}, {"a/f": "10.1.0.1/24", "b/f": None}]
+    found = plan(parse({"nodes": {"a": {"services": [*two, *two[:1]]}}, "links": links}))
+    services = [op.args["argv"] for op in found if op.do == "service"]
+    assert ["--except-interface=lo" in argv for argv in services] == [False, True, True]
+    kept = [word for argv in services for word in argv if word.startswith("--dhcp-leasefile=")]
+    assert [word.partition("}/")[2] for word in kept] == ["a.leases", "a.leases-2", "a.leases-3"]
+
+
 def test_tables_of_a_ruleset_are_found_by_their_names() -> None:
     text = "table ip my.tab {\n}\nadd table inet a/b; table c { chain d { }; } table ip6 e-f { }\n# ; table ip no\n"
     text += 'table d { chain e { comment "}; table no { }" } }\n'

@@ -122,6 +122,24 @@ WRONG: dict[str, tuple[str, int, str]] = {
         "passthru takes its parent alone, but a/n is on it too",
     ),
     "no address": ("links:\n  - {a/e: 10.0.0.300/24, b/e}\n", 2, "'10.0.0.300/24' is not an address with its prefix"),
+    "an address of no host": (
+        "links:\n  - {a/e: 0.0.0.0/0, b/e}\n",
+        2,
+        "'0.0.0.0/0' is not an address with its prefix",
+    ),
+    "a zone": ("links:\n  - {a/e: 'fe80::1%e/64', b/e}\n", 2, "'fe80::1%e/64' is not an address with its prefix"),
+    "a next hop's zone": (
+        "nodes:\n  a:\n    routes: ['2001:db8::/32 via fe80::2%e']\n",
+        3,
+        "'fe80::2%e' is not an IP address without %INTERFACE",
+    ),
+    "a name of sysctls": (PAIR + "  - {a/all: 10.1.0.1/24, b/e1}\n", 3, "a/all: no interface can be called 'all'"),
+    "two remotes of a host": (
+        PAIR + "  - a/v:\n      kind: vxlan\n      id: 1\n      fdb: ["
+        "{dst: 10.0.0.2, mac: '02:00:00:00:00:01'}, {dst: 10.0.0.3, mac: '02:00:00:00:00:01'}]\n",
+        6,
+        "a/v: fdb: 02:00:00:00:00:01 is behind 10.0.0.2 already",
+    ),
     "a route without a way": ("nodes:\n  a: {routes: [10.0.0.0/8]}\n", 2, "a route needs via, dev or nexthops"),
     "two things at once": (PAIR + "expect:\n  - {from: a, ping: b, tcp: 'b:80'}\n", 4, "one of ping"),
     "a node that is not there": (PAIR + "expect:\n  - a -> 10.0.0.2\n  - c -> b\n", 5, "no node 'c'; there are: a b"),
@@ -237,6 +255,36 @@ def test_scalars_keep_what_they_mean() -> None:
 
 def test_a_veth_pair_takes_less_than_ten_lines() -> None:
     assert len((ROOT / "docs" / "labs" / "veth.yaml").read_text().splitlines()) < 10
+
+
+def test_routes_and_rules_are_as_the_kernel_has_them() -> None:
+    routes = ["10.1.0.0/16 via 10.0.0.2 metric 0", {"to": "10.2.0.0/16", "nexthops": ["10.0.0.2"]}]
+    routes += [{"to": "10.3.0.0/16", "nexthops": [{"via": "10.0.0.2", "dev": "e", "weight": 3}]}]
+    routes += [{"to": "10.4.0.0/16", "nexthops": ["10.0.0.2", "10.0.0.3"]}]
+    rules = ["fwmark 0 table 100 priority 5", "from ::/0 ipproto ipv6-icmp fwmark 1 table 100 priority 6"]
+    found = parse({"nodes": {"a": {"routes": routes, "rules": rules}}, "links": [{"a/e": None, "b/e": None}]})
+    assert found.nodes["a"].settings == {
+        "routes": [
+            {"to": "10.1.0.0/16", "via": "10.0.0.2"},
+            {"to": "10.2.0.0/16", "via": "10.0.0.2"},
+            {"to": "10.3.0.0/16", "via": "10.0.0.2", "dev": "e"},
+            {"to": "10.4.0.0/16", "nexthops": [{"via": "10.0.0.2"}, {"via": "10.0.0.3"}]},
+        ],
+        "rules": [
+            {"table": 100, "priority": 5},
+            {"from": "::/0", "ipproto": "icmpv6", "fwmark": 1, "table": 100, "priority": 6},
+        ],
+    }
+    lines = [op.line for op in plan(found) if op.do == "rule"]
+    assert lines[1] == "ip -6 -n a rule add from ::/0 fwmark 1 ipproto ipv6-icmp table 100 priority 6"
+
+
+def test_a_group_s_address_has_several_remotes() -> None:
+    macs = ("01:00:5e:00:00:01", "00:00:00:00:00:00", "02:00:00:00:00:01")
+    fdb = [{"mac": mac, "dst": far} for mac in macs[:2] for far in ("10.0.0.2", "10.0.0.3")]
+    fdb += [{"mac": macs[2], "dst": "10.0.0.2"}] * 2
+    links = [{"a/e": None, "b/e": None}, {"a/v": {"kind": "vxlan", "id": 1, "fdb": fdb}}]
+    assert parse({"links": links}).interfaces["a", "v"].data["fdb"] == fdb
 
 
 def test_the_same_lab_from_a_mapping() -> None:

@@ -136,3 +136,55 @@ def test_times_that_are_further_apart_than_int64_holds(tmp_path: Path, first: in
     rows = sk.open([str(path) for path in paths]).trace().to_arrow().to_pylist()
     assert [row["hop"] for row in rows] == [1, 2]
     assert [(row["delay"], row["elapsed"]) for row in rows] == [(None, 0), (2**63 - 1, 2**63 - 1)]
+
+
+LAB = """lab:
+links:
+  - {h1/eth0: 10.0.0.1/24, sw/p1}
+  - {sw/p2, h2/eth0: 10.0.0.2/24}
+  - {h2/lo0, h2/lo1}
+  - h2/mv0: {kind: macvlan, link: eth0}
+bridges:
+  sw/br0: [p1, p2]
+"""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("lab", "seen"),
+    [
+        ("", "out:h1/vx0 out:h1/eth0:vxlan in:h2/eth0:vxlan in:h2/vx0"),
+        ("", "out:h1/eth0.10 out:h1/eth0:vlan in:h2/eth0:vlan in:h2/eth0.10"),
+        ("", "out:h1/eth0.10.20 out:h1/eth0.10:vlan out:h1/eth0:qinq in:sw/p1:qinq out:sw/p2:qinq in:h2/eth0:qinq"),
+        ("", "out:h1/eth0 in:r/lan out:r/wan:63 in:s/lan:63 out:s/wan:62 in:h2/eth0:62"),
+        (LAB, "out:h1/eth0 in:sw/p1 in:sw/br0 out:sw/p2 in:h2/eth0 in:h2/mv0"),
+        (LAB, "out:h2/mv0 out:h2/eth0 in:sw/p2 out:sw/br0 out:sw/p1 in:h1/eth0"),
+        (LAB, "out:h2/lo1 in:h2/lo0"),
+        (LAB.replace("lab:\n", ""), "out:h1/eth0 in:h2/eth0"),
+        ("lab:\n- [", "out:h1/eth0 in:h2/eth0"),
+    ],
+)  # fmt: skip
+def test_sightings_at_one_time_are_in_the_order_of_the_way(tmp_path: Path, lab: str, seen: str, turned: bool) -> None:
+    """The kernel stamps a frame that comes in once; clocks of other captures are coarser still."""
+    plain = {
+        ttl: ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, 3), ttl=ttl) for ttl in (62, 63, 64)
+    }
+    around = {"": eth(0x0800, plain[64]), "62": eth(0x0800, plain[62]), "63": eth(0x0800, plain[63])}
+    around |= {"vlan": eth(0x0800, plain[64], vlans=(10,)), "qinq": eth(0x0800, plain[64], vlans=(20, 10))}
+    around |= {"vxlan": vxlan(7, around[""])}
+    points = [one.split(":") for one in seen.split()]
+    frames = [
+        (at, Frame(T0, around["".join(layers)], flags=1 if way == "in" else 2))
+        for at, (way, _, *layers) in enumerate(points)
+    ]
+    file = tmp_path / "x.pcapng"
+    file.write_bytes(pcapng([one[1] for one in points], frames[::-1] if turned else frames, comment=lab))
+    assert [path(rows) for rows in hops(str(file)).values()] == [[one[1] for one in points]]
+
+
+def test_files_of_microseconds_are_in_the_order_of_the_ttl(tmp_path: Path) -> None:
+    for name, ttl in (("a", 62), ("b", 64), ("c", 63)):
+        packet = ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, 3), ttl=ttl)
+        (tmp_path / f"{name}.pcap").write_bytes(pcap([Frame(T0, eth(0x0800, packet))]))
+    rows = sk.open(str(tmp_path / "*.pcap")).trace().to_arrow().to_pylist()
+    assert [Path(row["file"]).stem for row in rows] == ["b", "c", "a"]

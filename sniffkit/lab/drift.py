@@ -23,6 +23,8 @@ from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends
 from sniffkit.lab.routing import family, table_of
 
+ZERO = ipaddress.ip_network("0.0.0.0/8")
+
 # NODE/IF → index and MTU of an interface when it was made.
 Links = dict[str, list[int]]
 
@@ -173,9 +175,9 @@ def _address(there: dict[str, Seen], op: Op) -> bool:
     if address not in seen.addresses.get(dev, []):
         return False
     network = ipaddress.ip_interface(address).network
-    # While the interface is up its subnet is in the main table, unless somebody took it out.
-    alone = network.prefixlen in (0, network.max_prefixlen) or not seen.links[dev].up
-    return alone or (dev, str(network)) in seen.connected
+    # While the interface is up its subnet is in the main table, unless somebody took it out, or the kernel makes none.
+    alone = network.prefixlen in (0, network.max_prefixlen) or network.is_multicast or network.network_address in ZERO
+    return alone or not seen.links[dev].up or (dev, str(network)) in seen.connected
 
 
 def route_key(given: dict[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ Others make theirs in the same place, so a link is the lab's by the index that t
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError
 from sniffkit.lab import wire
 from sniffkit.lab.model import HOST
+from sniffkit.lab.observe import IFAPROT_KERNEL_LL, addresses, made_by_kernel, see_links
 from sniffkit.lab.ops import Op
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from sniffkit.lab.state import Journal
 
 LINK, LINK_GONE, BORROWED, BROUGHT_BACK = "host link", "host link gone", "physical", "physical back"
+
+IFA_CACHEINFO, IFA_FLAGS = 6, 8
+# What of an address its owner can set: IFA_ADDRESS LOCAL LABEL BROADCAST CACHEINFO FLAGS RT_PRIORITY PROTO
+ADDRESS_HAS = {1, 2, 3, 4, IFA_CACHEINFO, IFA_FLAGS, 9, 11}
+OWN_FLAGS = 0x712  # NODAD HOMEADDRESS MANAGETEMPADDR NOPREFIXROUTE MCAUTOJOIN
+FOR_EVER = 2**32 - 1  # INFINITY_LIFE_TIME
 
 
 def _standing(journal: Journal, made: str, gone: str) -> dict[str, dict[str, Any]]:
@@ -80,15 +87,20 @@ def remove_links(engine: Engine) -> None:
 
 def borrow(engine: Engine, op: Op) -> None:
     """Move an interface of this machine into a node; how it was is recorded before."""
-    from sniffkit.netlink import links
-
     name = op.args["name"]
-    engine.enter(HOST)
-    found = next((one for one in links(None) if one.name == name), None)
+    asked = engine.socket(HOST)
+    found = see_links(asked).get(name)
     if found is None:
         raise LabError(f"{op.node}/{name}: this machine has no interface {name} to move")
-    entry = {"is": BORROWED, "node": op.node, "name": name, "addresses": found.addresses, "up": _is_up(name)}
-    engine.journal.add(**entry, mtu=found.mtu, mac=found.mac)
+    had = [body.hex() for body in addresses(asked) if struct.unpack_from("=4xi", body)[0] == found.index]
+    entry = {
+        "is": BORROWED,
+        "node": op.node,
+        "name": name,
+        "addresses": had,
+        "at": time.clock_gettime(time.CLOCK_BOOTTIME),
+    }
+    engine.journal.add(**entry, up=found.up, mtu=found.mtu, mac=found.mac)
     body = wire.attribute(28, struct.pack("=i", engine.descriptor(op.node)))
     engine.ask(HOST, [(op, wire.message(wire.NEWLINK, 0, wire.link_header(found.index) + body))])
 
@@ -123,37 +135,45 @@ def borrowed(journal: Journal) -> dict[str, str]:
 
 def _as_it_was(engine: Engine, entry: dict[str, Any]) -> list[bytes]:
     """The requests that give an interface what it had. Only what differs is set: not every driver can."""
-    from sniffkit.lab.actions import ACTIONS
-    from sniffkit.netlink import links
-
     name = entry["name"]
     named = wire.attribute(3, wire.text(name))
-    engine.enter(HOST)
-    now = next(one for one in links(None) if one.name == name)
+    now = see_links(engine.socket(HOST))[name]
     out = []
-    if entry.get("mac") not in (None, now.mac):
+    if entry["mac"] != now.mac:
         out.append(
             wire.message(wire.NEWLINK, 0, wire.link_header() + named + wire.attribute(1, wire.mac(entry["mac"])))
         )
-    if entry.get("mtu") not in (None, now.mtu):
+    if entry["mtu"] != now.mtu:
         mtu = wire.attribute(4, struct.pack("=I", entry["mtu"]))
         out.append(wire.message(wire.NEWLINK, 0, wire.link_header() + named + mtu))
     if entry["up"]:
         header = wire.link_header(0, wire.IFF_UP, wire.IFF_UP)
         out.append(wire.message(wire.NEWLINK, 0, header + named))
-    for address in entry["addresses"]:
-        request = ACTIONS["address"].request
-        if request is not None and not address.startswith("fe80"):  # the kernel makes that one anew
-            made = request(engine, Op(0, "address", HOST, name, {"dev": name, "address": address}, (), ""))
-            out += [made[1]] if made is not None else []
+    away = int(time.clock_gettime(time.CLOCK_BOOTTIME) - entry["at"])
+    for address in map(bytes.fromhex, entry["addresses"]):
+        if not made_by_kernel(wire.attributes(address[8:]), entry["mac"], {IFAPROT_KERNEL_LL}):  # it makes that anew
+            out += _address_again(address, now.index, away)
     return out
 
 
-def _is_up(name: str) -> bool:
-    """Whether an interface of this thread's namespace is up: SIOCGIFFLAGS, netdevice(7)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, 0x8913, struct.pack("16sH22x", name.encode(), 0))
-    return bool(struct.unpack_from("16xH", answer)[0] & wire.IFF_UP)
+def _address_again(body: bytes, index: int, away: int) -> list[bytes]:
+    """The request for an address as RTM_NEWADDR had it, `away` seconds ago; none if its lease has ended meanwhile."""
+    family, length, flags, scope = body[:4]
+    found = wire.attributes(body[8:])
+    if IFA_FLAGS in found:
+        flags = struct.unpack("=I", found[IFA_FLAGS])[0]
+    found[IFA_FLAGS] = struct.pack("=I", flags & OWN_FLAGS)
+    if IFA_CACHEINFO in found:
+        preferred, valid = (
+            left if left == FOR_EVER else max(left - away, 0)
+            for left in struct.unpack_from("=II", found[IFA_CACHEINFO])
+        )
+        if valid == 0:
+            return []
+        found[IFA_CACHEINFO] = struct.pack("=IIII", preferred, valid, 0, 0)
+    attributes = b"".join(wire.attribute(number, found[number]) for number in sorted(ADDRESS_HAS & set(found)))
+    header = struct.pack("=BBBBi", family, length, 0, scope, index)
+    return [wire.message(wire.NEWADDR, wire.CREATE | wire.EXCL, header + attributes)]
 
 
 def names_in(engine: Engine, node: str) -> list[tuple[int, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,8 @@ RTM_F_CLONED = 0x200
 RTEXT_FILTER_BRVLAN = 2
 NUD_PERMANENT = 0x80
 IFA_F_PERMANENT = 0x80
-KERNELS = {1, 2, 3}  # IFAPROT_KERNEL_…
+IFAPROT_KERNEL_LL = 3
+KERNELS = {1, 2, IFAPROT_KERNEL_LL}  # IFAPROT_KERNEL_…
 RTNH_F_ONLINK = 4
 METRICS, ENCAP, VIA = 8, 22, 18  # RTA_…
 IPV6_METRIC = 1024  # of a route that was given none
@@ -51,7 +53,8 @@ class SeenLink:
 
 @dataclass(slots=True)
 class Seen:
-    """A namespace. addresses: interface → addresses with their prefix lengths; routes and rules: as in a lab file.
+    """A namespace. addresses: interface → addresses with their prefix lengths, in the order that they were given;
+    routes and rules: as in a lab file.
 
     fdb: (interface, MAC address, remote) of static entries; vlans: interface → VLAN id → BRIDGE_VLAN_INFO flags.
     automatic: (interface, address) that the kernel made by itself, or that expire.
@@ -103,9 +106,17 @@ def see(asked: wire.Socket) -> Seen:
 def see_addresses(asked: wire.Socket) -> Seen:
     """The interfaces and their addresses."""
     out = Seen(see_links(asked))
-    for body in asked.dump(wire.GETADDR, bytes(8)):
+    for body in addresses(asked):
         _address(out, body)
     return out
+
+
+def addresses(asked: wire.Socket) -> list[bytes]:
+    """The addresses as RTM_NEWADDR has them, those of an interface in the order that they were given to it."""
+    found = asked.dump(wire.GETADDR, bytes(8))
+    # The kernel lists those of IPv6 by scope, the newest first, and sends from that one.
+    six = sorted((body for body in reversed(found) if body[0] == socket.AF_INET6), key=lambda body: body[3])
+    return [body for body in found if body[0] != socket.AF_INET6] + six
 
 
 def see_links(asked: wire.Socket) -> dict[str, SeenLink]:
@@ -152,12 +163,18 @@ def _address(out: Seen, body: bytes) -> None:
         return
     text = f"{wire.ip_text(address)}/{length}"
     out.addresses.setdefault(name, []).append(text)
-    # Linux before 5.18 does not say who made an address.
-    made = found[11][0] in KERNELS if 11 in found else address == _link_local(out.links[name].mac)
+    made = made_by_kernel(found, out.links[name].mac, KERNELS)
     if made or not _number(found, 8, flags) & IFA_F_PERMANENT or text in ("127.0.0.1/8", "::1/128"):
         out.automatic.add((name, text))
     elif found.get(1, address) != address:
         out.strange.append(f"{name}: {text} with the peer {wire.ip_text(found[1])}")
+
+
+def made_by_kernel(found: dict[int, bytes], mac: str, how: Container[int]) -> bool:
+    """Whether an address, by its attributes, is one of the kernel's own. how: IFAPROT_KERNEL_… of those."""
+    if 11 in found:
+        return found[11][0] in how
+    return found.get(2, found.get(1)) == _link_local(mac)  # Linux before 5.18 does not say who made an address
 
 
 def _link_local(mac: str) -> bytes:
@@ -187,7 +204,7 @@ def _route(out: Seen, body: bytes) -> None:
         given["type"] = TYPES[kind]
     if 5 in found:
         given["via"] = wire.ip_text(found[5])
-    elif kind == 1 and given["to"] == "default" and family == socket.AF_INET6:
+    elif given["to"] == "default" and family == socket.AF_INET6:
         given["to"] = "::/0"  # nothing else in it says which version
     dev = out.name(_number(found, 4))
     if dev is not None and (kind == 1 or TYPES[kind] in SCOPES):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
-from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text, Type, nearest
+from sniffkit.lab.schema import BareIp, Choice, Int, Key, Keys, ListOf, Name, Network, Text, Type, nearest
 from sniffkit.lab.yamlfile import Path, Source
 
 TABLES = {"local": 255, "main": 254, "default": 253}
@@ -51,7 +52,7 @@ class Number(Int):
 
 HOP = Keys(
     {
-        "via": Key(Ip, "next hop", required=True),
+        "via": Key(BareIp, "next hop", required=True),
         "dev": Key(Name, "interface"),
         "weight": Key(Number(1, 256), "share of the flows (1)"),
     },
@@ -59,11 +60,11 @@ HOP = Keys(
 )
 ROUTE = {
     "to": Key(Network, "network, or default", required=True),
-    "via": Key(Ip, "next hop"),
+    "via": Key(BareIp, "next hop"),
     "dev": Key(Name, "interface"),
     "table": Key(Table(), "routing table (main; local for the types local and broadcast)"),
     "metric": Key(Number(0, 2**32 - 1), "the lowest wins"),
-    "src": Key(Ip, "source address of what starts here"),
+    "src": Key(BareIp, "source address of what starts here"),
     "type": Key(Choice(*ROUTE_TYPES), "unicast, or what becomes of the packet"),
     "nexthops": Key(ListOf(HOP), "several next hops, flows shared between them"),
 }
@@ -73,7 +74,7 @@ RULE = {
     "iif": Key(Name, "incoming interface"),
     "oif": Key(Name, "outgoing interface"),
     "fwmark": Key(Number(0, 2**32 - 1), "mark set by nftables"),
-    "ipproto": Key(Choice("icmp", "tcp", "udp", "icmpv6"), "protocol"),
+    "ipproto": Key(Choice("icmp", "tcp", "udp", "icmpv6", "ipv6-icmp"), "protocol"),
     "dport": Key(Number(1, 65535), "destination port"),
     "table": Key(Table(), "the table to look in"),
     "priority": Key(Number(0, 2**32 - 1), "the lowest is asked first", required=True),
@@ -82,12 +83,36 @@ RULE = {
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "icmpv6": 58}
 
 
+def _route(given: dict[str, Any]) -> dict[str, Any]:
+    """As the kernel has it: a single next hop is a plain one, and a metric of 0 none."""
+    out = {key: value for key, value in given.items() if (key, value) != ("metric", 0)}
+    hops = out.get("nexthops", [])
+    if len(hops) == 1 and "via" not in out and out.get("dev") in (None, hops[0].get("dev")):
+        del out["nexthops"]
+        out |= {key: value for key, value in hops[0].items() if key != "weight"}
+    return out
+
+
+def _rule(given: dict[str, Any]) -> dict[str, Any]:
+    """As the kernel has it: a mark of 0, without a mask, is any. Protocol 58 has two names."""
+    out = {key: value for key, value in given.items() if (key, value) != ("fwmark", 0)}
+    return out | ({"ipproto": "icmpv6"} if out.get("ipproto") == "ipv6-icmp" else {})
+
+
 class Words(Keys):
     """A mapping, or the same as a text of pairs: `default via 10.0.0.1 table 100`. `first` needs no word of its own."""
 
-    def __init__(self, keys: dict[str, Key], what: str, first: str | None, bare: str, kinds: dict[str, int]) -> None:
+    def __init__(
+        self,
+        keys: dict[str, Key],
+        what: str,
+        first: str | None,
+        bare: str,
+        kinds: dict[str, int],
+        plain: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
         super().__init__(keys, what=what)
-        self.first, self.bare, self.kinds = first, bare, kinds
+        self.first, self.bare, self.kinds, self.plain = first, bare, kinds, plain
         self.words = f"a {what} such as {bare!r}"
 
     def parse(self, value: Any, path: Path, source: Source) -> dict[str, Any]:
@@ -95,7 +120,7 @@ class Words(Keys):
             value = self.pairs(value.split(), path, source)
         elif not isinstance(value, dict):
             raise self.wrong(value, path, source)
-        return super().parse(value, path, source)
+        return self.plain(super().parse(value, path, source))
 
     def pairs(self, words: list[str], path: Path, source: Source) -> dict[str, str]:
         """The words of a text as a mapping."""
@@ -121,8 +146,8 @@ class Words(Keys):
         return {"anyOf": [{"type": "string", "description": self.words}, super().schema()]}
 
 
-Route = Words(ROUTE, "route", "to", "10.1.0.0/24 via 10.0.0.1", ROUTE_TYPES)
-Rule = Words(RULE, "rule", None, "from 10.0.0.0/24 table 100 priority 1000", RULE_ACTIONS)
+Route = Words(ROUTE, "route", "to", "10.1.0.0/24 via 10.0.0.1", ROUTE_TYPES, _route)
+Rule = Words(RULE, "rule", None, "from 10.0.0.0/24 table 100 priority 1000", RULE_ACTIONS, _rule)
 SYSCTL_NAME = Text("a sysctl below net such as net.ipv4.ip_forward", r"net[./](?!.*\.\.)[a-zA-Z0-9_./@+-]+")
 SYSCTL_VALUE = Text("a value, in ASCII", r"[\t -~]*")
 
@@ -149,12 +174,15 @@ def scope_of(given: dict[str, Any]) -> int:
 
 def text_of(given: dict[str, Any], order: dict[str, Key], first: str | None) -> str:
     """The words that ip(8) takes."""
-    names = {number: name for name, number in TABLES.items()}
+    names: dict[str, dict[Any, str]] = {
+        "table": {number: name for name, number in TABLES.items()},
+        "ipproto": {"icmpv6": "ipv6-icmp"},
+    }
     out = [given[key] for key in ("type",) if key in given]
     for key in order:
         if key not in given or key in ("type", "nexthops", "action"):
             continue
-        value = names.get(given[key], given[key]) if key == "table" else given[key]
+        value = names.get(key, {}).get(given[key], given[key])
         out.append(str(value) if key == first else f"{key} {value}")
     for hop in given.get("nexthops", []):
         dev = f" dev {hop['dev']}" if "dev" in hop else ""

@@ -175,18 +175,28 @@ def _own_mac(text: str) -> str:
     return found
 
 
+def _bare(text: str) -> str:
+    if "%" in text:  # the kernel is told of an interface in another way
+        raise ValueError(text)
+    return text
+
+
 def _cidr(text: str) -> str:
     if "/" not in text:
         raise ValueError(text)
-    return str(ipaddress.ip_interface(text))
+    found = ipaddress.ip_interface(_bare(text))
+    if found.ip.is_unspecified:  # which the kernel takes, and gives to no interface
+        raise ValueError(text)
+    return str(found)
 
 
 Ip = Checked("an IP address", lambda text: str(ipaddress.ip_address(text)))
+BareIp = Checked("an IP address without %INTERFACE", lambda text: str(ipaddress.ip_address(_bare(text))))
 Cidr = Checked("an address with its prefix length such as 10.0.0.1/24", _cidr)
 
 
 def _subnet(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    return str(ipaddress.ip_network(_bare(text)))
 
 
 Subnet = Checked("a network such as 10.0.0.0/24", _subnet)

@@ -14,6 +14,7 @@ from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Name, NodeNa
 from sniffkit.lab.yamlfile import Path, Source
 
 MAX_INTERFACE_NAME = 15  # the kernel's IFNAMSIZ less the closing NUL
+KEPT = ("all", "default")  # names that sysctls have for other things
 
 # Keys of every interface, whatever its kind.
 INTERFACE: dict[str, Key] = {
@@ -154,6 +155,10 @@ def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> 
         raise spec.source.error(path, f"{text}: {name!r} is over {MAX_INTERFACE_NAME} characters")
     NodeName.parse(node, (*path[:-1], node), spec.source)
     Name.parse(name, (*path[:-1], name), spec.source)
+    if name in KEPT:
+        raise spec.source.error(
+            path, f"{text}: no interface can be called {name!r}: the kernel's sysctls have that name"
+        )
     wanted = given.get("kind", "veth") if isinstance(given, dict) else "veth"
     if not isinstance(wanted, str) or wanted not in KINDS:
         raise spec.source.error((*path, "kind"), f"{text}: unknown kind {wanted!r}{nearest(str(wanted), KINDS)}")

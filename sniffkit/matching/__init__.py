@@ -1,7 +1,8 @@
 """The same packet at several places: which frame of one capture is which of another.
 
 `sightings` reads captures as columns of numbers, `keys` says what stays the same on the way, `nearest` pairs rows of
-one key by time, `pairs` those with the same ends, `rewritten` those whose addresses or ports a NAT changed.
+one key by time, `pairs` those with the same ends, `rewritten` those whose addresses or ports a NAT changed;
+`simultaneous` puts sightings of one time in the order of their way.
 """
 
 from __future__ import annotations

@@ -16,6 +16,9 @@ COMMANDS = """
 ip link add v0 type veth peer name v1
 ip link set v0 address 02:aa:00:00:00:01 up; ip link set v1 mtu 1400 up
 ip address add 10.5.0.1/24 dev v0; ip address add fe80::77/64 dev v0; ip address add 10.77.0.1/32 dev lo
+ip address add 2001:db8:5::1/64 dev v0 nodad; ip address add 2001:db8:5::3/64 dev v0 nodad
+ip address add 2001:db8:5::2/64 dev v0 nodad
+ip -6 route add unreachable default metric 9000; ip -6 rule add ipproto ipv6-icmp table 50 priority 51
 ip address add 10.0.0.1 peer 10.0.0.2/32 dev v1; ip address add 10.9.0.1/24 dev v0 valid_lft 100 preferred_lft 50
 ip route add 10.200.0.0/24 dev v0; ip route add default via 10.200.0.1
 ip route add 10.88.0.0/16 via 10.99.0.1 dev v0 onlink; ip route add 10.89.0.0/16 via 10.5.0.2 mtu 1300
@@ -64,7 +67,7 @@ def test_what_somebody_made_by_hand(foreign: None, tmp_path: Path) -> None:
     one = spec.interfaces
     v0, v1 = one[A, "v0"], one[A, "v1"]
     assert v0.peer == (A, "v1")
-    assert v0.addresses == ["10.5.0.1/24", "fe80::77/64"]
+    assert v0.addresses == ["10.5.0.1/24", *(f"2001:db8:5::{number}/64" for number in (1, 3, 2)), "fe80::77/64"]
     assert (v0.mac, v1.mac, v1.mtu) == ("02:aa:00:00:00:01", None, 1400)
     assert v0.qdisc == {"tbf": {"rate": "3333kbit", "burst": "5000b", "latency": "77ms"}}
     assert one[A, "vx9"].qdisc == {"htb": {"rate": "7mbit", "ceil": "9mbit"}}
@@ -79,9 +82,13 @@ def test_what_somebody_made_by_hand(foreign: None, tmp_path: Path) -> None:
         "net.ipv4.tcp_rmem": "4096 5000 6000",
         "net/ipv4/conf/mv.1/rp_filter": "2",
     }
-    assert [route["to"] for route in node["routes"]] == ["10.200.0.0/24", "default", "10.90.0.0/16"]
-    assert node["routes"][2]["nexthops"][0] == {"via": "10.5.0.3", "dev": "v0", "weight": 3}
-    assert node["rules"] == [{"oif": "v0", "table": 12, "priority": 77}]
+    assert [route["to"] for route in node["routes"]] == ["10.200.0.0/24", "::/0", "default", "10.90.0.0/16"]
+    assert node["routes"][1] == {"to": "::/0", "type": "unreachable", "metric": 9000}
+    assert node["routes"][3]["nexthops"][0] == {"via": "10.5.0.3", "dev": "v0", "weight": 3}
+    assert node["rules"] == [
+        {"oif": "v0", "table": 12, "priority": 77},
+        {"from": "::/0", "ipproto": "icmpv6", "table": 50, "priority": 51},
+    ]
     assert 'log prefix "a: b #" drop' in node["nft"]
     for said in (
         f"{A}/v0: 10.9.0.1/24, which it was given for a time",
@@ -112,9 +119,14 @@ def test_it_builds_again_and_is_found_the_same(tmp_path: Path) -> None:
     finally:
         sniffkit("lab", "down", str(path))
     assert second.nodes[A].settings == first.nodes[A].settings
-    assert {str(one): (one.data, one.qdisc, one.ingress, one.mac, one.mtu) for one in second.interfaces.values()} == {
-        str(one): (one.data, one.qdisc, one.ingress, one.mac, one.mtu) for one in first.interfaces.values()
-    }
+    one, other = (
+        {
+            str(one): (one.data, one.addresses, one.qdisc, one.ingress, one.mac, one.mtu)
+            for one in spec.interfaces.values()
+        }
+        for spec in (first, second)
+    )
+    assert one == other
 
 
 def test_what_is_not_asked_for_takes_with_it_what_leads_there(foreign: None, tmp_path: Path) -> None:

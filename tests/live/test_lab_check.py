@@ -138,3 +138,16 @@ def test_a_lab_is_a_mapping_and_a_command_a_list(file: Path) -> None:
         for method in (lab[A].run, lab[A].popen):
             with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
                 method("echo hi")
+
+
+def test_each_network_of_a_node_may_have_a_dnsmasq_of_its_own(file: Path) -> None:
+    services = [
+        {"dnsmasq": {"interfaces": [f"n{at}"], "dhcp": {"from": f"10.{at}.0.50", "to": f"10.{at}.0.59"}}}
+        for at in (1, 2)
+    ]
+    client = {"services": {"dhcp_client": "e"}}
+    links = [{f"{P}r/n1": "10.1.0.1/24", f"{A}/e": None}, {f"{P}r/n2": "10.2.0.1/24", f"{B}/e": None}]
+    expect = [{"from": node, "lease": "e", "in": net} for node, net in ((A, "10.1.0.0/24"), (B, "10.2.0.0/24"))]
+    nodes = {f"{P}r": {"services": services}, A: client, B: client}
+    done = sniffkit("lab", "check", write(file, nodes=nodes, links=links, expect=expect))
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -6,7 +6,9 @@ In a namespace that plays the machine: `host` is where sniffkit runs.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,43 @@ def test_an_interface_of_this_machine_comes_back(file: Path, machine: str) -> No
     assert "192.0.2.1" in [one["local"] for one in back["addr_info"]]
     assert "UP" in back["flags"]
     assert (back["mtu"], back["address"]) == (1450, "02:00:00:00:00:aa")
+
+
+ADDRESSES = (
+    *("192.0.2.1/24 brd +", "192.0.2.2/24", "198.18.5.9 peer 198.18.5.10/32", "198.18.7.1/24 metric 77 label phy0:x"),
+    *("198.18.8.1/24 noprefixroute", "198.18.9.1/24 valid_lft 1000 preferred_lft 500", "fe80::77/64 nodad"),
+    *("2001:db8::1/64 nodad", "2001:db8::3/64 nodad", "2001:db8::2/64 nodad", "2001:db8:1::1 peer 2001:db8:1::2/128"),
+    *("2001:db8:2::1/64 noprefixroute valid_lft 1000 preferred_lft 0", "198.18.10.1/24 valid_lft 1 preferred_lft 1"),
+)
+
+
+def test_its_addresses_come_back_as_they_were(file: Path, machine: str) -> None:
+    """With peers, lifetimes, flags and metrics, in their order: IPv6 sends from the newest."""
+    ip("-n", machine, "link", "set", "far0", "up")
+    ip("-n", machine, "link", "set", "phy0", "up")
+    for address in ADDRESSES:
+        ip("-n", machine, "address", "add", *address.split(), "dev", "phy0")
+
+    # Tentative for a second, as on any interface that comes up; indexes of interfaces are the kernel's.
+    moving = re.compile(r"(valid_lft|preferred_lft|expires) \d+s(ec)?|^\d+:|proto kernel_ll| tentative")
+
+    def said(what: str) -> list[str]:
+        lines = [moving.sub("", line).strip() for line in ip("-n", machine, *what.split()).splitlines()]
+        return [line for line in lines if line and "198.18.10." not in line]
+
+    def everything() -> list[list[str]]:
+        routes = sorted(said("route show dev phy0") + said("-6 route show dev phy0"))
+        return [said("-d address show phy0"), routes, said("-6 route get 2001:db8::99")]
+
+    before = everything()
+    assert there("up", write(file, links=[{f"{P}a/phy0": {"kind": "physical"}}])).returncode == 0
+    time.sleep(1.1)
+    assert there("down", f"{P}lab").returncode == 0
+    assert everything() == before
+    left = {one["local"]: one["valid_life_time"] for one in shown("phy0")["addr_info"]}
+    assert "198.18.10.1" not in left, "its lease has ended"
+    assert 900 < left["198.18.9.1"] < 1000
+    assert 900 < left["2001:db8:2::1"] < 1000
 
 
 def test_an_interface_whose_name_is_taken_stays_until_it_can_come_back(file: Path, machine: str) -> None:

@@ -39,7 +39,7 @@ def read(found: Mapping[int, bytes]) -> dict[str, Any]:
     """The same back."""
     names = {number: name for name, number in MODES.items()}
     out: dict[str, Any] = {"mode": names.get(struct.unpack("=I", found.get(1, b"\4\0\0\0"))[0], "bridge")}
-    sources = [mac_text(address) for _, address in pairs(found.get(5, b""))]
+    sources = {mac_text(address) for _, address in pairs(found.get(5, b""))}
     return ({} if out["mode"] == "bridge" else out) | ({"sources": sorted(sources)} if sources else {})
 
 

@@ -14,14 +14,14 @@ from typing import Any
 from sniffkit.lab.links.kind import Kind
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id, tool
-from sniffkit.lab.schema import Flag, Int, Ip, Key, Keys, ListOf, Mac
+from sniffkit.lab.schema import BareIp, Flag, Int, Key, Keys, ListOf, Mac
 from sniffkit.lab.wire import attribute, ip, ip_text
 
 NO_MAC = "00:00:00:00:00:00"
 
 FDB = Keys(
     {
-        "dst": Key(Ip, "the remote host", required=True),
+        "dst": Key(BareIp, "the remote host", required=True),
         "mac": Key(Mac, "whose frames go there (all that are unknown)"),
     },
     shorthand="dst",
@@ -57,7 +57,7 @@ def words(given: Mapping[str, Any]) -> str:
 
 
 def check(one: Interface, spec: LabSpec) -> None:
-    """A group needs a link to join it on, and no remote beside it."""
+    """A group needs a link to join it on, and no remote beside it; a host's MAC address has one remote."""
     group, remote = one.data.get("group"), one.data.get("remote")
     one.data.setdefault("port", 4789)
     if group and remote:
@@ -70,6 +70,11 @@ def check(one: Interface, spec: LabSpec) -> None:
         raise spec.source.error((*one.path, "group"), f"{one}: group needs link: the interface to join it on")
     if remote and ip_address(remote).is_multicast:
         raise spec.source.error((*one.path, "remote"), f"{one}: remote: {remote} is multicast; did you mean group?")
+    behind: dict[str, str] = {}
+    for mac, far in ((entry.get("mac", NO_MAC), entry["dst"]) for entry in one.data.get("fdb", [])):
+        if mac != NO_MAC and not int(mac[:2], 16) & 1 and behind.setdefault(mac, far) != far:
+            text = f"{one}: fdb: {mac} is behind {behind[mac]} already; only a group's address has several remotes"
+            raise spec.source.error((*one.path, "fdb"), text)
 
 
 def extra(one: Interface, spec: LabSpec) -> list[Op]:
@@ -92,9 +97,9 @@ KIND = Kind(
     "Ethernet in UDP between hosts",
     {
         "id": Key(Int(0, (1 << 24) - 1), "VNI, 24 bits", required=True, attribute=(1, "u32")),
-        "remote": Key(Ip, "the one other host"),
-        "group": Key(Ip, "multicast group of all hosts"),
-        "local": Key(Ip, "source address"),
+        "remote": Key(BareIp, "the one other host"),
+        "group": Key(BareIp, "multicast group of all hosts"),
+        "local": Key(BareIp, "source address"),
         "port": Key(Int(1, 65535), "UDP port (4789)", attribute=(15, "be16"), default=4789, word="dstport"),
         "ttl": Key(Int(0, 255), "TTL of the outer header", attribute=(5, "u8"), default=0),
         "learning": Key(

@@ -25,11 +25,17 @@ def check(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> str | None:
     return f"dhcp from {mixed[0]['from']} to {mixed[0]['to']}: IPv4 and IPv6" if mixed else None
 
 
+def _all(node: NodeSpec) -> list[dict[str, Any]]:
+    return [given for name, given in node.settings["services"] if name == "dnsmasq"]
+
+
 def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     """dnsmasq in the foreground with no file of the machine's own."""
     argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
     argv += ["--log-facility=-", "--pid-file=", "--bind-dynamic", "--no-ping", "--dhcp-broadcast"]
-    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases"]
+    place = next(at for at, one in enumerate(_all(node)) if one is given)
+    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases{f'-{place + 1}' if place else ''}"]
+    argv += ["--except-interface=lo"] if place else []  # the first one's alone
     argv += [f"--interface={name}" for name in given.get("interfaces", [])]
     for one in given.get("dhcp", []):
         argv.append(f"--dhcp-range={one['from']},{one['to']},{one.get('lease', '1h')}")
