@@ -120,7 +120,7 @@ class Database:
         """The answer to one SELECT. Raises SniffkitError with the position for one that is wrong."""
         connection, answer = self._asked(text)
         with connection:
-            return Result("sql", interruptible(answer.to_arrow_table, lambda: None))
+            return Result("sql", interruptible(answer.to_arrow_table, lambda: None), self.inputs)
 
     @contextmanager
     def answer(self, text: str) -> Iterator[Any]:

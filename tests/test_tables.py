@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,43 @@ def test_a_table_never_replaces_its_capture(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     shutil.copy(PCAP, path)
     (tmp_path / "link.parquet").symlink_to(path)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(PCAP, "a.pcap")
+    whole = (tmp_path / "b.zip").read_bytes()
+    outs = (path, tmp_path / "link.parquet")
     with path.open("rb") as file:
-        for source in (path, file):
-            for table in (sk.open(source).flows(), sk.open(source).hosts(), sk.open(source).trace()):
-                for out in (path, tmp_path / "link.parquet"):
-                    with pytest.raises(sk.OutputError, match="is the capture that is read: choose another name"):
-                        table.to_parquet(out)
-    assert path.read_bytes() == PCAP.read_bytes()
+        for source in (path, file, f"file://{path}"):
+            for take in MADE:
+                file.seek(0)
+                refused(take(sk.open(source)), *outs)
+        refused(sk.open(PCAP).diff(sk.open(path)).flows(), *outs)
+        refused(sk.open(f"zip://*.pcap::file://{tmp_path}/b.zip").flows(), tmp_path / "b.zip")
+    assert (path.read_bytes(), (tmp_path / "b.zip").read_bytes()) == (PCAP.read_bytes(), whole)
+
+
+# What captures are made into, by the core, in Python, by DuckDB.
+MADE: list[Callable[[sk.Capture], Any]] = [
+    lambda c: c.flows(),
+    lambda c: c.hosts(),
+    lambda c: c.trace(),
+    lambda c: c.sql("FROM flows"),
+    lambda c: c.stats.summary(),
+    lambda c: c.stats.hierarchy(),
+    lambda c: c.diff(sk.open(PCAP)).summary(),
+    lambda c: c.diff(sk.open(PCAP)).changes(),
+]
+
+
+def refused(table: Any, *outs: Path) -> None:
+    for out in outs:
+        with pytest.raises(sk.OutputError, match="is the capture that is read: choose another name"):
+            table.to_parquet(out)
+
+
+@pytest.mark.parametrize("take", MADE[1:5])
+def test_what_is_no_name_of_a_file_is_told(take: Callable[[sk.Capture], Any]) -> None:
+    with pytest.raises(sk.OutputError, match=r"^'a\\x00b': not the name of a file$"):
+        take(sk.open(PCAP)).to_parquet("a\0b")
 
 
 @pytest.mark.parametrize(
