@@ -197,6 +197,11 @@ class Database:
         """What the query would read: DuckDB's own plan tells, of tables that are empty. They stay in the connection."""
         import duckdb
 
+        from sniffkit.points import utf8
+
+        if not isinstance(text, str):
+            raise SniffkitError(f"a query is a text, not {text!r}")
+        utf8(text)
         connection.execute(SHUT_OFF).fetchall()
         # Empty tables would be planned away; and what is done of these with tables alone is not how they are read.
         unlike = "statistics_propagation,empty_result_pullup,late_materialization,common_subplan"

@@ -190,6 +190,21 @@ def chosen(columns: Iterable[str] | None) -> list[str] | None:
     return names
 
 
+def numbers(table: str, rules: dict[str, Any] | None) -> dict[str, float]:
+    """Rules of the flow table as floats, whatever numbers they are given as. Raises SniffkitError for what is none."""
+    made = {}
+    for rule, value in (rules or {}).items():
+        try:
+            if not hasattr(value, "__float__"):  # a text has digits, but is no number
+                raise TypeError
+            made[rule] = float(value)
+        except OverflowError as error:
+            raise wrong_request(error, table) from None
+        except (TypeError, ValueError):
+            raise SniffkitError(f"{table}: {rule} is a number, not {value!r}") from None
+    return made
+
+
 def wrong_request(error: Exception, table: str) -> SniffkitError:
     """An error of the core as ours: a wrong filter, a rule of the flow table that is none, an address that is none."""
     if isinstance(error, OverflowError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import inspect
 import shutil
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,6 +52,12 @@ def test_columns_of_a_data_set_may_come_one_by_one(tmp_path: Path) -> None:
     sk.open(PCAP).to_dataset(tmp_path / "out", columns=(one for one in ["ts", "uid"]), workers=1)
     (part,) = tmp_path.rglob("*.parquet")
     assert pq.read_schema(part).names == ["ts", "uid"]
+
+
+def test_rules_of_a_data_set_are_any_numbers(tmp_path: Path) -> None:
+    given: list[Any] = [300, 300.0, decimal.Decimal(300), np.int64(300)]
+    made = [sk.open(PCAP).to_dataset(tmp_path / "out", tcp_idle=one, workers=1) for one in given]
+    assert [one.already_complete for one in made] == [False, True, True, True]
 
 
 def flows() -> Any:
@@ -146,6 +154,11 @@ def test_what_is_no_name_of_a_file_is_told(take: Callable[[sk.Capture], Any]) ->
         (lambda c: c.extract("out", max_files=1 << 64), sk.SniffkitError, "max_files = "),
         (lambda c: c.extract("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
         (lambda c: c.to_dataset("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
+        (lambda c: c.to_dataset("out", tcp_idle="300"), sk.SniffkitError, "flows: tcp_idle is a number, not '300'"),
+        (lambda c: c.to_dataset("out", active=None), sk.SniffkitError, "flows: active is a number, not None"),
+        (lambda c: c.flows(active=np.array([1, 2])), sk.SniffkitError, "flows: active is a number, not array([1, 2])"),
+        (lambda c: c.sql("select '\udcff'"), sk.SniffkitError, "\\udcff'\" is not UTF-8"),
+        (lambda c: c.sql(None), sk.SniffkitError, "a query is a text, not None"),
         (lambda c: c.to_dataset(""), sk.OutputError, "'': not the name of a directory"),
         (
             lambda c: c.flows().to_parquet("memory://out/f.parquet"),
