@@ -145,7 +145,10 @@ class Share:
                 state,
             )
         except (KeyError, ValueError) as error:
-            raise SniffkitError(str(error.args[0])) from None
+            said = str(error.args[0])
+            if state is None:
+                raise SniffkitError(said) from None
+            raise begin_anew(f"{self.out.root}/{line['state']}: {said}") from None
 
     def _forget_after(self, unit: int) -> None:
         """Remove what an interrupted worker left of a unit that it did not finish."""

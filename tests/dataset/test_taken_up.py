@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -156,6 +157,20 @@ def test_a_damaged_state_is_not_gone_on_with(at: int, files: list[str], begun: P
     state.unlink()
     with pytest.raises(sk.SniffkitError, match=r"\.state is gone: remove the directory and begin anew$"):
         sk.open(files).to_dataset(begun, workers=1)
+
+
+def test_a_state_of_another_build_is_named(files: list[str], begun: Path) -> None:
+    """The same version number does not say that states are alike."""
+    kept = json.loads((begun / LINE).read_text())
+    state = begun / kept["line"]["state"]
+    state.write_bytes(b"other")
+    kept["line"]["state_sha256"] = hashlib.sha256(b"other").hexdigest()
+    kept["sha256"] = work._sum_of(kept["line"])
+    (begun / LINE).write_text(json.dumps(kept))
+    with pytest.raises(sk.SniffkitError) as told:
+        sk.open(files).to_dataset(begun, workers=1)
+    assert str(told.value).startswith(f"{state}: no saved state: ")
+    assert str(told.value).endswith(": remove the directory and begin anew")
 
 
 def test_a_job_of_no_workers_is_told(files: list[str], begun: Path) -> None:
