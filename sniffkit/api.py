@@ -7,7 +7,7 @@ import os
 import stat
 
 from sniffkit.errors import CaptureFileError, SniffkitError
-from sniffkit.tables import Table, chosen
+from sniffkit.tables import Table, chosen, numbers
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def open(source: Source | Iterable[Source]) -> Capture:
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
     Raises CaptureFileError if a file is missing or is no capture.
     """
-    if isinstance(source, (str, bytes, os.PathLike)) or hasattr(source, "read"):
+    if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
         many = [cast("Source", source)]  # a binary file is an iterable too, but of lines
     elif isinstance(source, (list, tuple)):
         many = list(source)  # what commands give: nothing has to be imported for them
@@ -63,6 +63,8 @@ def open(source: Source | Iterable[Source]) -> Capture:
 
 def _expand(source: Source | bytes) -> Sequence[Source]:
     """A glob becomes the files that match, in name order; everything else stays."""
+    if isinstance(source, (bytearray, memoryview)) or (isinstance(source, bytes) and b"\0" in source):
+        raise CaptureFileError("bytes of a capture are no path: wrap them in io.BytesIO")
     if isinstance(source, (bytes, os.PathLike)):
         source = os.fsdecode(source)
     elif hasattr(source, "read"):
@@ -71,6 +73,8 @@ def _expand(source: Source | bytes) -> Sequence[Source]:
         return [source]
     elif not isinstance(source, str):
         raise CaptureFileError(f"a capture is a path, a glob, '-' or a binary file, not {source!r}")
+    if "\0" in source:
+        raise CaptureFileError(f"{source!r}: not the name of a file")
     if "://" in source:
         from sniffkit.remote import RemoteFile, expand
 
@@ -147,16 +151,15 @@ class Capture:
         keep: list[Any] | None = None,
         gateways: Sequence[str] = (),
     ) -> Table:
-        wanted = chosen(columns)
-        for rule, value in (rules or {}).items():
-            if not hasattr(value, "__float__"):
-                raise SniffkitError(f"{name}: {rule} is a number, not {value!r}")
+        wanted, ruled = chosen(columns), numbers(name, rules)
         through = [gateways] if isinstance(gateways, str) else list(gateways)
 
         def start() -> TableStream:
             from sniffkit import _core
 
-            return _core.open_table(name, self.fresh(), wanted, filter, rules, known=known, keep=keep, gateways=through)
+            return _core.open_table(
+                name, self.fresh(), wanted, filter, ruled or None, known=known, keep=keep, gateways=through
+            )
 
         return Table(name, start, wanted, self.inputs)
 

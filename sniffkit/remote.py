@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 from collections.abc import Iterator
 from typing import IO, Any
@@ -15,6 +16,14 @@ from sniffkit.packages import needed
 def is_url(path: object) -> bool:
     """Whether a path is a URL that fsspec opens."""
     return isinstance(path, str) and "://" in path
+
+
+def local_path(url: str) -> str | None:
+    """The file of this machine that a URL leads to, or whose inside it names: `zip://*.pcap::file:///a.zip`."""
+    protocol, mark, path = url.rpartition("::")[2].partition("://")
+    if not mark:
+        path = protocol
+    return os.path.expanduser(path) if not mark or protocol in ("file", "local") else None
 
 
 def filesystem(url: str) -> tuple[Any, str]:

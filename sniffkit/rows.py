@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sniffkit.tables import Result, Table, check_output, chosen, unknown_column
+from sniffkit.tables import Result, Table, chosen, unknown_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,9 +79,8 @@ class RowTable(Table):
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        check_output(path, self.inputs)
-        return Result(self.name, self.to_arrow()).to_parquet(path)
+    def _write_parquet(self, path: str | os.PathLike[str]) -> int:
+        return Result(self.name, self.to_arrow(), self.inputs).to_parquet(path)
 
     def columns(self) -> list[tuple[str, str]]:
         import pyarrow as pa

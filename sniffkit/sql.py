@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interruptible import connected, interruptible
+from sniffkit.parquetfiles import described, lacking_of, not_one_table, rows_of, schema_of
 from sniffkit.pushdown import Test, tests_of
 from sniffkit.sqltypes import as_tables_are, explained, quoted, refuse_zones, zone_made
 from sniffkit.tables import Result, Table, Telling, file_error, unknown_column
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from sniffkit.api import Capture
-
-    ParquetFile = tuple[str, pa.Schema]  # a path and what is there
+    from sniffkit.parquetfiles import ParquetFile
 
 # How DuckDB names the Arrow types of our columns. Times are UTC without a zone: DuckDB's functions on nanoseconds know
 # only those, and no digit is lost.
@@ -100,15 +98,8 @@ class Database:
                 self.tables[name].setdefault(column, kind)
 
     def _add_parquet(self, path: str) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            schema = pq.read_schema(path)
-        except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            number = getattr(error, "errno", None)
-            raise CaptureFileError(f"{path}: {os.strerror(number) if number else 'not a Parquet file'}") from None
-        held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode()
+        schema = schema_of(path)
+        held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode(errors="replace")
         named = held or re.sub(r"\W", "_", os.path.basename(path).lstrip(".").split(".")[0])
         # Names that differ in case alone are one to SQL.
         name = next((one for one in (*self.tables, *self._parquet) if one.lower() == named.lower()), named)
@@ -120,7 +111,7 @@ class Database:
         """The answer to one SELECT. Raises SniffkitError with the position for one that is wrong."""
         connection, answer = self._asked(text)
         with connection:
-            return Result("sql", interruptible(answer.to_arrow_table, lambda: None))
+            return Result("sql", interruptible(answer.to_arrow_table, lambda: None), self.inputs)
 
     @contextmanager
     def answer(self, text: str) -> Iterator[Any]:
@@ -197,6 +188,11 @@ class Database:
         """What the query would read: DuckDB's own plan tells, of tables that are empty. They stay in the connection."""
         import duckdb
 
+        from sniffkit.points import utf8
+
+        if not isinstance(text, str):
+            raise SniffkitError(f"a query is a text, not {text!r}")
+        utf8(text)
         connection.execute(SHUT_OFF).fetchall()
         # Empty tables would be planned away; and what is done of these with tables alone is not how they are read.
         unlike = "statistics_propagation,empty_result_pullup,late_materialization,common_subplan"
@@ -271,14 +267,10 @@ class Database:
             table.on_end = telling
             return table.to_arrow() if need.scans > 1 else Relation(table)
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from sniffkit import _core
 
-        parts = []
-        for path, schema in self._parquet[name]:
-            there = [column for column in columns if column in schema.names]
-            parts.append(pq.read_table(path, columns=there, partitioning=None))
+        parts = [rows_of(path, [one for one in columns if one in schema.names]) for path, schema in self._parquet[name]]
         if name in self._decoded:
             assert self._capture is not None
             known = [column for column, _, _ in _core.table_columns(name)]
@@ -361,58 +353,6 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         node = todo.pop()
         yield node
         todo.extend(node.get("children", []))
-
-
-def lacking_of(files: list[ParquetFile]) -> list[str]:
-    """What the data sets lack that files are parts of, wherever in them: `date=…/hour=…/part-….parquet`."""
-    from sniffkit.dataset.job import lacking
-
-    up = os.path.join(os.pardir, os.pardir)
-    roots = dict.fromkeys(os.path.normpath(os.path.join(os.path.dirname(path), up)) for path, _ in files)
-    return [line for root in roots for line in lacking(root)]
-
-
-def described(files: list[ParquetFile]) -> dict[str, str]:
-    """The columns of the Parquet files of one table, with DuckDB's type of each: as DuckDB itself has it."""
-    import pyarrow as pa
-
-    paths = ", ".join(path for path, _ in files)
-    try:
-        schema = pa.unify_schemas([schema for _, schema in files], promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise not_one_table(files, error) from None
-    if not schema.names:
-        raise CaptureFileError(f"{paths}: a table without columns")
-    if "" in schema.names or len({name.lower() for name in schema.names}) < len(schema.names):
-        raise CaptureFileError(f"{paths}: SQL cannot tell the columns apart: {', '.join(map(repr, schema.names))}")
-    connection = connected()
-
-    def kinds() -> list[str]:
-        import duckdb
-
-        with connection:
-            try:
-                connection.register("described", schema.empty_table())
-                return [row[1] for row in connection.execute("DESCRIBE described").fetchall()]
-            except (duckdb.Error, pa.ArrowNotImplementedError) as error:
-                raise CaptureFileError(f"{paths}: {' '.join(str(error).split())}") from None
-
-    found = interruptible(kinds, connection.interrupt)
-    return {field.name: as_ours(kind, field.type) for field, kind in zip(schema, found, strict=True)}
-
-
-def as_ours(duckdb_kind: str, kind: Any) -> str:
-    """A type of DuckDB's as it is here: times are UTC without a zone (see TYPES), and nothing may be any text."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return "TIMESTAMP_NS" if kind.unit == "ns" else "TIMESTAMP"
-    return "VARCHAR" if pa.types.is_null(kind) else duckdb_kind
-
-
-def not_one_table(files: list[ParquetFile], error: Exception) -> SniffkitError:
-    """The error for files whose columns do not go together."""
-    return SniffkitError(f"{', '.join(path for path, _ in files)}: not one table: {' '.join(str(error).split())}")
 
 
 class Relation:

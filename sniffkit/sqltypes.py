@@ -18,6 +18,13 @@ ZONED = {
     "TIMESTAMP_S": "TIMESTAMPTZ",
     "TIMESTAMP_MS": "TIMESTAMPTZ",
 }
+# Types that Arrow has none for, or that lose something there: bits, digits, the zone.
+TEXTS = {"BIT": "VARCHAR", "BIGNUM": "VARCHAR", "TIME WITH TIME ZONE": "VARCHAR"}
+# Integers of 128 bits, and what they are in answers where all values fit; Arrow's decimals of 128 bits have 38 digits.
+WIDE = ("HUGEINT", "UHUGEINT")
+NARROWER = ("BIGINT", "DECIMAL(38,0)")
+# Types of times that have infinity, in Arrow a date in the far future. Of nanoseconds the last is a time of tables.
+INFINITE = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE", "DATE"}
 # A time with a zone behind it, as DuckDB reads one.
 WITH_ZONE = re.compile(
     r"\s*\d+-\d+-\d+[ T]+\d+:\d+[\d:.]*\s*((?P<offset>[+-]\d\d?(:?\d\d){0,2})|(?P<name>[A-Za-z][\w/+-]*))\s*"
@@ -33,35 +40,48 @@ def quoted(name: str) -> str:
 
 
 def as_tables_are(answer: Any, times: bool) -> Any:
-    """An answer (`duckdb.DuckDBPyRelation`) with the types that tables have: times in UTC (if `times`), and sums of
-    integers as int64 where all fit.
+    """An answer (`duckdb.DuckDBPyRelation`) with the types that tables have: times in UTC (if `times`), integers of 128
+    bits as int64 where all fit. What Arrow has no type for is text, as DuckDB writes it; infinite times are null.
     """
-    found = list(enumerate(answer.types, 1))
-    kinds = {
-        at: said for at, kind in found if times and "TIMESTAMP" in str(kind) and (said := in_utc(kind)) != str(kind)
-    }
-    wide = [at for at, kind in found if str(kind) == "HUGEINT"]
-    if wide:
-        asked = ", ".join(f"count(#{at}) = count(TRY_CAST(#{at} AS BIGINT))" for at in wide)
-        (fit,) = answer.aggregate(asked).fetchall()
-        kinds.update((at, "BIGINT") for at, fits in zip(wide, fit, strict=True) if fits)
-    if not kinds:
+    before = [with_types(kind, {}) for kind in answer.types]
+    leaves = TEXTS | (ZONED if times else {})
+    after = [with_types(kind, leaves) for kind in answer.types]
+    wide = [at for at, kind in enumerate(before) if "HUGEINT" in kind]
+    for narrow in NARROWER if wide else ():
+        tried = [with_types(answer.types[at], dict.fromkeys(WIDE, narrow)) for at in wide]
+        asked = (
+            f"bool_and(TRY_CAST(#{at + 1} AS {kind})::{before[at]} IS NOT DISTINCT FROM #{at + 1})"
+            for at, kind in zip(wide, tried, strict=True)
+        )
+        (fit,) = answer.aggregate(", ".join(asked)).fetchall()
+        for at in wide:
+            after[at] = with_types(answer.types[at], leaves | dict.fromkeys(WIDE, narrow))
+        wide = [at for at, fits in zip(wide, fit, strict=True) if fits is False]  # None: no rows
+        if not wide:
+            break
+    for at in wide:
+        after[at] = with_types(answer.types[at], leaves | dict.fromkeys(WIDE, "VARCHAR"))
+    if before == after and not INFINITE & set(before):
         return answer
-    taken = (f"#{at}::{kinds[at]}" if at in kinds else f"#{at}" for at in range(1, len(found) + 1))
+    taken = (
+        (f"CASE WHEN isfinite(#{at}) THEN #{at} END" if was in INFINITE else f"#{at}")
+        + (f"::{kind}" if kind != was else "")
+        for at, (was, kind) in enumerate(zip(before, after, strict=True), 1)
+    )
     return answer.project(", ".join(map(" AS ".join, zip(taken, map(quoted, answer.columns), strict=True))))
 
 
-def in_utc(kind: Any) -> str:
-    """The DuckDB type of an answer's column whose times say that they are UTC, from a `duckdb.DuckDBPyType`."""
+def with_types(kind: Any, leaves: dict[str, str]) -> str:
+    """A DuckDB type (`duckdb.DuckDBPyType`), in which others stand for the types that are in `leaves`."""
     if kind.id == "list":
-        return f"{in_utc(kind.children[0][1])}[]"
+        return f"{with_types(kind.children[0][1], leaves)}[]"
     if kind.id == "array":
-        return f"{in_utc(kind.children[0][1])}[{kind.children[1][1]}]"
+        return f"{with_types(kind.children[0][1], leaves)}[{kind.children[1][1]}]"
     if kind.id == "map":
-        return f"MAP({', '.join(in_utc(one) for _, one in kind.children)})"
+        return f"MAP({', '.join(with_types(one, leaves) for _, one in kind.children)})"
     if kind.id == "struct":
-        return f"STRUCT({', '.join(f'{quoted(name)} {in_utc(one)}' for name, one in kind.children)})"
-    return ZONED.get(str(kind), str(kind))
+        return f"STRUCT({', '.join(f'{quoted(name)} {with_types(one, leaves)}' for name, one in kind.children)})"
+    return leaves.get(str(kind), str(kind))
 
 
 def zone_made(text: str) -> bool:

@@ -121,6 +121,9 @@ class Table:
         if isinstance(path, str) and "://" in path:
             raise OutputError(f"{path}: a table is written to this machine's files; to_dataset writes to URLs")
         check_output(path, self.inputs)
+        return self._write_parquet(path)
+
+    def _write_parquet(self, path: str | os.PathLike[str]) -> int:
         stream = self.stream()
         try:
             rows, found = stream.to_parquet(path)
@@ -138,10 +141,13 @@ class Table:
 
 
 class Result(Table):
-    """Rows that are already there, as an answer to a query; taken like any other table."""
+    """Rows that are already there, as an answer to a query; taken like any other table.
 
-    def __init__(self, name: str, data: pa.Table) -> None:
-        self.name = name
+    inputs: the captures that they were made of, which no file of them replaces.
+    """
+
+    def __init__(self, name: str, data: pa.Table, inputs: Sequence[object] = ()) -> None:
+        self.name, self.inputs = name, inputs
         self._data = data
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
@@ -150,7 +156,7 @@ class Result(Table):
     def to_arrow(self) -> pa.Table:
         return self._data
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> int:
+    def _write_parquet(self, path: str | os.PathLike[str]) -> int:
         import pyarrow.parquet
 
         from sniffkit.sinks.file import NewFile
@@ -184,6 +190,21 @@ def chosen(columns: Iterable[str] | None) -> list[str] | None:
     return names
 
 
+def numbers(table: str, rules: dict[str, Any] | None) -> dict[str, float]:
+    """Rules of the flow table as floats, whatever numbers they are given as. Raises SniffkitError for what is none."""
+    made = {}
+    for rule, value in (rules or {}).items():
+        try:
+            if not hasattr(value, "__float__"):  # a text has digits, but is no number
+                raise TypeError
+            made[rule] = float(value)
+        except OverflowError as error:
+            raise wrong_request(error, table) from None
+        except (TypeError, ValueError):
+            raise SniffkitError(f"{table}: {rule} is a number, not {value!r}") from None
+    return made
+
+
 def wrong_request(error: Exception, table: str) -> SniffkitError:
     """An error of the core as ours: a wrong filter, a rule of the flow table that is none, an address that is none."""
     if isinstance(error, OverflowError):
@@ -196,9 +217,15 @@ def wrong_request(error: Exception, table: str) -> SniffkitError:
 
 
 def check_output(path: str | os.PathLike[str], inputs: Sequence[object]) -> None:
-    """Raises OutputError for a table that would replace what it is made of."""
+    """Raises OutputError for a table that would replace what it is made of, and for a path that can be none."""
+    if "\0" in os.fsdecode(path):
+        raise OutputError(f"{os.fsdecode(path)!r}: not the name of a file")
     for one in inputs:
         source = one if isinstance(one, (str, os.PathLike)) else getattr(one, "name", None)
+        if isinstance(source, str) and "://" in source:
+            from sniffkit.remote import local_path
+
+            source = local_path(source)
         try:
             same = isinstance(source, (str, os.PathLike)) and os.path.samefile(source, path)
         except (OSError, ValueError, TypeError):

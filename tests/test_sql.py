@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import struct
 import subprocess
@@ -105,6 +107,41 @@ def test_an_answer_has_the_types_of_tables(capture_file: Path, tmp_path: Path) -
     assert pq.read_table(out)["ts"].equals(times)
     again = Database(None, [str(out)]).query("select max(ts) + interval 1 hour t, max(ts) u from answer").to_arrow()
     assert (again["u"][0].value, again["u"].type) == (times[-1].value, utc)
+
+
+LARGE = "100000000000000000000000000000000000000"  # of 39 digits
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "comes"),
+    [
+        ("md5_number('b')", "string", "190532336368564675417118094528692087698"),
+        ("340282366920938463463374607431768211455::uhugeint", "string", "340282366920938463463374607431768211455"),
+        (f"-{LARGE}::hugeint", "string", f"-{LARGE}"),
+        (f"[1::hugeint, {LARGE}]", "list<l: string>", ["1", LARGE]),
+        (f"{{'a b': {LARGE}::uhugeint}}", "struct<a b: string>", {"a b": LARGE}),
+        (f"map {{{LARGE}: '1'::bit}}", "map<string, string>", [(LARGE, "1")]),
+        (f"({LARGE}::uhugeint - 1)", "decimal128(38, 0)", decimal.Decimal("9" * 38)),
+        ("7::uhugeint", "int64", 7),
+        ("map {7::hugeint: null::hugeint}", "map<int64, int64>", [(7, None)]),
+        ("'101'::bit", "string", "101"),
+        (f"{LARGE}::bignum", "string", LARGE),
+        ("'01:02:03+02'::timetz", "string", "01:02:03+02"),
+        ("'infinity'::timestamp", "timestamp[us, tz=UTC]", None),
+        ("'-infinity'::timestamptz", "timestamp[us, tz=UTC]", None),
+        ("'infinity'::date", "date32[day]", None),
+        ("'2020-01-01'::date", "date32[day]", datetime.date(2020, 1, 1)),
+    ],
+)
+def test_no_value_of_an_answer_is_another(
+    value: str, kind: str, comes: object, capture_file: Path, called: Callable[..., tuple[int, str, str]]
+) -> None:
+    query = f"select {value} x from flows limit 1"
+    answer = sk.open(capture_file).sql(query).to_arrow()
+    assert (str(answer.schema.field("x").type), answer["x"].to_pylist()) == (kind, [comes])
+    if comes is None or isinstance(comes, str):
+        code, out, _ = called("sql", query, str(capture_file), "--json")
+        assert (code, json.loads(out)) == (0, {"x": comes})
 
 
 def test_times_without_a_zone_stay_so(capture_file: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -111,6 +113,39 @@ def test_types_are_those_of_the_file(tmp_path: Path) -> None:
         ms=pa.array([2], pa.timestamp("ms", "Asia/Tokyo")),
     )
     assert rows([zoned], "SELECT epoch_ns(ns) ns, epoch_ms(ms) ms FROM z") == [{"ns": 1, "ms": 2}]
+
+
+def test_types_that_duckdb_has_not_are_read(tmp_path: Path) -> None:
+    columns = {
+        "half": pa.array(np.array([1.5], np.float16)),
+        "wide": pa.array([10**50], pa.decimal256(60, 0)),
+        "money": pa.array([decimal.Decimal("1.25")], pa.decimal256(20, 2)),
+    }
+    path = written(tmp_path / "t.parquet", v=[1], **columns)
+    assert rows([path], "FROM t") == [{"v": 1, "half": 1.5, "wide": str(10**50), "money": decimal.Decimal("1.25")}]
+    assert rows([path], "SELECT money * 2 m FROM t WHERE half > 1") == [{"m": decimal.Decimal("2.50")}]
+
+
+def test_a_damaged_file_is_the_one_that_is_named(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "t.parquet"
+    sk.open(web_mix.FILE).packets().to_parquet(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(200) + whole[204:])
+    for more in ([], ["-o", f"{tmp_path}/q.csv"]):
+        code, out, err = run("sql", "from packets", str(path), *more)
+        assert (code, out, err.startswith(f"sniffkit: {path}: damaged: "), err.count("\n")) == (2, "", True, 1), err
+    pq.write_table(pa.table({"v": [1]}).replace_schema_metadata({"sniffkit.table": b"\xff"}), path)
+    assert list(Database(None, [str(path)]).tables) == ["\ufffd"]
+    path.write_bytes(whole.replace(b"frame_number", b"\xff" + b"rame_number"))
+    with pytest.raises(sk.CaptureFileError, match=r"/t.parquet: damaged: "):
+        Database(None, [str(path)])
+
+
+def test_integers_of_128_bits_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    polars.DataFrame({"v": polars.Series([1], dtype=polars.Int128)}).write_parquet(path)
+    with pytest.raises(sk.CaptureFileError, match=r"/t.parquet: Integers with more than 64 bits not implemented$"):
+        Database(None, [str(path)])
 
 
 def test_an_answer_can_be_asked_again(tmp_path: Path, run: Run) -> None:

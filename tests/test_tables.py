@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import decimal
 import inspect
 import shutil
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,6 +52,12 @@ def test_columns_of_a_data_set_may_come_one_by_one(tmp_path: Path) -> None:
     sk.open(PCAP).to_dataset(tmp_path / "out", columns=(one for one in ["ts", "uid"]), workers=1)
     (part,) = tmp_path.rglob("*.parquet")
     assert pq.read_schema(part).names == ["ts", "uid"]
+
+
+def test_rules_of_a_data_set_are_any_numbers(tmp_path: Path) -> None:
+    given: list[Any] = [300, 300.0, decimal.Decimal(300), np.int64(300)]
+    made = [sk.open(PCAP).to_dataset(tmp_path / "out", tcp_idle=one, workers=1) for one in given]
+    assert [one.already_complete for one in made] == [False, True, True, True]
 
 
 def flows() -> Any:
@@ -91,13 +100,43 @@ def test_a_table_never_replaces_its_capture(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     shutil.copy(PCAP, path)
     (tmp_path / "link.parquet").symlink_to(path)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.write(PCAP, "a.pcap")
+    whole = (tmp_path / "b.zip").read_bytes()
+    outs = (path, tmp_path / "link.parquet")
     with path.open("rb") as file:
-        for source in (path, file):
-            for table in (sk.open(source).flows(), sk.open(source).hosts(), sk.open(source).trace()):
-                for out in (path, tmp_path / "link.parquet"):
-                    with pytest.raises(sk.OutputError, match="is the capture that is read: choose another name"):
-                        table.to_parquet(out)
-    assert path.read_bytes() == PCAP.read_bytes()
+        for source in (path, file, f"file://{path}"):
+            for take in MADE:
+                file.seek(0)
+                refused(take(sk.open(source)), *outs)
+        refused(sk.open(PCAP).diff(sk.open(path)).flows(), *outs)
+        refused(sk.open(f"zip://*.pcap::file://{tmp_path}/b.zip").flows(), tmp_path / "b.zip")
+    assert (path.read_bytes(), (tmp_path / "b.zip").read_bytes()) == (PCAP.read_bytes(), whole)
+
+
+# What captures are made into, by the core, in Python, by DuckDB.
+MADE: list[Callable[[sk.Capture], Any]] = [
+    lambda c: c.flows(),
+    lambda c: c.hosts(),
+    lambda c: c.trace(),
+    lambda c: c.sql("FROM flows"),
+    lambda c: c.stats.summary(),
+    lambda c: c.stats.hierarchy(),
+    lambda c: c.diff(sk.open(PCAP)).summary(),
+    lambda c: c.diff(sk.open(PCAP)).changes(),
+]
+
+
+def refused(table: Any, *outs: Path) -> None:
+    for out in outs:
+        with pytest.raises(sk.OutputError, match="is the capture that is read: choose another name"):
+            table.to_parquet(out)
+
+
+@pytest.mark.parametrize("take", MADE[1:5])
+def test_what_is_no_name_of_a_file_is_told(take: Callable[[sk.Capture], Any]) -> None:
+    with pytest.raises(sk.OutputError, match=r"^'a\\x00b': not the name of a file$"):
+        take(sk.open(PCAP)).to_parquet("a\0b")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +154,11 @@ def test_a_table_never_replaces_its_capture(tmp_path: Path) -> None:
         (lambda c: c.extract("out", max_files=1 << 64), sk.SniffkitError, "max_files = "),
         (lambda c: c.extract("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
         (lambda c: c.to_dataset("a\0b"), sk.OutputError, "'a\\x00b': not the name of a directory"),
+        (lambda c: c.to_dataset("out", tcp_idle="300"), sk.SniffkitError, "flows: tcp_idle is a number, not '300'"),
+        (lambda c: c.to_dataset("out", active=None), sk.SniffkitError, "flows: active is a number, not None"),
+        (lambda c: c.flows(active=np.array([1, 2])), sk.SniffkitError, "flows: active is a number, not array([1, 2])"),
+        (lambda c: c.sql("select '\udcff'"), sk.SniffkitError, "\\udcff'\" is not UTF-8"),
+        (lambda c: c.sql(None), sk.SniffkitError, "a query is a text, not None"),
         (lambda c: c.to_dataset(""), sk.OutputError, "'': not the name of a directory"),
         (
             lambda c: c.flows().to_parquet("memory://out/f.parquet"),

@@ -91,7 +91,7 @@ def show(given: tuple[str, ...], options: dict[str, Any]) -> int:
         with counter("frames", sys.stderr) as table.progress:
             if options["state"]:
                 data, now_known = read_and_ask(table)
-                table = Result("arp", data)
+                table = Result("arp", data, table.inputs)
             rows = write(table, out, columns=columns if query else None, **query)
         if options["state"]:
             save(options["state"], now_known)

@@ -151,10 +151,10 @@ def is_directory(out: str | None) -> bool:
 
 
 def split(text: str | None) -> list[str] | None:
-    """`a,b c` as names."""
+    """`a,b c` as names, of which each is one column."""
     if text is None:
         return None
-    names = text.replace(",", " ").split()
+    names = list(dict.fromkeys(text.replace(",", " ").split()))
     if not names:
         raise SniffkitError("--columns needs at least one name")
     return names

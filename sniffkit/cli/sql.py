@@ -15,7 +15,6 @@ from sniffkit.cli import say
 from sniffkit.cli.inputs import damage_as_lines, files, is_standard_input, rereadable
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interrupts import end_as_on_interrupt
-from sniffkit.points import utf8
 from sniffkit.tables import check_output
 
 if TYPE_CHECKING:
@@ -140,7 +139,6 @@ def ask(tables: Database, query: str, target: Output) -> bool:
     """Answer one query; whether there were rows and no damage."""
     from sniffkit.sinks import put
 
-    utf8(query)
     with damage_as_lines() as damage, tables.answer(query) as answer:
         rows = put(answer, target)
     return rows > 0 and not damage

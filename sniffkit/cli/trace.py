@@ -61,7 +61,8 @@ def run(given: tuple[str, ...], **options: Any) -> int:
     short = [*SHORT[:3], "file", *SHORT[3:]] if len(names) > 1 else list(SHORT)
     shown = columns if columns is not None or not out.is_screen else short
     with damage_as_lines() as damage:
-        table = open_capture(rereadable(names)).trace(window=options["window"], filter=options["filter"]).to_arrow()
-        seen = Result("trace", table.filter(pc.greater_equal(table["hops"], options["seen"])))
+        traced = open_capture(rereadable(names)).trace(window=options["window"], filter=options["filter"])
+        table = traced.to_arrow()
+        seen = Result("trace", table.filter(pc.greater_equal(table["hops"], options["seen"])), traced.inputs)
         rows = write(seen, out, columns=shown, **query)
     return 1 if damage or rows == 0 else 0

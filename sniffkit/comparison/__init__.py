@@ -9,6 +9,8 @@ from sniffkit.matching import window_ns
 from sniffkit.matching.pairs import WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sniffkit.api import Capture
     from sniffkit.comparison.found import Found
     from sniffkit.tables import Result
@@ -56,31 +58,36 @@ class Diff:
         """Rows `a > b`, `b > a`, `?` (way not known) and `all`: packets, loss, delay."""
         from sniffkit.comparison.sections import summary
 
-        return summary(self.found)
+        return self._section(summary)
 
     def flows(self) -> Result:
         """One row a flow: packets of each side, loss and delay each way; `b_…` where a NAT changed its ends."""
         from sniffkit.comparison.sections import flows
 
-        return flows(self.found)
+        return self._section(flows)
 
     def packets(self) -> Result:
         """One row a packet that only one side has, in order of time."""
         from sniffkit.comparison.sections import packets
 
-        return packets(self.found)
+        return self._section(packets)
 
     def changes(self) -> Result:
         """One row a field that differs in packets of both: in how many, and the most frequent change."""
         from sniffkit.comparison.changes import changes
 
-        return changes(self.found)
+        return self._section(changes)
 
     def matches(self) -> Result:
         """One row a packet of both sides: its frame numbers, times and delay."""
         from sniffkit.comparison.sections import matches
 
-        return matches(self.found)
+        return self._section(matches)
+
+    def _section(self, make: Callable[[Found], Result]) -> Result:
+        made = make(self.found)
+        made.inputs = [one for capture, _ in self._sources for one in capture.inputs]
+        return made
 
     def __repr__(self) -> str:
         return "<sniffkit diff: .summary() .flows() .packets() .changes() .matches()>"

@@ -18,6 +18,8 @@ from sniffkit.remote import RemoteFile, edges, is_url, one_line
 OWN = "_sniffkit"
 
 _EDGE = 4096  # bytes at both ends of a file that are part of its key
+# What `done.json` holds of a summary.
+_KEPT = {"rows": int, "frames": int, "files": int, "skipped": list, "counters": dict, "resumed": bool}
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,10 @@ class Job:
 
     @classmethod
     def from_dict(cls, found: dict[str, Any]) -> Job:
-        """The job that `as_dict` gave."""
+        """The job that `as_dict` gave. Raises ValueError, KeyError or TypeError for anything else."""
         files = tuple(File(**one) for one in found["files"])
+        if not isinstance(found["shares"], int) or found["shares"] < 1:
+            raise ValueError("no number of shares")
         columns = None if found["columns"] is None else tuple(found["columns"])
         return cls(**{**found, "files": files, "columns": columns})
 
@@ -71,6 +75,18 @@ class Summary:
     resumed: bool = False
     already_complete: bool = False
 
+    def as_json(self) -> bytes:
+        """What `done.json` holds."""
+        return json.dumps({name: getattr(self, name) for name in _KEPT}).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Summary:
+        """The summary that `as_json` gave. Raises ValueError for anything else."""
+        found = json.loads(data)
+        if not isinstance(found, dict) or {name: type(value) for name, value in found.items()} != _KEPT:
+            raise ValueError("no summary")
+        return cls(**found)
+
 
 def lacking(root: str) -> list[str]:
     """What a data set of this machine lacks, a line each: its end, or what was damaged. Nothing of what is none."""
@@ -79,10 +95,10 @@ def lacking(root: str) -> list[str]:
         return []
     try:
         with open(os.path.join(own, "done.json"), "rb") as file:
-            return [f"{root}: {line}" for line in json.load(file)["skipped"]]
+            return [f"{root}: {line}" for line in Summary.from_json(file.read()).skipped]
     except FileNotFoundError:
         return [f"{root}: unfinished: the command that makes it goes on where it stopped"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return [f"{own}/done.json: not readable: whether all rows are there cannot be known"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sniffkit.api import DATASETS
@@ -12,9 +13,9 @@ from sniffkit.dataset.engines import engine_of
 from sniffkit.dataset.job import OWN, Job, Summary, look
 from sniffkit.dataset.limits import many_open_files
 from sniffkit.dataset.store import Store, store
-from sniffkit.dataset.work import line_of
+from sniffkit.dataset.work import begin_anew, line_of
 from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
-from sniffkit.tables import chosen, directory_name, unknown_column, wrong_request
+from sniffkit.tables import chosen, directory_name, numbers, unknown_column, wrong_request
 
 
 def make(
@@ -37,7 +38,8 @@ def make(
     if table not in DATASETS:
         raise SniffkitError(f"{table}: no data set is made of this table; there are: {' '.join(DATASETS)}")
     _check_columns(table, columns)
-    _check_request(table, filter, rules)
+    ruled = numbers(table, rules)
+    _check_request(table, filter, ruled)
     if "-" in paths:
         raise CaptureFileError("standard input can be read once: a data set needs files")
     with engine_of(engine, workers) as how:
@@ -47,19 +49,20 @@ def make(
         with many_open_files():
             files, skipped = look(paths)
         wanted = None if columns is None else tuple(columns)
-        job = Job(table, tuple(files), where.root, shares, wanted, filter, dict(rules or {}))
+        job = Job(table, tuple(files), where.root, shares, wanted, filter, ruled)
         done = where.read(f"{OWN}/done.json") if begun else None
         if begun is not None and begun.key() != job.key():
             raise OutputError(f"{out}: holds a table of other files or options; choose another directory")
-        job = begun or job
         if done is not None:
-            return Summary(**json.loads(done), already_complete=True)
-        if begun is None:
+            return _complete(where, done)
+        if begun is not None:
+            # Where it stands now: it may have been begun under another name, or from another directory.
+            job = replace(begun, out=where.root)
+        else:
             where.write(f"{OWN}/job.json", json.dumps(job.as_dict()).encode())
         resumed = any(line_of(where, share) is not None for share in range(job.shares))
         summary = _sum_up(how.run(job, where, progress), skipped, len(files), resumed)
-    kept = {name: value for name, value in vars(summary).items() if name != "already_complete"}
-    where.write(f"{OWN}/done.json", json.dumps(kept).encode())
+    where.write(f"{OWN}/done.json", summary.as_json())
     for name in where.names():
         if name.startswith((f"{OWN}/owner-", f"{OWN}/share-")):
             where.remove(name)
@@ -77,7 +80,7 @@ def _check_columns(table: str, columns: Sequence[str] | None) -> None:
         raise SniffkitError(f"{table}: a data set is partitioned by time: name ts among the columns")
 
 
-def _check_request(table: str, filter: str | None, rules: dict[str, float] | None) -> None:
+def _check_request(table: str, filter: str | None, rules: dict[str, float]) -> None:
     """A wrong filter or rule is told before anything is read or written."""
     from sniffkit import _core
 
@@ -98,6 +101,14 @@ def _begun(where: Store) -> Job | None:
     if any(not name.startswith(f"{OWN}/.") for name in where.names()):
         raise OutputError(f"{where.root}: not empty, and no begun table: choose another directory")
     return None
+
+
+def _complete(where: Store, done: bytes) -> Summary:
+    """What the run said that made the data set. Raises SniffkitError where that is damaged."""
+    try:
+        return replace(Summary.from_json(done), already_complete=True)
+    except ValueError:
+        raise begin_anew(f"{where.root}/{OWN}/done.json: not readable") from None
 
 
 def _sum_up(lines: list[dict[str, Any]], skipped: list[str], files: int, resumed: bool) -> Summary:

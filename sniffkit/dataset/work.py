@@ -6,6 +6,7 @@ that says so. Whoever takes the share up again, here or elsewhere, goes on from 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -23,13 +24,20 @@ PART_ROWS = 1 << 16  # rows that are kept in memory at most
 NO_TIME = "__HIVE_DEFAULT_PARTITION__"  # what Hive calls the partition of rows without a value
 
 # Of the line, and of the place in it: one of another form is not gone on from.
-FORM = 2
+FORM = 3
 
 Progress = Callable[[int], object]
 
 
-class Superseded(Exception):
+class Superseded(SniffkitError):
     """Another worker has taken this share up."""
+
+    exit_code = 1
+
+
+def begin_anew(what: str) -> SniffkitError:
+    """The error for what cannot be gone on with."""
+    return SniffkitError(f"{what}: remove the directory and begin anew")
 
 
 def run_share(job: dict[str, Any], share: int, progress: Progress | None = None) -> dict[str, Any]:
@@ -42,12 +50,30 @@ def run_share(job: dict[str, Any], share: int, progress: Progress | None = None)
 
 
 def line_of(out: Store, share: int) -> dict[str, Any] | None:
-    """Where a share stands; None if it has not begun. Raises SniffkitError for what another version wrote."""
-    data = out.read(f"{OWN}/share-{share}.json")
-    line: dict[str, Any] | None = None if data is None else json.loads(data)
-    if line is not None and line.get("form") != FORM:
-        raise SniffkitError(f"{out.root}: begun by another version of sniffkit: remove the directory and begin anew")
-    return line
+    """Where a share stands; None if it has not begun.
+
+    Raises SniffkitError for what another version wrote, and for what is damaged.
+    """
+    name = f"{OWN}/share-{share}.json"
+    data = out.read(name)
+    if data is None:
+        return None
+    another = False
+    try:
+        kept = json.loads(data)
+        line: dict[str, Any] = kept.get("line")
+        another = isinstance(kept["form"], int) and kept["form"] != FORM
+        if kept["form"] == FORM and kept["sha256"] == _sum_of(line):
+            return line
+    except (ValueError, KeyError, AttributeError):
+        pass
+    raise begin_anew(
+        f"{out.root}: begun by another version of sniffkit" if another else f"{out.root}/{name}: not readable"
+    )
+
+
+def _sum_of(line: Any) -> str:
+    return hashlib.sha256(json.dumps(line, sort_keys=True).encode()).hexdigest()
 
 
 def folder(hour: int | None) -> str:
@@ -65,11 +91,21 @@ class Share:
         self.owner = uuid.uuid4().hex
 
     def run(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Work until the end of the files."""
+        """Work until the end of the files. Raises Superseded once another worker has taken the share up."""
+        # Before the line is read: from here on no other worker writes one.
+        self.out.write(f"{OWN}/owner-{self.share}", self.owner.encode())
+        try:
+            return self._work(progress)
+        except SniffkitError:
+            self._check_owner()  # the other removes what is no part of its own work
+            raise
+
+    def _work(self, progress: Progress | None) -> dict[str, Any]:
         line = line_of(self.out, self.share)
+        if line is None and self.out.read(f"{OWN}/done.json") is not None:
+            raise self._superseded()  # another run has come to its end meanwhile
         if line is not None and line["done"]:
             return line
-        self.out.write(f"{OWN}/owner-{self.share}", self.owner.encode())
         line = line or {"unit": 0, "rows": 0, "warnings": [], "state": None, "place": None, "done": False}
         self._forget_after(line["unit"])
         reader = self._reader(line)
@@ -95,7 +131,9 @@ class Share:
         if line["state"] is not None:
             state = self.out.read(line["state"])
             if state is None:
-                raise SniffkitError(f"{self.out.root}/{line['state']} is gone: remove the directory and begin anew")
+                raise begin_anew(f"{self.out.root}/{line['state']} is gone")
+            if hashlib.sha256(state).hexdigest() != line["state_sha256"]:
+                raise begin_anew(f"{self.out.root}/{line['state']}: damaged")
         place = line["place"]
         try:
             return _core.DatasetReader(
@@ -109,7 +147,10 @@ class Share:
                 state,
             )
         except (KeyError, ValueError) as error:
-            raise SniffkitError(str(error.args[0])) from None
+            said = str(error.args[0])
+            if state is None:
+                raise SniffkitError(said) from None
+            raise begin_anew(f"{self.out.root}/{line['state']}: {said}") from None
 
     def _forget_after(self, unit: int) -> None:
         """Remove what an interrupted worker left of a unit that it did not finish."""
@@ -132,16 +173,18 @@ class Share:
         """Finish a unit whose rows are written."""
         unit = line["unit"] + 1
         keeps = self.job.table == "flows" and not done
-        state = f"{OWN}/share-{self.share}-{unit:06d}.state" if keeps else None
-        if state is not None:
-            self.out.write(state, reader.state())
+        state = state_sha256 = None
+        if keeps:
+            state, data = f"{OWN}/share-{self.share}-{unit:06d}.state", reader.state()
+            state_sha256 = hashlib.sha256(data).hexdigest()
+            self.out.write(state, data)
         warnings = line["warnings"] + [list(one) for one in reader.warnings()]
         after = {
-            "form": FORM,
             "unit": unit,
             "rows": line["rows"] + rows,
             "place": reader.place(),
             "state": state,
+            "state_sha256": state_sha256,
             "warnings": warnings,
             "done": done,
             "counters": reader.counters(),
@@ -154,6 +197,13 @@ class Share:
         return after
 
     def _commit(self, line: dict[str, Any]) -> None:
+        self._check_owner()
+        kept = {"form": FORM, "sha256": _sum_of(line), "line": line}
+        self.out.write(f"{OWN}/share-{self.share}.json", json.dumps(kept).encode())
+
+    def _check_owner(self) -> None:
         if self.out.read(f"{OWN}/owner-{self.share}") != self.owner.encode():
-            raise Superseded
-        self.out.write(f"{OWN}/share-{self.share}.json", json.dumps(line).encode())
+            raise self._superseded()
+
+    def _superseded(self) -> Superseded:
+        return Superseded(f"{self.out.root}: another run works on this directory")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sniffkit.errors import SniffkitError
@@ -92,18 +92,18 @@ class Stats:
         import importlib
 
         make: Callable[..., Result] = importlib.import_module(SECTIONS[name][0]).table
-        return in_utc(name, make(self._capture, **options))
+        return in_utc(name, make(self._capture, **options), self._capture.inputs)
 
 
-def in_utc(name: str, result: Result) -> Result:
-    """`result` under this name, its times in UTC as in every table: in SQL they have no zone."""
+def in_utc(name: str, result: Result, inputs: Sequence[object]) -> Result:
+    """`result` of these inputs under this name, its times in UTC as in every table: in SQL they have no zone."""
     import pyarrow as pa
 
     from sniffkit.tables import Result
 
     data = result.to_arrow()
     kinds = [pa.timestamp("ns", "UTC") if pa.types.is_timestamp(field.type) else field.type for field in data.schema]
-    return Result(name, data.cast(pa.schema(list(zip(data.column_names, kinds, strict=True)))))
+    return Result(name, data.cast(pa.schema(list(zip(data.column_names, kinds, strict=True)))), inputs)
 
 
 def nanos(span: str) -> str:

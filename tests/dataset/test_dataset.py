@@ -189,7 +189,7 @@ def test_a_worker_that_was_given_up_stops(
         if frames > 200:
             progress.other = work.run_share(job, 0)  # type: ignore[attr-defined]
 
-    with pytest.raises(work.Superseded):
+    with pytest.raises(work.Superseded, match=r"/out: another run works on this directory$"):
         work.run_share(job, 0, progress)
     assert progress.other["done"]  # type: ignore[attr-defined]
     with pytest.raises(sk.SniffkitError, match=r"the worker has sniffkit .* the job is of 0\.0"):
