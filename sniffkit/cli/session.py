@@ -311,7 +311,7 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
 
 
 def totals(session: Any, joint: str) -> str:
-    """The counters of all points together. The kernel is asked now and then: what came since then, it has let through."""
+    """The counters of all points together. The kernel is asked now and then: what came since, it has let through."""
     frames, stats = session.frames, session.stats()
     received, dropped = sum(one[1] - one[3] for one in stats), sum(one[2] for one in stats)
     return lines(frames, max(received, frames + dropped), dropped, joint)
