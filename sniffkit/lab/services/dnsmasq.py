@@ -29,7 +29,11 @@ def start(node: NodeSpec, given: dict[str, Any], spec: LabSpec) -> Start:
     """dnsmasq in the foreground with no file of the machine's own."""
     argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]
     argv += ["--log-facility=-", "--pid-file=", "--bind-dynamic", "--no-ping", "--dhcp-broadcast"]
-    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases"]
+    others = [one for name, one in node.settings["services"] if name == "dnsmasq"]
+    number = next(number for number, one in enumerate(others) if one is given)
+    argv += [f"--dhcp-leasefile={{dir}}/{node.name}.leases{number or ''}"]
+    if number:  # the node's own address is the first one's
+        argv.append("--except-interface=lo")
     argv += [f"--interface={name}" for name in given.get("interfaces", [])]
     for one in given.get("dhcp", []):
         argv.append(f"--dhcp-range={one['from']},{one['to']},{one.get('lease', '1h')}")
