@@ -74,7 +74,8 @@ def _link(spec: LabSpec, one: Interface) -> Op:
     found = kind(one.kind)
     data = {key: value for key, value in one.data.items() if key not in found.apart}
     args: dict[str, Any] = {**_end(one), "kind": one.kind, "data": data}
-    needs = [netns_id(one.node), *_of_new_links(spec, one.node)]
+    needs = [netns_id(one.node)]
+    given = {one.node: _of_new_links(spec, one.node)}
     options = _options(args)
     words = found.line(one.data)
     ip = tool("ip", one.node)
@@ -82,9 +83,12 @@ def _link(spec: LabSpec, one: Interface) -> Op:
     if one.peer is not None:
         peer = spec.interfaces[one.peer]
         args["peer"] = _end(peer)
-        needs += [netns_id(peer.node), *_of_new_links(spec, peer.node)]
+        needs.append(netns_id(peer.node))
+        given[peer.node] = _of_new_links(spec, peer.node)
         line += f" peer name {peer.name} netns {peer.node if peer.node != HOST else 1}"
         line += _options(args["peer"])
+    if any(given.values()):
+        args["sysctls"] = given
     if one.parent is not None:
         node, name = one.parent
         args["parent"] = [node, name]
@@ -185,12 +189,11 @@ def _place(name: str) -> tuple[tuple[str, ...], str]:
     return tuple(parts[1:]), where
 
 
-def _of_new_links(spec: LabSpec, node: str) -> list[str]:
-    """The ids of the sysctls of a node that an interface gets when it is made, and not when they change."""
+def _of_new_links(spec: LabSpec, node: str) -> dict[str, str]:
+    """The sysctls of a node that an interface gets when it is made, and not when they change."""
     found = spec.nodes[node].settings.get("sysctls", {}) if node in spec.nodes else {}
-    places = {name: _place(name) for name in found}
     off = (("ipv6", "conf", "disable_ipv6"), "all")
-    return [f"sysctl:{node}/{name}" for name, place in places.items() if place == off or place[1] == "default"]
+    return {name: value for name, value in found.items() if _place(name) == off or _place(name)[1] == "default"}
 
 
 def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[str, ...]:
@@ -281,8 +284,8 @@ def _same(op: Op, now: Op | None) -> bool:
     """Whether an operation is in another plan too. now: the one of its id there."""
     if now is None or (now.args, now.do) != (op.args, op.do):
         return False
-    # Commands run in the order of what they need; it changes what sysctls and new links get.
-    return op.do not in ("command", "sysctl", "link") or now.needs == op.needs
+    # Commands run in the order of what they need; sysctls are changed by what they need.
+    return op.do not in ("command", "sysctl") or now.needs == op.needs
 
 
 def _undoable(op: Op, now: Op | None) -> bool:

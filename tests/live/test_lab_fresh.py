@@ -95,6 +95,16 @@ def test_a_change_in_two_steps_is_as_one_made_afresh(file: Path) -> None:
     assert sysctl("ipv4/conf/eth0/forwarding") == "0", "and not what it was while `forward` was there"
 
 
+def test_a_sysctl_that_somebody_changed_is_set_again_with_what_it_changes(file: Path) -> None:
+    """But no link is made anew for it."""
+    node = {"forward": True, "sysctls": {**OWN, "net.ipv4.conf.default.arp_ignore": 2}}
+    assert up(file, node) == ""
+    before, index = seen(), ip("-n", A, "-br", "link", "show", "eth0")
+    ip("netns", "exec", A, "sh", "-c", "cd /proc/sys/net/ipv4; echo 0 > ip_forward; echo 1 > conf/default/arp_ignore")
+    assert up(file, node) == ""
+    assert (seen(), ip("-n", A, "-br", "link", "show", "eth0")) == (before, index)
+
+
 def test_rules_of_somebody_stay_in_their_places(file: Path) -> None:
     """Also one that is more than the lab's, which the kernel would take for it."""
     assert up(file, {"rules": [f"{NET} table 100 priority 5"]}) == ""
