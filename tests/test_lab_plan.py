@@ -211,6 +211,35 @@ def test_only_one_dnsmasq_of_a_node_has_its_loopback_interface() -> None:
     assert [word.partition("}/")[2] for word in kept] == ["a.leases", "a.leases-2", "a.leases-3"]
 
 
+def test_sysctls_are_set_in_the_order_in_which_one_writes_another() -> None:
+    own = {"net/ipv6/conf/e.1/mtu": 1400, "net.ipv6.conf.ipv6.disable_ipv6": 0, "net/ipv6/conf/e.1/forwarding": 0}
+    wide = {"net.ipv6.conf.default.disable_ipv6": 1, "net.ipv4.conf.default.forwarding": 0}
+    links = [{"a/e.1": "fd00::1/64", "b/e": None}, {"a/ipv6": None, "b/f": None}]
+    node = {"forward": True, "sysctls": own | wide}
+    found = plan(parse({"nodes": {"a": node}, "links": links}))
+    placed = [op.id for op in found if op.do in ("sysctl", "address", "up") and op.node == "a"]
+    assert placed == [
+        "sysctl:a/net.ipv4.ip_forward",
+        "sysctl:a/net.ipv6.conf.all.forwarding",
+        "sysctl:a/net.ipv6.conf.default.disable_ipv6",
+        "sysctl:a/net.ipv4.conf.default.forwarding",
+        "sysctl:a/net.ipv6.conf.ipv6.disable_ipv6",
+        "sysctl:a/net/ipv6/conf/e.1/forwarding",
+        "address:a/e.1 fd00::1/64",
+        "up:a/lo",
+        "up:a/e.1",
+        "up:a/ipv6",
+        "sysctl:a/net/ipv6/conf/e.1/mtu",
+    ]
+    bare = plan(parse({"nodes": {"a": {"sysctls": own}}, "links": links}))
+    again = {"sysctl:a/net/ipv6/conf/e.1/forwarding"}
+    assert {
+        *ids(difference(bare, plan(parse({"nodes": {"a": {"sysctls": own, "forward": True}}, "links": links})))[0])
+    } == again
+    everything = {op.id for op in bare if op.do in ("link", "address", "sysctl") or op.key in ("e", "f", "e.1", "ipv6")}
+    assert {*ids(difference(bare, found)[0])} == everything, "links are made anew for `default`"
+
+
 def test_tables_of_a_ruleset_are_found_by_their_names() -> None:
     text = "table ip my.tab {\n}\nadd table inet a/b; table c { chain d { }; } table ip6 e-f { }\n# ; table ip no\n"
     text += 'table d { chain e { comment "}; table no { }" } }\n'

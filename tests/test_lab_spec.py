@@ -155,6 +155,17 @@ WRONG: dict[str, tuple[str, int, str]] = {
         4,
         "no interface b/f; there are: a/eth0 b/eth0",
     ),
+    "a flush below nat": (
+        "nodes:\n  a:\n    nat: [{snat: fd00::/64, out: e, to: 'fd00::1'}]\n    nft: |\n      flush ruleset ip6\n"
+        "links: [{a/e, b/e}]\n",
+        4,
+        "a: nft: flush ruleset takes away what nat and firewall made: ip6 lab_nat",
+    ),
+    "a flush of all below a firewall": (
+        "nodes:\n  a: {firewall: {input: []}, nft: 'table ip t { }; flush ruleset'}\n",
+        2,
+        "a: nft: flush ruleset takes away what nat and firewall made: inet lab_filter",
+    ),
     "a lease of no interface": (PAIR + "expect: [{from: a, lease: f}]\n", 3, "no interface a/f"),
     "a lease in no network": (PAIR + "expect: [{from: a, lease: e, in: 10.0.0.1/24}]\n", 3, "is not a network"),
     "a port over 65535": (PAIR + "expect: [{from: a, tcp: 'b:65616'}]\n", 3, "with a port from 1 to 65535"),

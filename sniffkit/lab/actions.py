@@ -7,16 +7,18 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sniffkit.errors import LabError
-from sniffkit.lab import machine, processes, wire
+from sniffkit.lab import machine, processes, rules, wire
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST
+from sniffkit.lab.observe import IPV6_METRIC, see_links
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends, host_ends
-from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, family, prefix, scope_of, table_of
+from sniffkit.lab.routing import ROUTE_TYPES, family, prefix, scope_of, table_of
 
 if TYPE_CHECKING:
     from sniffkit.lab.engine import Engine
@@ -25,6 +27,7 @@ IFNAME, ADDRESS, MTU, LINK, MASTER, LINKINFO, AF_SPEC, NET_NS_FD = 3, 1, 4, 5, 1
 NUD_PERMANENT_NOARP, NTF_SELF = 0xC0, 2
 TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x1, 0x2, 0x1000
+SETTLE_SECONDS = 0.5  # of some kinds the kernel never says that they are up
 
 # The namespace whose socket a request goes to, and the request.
 Request = tuple[str, bytes]
@@ -236,8 +239,10 @@ def _route(engine: Engine, op: Op, kind: int, flags: int) -> Request:
         body += wire.attribute(5, wire.ip(given["via"]))
     if "dev" in given:
         body += wire.attribute(4, struct.pack("=I", engine.index(op.node, given["dev"])))
-    if "metric" in given:
-        body += wire.attribute(6, struct.pack("=I", given["metric"]))
+    # Without one the kernel deletes the first of any metric.
+    metric = given.get("metric") or (IPV6_METRIC if family_ == socket.AF_INET6 else 0)
+    if metric:
+        body += wire.attribute(6, struct.pack("=I", metric))
     if "src" in given:
         body += wire.attribute(7, wire.ip(given["src"]))
     hops = b""
@@ -247,35 +252,6 @@ def _route(engine: Engine, op: Op, kind: int, flags: int) -> Request:
         hops += struct.pack("=HBBi", 8 + len(gateway), 0, hop.get("weight", 1) - 1, index) + gateway
     if hops:
         body += wire.attribute(9, hops)
-    return op.node, wire.message(kind, flags, body)
-
-
-def _rule(engine: Engine, op: Op, kind: int, flags: int) -> Request:
-    given = op.args
-    source, source_length = prefix(given.get("from", "default"))
-    target, target_length = prefix(given.get("to", "default"))
-    table = given.get("table", 0)
-    action = RULE_ACTIONS[given["action"]] if "action" in given else 1
-    family_ = family(given.get("from"), given.get("to"))
-    body = struct.pack(
-        "=BBBBBBBBI", family_, target_length, source_length, 0, table if table < 256 else 252, 0, 0, action, 0
-    )
-    body += wire.attribute(6, struct.pack("=I", given["priority"]))
-    if table:
-        body += wire.attribute(15, struct.pack("=I", table))
-    if source:
-        body += wire.attribute(2, source)
-    if target:
-        body += wire.attribute(1, target)
-    for number, key in ((3, "iif"), (17, "oif")):
-        if key in given:
-            body += wire.attribute(number, wire.text(given[key]))
-    if "fwmark" in given:
-        body += wire.attribute(10, struct.pack("=I", given["fwmark"]))
-    if "ipproto" in given:
-        body += wire.attribute(22, struct.pack("=B", PROTOCOLS[given["ipproto"]]))
-    if "dport" in given:
-        body += wire.attribute(24, struct.pack("=HH", given["dport"], given["dport"]))
     return op.node, wire.message(kind, flags, body)
 
 
@@ -295,6 +271,8 @@ def sysctl_value(name: str) -> str | None:
 
 def set_sysctl(engine: Engine, op: Op) -> None:
     """Write a file below /proc/sys/net, which shows the namespace of the thread that writes."""
+    if "dev" in op.args:
+        _settle(engine, op)
     engine.enter(op.node)
     path = sysctl_path(op.args["name"])
     try:
@@ -306,17 +284,36 @@ def set_sysctl(engine: Engine, op: Op) -> None:
         if isinstance(error, FileNotFoundError) and op.args["name"] == "net.ipv6.conf.all.forwarding":
             return  # `forward` on a kernel without IPv6
         raise LabError(f"{op.node}: sysctl {op.args['name']}={op.args['value']}: {error.strerror}") from None
-    if all(one["id"] != op.id for one in engine.journal.of("sysctl")):
+    if _before(engine, op) is None:
         engine.journal.add(**{"is": "sysctl", "id": op.id, "before": before})
+
+
+def _settle(engine: Engine, op: Op) -> None:
+    """Wait until the kernel has seen that both ends of an interface are up: when it does it writes sysctls too."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < until:
+        one = see_links(engine.socket(op.node)).get(op.args["dev"])
+        if one is None or not one.up or one.state == "up":
+            break
+        time.sleep(0.01)
+    engine.try_one(*_named(op, b""))  # changes nothing, and is answered once the kernel has done with it
+
+
+def _before(engine: Engine, op: Op) -> str | None:
+    """What a sysctl was before it was set; None if it was not, or was taken back."""
+    found = [one["before"] for one in engine.journal.of("sysctl") if one["id"] == op.id]
+    return found[-1] if found else None
 
 
 def reset_sysctl(engine: Engine, op: Op) -> None:
     """Back to what it was."""
-    before = [one["before"] for one in engine.journal.of("sysctl") if one["id"] == op.id]
+    before = _before(engine, op)
     engine.enter(op.node)
-    if before and os.path.exists(sysctl_path(op.args["name"])):
+    if before is not None and os.path.exists(sysctl_path(op.args["name"])):
         with open(sysctl_path(op.args["name"]), "w", encoding="ascii") as file:
-            file.write(before[-1])
+            file.write(before)
+        # Set again, it may be another value that it goes back to: `forward` may have come or gone meanwhile.
+        engine.journal.add(**{"is": "sysctl", "id": op.id, "before": None})
 
 
 def write_file(engine: Engine, op: Op) -> None:
@@ -352,9 +349,7 @@ ACTIONS: dict[str, Action] = {
         lambda e, op: _route(e, op, wire.NEWROUTE, wire.CREATE | (wire.REPLACE if op.id in e.mend else wire.EXCL)),
         lambda e, op: _route(e, op, wire.DELROUTE, 0),
     ),
-    "rule": Action(
-        lambda e, op: _rule(e, op, wire.NEWRULE, wire.CREATE | wire.EXCL), lambda e, op: _rule(e, op, wire.DELRULE, 0)
-    ),
+    "rule": Action(rules.add, undo=rules.remove),
     "sysctl": Action(do=set_sysctl, undo=reset_sysctl),
     "file": Action(do=write_file, undo=remove_file),
     "command": Action(do=processes.run_command, undo=processes.undo_command),

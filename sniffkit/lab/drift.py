@@ -15,6 +15,7 @@ from typing import Any
 from sniffkit.lab import namespaces, processes, wire
 from sniffkit.lab.actions import sysctl_value
 from sniffkit.lab.engine import Engine
+from sniffkit.lab.filtering import FILLED
 from sniffkit.lab.links import kind
 from sniffkit.lab.links.bridge import port_attributes
 from sniffkit.lab.model import HOST
@@ -95,7 +96,7 @@ def _key(op: Op) -> str | None:
 
 
 def shown_now(plan: Iterable[Op]) -> dict[str, str]:
-    """What the commands say that show what a plan's commands made, without counters."""
+    """What the commands say that show what a plan's commands made, without counters and what packets fill."""
     out: dict[str, str] = {}
     for op in plan:
         key = _key(op)
@@ -111,7 +112,7 @@ def shown_now(plan: Iterable[Op]) -> dict[str, str]:
             env={**os.environ, "PATH": processes.search_path()},
             timeout=processes.COMMAND_SECONDS,
         )
-        out[key] = COUNTERS.sub("", done.stdout) if done.returncode == 0 else ""
+        out[key] = FILLED.sub(r"\1", COUNTERS.sub("", done.stdout)) if done.returncode == 0 else ""
     return out
 
 

@@ -33,11 +33,20 @@ TABLE = re.compile(
     r"(?:^|[;}])\s*(?:(?:add|create)\s+)?table\s+(?:(ip|ip6|inet|arp|bridge|netdev)\s+)?([\w./-]+)", re.MULTILINE
 )
 QUOTED = re.compile(r'"[^"]*"|#.*')
+FLUSH = re.compile(r"\bflush\s+ruleset(?:[ \t]+(ip6?|inet|arp|bridge|netdev))?\b")
+# What nft shows of the elements of a set that packets fill, or that expire.
+FILLED = re.compile(
+    r"^(\t\tflags [^\n]*\b(?:dynamic|timeout)\b[^\n]*(?:\n\t\t(?!elements)[^\n]*)*)\n\t\telements = \{.*?\}$",
+    re.M | re.S,
+)
 OURS = re.compile(r"\blab_(?:nat|filter)\b")
 
 
 def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
-    """Each entry of nat does one thing and has what that needs. names: the interfaces of the node."""
+    """Each entry of nat does one thing and has what that needs; `nft` leaves that and the firewall there.
+
+    names: the interfaces of the node.
+    """
     for number, entry in enumerate(node.settings.get("nat", [])):
         path = (*node.path, "nat", number)
         does = [key for key in ("masquerade", "snat", "dnat") if key in entry]
@@ -50,6 +59,12 @@ def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
             if entry[key] not in names:
                 text = f"{node.name}: nat: no interface {node.name}/{entry[key]}{nearest(entry[key], names)}"
                 raise spec.source.error((*path, key), text)
+    made = _tables(ruleset(node.settings))
+    for family in FLUSH.findall(QUOTED.sub("", node.settings.get("nft", ""))):
+        gone = [table for table in made if family in ("", table.split()[0])]
+        if gone:
+            text = f"{node.name}: nft: flush ruleset takes away what nat and firewall made: {', '.join(gone)}"
+            raise spec.source.error((*node.path, "nft"), text)
 
 
 def ruleset(settings: dict[str, Any]) -> str:
@@ -98,6 +113,11 @@ def _after(entry: dict[str, Any], family: str) -> list[str]:
     return []
 
 
+def _tables(text: str) -> list[str]:
+    """The tables that a ruleset names, with their families."""
+    return [f"{family or 'ip'} {name}" for family, name in TABLE.findall(QUOTED.sub("", text))]
+
+
 def added_to(op: Op) -> str | None:
     """The id of the lab's tables, where a node's own ruleset may add to them: its undoing leaves that."""
     adds = op.key == "nft" and OURS.search(QUOTED.sub("", op.args.get("stdin", "")))
@@ -114,8 +134,7 @@ def operations(node: NodeSpec) -> list[Op]:
     for key, text in (("rules", ruleset(node.settings)), ("nft", node.settings.get("nft", ""))):
         if not text:
             continue
-        plain = QUOTED.sub("", text)
-        tables = [f"{family or 'ip'} {name}" for family, name in TABLE.findall(plain)]
+        tables = _tables(text)
         undo = "".join(f"add table {table}\ndelete table {table}\n" for table in tables)
         args: dict[str, Any] = {"argv": ["nft", "-f", "-"], "stdin": text, "what": f"{node.name}: {key}"}
         args |= {"undo": ["nft", "-f", "-"], "undo_stdin": undo}

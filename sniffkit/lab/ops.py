@@ -9,6 +9,8 @@ from sniffkit.lab.model import HOST
 # Operations run by stage, so that requests to one namespace can go out in one batch. Links come in levels (what they
 # stand on is made first), and so does setting them up.
 NETNS, SYSCTL, LINK, PORT, ADDRESS, LATE, UP, SHAPE, ROUTE, RULE, FILTER, SERVICE = range(0, 1200, 100)
+OWN = ADDRESS - 50  # sysctls of an interface: what addresses it may have hangs on them
+SETTLED = SERVICE - 50  # what the kernel changes when an interface is set up
 
 
 class Op(NamedTuple):

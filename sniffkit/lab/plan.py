@@ -12,10 +12,28 @@ from typing import Any
 from sniffkit.lab import filtering, qdiscs, services
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec
-from sniffkit.lab.ops import ADDRESS, LATE, LINK, NETNS, ROUTE, RULE, SYSCTL, UP, Op, link_id, netns_id, tool
+from sniffkit.lab.ops import (
+    ADDRESS,
+    LATE,
+    LINK,
+    NETNS,
+    OWN,
+    ROUTE,
+    RULE,
+    SETTLED,
+    SYSCTL,
+    UP,
+    Op,
+    link_id,
+    netns_id,
+    tool,
+)
 from sniffkit.lab.routing import ROUTE as ROUTE_KEYS
 from sniffkit.lab.routing import RULE as RULE_KEYS
 from sniffkit.lab.routing import family, text_of
+
+# Where a sysctl is set → where it may be set for that too.
+WIDER: dict[str, set[str]] = {"": set(), "all": set(), "default": {"all"}}
 
 
 def plan(spec: LabSpec) -> list[Op]:
@@ -57,6 +75,7 @@ def _link(spec: LabSpec, one: Interface) -> Op:
     data = {key: value for key, value in one.data.items() if key not in found.apart}
     args: dict[str, Any] = {**_end(one), "kind": one.kind, "data": data}
     needs = [netns_id(one.node)]
+    given = {one.node: _of_new_links(spec, one.node)}
     options = _options(args)
     words = found.line(one.data)
     ip = tool("ip", one.node)
@@ -65,8 +84,11 @@ def _link(spec: LabSpec, one: Interface) -> Op:
         peer = spec.interfaces[one.peer]
         args["peer"] = _end(peer)
         needs.append(netns_id(peer.node))
+        given[peer.node] = _of_new_links(spec, peer.node)
         line += f" peer name {peer.name} netns {peer.node if peer.node != HOST else 1}"
         line += _options(args["peer"])
+    if any(given.values()):
+        args["sysctls"] = given
     if one.parent is not None:
         node, name = one.parent
         args["parent"] = [node, name]
@@ -111,17 +133,7 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     out: list[Op] = []
     given = node.settings
     needs: tuple[str, ...] = (netns_id(node.name),)
-    sysctls: dict[str, str] = {}
-    if given.get("forward"):
-        sysctls = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"}
-    sysctls |= given.get("sysctls", {})
-    names = {one.name for one in spec.of(node.name)}
-    for name, value in sysctls.items():
-        own = names & set(name.split("/" if "/" in name else "."))
-        stage = LATE if own else SYSCTL
-        line = f"ip netns exec {node.name} sysctl -w {shlex.quote(f'{name}={value}')}"
-        tied = (link_id(node.name, min(own)),) if own else needs
-        out.append(Op(stage, "sysctl", node.name, name, {"name": name, "value": value}, tied, line))
+    out += _sysctls(spec, node)
     if given.get("nameserver"):
         text = "".join(f"nameserver {address}\n" for address in given["nameserver"])
         file = f"{node.name}.resolv.conf"
@@ -144,11 +156,60 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
     return out
 
 
+def _sysctls(spec: LabSpec, node: NodeSpec) -> list[Op]:
+    """Those of the namespace, then those of its interfaces."""
+    out: list[Op] = []
+    wanted = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"} if node.settings.get("forward") else {}
+    wanted |= node.settings.get("sysctls", {})
+    devs = {one.name: one for one in spec.of(node.name)}
+    for name in sorted(wanted, key=lambda name: _place(name)[1] in devs):
+        key, where = _place(name)
+        stage, needs = SYSCTL, [netns_id(node.name)]
+        args = {"name": name, "value": wanted[name]}
+        if where in devs:
+            stage, needs = OWN, [link_id(node.name, where)]
+        if where in devs and key == ("ipv6", "conf", "mtu"):  # the kernel sets it whenever an interface comes up
+            stage = SETTLED
+            args["dev"] = where
+            needs.append(f"{'up' if devs[where].up else 'down'}:{node.name}/{where}")
+        # What the kernel writes to all of them, or gives them when they are made, it writes before.
+        wider = WIDER.get(where, {"all", "default"})
+        needs += [op.id for op in out if _place(op.key)[0] == key and _place(op.key)[1] in wider]
+        line = f"ip netns exec {node.name} sysctl -w {shlex.quote(f'{name}={wanted[name]}')}"
+        out.append(Op(stage, "sysctl", node.name, name, args, tuple(needs), line))
+    return out
+
+
+def _place(name: str) -> tuple[tuple[str, ...], str]:
+    """A sysctl by what it sets and where: an interface, `all`, `default`; or nowhere, if it is of no such kind."""
+    if name.replace("/", ".") == "net.ipv4.ip_forward":
+        name = "net.ipv4.conf.all.forwarding"
+    parts = name.split("/" if "/" in name else ".")
+    where = parts.pop(3) if len(parts) == 5 and parts[2] in ("conf", "neigh") else ""
+    return tuple(parts[1:]), where
+
+
+def _of_new_links(spec: LabSpec, node: str) -> dict[str, str]:
+    """The sysctls of a node that an interface gets when it is made, and not when they change."""
+    found = spec.nodes[node].settings.get("sysctls", {}) if node in spec.nodes else {}
+    off = (("ipv6", "conf", "disable_ipv6"), "all")
+    return {name: value for name, value in found.items() if _place(name) == off or _place(name)[1] == "default"}
+
+
 def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[str, ...]:
-    """A route goes with the interfaces it leaves by; without a `dev`, with all of its node's."""
+    """A route goes with the interfaces it leaves by; without a `dev`, with all of its node's. Of IPv6 also with the
+    addresses that make its next hops neighbours: without them the kernel would keep it, but not make it again."""
     devs = {dev for dev in [route.get("dev"), *(hop.get("dev") for hop in route.get("nexthops", []))] if dev}
     used = [one for one in spec.of(node.name) if not devs or one.name in devs]
-    return (netns_id(node.name), *(link_id(*one.point) for one in used))
+    near = [route.get("via"), route.get("src"), *(hop["via"] for hop in route.get("nexthops", []))]
+    hops = [ipaddress.IPv6Address(text) for text in near if text and ":" in text]
+    given = [(one.name, text) for one in used if hops for text in one.addresses if ":" in text]
+    held = [
+        f"address:{node.name}/{name} {text}"
+        for name, text in given
+        if any(hop in ipaddress.IPv6Interface(text).network for hop in hops)
+    ]
+    return (netns_id(node.name), *(link_id(*one.point) for one in used), *held)
 
 
 def ends(op: Op) -> list[tuple[str, str]]:
@@ -223,7 +284,8 @@ def _same(op: Op, now: Op | None) -> bool:
     """Whether an operation is in another plan too. now: the one of its id there."""
     if now is None or (now.args, now.do) != (op.args, op.do):
         return False
-    return op.do != "command" or now.needs == op.needs  # commands run in the order of what they need
+    # Commands run in the order of what they need; sysctls are changed by what they need.
+    return op.do not in ("command", "sysctl") or now.needs == op.needs
 
 
 def _undoable(op: Op, now: Op | None) -> bool:
@@ -236,11 +298,12 @@ def _undoable(op: Op, now: Op | None) -> bool:
 
 
 def _misplaced(old: list[Op], dropped: set[str], new: list[Op]) -> set[str]:
-    """Addresses that stay, but would not be where the kernel has them in a lab made afresh: the first of an interface,
-    or of a subnet, is what packets are sent from, and the kernel puts every further one last."""
-    wanted = _addresses(new)
+    """Addresses and rules that stay, but would not be where the kernel has them in a lab made afresh: the first of an
+    interface, or of a subnet, is what packets are sent from; of rules of one priority the first is asked first. The
+    kernel puts every further one last."""
+    wanted = _ordered(new)
     out: set[str] = set()
-    for place, found in sorted(_addresses(old).items(), reverse=True):  # firsts before what goes with them
+    for place, found in sorted(_ordered(old).items(), reverse=True):  # firsts before what goes with them
         gone = dropped | out
         # The kernel takes the others of a subnet away with its first, or puts them elsewhere.
         out.update(one for first, one in found if first in gone)
@@ -251,9 +314,9 @@ def _misplaced(old: list[Op], dropped: set[str], new: list[Op]) -> set[str]:
     return out
 
 
-def _addresses(plan: list[Op]) -> dict[tuple[str, str, int, bool], list[tuple[str, str]]]:
-    """(node, interface, version, whether they are first in their subnets) → the first of its subnet and itself, by ids,
-    of each address, in order: of IPv4 the kernel has those that are first before all others."""
+def _ordered(plan: list[Op]) -> dict[tuple[str, str, int, bool], list[tuple[str, str]]]:
+    """(node, interface or priority, version, whether they are first in their subnets) → the first of its subnet and
+    itself, by ids, of each address or rule, in order: of IPv4 the kernel has addresses that are first before others."""
     firsts: dict[tuple[str, str, str], str] = {}
     out: dict[tuple[str, str, int, bool], list[tuple[str, str]]] = {}
     for op in plan:
@@ -261,7 +324,14 @@ def _addresses(plan: list[Op]) -> dict[tuple[str, str, int, bool], list[tuple[st
             at, address = (op.node, op.args["dev"]), ipaddress.ip_interface(op.args["address"])
             first = firsts.setdefault((*at, str(address.network)), op.id) if address.version == 4 else op.id
             out.setdefault((*at, address.version, first == op.id), []).append((first, op.id))
+        elif op.do == "rule":
+            out.setdefault((op.node, *_asked(op), True), []).append((op.id, op.id))
     return out
+
+
+def _asked(rule: Op) -> tuple[str, int]:
+    """When a rule is asked, among those of its version of IP: its priority as no interface is called."""
+    return f"/{rule.args['priority']}", family(rule.args.get("from"), rule.args.get("to"))
 
 
 def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
@@ -271,7 +341,7 @@ def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
     differ: set[str] = set()
     for new in others:
         before = {op.id: op for op in out}
-        differ |= {op.id for op in new if op.id in before and before[op.id].args != op.args}
+        differ |= {op.id for op in new if op.id in before and not _same(before[op.id], op)}
         there, wanted = _places(out), _places(new)
         for place in there.keys() & wanted.keys():
             if there[place] != wanted[place]:
@@ -282,12 +352,14 @@ def merged(old: list[Op], *others: list[Op]) -> tuple[list[Op], set[str]]:
 
 def _places(plan: list[Op]) -> dict[str, list[str]]:
     """What operations of several ids may stand for → their ids: an end of a pair, which is called by its first one;
-    the addresses of an interface, whose order counts; what commands do to an interface."""
+    the addresses of an interface and the rules of a priority, whose order counts; what commands do to an interface."""
     out: dict[str, list[str]] = {}
     for op in plan:
         names = [link_id(*end) for end in ends(op)] if op.do == "link" else []
         if op.do in ("address", "command"):
             names = [f"{op.do}:{op.node}/{op.key.partition(' ')[0]}"]
+        if op.do == "rule":
+            names = [f"rule:{op.node}{_asked(op)}"]
         for name in names:
             out.setdefault(name, []).append(op.id)
     return out

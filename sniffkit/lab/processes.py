@@ -115,17 +115,14 @@ def start_service(engine: Engine, op: Op) -> None:
     if tool and shutil.which(tool, path=env["PATH"]) is None:
         raise MissingToolError(f"{op.node}: {op.key}: {tool} is missing: sudo apt install {op.args['package']}")
 
-    def put(text: str) -> str:
-        return text.replace("{dir}", str(directory))
-
     for name, text in op.args["files"].items():
         path = directory / name
-        path.write_text(put(text))
+        path.write_text(_placed(text, directory))
         path.chmod(0o755)
     if "file" in op.args["ready"]:
         (directory / op.args["ready"]["file"]).unlink(missing_ok=True)
     binds = [(str(directory / name), target) for name, target in op.args["binds"]] + resolver(directory, op.node)
-    argv = inside_argv(op.node, [put(word) for word in op.args["argv"]], binds)
+    argv = inside_argv(op.node, [_placed(word, directory) for word in op.args["argv"]], binds)
     with open(log(directory, op), "wb") as out:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env, cwd="/", start_new_session=True
@@ -133,6 +130,11 @@ def start_service(engine: Engine, op: Op) -> None:
     engine.journal.add(**{"is": "process", "id": op.id, "pid": process.pid})
     op.args["pid"] = process.pid
     _children[process.pid] = process
+
+
+def _placed(text: str, directory: Path) -> str:
+    """A word or file of a service, with the lab's directory in it."""
+    return text.replace("{dir}", str(directory))
 
 
 # Processes that this one started, so that their ends are seen and reaped.
@@ -212,6 +214,10 @@ def stop_service(engine: Engine, op: Op) -> None:
     for pid in pids[-1:]:
         group = [one for one in mine if _group(one) == pid]
         _end(group or [one for one in mine if one == pid])
+    if "undo" in op.args:  # what it was for may be gone, and what it says is of no use then
+        argv = inside_argv(op.node, [_placed(word, engine.journal.directory) for word in op.args["undo"]], [])
+        env = {**os.environ, "PATH": search_path()}
+        subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=env)
 
 
 def _group(pid: int) -> int:

@@ -91,6 +91,8 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
             "tool": found.tool,
             "package": found.package,
         }
+        if start.undo:
+            args["undo"] = start.undo
         if "nameserver" in node.settings:  # which it reads when it starts
             args["nameserver"] = node.settings["nameserver"]
         words = ["python3" if word == sys.executable else word for word in start.argv]

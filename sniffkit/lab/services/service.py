@@ -16,7 +16,7 @@ class Start:
 
     files: name → text, written before. binds: (name, target): file of the lab's directory mounted over target, for
     this program alone. ready: `tcp` or `udp` port it must listen on, `file` it must have written, `tap` it must hold.
-    late: after the services that others wait for.
+    late: after the services that others wait for. undo: the command that takes away what it left, once it has ended.
     """
 
     argv: list[str]
@@ -24,6 +24,7 @@ class Start:
     binds: list[tuple[str, str]] = field(default_factory=list)
     ready: dict[str, Any] = field(default_factory=dict)
     late: bool = False
+    undo: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
