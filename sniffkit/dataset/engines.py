@@ -9,10 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
-from sniffkit.dataset.job import Job
+from sniffkit.dataset.job import MOST_SHARES, Job
 from sniffkit.dataset.store import Store
 from sniffkit.dataset.work import line_of, run_share
 from sniffkit.errors import SniffkitError
@@ -23,7 +23,6 @@ Progress = Callable[[int], object]
 LOOK_EVERY = 0.5  # seconds between two looks at where distant workers stand
 CONNECT_WITHIN = 10  # seconds
 MOST_BY_DEFAULT = 8
-MOST = 1024  # each reads all files
 
 
 class Engine(Protocol):
@@ -39,22 +38,27 @@ class Engine(Protocol):
 def engine_of(engine: Any, workers: int | None) -> Iterator[Engine]:
     """The engine that `local`, `dask://host:port` or a concurrent.futures executor names.
 
-    workers: into how many shares flows are shared out, at most MOST. By default one for each processor of this machine,
-    up to MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
+    workers: into how many shares flows are shared out, at most MOST_SHARES. By default one for each processor of this
+    machine, up to MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
     """
-    if workers is not None and not 1 <= workers <= MOST:
-        raise SniffkitError(f"workers is 1 to {MOST}, not {workers}")
+    if workers is not None and not 1 <= workers <= MOST_SHARES:
+        raise SniffkitError(f"workers is 1 to {MOST_SHARES}, not {workers}")
     if engine is None or engine == "local":
         yield Local(workers or min(MOST_BY_DEFAULT, len(os.sched_getaffinity(0))))
     elif isinstance(engine, str) and engine.startswith("dask://"):
         with dask_client(engine) as client:
             yield Futures(
-                client, workers or max(1, len(client.scheduler_info()["workers"])), {"retries": 10, "pure": False}
+                client, workers or of(len(client.scheduler_info()["workers"])), {"retries": 10, "pure": False}
             )
     elif isinstance(engine, concurrent.futures.Executor):
-        yield Futures(engine, workers or int(getattr(engine, "_max_workers", 0)) or 1, {})
+        yield Futures(engine, workers or of(int(getattr(engine, "_max_workers", 0))), {})
     else:
         raise SniffkitError(f"no engine {engine!r}; there are: local, dask://HOST:PORT, and in Python any executor")
+
+
+def of(workers: int) -> int:
+    """Shares for so many workers of others."""
+    return min(max(workers, 1), MOST_SHARES)
 
 
 class Local:
@@ -89,8 +93,9 @@ def started(job: Job, share: int) -> Child:
     """A worker that works on a share. Raises SniffkitError where the machine has no room for one more."""
     try:
         return Child(job, share)
-    except OSError as error:
-        ours = SniffkitError(f"worker {share + 1} of {job.shares} cannot be started: {error.strerror}")
+    except (OSError, RuntimeError) as error:  # no process, or no thread to listen to it
+        why = getattr(error, "strerror", None) or str(error)
+        ours = SniffkitError(f"worker {share + 1} of {job.shares} cannot be started: {why}")
         ours.exit_code = 1
         raise ours from None
 
@@ -111,10 +116,16 @@ class Child:
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps([job.as_dict(), share]))
-        self.process.stdin.close()
         self.thread = threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True)
-        self.thread.start()
+        try:
+            self.thread.start()
+        except RuntimeError:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        with suppress(BrokenPipeError):  # it has ended already, of which its code tells
+            self.process.stdin.write(json.dumps([job.as_dict(), share]))
+            self.process.stdin.close()
 
     def _listen(self, said: IO[str]) -> None:
         for text in said:

@@ -22,6 +22,17 @@ _EDGE = 4096  # bytes at both ends of a file that are part of its key
 _KEPT = {"rows": int, "frames": int, "files": int, "skipped": list, "counters": dict, "resumed": bool}
 
 
+MOST_SHARES = 1024  # each worker reads all files
+
+
+def parsed(data: bytes) -> Any:
+    """What JSON says. Raises ValueError for what is none."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 @dataclass(frozen=True)
 class File:
     """A capture of the list. key: a hash of its size, beginning and end; first: time of its first frame, ns."""
@@ -57,7 +68,7 @@ class Job:
     def from_dict(cls, found: dict[str, Any]) -> Job:
         """The job that `as_dict` gave. Raises ValueError, KeyError or TypeError for anything else."""
         files = tuple(File(**one) for one in found["files"])
-        if not isinstance(found["shares"], int) or found["shares"] < 1:
+        if not isinstance(found["shares"], int) or not 1 <= found["shares"] <= MOST_SHARES:
             raise ValueError("no number of shares")
         columns = None if found["columns"] is None else tuple(found["columns"])
         return cls(**{**found, "files": files, "columns": columns})
@@ -82,7 +93,7 @@ class Summary:
     @classmethod
     def from_json(cls, data: bytes) -> Summary:
         """The summary that `as_json` gave. Raises ValueError for anything else."""
-        found = json.loads(data)
+        found = parsed(data)
         if not isinstance(found, dict) or {name: type(value) for name, value in found.items()} != _KEPT:
             raise ValueError("no summary")
         return cls(**found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sniffkit.errors import SniffkitError
 
@@ -17,7 +17,8 @@ def many_open_files() -> Iterator[None]:
     Raises SniffkitError, exit code 1, if that is not enough: no file is at fault, so none is passed over.
     """
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with suppress(ValueError, OSError):  # a machine whose own limit (fs.nr_open) was lowered since
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         yield
     except OSError as error:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from sniffkit.api import DATASETS
-from sniffkit.dataset.engines import engine_of
-from sniffkit.dataset.job import OWN, Job, Summary, look
+from sniffkit.dataset.engines import Engine, engine_of
+from sniffkit.dataset.job import OWN, Job, Summary, look, parsed
 from sniffkit.dataset.limits import many_open_files
 from sniffkit.dataset.store import Store, store
 from sniffkit.dataset.work import begin_anew, line_of
@@ -44,29 +44,45 @@ def make(
         raise CaptureFileError("standard input can be read once: a data set needs files")
     with engine_of(engine, workers) as how:
         where = store(out)
-        begun = _begun(where)
+        _begun(where)  # what is refused, is before all files are looked at
         shares = how.shares if table == "flows" else 1
         with many_open_files():
             files, skipped = look(paths)
         wanted = None if columns is None else tuple(columns)
         job = Job(table, tuple(files), where.root, shares, wanted, filter, ruled)
-        done = where.read(f"{OWN}/done.json") if begun else None
-        if begun is not None and begun.key() != job.key():
-            raise OutputError(f"{out}: holds a table of other files or options; choose another directory")
-        if done is not None:
-            return _complete(where, done)
-        if begun is not None:
-            # Where it stands now: it may have been begun under another name, or from another directory.
-            job = replace(begun, out=where.root)
-        else:
-            where.write(f"{OWN}/job.json", json.dumps(job.as_dict()).encode())
-        resumed = any(line_of(where, share) is not None for share in range(job.shares))
-        summary = _sum_up(how.run(job, where, progress), skipped, len(files), resumed)
+        with where.claim(OWN):
+            return _work(job, where, how, skipped, progress)
+
+
+def _work(job: Job, where: Store, how: Engine, skipped: list[str], progress: Callable[[int], object] | None) -> Summary:
+    """Begin the job or go on with it, to its end."""
+    begun = _begun(where)
+    done = where.read(f"{OWN}/done.json") if begun else None
+    if begun is not None and begun.key() != job.key():
+        raise OutputError(f"{where.root}: holds a table of other files or options; choose another directory")
+    if done is not None:
+        return _complete(where, done)
+    if begun is not None:
+        # Where it stands now: it may have been begun under another name, or from another directory.
+        job = replace(begun, out=where.root)
+    else:
+        where.write(f"{OWN}/job.json", json.dumps(job.as_dict()).encode())
+    resumed = _stands(job, where)
+    summary = _sum_up(how.run(job, where, progress), skipped, len(job.files), resumed)
     where.write(f"{OWN}/done.json", summary.as_json())
     for name in where.names():
         if name.startswith((f"{OWN}/owner-", f"{OWN}/share-")):
             where.remove(name)
     return summary
+
+
+def _stands(job: Job, where: Store) -> bool:
+    """Whether anything of it is done. Raises SniffkitError if that was shared out in another way."""
+    lines = [line for share in range(job.shares) if (line := line_of(where, share)) is not None]
+    begun = [name for name in where.names() if name.startswith(f"{OWN}/share-") and name.endswith(".json")]
+    if len(begun) > len(lines) or any(line["shares"] != job.shares for line in lines):
+        raise begin_anew(f"{where.root}/{OWN}/job.json: not readable")
+    return bool(lines)
 
 
 def _check_columns(table: str, columns: Sequence[str] | None) -> None:
@@ -95,7 +111,7 @@ def _begun(where: Store) -> Job | None:
     data = where.read(f"{OWN}/job.json")
     if data is not None:
         try:
-            return Job.from_dict(json.loads(data))
+            return Job.from_dict(parsed(data))
         except (ValueError, KeyError, TypeError):
             raise OutputError(f"{where.root}/{OWN}/job.json: not readable; choose another directory") from None
     if any(not name.startswith(f"{OWN}/.") for name in where.names()):

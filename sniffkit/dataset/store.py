@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sniffkit.errors import OutputError
+from sniffkit.errors import OutputError, SniffkitError
 from sniffkit.remote import filesystem, is_url, one_line
 from sniffkit.tables import output_error
 
@@ -37,6 +41,19 @@ class Store(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
+
+    def claim(self, folder: str) -> AbstractContextManager[None]:
+        """Have all of it for oneself meanwhile, by a lock on this folder. Raises Superseded if another run has it.
+
+        Where there are no such locks, as with URLs and NFS, nobody is refused.
+        """
+        return nullcontext()
+
+
+class Superseded(SniffkitError):
+    """Another run works on the directory, or another worker on the share."""
+
+    exit_code = 1
 
 
 def store(root: str) -> Store:
@@ -91,6 +108,25 @@ class LocalStore(Store):
             (Path(self.root) / name).unlink(missing_ok=True)
         except OSError as error:
             raise output_error(error.filename or self.root, error) from None
+
+    @contextmanager
+    def claim(self, folder: str) -> Iterator[None]:
+        path = Path(self.root) / folder
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            held = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise output_error(path, error) from None
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno == errno.EWOULDBLOCK:
+                    raise Superseded(f"{self.root}: another run works on this directory") from None
+            yield
+        finally:
+            fcntl.flock(held, fcntl.LOCK_UN)  # closing is not enough where a child that was forked has it too
+            os.close(held)
 
 
 def _raise(error: OSError) -> None:

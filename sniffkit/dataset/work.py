@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sniffkit import __version__
-from sniffkit.dataset.job import OWN, Job, source
+from sniffkit.dataset.job import OWN, Job, parsed, source
 from sniffkit.dataset.limits import many_open_files
-from sniffkit.dataset.store import Store, store
+from sniffkit.dataset.store import Store, Superseded, store
 from sniffkit.errors import SniffkitError
 
 UNIT_FRAMES = 4_000_000
@@ -27,12 +27,6 @@ NO_TIME = "__HIVE_DEFAULT_PARTITION__"  # what Hive calls the partition of rows 
 FORM = 3
 
 Progress = Callable[[int], object]
-
-
-class Superseded(SniffkitError):
-    """Another worker has taken this share up."""
-
-    exit_code = 1
 
 
 def begin_anew(what: str) -> SniffkitError:
@@ -60,7 +54,7 @@ def line_of(out: Store, share: int) -> dict[str, Any] | None:
         return None
     another = False
     try:
-        kept = json.loads(data)
+        kept = parsed(data)
         line: dict[str, Any] = kept.get("line")
         another = isinstance(kept["form"], int) and kept["form"] != FORM
         if kept["form"] == FORM and kept["sha256"] == _sum_of(line):
@@ -180,6 +174,7 @@ class Share:
             self.out.write(state, data)
         warnings = line["warnings"] + [list(one) for one in reader.warnings()]
         after = {
+            "shares": self.job.shares,
             "unit": unit,
             "rows": line["rows"] + rows,
             "place": reader.place(),

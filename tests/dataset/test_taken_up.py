@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
+import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import sniffkit as sk
 from captures.wire import pcap
 from sniffkit.dataset import work
 from tests.dataset.test_cuts import rows
-from tests.dataset.test_dataset import break_off, found, traffic
+from tests.dataset.test_dataset import SNIFFKIT, break_off, found, traffic
 
 LINE, DONE = "_sniffkit/share-0.json", "_sniffkit/done.json"
 
@@ -78,19 +79,48 @@ def test_a_directory_is_the_one_that_is_named(
     assert not os.path.exists("out")
 
 
-@pytest.mark.parametrize("then", [1 << 40, 210])
-def test_of_two_runs_at_once_the_second_goes_on(then: int, files: list[str], begun: Path) -> None:
-    """It removes what the first has written of a unit that is not finished, and may be broken off itself."""
-
+@pytest.mark.parametrize("filter", [None, "tcp"])
+def test_of_two_runs_at_once_the_second_is_refused(filter: str | None, files: list[str], begun: Path) -> None:
     def progress(frames: int) -> None:
-        with contextlib.suppress(KeyboardInterrupt):
-            sk.open(files).to_dataset(begun, workers=1, progress=break_off(then))
+        with pytest.raises(sk.SniffkitError, match=r"/begun: another run works on this directory$") as told:
+            sk.open(files).to_dataset(begun, workers=1, filter=filter)
+        assert told.value.exit_code == 1
 
-    with pytest.raises(sk.SniffkitError, match=r"/begun: another run works on this directory$") as told:
-        sk.open(files).to_dataset(begun, workers=1, progress=progress)
-    assert told.value.exit_code == 1
-    assert sk.open(files).to_dataset(begun, workers=1).already_complete == (then > 210)
+    assert sk.open(files).to_dataset(begun, workers=1, progress=progress).resumed
+    assert sk.open(files).to_dataset(begun, workers=1).already_complete
     assert found(begun) == whole(files)
+
+
+def test_of_two_that_begin_at_once_one_makes_it(files: list[str], tmp_path: Path) -> None:
+    """Each with its own number of workers, in processes of their own."""
+    command = [SNIFFKIT, "flows", *files, "-o", f"{tmp_path}/out/", "--workers"]
+    begun = [subprocess.Popen([*command, workers], stderr=subprocess.PIPE, text=True) for workers in "12"]
+    ended = [(process.communicate()[1], process.returncode) for process in begun]
+    assert 0 in [code for _, code in ended]
+    for said, code in ended:
+        assert code == 0 or said == f"sniffkit: {tmp_path}/out: another run works on this directory\n"
+    assert found(tmp_path / "out") == whole(files)
+
+
+def test_work_that_was_shared_out_in_another_way_is_not_gone_on_with(files: list[str], begun: Path) -> None:
+    job = begun / "_sniffkit" / "job.json"
+    for shares in (2, 5000):
+        job.write_text(json.dumps({**json.loads(job.read_text()), "shares": shares}))
+        with pytest.raises(sk.SniffkitError, match=r"job\.json: not readable"):
+            sk.open(files).to_dataset(begun, workers=1)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
+def test_a_worker_without_a_thread_or_process_is_one_line(
+    kind: type[Exception], files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise kind("can't start new thread")
+
+    monkeypatch.setattr(*((threading.Thread, "start") if kind is RuntimeError else (subprocess, "Popen")), refuse)
+    with pytest.raises(sk.SniffkitError, match="worker 1 of 2 cannot be started: can't start new thread") as told:
+        sk.open(files).to_dataset(tmp_path / "out", workers=2)
+    assert told.value.exit_code == 1
 
 
 def test_what_another_run_finished_is_not_begun_anew(files: list[str], begun: Path) -> None:
@@ -112,7 +142,7 @@ def changed(change: Callable[[dict[str, Any]], Any]) -> Callable[[bytes], bytes]
     return make
 
 
-NO_JSON = [b"", b"x", b"{}", b"[]", b"null", b'"a"', b"\0\0", b"\xff"]
+NO_JSON = [b"", b"x", b"{}", b"[]", b"null", b'"a"', b"\0\0", b"\xff", b"[" * 100_000]
 
 
 @pytest.mark.parametrize(
