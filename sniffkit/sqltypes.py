@@ -80,8 +80,17 @@ def with_types(kind: Any, leaves: dict[str, str]) -> str:
     if kind.id == "map":
         return f"MAP({', '.join(with_types(one, leaves) for _, one in kind.children)})"
     if kind.id == "struct":
-        return f"STRUCT({', '.join(f'{quoted(name)} {with_types(one, leaves)}' for name, one in kind.children)})"
+        return f"STRUCT({_fields(kind.children, leaves)})"
+    if kind.id == "tuple":  # row(…): its fields have these names in an answer
+        named = [(f"element{at}", one) for at, (_, one) in enumerate(kind.children, 1)]
+        return f"STRUCT({_fields(named, leaves)})"
+    if kind.id == "union":  # the first is which of the others it is
+        return f"UNION({_fields(kind.children[1:], leaves)})"
     return leaves.get(str(kind), str(kind))
+
+
+def _fields(fields: Iterable[tuple[str, Any]], leaves: dict[str, str]) -> str:
+    return ", ".join(f"{quoted(name)} {with_types(kind, leaves)}" for name, kind in fields)
 
 
 def zone_made(text: str) -> bool:

@@ -123,6 +123,12 @@ LARGE = "100000000000000000000000000000000000000"  # of 39 digits
         (f"map {{{LARGE}: '1'::bit}}", "map<string, string>", [(LARGE, "1")]),
         (f"({LARGE}::uhugeint - 1)", "decimal128(38, 0)", decimal.Decimal("9" * 38)),
         ("7::uhugeint", "int64", 7),
+        (
+            f"row({LARGE}::uhugeint, '1'::bit)",
+            "struct<element1: string, element2: string>",
+            {"element1": LARGE, "element2": "1"},
+        ),
+        (f"[union_value(k := {LARGE}::uhugeint)]", "list<l: sparse_union<k: string=0>>", [LARGE]),
         ("map {7::hugeint: null::hugeint}", "map<int64, int64>", [(7, None)]),
         ("'101'::bit", "string", "101"),
         (f"{LARGE}::bignum", "string", LARGE),
