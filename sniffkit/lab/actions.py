@@ -290,8 +290,9 @@ def set_sysctl(engine: Engine, op: Op) -> None:
 
 def _settle(engine: Engine, op: Op) -> None:
     """Wait until the kernel has seen that both ends of an interface are up: when it does it writes sysctls too."""
-    until = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < until:
+    if engine.settled is None:
+        engine.settled = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < engine.settled:
         one = see_links(engine.socket(op.node)).get(op.args["dev"])
         if one is None or not one.up or one.state == "up":
             break

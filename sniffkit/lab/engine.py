@@ -89,6 +89,10 @@ class Engine:
         self.mend: set[str] = set()
         # (node, interface) → its index when it was made: it may have got another name.
         self.made: dict[tuple[str, str], int] = {}
+        # (node, version of IP) → its routing rules, as the kernel showed them and since then only the lab took away.
+        self.rules: dict[tuple[str, int], list[bytes]] = {}
+        # Until when it is waited for interfaces to come up, all of them together: some never do. None: not yet.
+        self.settled: float | None = None
 
     def __enter__(self) -> Engine:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import itertools
 import json
@@ -33,7 +34,7 @@ from sniffkit.lab.routing import RULE as RULE_KEYS
 from sniffkit.lab.routing import family, text_of
 
 # Where a sysctl is set → where it may be set for that too.
-WIDER: dict[str, set[str]] = {"": set(), "all": set(), "default": {"all"}}
+WIDER: dict[str, set[str]] = {"": set(), "all": {"all"}, "default": {"all", "default"}}
 
 
 def plan(spec: LabSpec) -> list[Op]:
@@ -162,7 +163,8 @@ def _sysctls(spec: LabSpec, node: NodeSpec) -> list[Op]:
     wanted = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"} if node.settings.get("forward") else {}
     wanted |= node.settings.get("sysctls", {})
     devs = {one.name: one for one in spec.of(node.name)}
-    for name in sorted(wanted, key=lambda name: _place(name)[1] in devs):
+    order = {"": 0, "all": 0, "default": 1}
+    for name in sorted(wanted, key=lambda name: order.get(_place(name)[1], 2)):
         key, where = _place(name)
         stage, needs = SYSCTL, [netns_id(node.name)]
         args = {"name": name, "value": wanted[name]}
@@ -173,7 +175,7 @@ def _sysctls(spec: LabSpec, node: NodeSpec) -> list[Op]:
             args["dev"] = where
             needs.append(f"{'up' if devs[where].up else 'down'}:{node.name}/{where}")
         # What the kernel writes to all of them, or gives them when they are made, it writes before.
-        wider = WIDER.get(where, {"all", "default"})
+        wider = WIDER.get(where, {"all", "default", where})
         needs += [op.id for op in out if _place(op.key)[0] == key and _place(op.key)[1] in wider]
         line = f"ip netns exec {node.name} sysctl -w {shlex.quote(f'{name}={wanted[name]}')}"
         out.append(Op(stage, "sysctl", node.name, name, args, tuple(needs), line))
@@ -202,14 +204,21 @@ def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[
     devs = {dev for dev in [route.get("dev"), *(hop.get("dev") for hop in route.get("nexthops", []))] if dev}
     used = [one for one in spec.of(node.name) if not devs or one.name in devs]
     near = [route.get("via"), route.get("src"), *(hop["via"] for hop in route.get("nexthops", []))]
-    hops = [ipaddress.IPv6Address(text) for text in near if text and ":" in text]
-    given = [(one.name, text) for one in used if hops for text in one.addresses if ":" in text]
+    hops = [int(ipaddress.IPv6Address(text)) for text in near if text and ":" in text]
+    given = [(one.name, text, *_subnet(text)) for one in used if hops for text in one.addresses if ":" in text]
     held = [
         f"address:{node.name}/{name} {text}"
-        for name, text in given
-        if any(hop in ipaddress.IPv6Interface(text).network for hop in hops)
+        for name, text, subnet, mask in given
+        if any(hop & mask == subnet for hop in hops)
     ]
     return (netns_id(node.name), *(link_id(*one.point) for one in used), *held)
+
+
+@functools.cache
+def _subnet(address: str) -> tuple[int, int]:
+    """The subnet of an address, and its mask."""
+    network = ipaddress.ip_interface(address).network
+    return int(network.network_address), int(network.netmask)
 
 
 def ends(op: Op) -> list[tuple[str, str]]:
@@ -270,12 +279,12 @@ def difference(old: list[Op], new: list[Op], lost: Collection[str] = ()) -> tupl
     after = {op.id: op for op in new}
     dropped: set[str] = set()
     more = {key for key, op in before.items() if key in lost or not _same(op, after.get(key))}
+    more |= _misplaced(old, more, new)
     while more != dropped:
         dropped = dependent(old, more)
         stuck = [op for op in old if op.id in dropped and not _undoable(op, after.get(op.id))]
         # What they were done to is made anew. Journals of before rulesets needed the lab's tables do not name those.
-        more = dropped.union(*([filtering.added_to(op) or op.needs[-1]] for op in stuck))
-    dropped |= _misplaced(old, dropped, new)
+        more = dropped.union(*([filtering.added_to(op) or op.needs[-1]] for op in stuck), _misplaced(old, dropped, new))
     undo = [op for op in reversed(old) if op.id in dropped]
     return undo, [op for op in new if op.id in dropped or op.id not in before]
 

@@ -19,9 +19,9 @@ HEADER = struct.Struct("=BBBBBBBBI")  # struct fib_rule_hdr: family, lengths of 
 # What a rule says, by names of the header and numbers of attributes.
 Parts = dict[int | str, Any]
 INVERT = 2  # FIB_RULE_INVERT; the other flags say how the rule fares
-PRIORITY, PROTOCOL = 6, 21  # FRA_…
+PRIORITY, MARK, MASK, PROTOCOL = 6, 10, 16, 21  # FRA_…
 # What the kernel shows of a rule that was given none: FRA_SUPPRESS_…, FRA_FWMASK, FRA_SPORT_MASK, FRA_DPORT_MASK
-USUAL = {**dict.fromkeys((13, 14, 16), b"\xff" * 4), **dict.fromkeys((28, 29), b"\xff" * 2)}
+USUAL = {**dict.fromkeys((13, 14, MASK), b"\xff" * 4), **dict.fromkeys((28, 29), b"\xff" * 2)}
 
 
 def encode(given: dict[str, Any]) -> bytes:
@@ -43,7 +43,7 @@ def encode(given: dict[str, Any]) -> bytes:
         if key in given:
             body += wire.attribute(number, wire.text(given[key]))
     if "fwmark" in given:
-        body += wire.attribute(10, struct.pack("=I", given["fwmark"]))
+        body += wire.attribute(MARK, struct.pack("=I", given["fwmark"]))
     if "ipproto" in given:
         body += wire.attribute(22, struct.pack("=B", PROTOCOLS[given["ipproto"]]))
     if "dport" in given:
@@ -52,8 +52,9 @@ def encode(given: dict[str, Any]) -> bytes:
 
 
 def add(engine: Engine, op: Op) -> tuple[str, bytes]:
-    """RTM_NEWRULE: behind those of its priority."""
-    return op.node, wire.message(wire.NEWRULE, wire.CREATE | wire.EXCL, encode(op.args))
+    """RTM_NEWRULE: behind those of its priority. Not NLM_F_EXCL, for which one that says more is the same."""
+    engine.rules.clear()
+    return op.node, wire.message(wire.NEWRULE, wire.CREATE, encode(op.args))
 
 
 def remove(engine: Engine, op: Op) -> None:
@@ -64,9 +65,14 @@ def remove(engine: Engine, op: Op) -> None:
     """
     asked = encode(op.args)
     wanted = _parts(asked)
-    found = engine.socket(op.node).dump(wire.GETRULE, HEADER.pack(asked[0], *bytes(8)))
-    there = [body for body in found if _parts(body).get(PRIORITY) == wanted.get(PRIORITY)]
-    parts = [_parts(body) for body in there]
+    place = (op.node, asked[0])
+    if place not in engine.rules:
+        engine.rules[place] = engine.socket(op.node).dump(wire.GETRULE, HEADER.pack(asked[0], *bytes(8)))
+    known = engine.rules[place]
+    near = wire.attribute(PRIORITY, wanted[PRIORITY]) if PRIORITY in wanted else b""
+    found = [(body, _parts(body)) for body in known if near in body]
+    there = [body for body, one in found if one.get(PRIORITY) == wanted.get(PRIORITY)]
+    parts = [one for _, one in found if one.get(PRIORITY) == wanted.get(PRIORITY)]
     if wanted not in parts:
         return
 
@@ -82,6 +88,7 @@ def remove(engine: Engine, op: Op) -> None:
         again = [body for body in there[start:] if body is not there[ours]]
         requests += [wire.message(wire.NEWRULE, wire.CREATE, _request(body)) for body in again]
     engine.socket(op.node).send(requests)
+    known.remove(there[ours])
 
 
 def _request(body: bytes) -> bytes:
@@ -98,5 +105,6 @@ def _parts(body: bytes) -> Parts:
     _, target, source, tos, _, _, _, action, flags = HEADER.unpack_from(body)
     out: Parts = {"to": target, "from": source, "tos": tos, "action": action, "invert": flags & INVERT}
     found = wire.attributes(body[HEADER.size :])
-    out |= {number: data for number, data in found.items() if number != PROTOCOL and data != USUAL.get(number)}
+    usual = USUAL if any(found.get(MARK, b"")) else {**USUAL, MASK: None}
+    out |= {number: data for number, data in found.items() if number != PROTOCOL and data != usual.get(number)}
     return {key: value for key, value in out.items() if (any(value) if isinstance(value, bytes) else value)}

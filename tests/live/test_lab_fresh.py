@@ -33,6 +33,7 @@ EDITED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "rules in another order": ({"rules": [PORT, ALL, NET + " " + ALL]}, {"rules": [ALL, PORT, NET + " " + ALL]}),
     "a rule more in front": ({"rules": [ALL]}, {"rules": [PORT, ALL]}),
+    "a rule behind one that says more": ({"rules": [ALL]}, {"rules": [f"{NET} {ALL}", ALL]}),
     "a route of IPv6 beside one of a metric": (
         {"routes": [f"{SIX} {HOP} metric 5", f"{SIX} {HOP}"]},
         {"routes": [f"{SIX} {HOP} metric 5"]},
@@ -44,6 +45,10 @@ EDITED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "forwarding comes": ({"sysctls": OWN}, {"sysctls": OWN, "forward": True}),
     "forwarding goes": ({"sysctls": ON, "forward": True}, {"sysctls": ON}),
     "forwarding goes, then what an interface has": ({"sysctls": OWN, "forward": True}, {}),
+    "forwarding goes, which a sysctl says too": (
+        {"sysctls": {"net.ipv4.conf.all.forwarding": "1"}, "forward": True},
+        {"sysctls": {"net.ipv4.conf.all.forwarding": "1"}},
+    ),
     "a default comes": ({}, {"sysctls": {"net.ipv4.conf.default.arp_ignore": 2}}),
     "a default goes": ({"sysctls": {"net.ipv6.conf.default.hop_limit": 9}}, {}),
     "a default changes below an interface's own": (
@@ -120,6 +125,26 @@ def test_rules_of_somebody_stay_in_their_places(file: Path) -> None:
     assert [line for line in rules() if line.startswith("5:")] == own
 
 
+def test_a_rule_of_somebody_that_says_more_is_not_taken_for_the_lab_s(file: Path) -> None:
+    assert up(file, {"rules": [ALL]}) == ""
+    ip("-n", A, "rule", "add", *f"{NET} {ALL}".split())
+    ip("-n", A, "rule", "add", *f"fwmark 0/0xffffffff {ALL}".split())
+    assert up(file, {"rules": [PORT, ALL]}) == ""
+    shown = [line.partition(" ")[2].strip() for line in rules() if line.startswith("6:")]
+    mine = ["from all ipproto tcp dport 80 lookup 102", "from all lookup 102"]
+    assert shown == [f"{NET} lookup 102", "from all fwmark 0 lookup 102", *mine]
+    assert up(file, {}) == ""
+    assert [line.partition(" ")[2].strip() for line in rules() if line.startswith("6:")] == shown[:2]
+
+
+def test_addresses_of_ipv6_change_places_below_a_route_from_one(file: Path) -> None:
+    node = {"routes": [f"{SIX} {HOP} src 2001:db8::5"]}
+    addresses = ["2001:db8::1/64", "2001:db8::5/64"]
+    for given in (addresses, addresses[::-1]):
+        assert up(file, node, given) == ""
+        assert "src 2001:db8::5" in ip("-6", "-n", A, "route", "show", SIX)
+
+
 def test_a_route_of_somebody_with_a_metric_stays(file: Path) -> None:
     assert up(file, {"routes": [f"{SIX} {HOP}"]}) == ""
     ip("-n", A, "-6", "route", "add", SIX, *HOP.split(), "metric", "5", "proto", "static")
@@ -163,6 +188,19 @@ def test_an_interface_has_the_mtu_for_ipv6_that_it_was_given(file: Path) -> None
     ip("-n", A, "link", "set", "eth0", "down")
     assert up(file, {"sysctls": {"net.ipv6.conf.eth0.mtu": "1300"}}) == ""
     assert sysctl("ipv6/conf/eth0/mtu") == "1300"
+
+
+def test_interfaces_that_never_come_up_have_theirs_too(file: Path) -> None:
+    nodes = {A: {"sysctls": {f"net.ipv6.conf.t{at}.mtu": "1300" for at in range(3)}}}
+    path = write(file, nodes=nodes, links=[{f"{A}/t{at}": {"kind": "tap"}} for at in range(3)])
+    assert sniffkit("lab", "up", path).returncode == 0
+    assert [sysctl(f"ipv6/conf/t{at}/mtu") for at in range(3)] == ["1300"] * 3
+
+
+def test_all_interfaces_are_written_to_before_their_default(file: Path) -> None:
+    """In whatever order the file has them: the one writes over the other."""
+    assert up(file, {"sysctls": {"net.ipv4.conf.default.forwarding": "0", "net.ipv4.conf.all.forwarding": "1"}}) == ""
+    assert [sysctl(f"ipv4/conf/{name}/forwarding") for name in ("all", "default")] == ["1", "0"]
 
 
 def test_what_packets_put_into_a_set_is_no_change(file: Path) -> None:

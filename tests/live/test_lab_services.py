@@ -69,5 +69,5 @@ def test_two_servers_of_leases_in_a_node(file: Path) -> None:
     up(write(file, nodes=nodes, links=links))
     for node, net in ((B, "10.1.0"), (C, "10.2.0")):
         assert ip("-n", node, "route", "show", "default").startswith(f"default via {net}.254 ")
-    names = sniffkit("lab", "exec", A, "sh", "-c", "cat $LAB/*.leases $LAB/*.leases1").stdout.split()
+    names = sniffkit("lab", "exec", A, "sh", "-c", "cat $LAB/*.leases $LAB/*.leases-2").stdout.split()
     assert {word.rpartition(".")[0] for word in names if word.startswith("10.")} == {"10.1.0", "10.2.0"}
