@@ -81,7 +81,7 @@ def coded(seen: Sightings, point: Array, rows: Array, group: Array) -> Array:
 
 
 def ranked(group: Array, value: Array) -> Array:
-    """Of each value, its rank in its group, from 0: groups differ by less in ranks than in values, and each takes time."""
+    """Of each value, its rank in its group, from 0: in ranks few groups differ, and only those that do take time."""
     import numpy as np
 
     order = np.lexsort((value, group))
