@@ -125,13 +125,18 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "an address of no host": (
         "links:\n  - {a/e: 0.0.0.0/0, b/e}\n",
         2,
-        "'0.0.0.0/0' is not an address with its prefix",
+        "a/e: '0.0.0.0/0': no interface has the unspecified address",
     ),
-    "a zone": ("links:\n  - {a/e: 'fe80::1%e/64', b/e}\n", 2, "'fe80::1%e/64' is not an address with its prefix"),
+    "a zone": ("links:\n  - {a/e: 'fe80::1%e/64', b/e}\n", 2, "'fe80::1%e/64': it stands here without %INTERFACE"),
+    "a subnet's zone": (
+        "nodes:\n  a:\n    routes: ['fe80::%e/64 dev e']\n",
+        3,
+        "'fe80::%e/64': it stands here without %INTERFACE",
+    ),
     "a next hop's zone": (
         "nodes:\n  a:\n    routes: ['2001:db8::/32 via fe80::2%e']\n",
         3,
-        "'fe80::2%e' is not an IP address without %INTERFACE",
+        "via: 'fe80::2%e': it stands here without %INTERFACE",
     ),
     "a name of sysctls": (PAIR + "  - {a/all: 10.1.0.1/24, b/e1}\n", 3, "a/all: no interface can be called 'all'"),
     "two remotes of a host": (
@@ -219,6 +224,12 @@ def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> 
     assert said.startswith(f"{path}:{line}: "), said
     assert message in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("via", ["10.0.0.300", "10.0.0.3%e", "x%e"])
+def test_a_zone_is_blamed_only_where_it_is_all_that_is_wrong(via: str) -> None:
+    with pytest.raises(LabError, match=f"via: '{via}' is not an IP address$"):
+        parse({"nodes": {"a": {"routes": [f"default via {via}"]}}})
 
 
 def test_a_file_that_is_not_there() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sniffkit as sk
-from captures.wire import ACK, MS, T0, Frame, eth, ip4, pcap, pcapng, tcp, vxlan
+from captures.wire import ACK, MS, SECOND, T0, Frame, eth, ip4, pcap, pcapng, tcp, vxlan
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -78,13 +78,15 @@ def test_through_vxlan() -> None:
     assert request[-1]["elapsed"] == sum(row["delay"] for row in request[1:])
 
 
+def sent(number: int) -> bytes:
+    """A frame that is no other number's."""
+    return eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, number)))
+
+
 def test_files_are_points_where_they_name_no_interface(tmp_path: Path) -> None:
-    sent = [
-        Frame(T0 + n * MS, eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, n))))
-        for n in range(9)
-    ]
+    frames = [Frame(T0 + n * MS, sent(n)) for n in range(9)]
     for hop in range(3):
-        seen = [replace(one, ts=one.ts + hop * 1000) for one in sent if one is not sent[4] or hop != 1]
+        seen = [replace(one, ts=one.ts + hop * 1000) for one in frames if one is not frames[4] or hop != 1]
         inside = [replace(one, data=vxlan(7, one.data)) for one in seen] if hop == 1 else seen
         (tmp_path / f"{hop}.pcap").write_bytes(pcap(inside))
     table = sk.open(str(tmp_path / "*.pcap")).trace(columns=["packet", "hops", "delay"]).to_arrow().to_pylist()
@@ -129,10 +131,9 @@ def test_a_bad_request_is_one_line(sniffkit: Run, arguments: list[str], says: st
 def test_times_that_are_further_apart_than_int64_holds(tmp_path: Path, first: int) -> None:
     """A damaged clock is no packet that goes the other way."""
     year = 365 * 86400
-    packet = eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 6, tcp("10.0.0.1", 1, "10.0.0.2", 2, ACK, 3)))
     paths = [tmp_path / "a.pcapng", tmp_path / "b.pcapng"]
     for path, years in zip(paths, (first, -first), strict=True):
-        path.write_bytes(pcapng([path.stem], [(0, Frame(0, packet))], years * year))
+        path.write_bytes(pcapng([path.stem], [(0, Frame(0, sent(3)))], years * year))
     rows = sk.open([str(path) for path in paths]).trace().to_arrow().to_pylist()
     assert [row["hop"] for row in rows] == [1, 2]
     assert [(row["delay"], row["elapsed"]) for row in rows] == [(None, 0), (2**63 - 1, 2**63 - 1)]
@@ -144,6 +145,7 @@ links:
   - {sw/p2, h2/eth0: 10.0.0.2/24}
   - {h2/lo0, h2/lo1}
   - h2/mv0: {kind: macvlan, link: eth0}
+  - h3/mv0: {kind: macvlan, link: h2/eth0}
 bridges:
   sw/br0: [p1, p2]
 """
@@ -159,6 +161,11 @@ bridges:
         ("", "out:h1/eth0 in:r/lan out:r/wan:63 in:s/lan:63 out:s/wan:62 in:h2/eth0:62"),
         (LAB, "out:h1/eth0 in:sw/p1 in:sw/br0 out:sw/p2 in:h2/eth0 in:h2/mv0"),
         (LAB, "out:h2/mv0 out:h2/eth0 in:sw/p2 out:sw/br0 out:sw/p1 in:h1/eth0"),
+        (LAB, "out:h1/eth0 in:sw/p1 in:sw/br0:vlan out:sw/p2 in:h2/eth0 in:h3/mv0"),
+        (LAB, "out:h3/mv0 out:h2/eth0"),
+        (LAB, "out:sw/br0:vlan out:sw/p1 in:h1/eth0"),
+        (LAB, "in:sw/p1:vxlan in:sw/br0:vxlan in:sw/vx0"),
+        (LAB, "out:sw/vx0 out:sw/br0:vxlan out:sw/p1:vxlan"),
         (LAB, "out:h2/lo1 in:h2/lo0"),
         (LAB.replace("lab:\n", ""), "out:h1/eth0 in:h2/eth0"),
         ("lab:\n- [", "out:h1/eth0 in:h2/eth0"),
@@ -180,6 +187,42 @@ def test_sightings_at_one_time_are_in_the_order_of_the_way(tmp_path: Path, lab: 
     file = tmp_path / "x.pcapng"
     file.write_bytes(pcapng([one[1] for one in points], frames[::-1] if turned else frames, comment=lab))
     assert [path(rows) for rows in hops(str(file)).values()] == [[one[1] for one in points]]
+
+
+MACHINE = {
+    "one file after another": [[("eth0", "in", 1)], [("eth0", "in", 9), ("eth1", "out", 9)]],
+    "a file each": [[("eth0", "in", 9)], [("eth1", "out", 9)]],
+    "another machine beside it": [
+        [("eth0", "in", 1), ("eth1", "out", 8), ("eth0", "in", 8), ("eth1", "out", 9)],
+        [("eth0", "in", 9), ("eth0", "out", 1)],
+    ],
+}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("of", "way"),
+    [
+        ("one file after another", "0:eth0 / 1:eth0 1:eth1"),
+        ("a file each", "0:eth0 1:eth1"),
+        ("another machine beside it", "1:eth0 0:eth0 / 0:eth0 0:eth1 / 0:eth1 1:eth0"),
+    ],
+)
+def test_a_machine_without_namespaces_is_entered_before_it_is_left(
+    tmp_path: Path, of: str, way: str, turned: bool
+) -> None:
+    for number, seen in enumerate(MACHINE[of]):
+        names = sorted({name for name, _, _ in seen})
+        frames = [
+            (names.index(name), Frame(T0 + at * SECOND, sent(at), flags=1 if way == "in" else 2))
+            for name, way, at in seen
+        ]
+        (tmp_path / f"{number}.pcapng").write_bytes(pcapng(names, frames[::-1] if turned else frames))
+    found = [
+        " ".join(f"{Path(one['file']).stem}:{one['interface']}" for one in rows)
+        for rows in hops(str(tmp_path / "*.pcapng")).values()
+    ]
+    assert " / ".join(found) == way
 
 
 def test_files_of_microseconds_are_in_the_order_of_the_ttl(tmp_path: Path) -> None:

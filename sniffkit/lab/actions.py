@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 import struct
@@ -207,20 +206,8 @@ def _fdb(engine: Engine, op: Op, kind: int, flags: int) -> Request:
 
 
 def _address(engine: Engine, op: Op, kind: int, flags: int) -> Request:
-    text, _, length = op.args["address"].partition("/")
-    address = ipaddress.ip_address(text)
-    # IFA_F_NODAD: what the file gives is usable at once, not after a second of looking for duplicates.
-    ifa_flags = 0x02 if address.version == 6 else 0
-    header = struct.pack(
-        "=BBBBi", 10 if address.version == 6 else 2, int(length), ifa_flags, 0, engine.index(op.node, op.args["dev"])
-    )
-    body = wire.attribute(2, address.packed)
-    if address.version == 4:
-        body += wire.attribute(1, address.packed)
-        if int(length) < 31:
-            network = ipaddress.ip_network(op.args["address"], strict=False)
-            body += wire.attribute(4, network.broadcast_address.packed)
-    return op.node, wire.message(kind, flags, header + body)
+    body = wire.address(op.args["address"], engine.index(op.node, op.args["dev"]))
+    return op.node, wire.message(kind, flags, body)
 
 
 def _route(engine: Engine, op: Op, kind: int, flags: int) -> Request:

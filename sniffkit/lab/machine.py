@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import LabError
 from sniffkit.lab import wire
 from sniffkit.lab.model import HOST
-from sniffkit.lab.observe import IFAPROT_KERNEL_LL, addresses, made_by_kernel, see_links
+from sniffkit.lab.observe import IFAPROT_KERNEL_LL, SeenLink, addresses, made_by_kernel, see_links
 from sniffkit.lab.ops import Op
 
 if TYPE_CHECKING:
@@ -120,11 +120,16 @@ def bring_back(engine: Engine, name: str) -> None:
                 f"interface {name} stays in namespace {node}: this machine has another {name} now; "
                 f"rename that one and run it again"
             )
+        # A record that cannot be read leaves it where it is.
+        settings, had = _settings_again(entry, see_links(engine.socket(node))[name]), _addresses_again(entry)
         body = wire.attribute(3, wire.text(name)) + wire.attribute(28, struct.pack("=i", engine.descriptor(HOST)))
         engine.socket(node).send([wire.message(wire.NEWLINK, 0, wire.link_header() + body)])
         engine.forget(HOST, name)
-        for request in _as_it_was(engine, entry):
+        for request in settings:
             engine.try_one(HOST, request)
+        index = struct.pack("=i", engine.index(HOST, name))
+        for address in had:
+            engine.try_one(HOST, wire.message(wire.NEWADDR, wire.CREATE | wire.EXCL, address[:4] + index + address[8:]))
     engine.journal.add(**{"is": BROUGHT_BACK, "name": name})
 
 
@@ -133,11 +138,9 @@ def borrowed(journal: Journal) -> dict[str, str]:
     return {name: entry["node"] for name, entry in reversed(_standing(journal, BORROWED, BROUGHT_BACK).items())}
 
 
-def _as_it_was(engine: Engine, entry: dict[str, Any]) -> list[bytes]:
-    """The requests that give an interface what it had. Only what differs is set: not every driver can."""
-    name = entry["name"]
-    named = wire.attribute(3, wire.text(name))
-    now = see_links(engine.socket(HOST))[name]
+def _settings_again(entry: dict[str, Any], now: SeenLink) -> list[bytes]:
+    """The requests that make an interface as it was. Only what differs is set: not every driver can."""
+    named = wire.attribute(3, wire.text(entry["name"]))
     out = []
     if entry["mac"] != now.mac:
         out.append(
@@ -149,15 +152,23 @@ def _as_it_was(engine: Engine, entry: dict[str, Any]) -> list[bytes]:
     if entry["up"]:
         header = wire.link_header(0, wire.IFF_UP, wire.IFF_UP)
         out.append(wire.message(wire.NEWLINK, 0, header + named))
-    away = int(time.clock_gettime(time.CLOCK_BOOTTIME) - entry["at"])
-    for address in map(bytes.fromhex, entry["addresses"]):
-        if not made_by_kernel(wire.attributes(address[8:]), entry["mac"], {IFAPROT_KERNEL_LL}):  # it makes that anew
-            out += _address_again(address, now.index, away)
     return out
 
 
-def _address_again(body: bytes, index: int, away: int) -> list[bytes]:
-    """The request for an address as RTM_NEWADDR had it, `away` seconds ago; none if its lease has ended meanwhile."""
+def _addresses_again(entry: dict[str, Any]) -> list[bytes]:
+    """The addresses that an interface had, as RTM_NEWADDR takes them, but for its index."""
+    if "at" not in entry:  # as recorded before 0.1.0: 10.0.0.1/24
+        return [wire.address(text, 0) for text in entry["addresses"] if not text.startswith("fe80")]
+    out = []
+    away = int(time.clock_gettime(time.CLOCK_BOOTTIME) - entry["at"])
+    for address in map(bytes.fromhex, entry["addresses"]):
+        if not made_by_kernel(wire.attributes(address[8:]), entry["mac"], {IFAPROT_KERNEL_LL}):  # it makes that anew
+            out += _address_again(address, away)
+    return out
+
+
+def _address_again(body: bytes, away: int) -> list[bytes]:
+    """An address as RTM_NEWADDR had it, `away` seconds ago; none if its lease has ended meanwhile."""
     family, length, flags, scope = body[:4]
     found = wire.attributes(body[8:])
     if IFA_FLAGS in found:
@@ -172,8 +183,7 @@ def _address_again(body: bytes, index: int, away: int) -> list[bytes]:
             return []
         found[IFA_CACHEINFO] = struct.pack("=IIII", preferred, valid, 0, 0)
     attributes = b"".join(wire.attribute(number, found[number]) for number in sorted(ADDRESS_HAS & set(found)))
-    header = struct.pack("=BBBBi", family, length, 0, scope, index)
-    return [wire.message(wire.NEWADDR, wire.CREATE | wire.EXCL, header + attributes)]
+    return [struct.pack("=BBBBi", family, length, 0, scope, 0) + attributes]
 
 
 def names_in(engine: Engine, node: str) -> list[tuple[int, str]]:

@@ -143,6 +143,10 @@ class Choice(Type):
         return {"enum": list(self.names)}
 
 
+class OutOfPlace(ValueError):
+    """Says why a value is none here, though it is of its type."""
+
+
 class Checked(Type):
     """Text that a function accepts (it raises ValueError) and brings into its one form."""
 
@@ -155,6 +159,8 @@ class Checked(Type):
             raise self.wrong(value, path, source)
         try:
             return self.convert(value)
+        except OutOfPlace as error:
+            raise source.error(path, f"{path[-1]}: {value!r}: {error}") from None
         except ValueError:
             raise self.wrong(value, path, source) from None
 
@@ -175,28 +181,29 @@ def _own_mac(text: str) -> str:
     return found
 
 
-def _bare(text: str) -> str:
+def _bare(found: object) -> str:
+    text = str(found)
     if "%" in text:  # the kernel is told of an interface in another way
-        raise ValueError(text)
+        raise OutOfPlace("it stands here without %INTERFACE")
     return text
 
 
 def _cidr(text: str) -> str:
     if "/" not in text:
         raise ValueError(text)
-    found = ipaddress.ip_interface(_bare(text))
+    found = ipaddress.ip_interface(text)
     if found.ip.is_unspecified:  # which the kernel takes, and gives to no interface
-        raise ValueError(text)
-    return str(found)
+        raise OutOfPlace("no interface has the unspecified address")
+    return _bare(found)
 
 
 Ip = Checked("an IP address", lambda text: str(ipaddress.ip_address(text)))
-BareIp = Checked("an IP address without %INTERFACE", lambda text: str(ipaddress.ip_address(_bare(text))))
+BareIp = Checked(Ip.words, lambda text: _bare(ipaddress.ip_address(text)))
 Cidr = Checked("an address with its prefix length such as 10.0.0.1/24", _cidr)
 
 
 def _subnet(text: str) -> str:
-    return str(ipaddress.ip_network(_bare(text)))
+    return _bare(ipaddress.ip_network(text))
 
 
 Subnet = Checked("a network such as 10.0.0.0/24", _subnet)

@@ -106,6 +106,19 @@ def link_header(index: int = 0, flags: int = 0, change: int = 0, family: int = 0
     return struct.pack("=BxHiII", family, 0, index, flags, change)
 
 
+def address(value: str, index: int) -> bytes:
+    """struct ifaddrmsg and attributes of an address with its prefix length, on the interface of that index."""
+    found = ipaddress.ip_interface(value)
+    length = found.network.prefixlen
+    if found.version == 6:
+        # IFA_F_NODAD: what the file gives is usable at once, not after a second of looking for duplicates.
+        return struct.pack("=BBBBi", socket.AF_INET6, length, 0x02, 0, index) + attribute(2, found.ip.packed)
+    body = attribute(2, found.ip.packed) + attribute(1, found.ip.packed)
+    if length < 31:
+        body += attribute(4, found.network.broadcast_address.packed)
+    return struct.pack("=BBBBi", socket.AF_INET, length, 0, 0, index) + body
+
+
 class Socket:
     """A netlink socket of the namespace that the calling thread is in when it is made; it stays there."""
 

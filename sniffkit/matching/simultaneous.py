@@ -7,7 +7,8 @@ Other clocks are coarser than a hop is long.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from sniffkit.errors import SniffkitError
@@ -17,20 +18,19 @@ if TYPE_CHECKING:
     from sniffkit.matching.sightings import Sightings
 
 NO_WAY, IN, OUT = range(3)
-WAYS, TTLS, POINTS = 3, 257, 64  # how many of each a code tells apart; of layers, what is left
-HIGHEST = 8  # interfaces on each other
+WAYS, POINTS = 3, 64  # how many of each a code tells apart: no point sees a packet twice
 
 
 class Place(NamedTuple):
-    """A capture point. height: how much stands below it; peer: the other end of its cable. 0 and None: not known."""
+    """A capture point. below: the points that it stands on; peer: the other end of its cable. As far as known."""
 
     netns: tuple[str | None, int]
-    height: int = 0
+    below: frozenset[int] = frozenset()
     peer: int | None = None
 
 
 class Sighting(NamedTuple):
-    """point: its number. layers: how many headers are around the packet. ttl: -1 where there is none."""
+    """point: its number. ttl, layers (headers around the packet): their ranks among the sightings of its time."""
 
     point: int
     way: int
@@ -51,7 +51,7 @@ def settle(seen: Sightings, point: Array, packet: Array, order: Array, inputs: S
     sizes = (edges[1::2] - edges[::2] + 1).tolist()
     at = np.flatnonzero(np.r_[False, same] | np.r_[same, False])
     rows = order[at]
-    codes = coded(seen, point[rows], rows).tolist()
+    codes = coded(seen, point[rows], rows, np.repeat(np.arange(len(sizes)), sizes)).tolist()
     where = places(seen, point, inputs)
     known: dict[tuple[int, ...], list[int]] = {}
     ways: list[int] = []
@@ -66,8 +66,8 @@ def settle(seen: Sightings, point: Array, packet: Array, order: Array, inputs: S
     return out
 
 
-def coded(seen: Sightings, point: Array, rows: Array) -> Array:
-    """Of each row, all that its order depends on as one number."""
+def coded(seen: Sightings, point: Array, rows: Array, group: Array) -> Array:
+    """Of each row, all that its order in its group depends on as one number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -76,23 +76,36 @@ def coded(seen: Sightings, point: Array, rows: Array) -> Array:
     table = seen.table.select(["direction", "ip_ttl", "protocols"]).take(pa.array(rows))
     direction = table["direction"].cast(pa.string())
     way = as_numbers(pc.index_in(direction, pa.array(["in", "out"]))) + 1
-    layers = as_numbers(pc.count_substring(table["protocols"].cast(pa.string()), ":"))
-    return ((layers * TTLS + as_numbers(table["ip_ttl"]) + 1) * WAYS + way) * POINTS + point
+    layers = ranked(group, as_numbers(pc.count_substring(table["protocols"].cast(pa.string()), ":")))
+    return ((layers * POINTS + ranked(group, as_numbers(table["ip_ttl"]))) * WAYS + way) * POINTS + point
+
+
+def ranked(group: Array, value: Array) -> Array:
+    """Of each value, its rank in its group, from 0: in ranks few groups differ, and only those that do take time."""
+    import numpy as np
+
+    order = np.lexsort((value, group))
+    begins = np.r_[True, np.diff(group[order]) != 0]
+    count = np.cumsum(begins | np.r_[True, np.diff(value[order]) != 0])
+    out = np.empty(len(order), np.int64)
+    out[order] = count - np.maximum.accumulate(np.where(begins, count, 0))
+    return out
 
 
 def sighting(code: int) -> Sighting:
     """What `coded` made a number of."""
     code, point = divmod(code, POINTS)
     code, way = divmod(code, WAYS)
-    layers, ttl = divmod(code, TTLS)
-    return Sighting(point, way, ttl - 1, layers)
+    layers, ttl = divmod(code, POINTS)
+    return Sighting(point, way, ttl, layers)
 
 
 def along(seen: Sequence[Sighting], where: Sequence[Place]) -> list[int]:
     """The positions of one packet's sightings at one time, in the order of its way.
 
     Routers count its TTL down. A namespace is entered before it is left, a cable the other way round. What comes in
-    loses its outer headers from the interface upwards, what goes out gets them on its way down.
+    goes upwards through the interfaces that stand on each other, what goes out downwards. Where nothing tells which do,
+    the outer headers do: lost on the way up, got on the way down.
     """
     waits = [{at for at, one in enumerate(seen) if comes_before(one, other, where)} for other in seen]
     left = set(range(len(seen)))
@@ -102,12 +115,11 @@ def along(seen: Sequence[Sighting], where: Sequence[Place]) -> list[int]:
 
         def rank(at: int, leaving: set[tuple[str | None, int]] = leaving) -> tuple[int, ...]:
             one = seen[at]
-            place = where[one.point]
             if one.way == NO_WAY:
-                return (-one.ttl, 1, 0, 0, at)
+                return (-one.ttl, 1, 0, at)
             if one.way == OUT:
-                return (-one.ttl, 0, one.layers, -place.height, at)
-            return (-one.ttl, 1 if place.netns in leaving else 2, -one.layers, place.height, at)
+                return (-one.ttl, 0, one.layers, at)
+            return (-one.ttl, 1 if where[one.point].netns in leaving else 2, -one.layers, at)
 
         at = min([at for at in left if not waits[at] & left] or left, key=rank)
         left.remove(at)
@@ -120,8 +132,11 @@ def comes_before(one: Sighting, other: Sighting, where: Sequence[Place]) -> bool
     here, there = where[one.point], where[other.point]
     if one.way == OUT and other.way == IN:
         return here.peer == other.point
-    through = one.way == IN and other.way == OUT and here.netns == there.netns
-    return through and one.ttl >= other.ttl and there.peer != one.point
+    if one.ttl < other.ttl:
+        return False
+    if one.way == other.way:
+        return one.point in there.below if one.way == IN else one.way == OUT and other.point in here.below
+    return one.way == IN and other.way == OUT and here.netns == there.netns and there.peer != one.point
 
 
 def places(seen: Sightings, point: Array, inputs: Sequence[object]) -> list[Place]:
@@ -131,25 +146,32 @@ def places(seen: Sightings, point: Array, inputs: Sequence[object]) -> list[Plac
     _, first = np.unique(point, return_index=True)
     found = seen.table.select(["netns", "interface", "source"]).take(first)
     rows = [tuple(row.values()) for row in found.to_pylist()]
-    number = {(netns, interface): at for at, (netns, interface, _) in enumerate(rows)}
+    # Files without namespaces are of one machine, but for those that have points of their own.
+    named = Counter((netns, interface) for netns, interface, _ in rows)
+    alone = {file for netns, name, file in rows if netns is None and (name is None or named[netns, name] > 1)}
     peers: dict[int, int] = {}
-    heights: dict[int, int] = {}
-    for path in inputs:
+    below: dict[int, frozenset[int]] = {}
+    for source, path in enumerate(inputs):
         if isinstance(path, (str, os.PathLike)):
-            cables, levels = topology(os.fspath(path))
-            peers |= {number[one]: number[other] for one, other in cables.items() if one in number and other in number}
-            heights |= {number[one]: level for one, level in levels.items() if one in number}
+            number = {
+                (netns, name): at
+                for at, (netns, name, file) in enumerate(rows)
+                if file == source or named[netns, name] == 1
+            }
+            cables, stands = topology(os.fspath(path), number.keys())
+            peers |= {number[one]: number[other] for one, other in cables.items()}
+            below |= {number[one]: frozenset(number[under] for under in all_under) for one, all_under in stands.items()}
     return [
-        Place((netns, -1 if netns is not None else source), heights.get(at, 0), peers.get(at))
-        for at, (netns, _, source) in enumerate(rows)
+        Place((netns, file if netns is None and file in alone else -1), below.get(at, frozenset()), peers.get(at))
+        for at, (netns, _, file) in enumerate(rows)
     ]
 
 
 End = tuple[str | None, str]
 
 
-def topology(path: str) -> tuple[dict[End, End], dict[End, int]]:
-    """Of the lab that a capture carries: which ends cables join, and how much stands below each interface."""
+def topology(path: str, seen: Set[End]) -> tuple[dict[End, End], dict[End, set[End]]]:
+    """Of the lab that a capture carries: which of these ends cables join, and which of them each stands on."""
     from sniffkit.lab.model import HOST, Point
     from sniffkit.lab.report import of_capture
 
@@ -161,15 +183,24 @@ def topology(path: str) -> tuple[dict[End, End], dict[End, int]]:
     def end(one: Point) -> End:
         return (None if one[0] == HOST else one[0], one[1])
 
-    below: dict[Point, list[Point]] = {}
+    under: dict[End, set[End]] = {}
     for one in lab.interfaces.values():
         if one.parent is not None:
-            below.setdefault(one.point, []).append(one.parent)
+            under.setdefault(end(one.point), set()).add(end(one.parent))
         if one.bridge is not None:
-            below.setdefault((one.node, one.bridge), []).append(one.point)
+            under.setdefault(end((one.node, one.bridge)), set()).add(end(one.point))
 
-    heights = dict.fromkeys(lab.interfaces, 0)
-    for _ in range(HIGHEST):
-        heights |= {one: max(1 + heights[under] for under in stands_on) for one, stands_on in below.items()}
     cables = {end(one.point): end(one.peer) for one in lab.interfaces.values() if one.peer is not None}
-    return cables, {end(one): height for one, height in heights.items()}
+    joined = {one: other for one, other in cables.items() if one in seen and other in seen}
+    return joined, {one: reached(one, under) & seen for one in under if one in seen}
+
+
+def reached(one: End, under: dict[End, set[End]]) -> set[End]:
+    """All that an interface stands on, also through others."""
+    out: set[End] = set()
+    left = [one]
+    while left:
+        new = under.get(left.pop(), set()) - out - {one}
+        out |= new
+        left += new
+    return out

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from labs import P, ip, netns, sniffkit, write
 
+from sniffkit.lab.state import ROOT
+
 M = f"{P}m"
 
 
@@ -102,6 +104,29 @@ def test_its_addresses_come_back_as_they_were(file: Path, machine: str) -> None:
     assert "198.18.10.1" not in left, "its lease has ended"
     assert 900 < left["198.18.9.1"] < 1000
     assert 900 < left["2001:db8:2::1"] < 1000
+
+
+def test_an_interface_comes_back_from_a_record_of_texts(file: Path, machine: str) -> None:
+    """As they were before 0.1.0; from one that cannot be read it does not come back without its addresses."""
+    for address in ("192.0.2.1/24", "2001:db8::1/64"):
+        ip("-n", machine, "address", "add", address, "dev", "phy0")
+    ip("-n", machine, "link", "set", "far0", "up")
+    ip("-n", machine, "link", "set", "phy0", "up")
+    assert there("up", write(file, links=[{f"{P}a/phy0": {"kind": "physical"}}])).returncode == 0
+    journal = ROOT / f"{P}lab" / "journal"
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    moved = next(one for one in entries if one["is"] == "physical")
+    del moved["at"]
+    for addresses, code in ((["?"], 1), (["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"], 0)):
+        moved["addresses"] = addresses
+        journal.write_text("".join(json.dumps(one) + "\n" for one in entries))
+        assert there("down", f"{P}lab").returncode == code
+        assert ("phy0" in interfaces()) == (code == 0)
+    back = shown("phy0")
+    found = {f"{one['local']}/{one['prefixlen']}": one.get("broadcast") for one in back["addr_info"]}
+    assert found.items() >= {"192.0.2.1/24": "192.0.2.255", "2001:db8::1/64": None}.items()
+    assert "fe80::1/64" not in found
+    assert "UP" in back["flags"]
 
 
 def test_an_interface_whose_name_is_taken_stays_until_it_can_come_back(file: Path, machine: str) -> None:
