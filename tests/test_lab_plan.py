@@ -187,6 +187,20 @@ def test_a_program_bound_to_an_interface_goes_with_it() -> None:
     assert restarted == ["dnsmasq-2", "dhcp_client-1"]
 
 
+def test_a_client_of_leases_goes_with_the_addresses_before_its_own() -> None:
+    def lab(*addresses: str, up: bool = True) -> list[Op]:
+        links = [{"a/e": {"address": [*addresses], "up": up}, "b/e": None}]
+        return plan(parse({"nodes": {"a": {"services": {"dhcp_client": "e"}}}, "links": links}))
+
+    old = lab("10.0.0.1/24", "10.1.0.1/24", "fd00::1/64")
+    edited = (("10.1.0.1/24", "10.0.0.1/24"), ("10.0.0.1/24",), ("10.0.0.1/24", "10.1.0.1/24", "10.2.0.1/24"))
+    for new in (*(lab(*one) for one in edited), lab("10.0.0.1/24", "10.1.0.1/24", up=False)):
+        undo, do = difference(old, new)
+        assert undo[0].do == do[-1].do == "service"
+    assert ids(difference(old, lab("10.0.0.1/24", "10.1.0.1/24"))[1]) == []
+    assert "service:a/dhcp_client-1" in ids(difference(old, old, {"address:a/e 10.1.0.1/24"})[1])
+
+
 def test_dnsmasq_is_ready_by_the_port_of_what_it_serves() -> None:
     def service(**more: object) -> dict[str, object]:
         nodes = {"a": {"services": {"dnsmasq": {"interfaces": ["e"], **more}}}}

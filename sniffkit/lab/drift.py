@@ -50,7 +50,7 @@ def gone(engine: Engine, plan: list[Op], shown: dict[str, str], links: Links | N
         if op.node in lost:
             missing = True
         elif op.do == "service":
-            missing = pids.get(op.id) not in running
+            missing = pids.get(op.id) not in running or not _gave(engine, there[op.node], op)
         elif op.do == "file":
             missing = not os.path.exists(engine.journal.directory / op.args["name"])
         elif op.do == "sysctl":
@@ -69,6 +69,14 @@ def gone(engine: Engine, plan: list[Op], shown: dict[str, str], links: Links | N
         if missing:
             out.add(op.id)
     return out
+
+
+def _gave(engine: Engine, seen: Seen, op: Op) -> bool:
+    """Whether an interface has the address that a service wrote down that it gave it."""
+    dev, name = op.args.get("gives", ("", ""))
+    file = engine.journal.directory / name
+    given = file.read_text().strip() if name and file.exists() else ""
+    return not given or given in seen.addresses.get(dev, [])
 
 
 def taken(engine: Engine, plan: list[Op], nodes: Collection[str]) -> set[str]:

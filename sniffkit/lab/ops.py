@@ -51,6 +51,11 @@ def link_id(node: str, name: str) -> str:
     return f"link:{node}/{name}"
 
 
+def address_id(node: str, name: str, address: str) -> str:
+    """The id of the operation that gives an interface an address."""
+    return f"address:{node}/{name} {address}"
+
+
 def netns_id(node: str) -> str:
     """The id of the operation that makes a namespace."""
     return f"netns:{node}/{node}"

@@ -25,6 +25,7 @@ from sniffkit.lab.ops import (
     SYSCTL,
     UP,
     Op,
+    address_id,
     link_id,
     netns_id,
     tool,
@@ -207,7 +208,7 @@ def _route_needs(spec: LabSpec, node: NodeSpec, route: dict[str, Any]) -> tuple[
     hops = [int(ipaddress.IPv6Address(text)) for text in near if text and ":" in text]
     given = [(one.name, text, *_subnet(text)) for one in used if hops for text in one.addresses if ":" in text]
     held = [
-        f"address:{node.name}/{name} {text}"
+        address_id(node.name, name, text)
         for name, text, subnet, mask in given
         if any(hop & mask == subnet for hop in hops)
     ]
@@ -293,8 +294,8 @@ def _same(op: Op, now: Op | None) -> bool:
     """Whether an operation is in another plan too. now: the one of its id there."""
     if now is None or (now.args, now.do) != (op.args, op.do):
         return False
-    # Commands run in the order of what they need; sysctls are changed by what they need.
-    return op.do not in ("command", "sysctl") or now.needs == op.needs
+    # Commands run in the order of what they need; sysctls are changed by it, and what services got goes with it.
+    return op.do not in ("command", "sysctl", "service") or now.needs == op.needs
 
 
 def _undoable(op: Op, now: Op | None) -> bool:

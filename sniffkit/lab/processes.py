@@ -119,8 +119,9 @@ def start_service(engine: Engine, op: Op) -> None:
         path = directory / name
         path.write_text(_placed(text, directory))
         path.chmod(0o755)
-    if "file" in op.args["ready"]:
-        (directory / op.args["ready"]["file"]).unlink(missing_ok=True)
+    for name in [op.args["ready"].get("file"), *op.args.get("gives", [])[1:]]:  # of one whose namespace went, say
+        if name:
+            (directory / name).unlink(missing_ok=True)
     binds = [(str(directory / name), target) for name, target in op.args["binds"]] + resolver(directory, op.node)
     argv = inside_argv(op.node, [_placed(word, directory) for word in op.args["argv"]], binds)
     with open(log(directory, op), "wb") as out:

@@ -93,11 +93,13 @@ def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
         }
         if start.undo:
             args["undo"] = start.undo
+        if start.gives:
+            args["gives"] = list(start.gives)
         if "nameserver" in node.settings:  # which it reads when it starts
             args["nameserver"] = node.settings["nameserver"]
         words = ["python3" if word == sys.executable else word for word in start.argv]
         line = f"ip netns exec {node.name} {shlex.join(words)} &".replace("\n", "\\n")
         # A program that is bound to an interface knows it by its index: with another one it starts anew.
-        needs = (netns_id(node.name), *(link_id(node.name, dev) for dev in found.named(given)))
+        needs = (netns_id(node.name), *(link_id(node.name, dev) for dev in found.named(given)), *start.needs)
         out.append(Op(SERVICE + 10 * start.late, "service", node.name, key, args, needs, line))
     return out

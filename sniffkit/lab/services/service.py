@@ -17,6 +17,8 @@ class Start:
     files: name → text, written before. binds: (name, target): file of the lab's directory mounted over target, for
     this program alone. ready: `tcp` or `udp` port it must listen on, `file` it must have written, `tap` it must hold.
     late: after the services that others wait for. undo: the command that takes away what it left, once it has ended.
+    gives: an interface, and the file of the lab's directory with the address that it has from this program, if any.
+    needs: ids of operations with whose results goes what it left.
     """
 
     argv: list[str]
@@ -25,6 +27,8 @@ class Start:
     ready: dict[str, Any] = field(default_factory=dict)
     late: bool = False
     undo: list[str] = field(default_factory=list)
+    gives: tuple[str, str] | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
