@@ -34,7 +34,8 @@ def run(path: Path, change: Callable[[nbformat.NotebookNode], None] | None = Non
         # it would have removed by itself goes with the directory.
         kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{scratch}/kernel")
         where = {"metadata": {"path": str(path.parent)}}
-        NotebookClient(notebook, km=kernel, timeout=100, resources=where).execute(env={**os.environ, "TMPDIR": scratch})
+        client = NotebookClient(notebook, km=kernel, timeout=100, resources=where)
+        client.execute(cleanup_kc=True, env={**os.environ, "TMPDIR": scratch})  # else a kernel of ours would stay
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # when each cell ran: nothing to keep
         for output in cell.get("outputs", []):

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def text_files() -> list[tuple[Path, str]]:
 def test_no_source_file_is_too_long() -> None:
     lengths = {path.relative_to(ROOT): path.read_text().count("\n") for path in sources(".py", ".rs", ".pyi")}
     assert {str(path): lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports them by their names alone, and collects neither of two."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_module_is_named_vaguely() -> None:
