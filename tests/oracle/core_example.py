@@ -21,7 +21,7 @@ RUNS_CARGO = [
 
 @functools.cache
 def executable(name: str) -> str:
-    """An example as `cargo test` builds it: by itself it would be built once more, with other features of its crates."""
+    """An example as `cargo test` builds it: alone it would be built once more, with other features of its crates."""
     cargo = ["cargo", "test", "--no-run", "--quiet", "--workspace", "--message-format=json"]
     built = subprocess.run(cargo, cwd=ROOT / "rust", capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
