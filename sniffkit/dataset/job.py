@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sniffkit import __version__
+from sniffkit.dataset.limits import NO_MORE
 from sniffkit.errors import CaptureFileError
 from sniffkit.remote import RemoteFile, edges, is_url, one_line
 
@@ -133,7 +133,7 @@ def look(paths: Sequence[str]) -> tuple[list[File], list[str]]:
             first = _core.first_frame_time(source(path))
             files.append(File(path, _key(path), 0 if first is None else first))
         except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
+            if error.errno in NO_MORE:
                 raise
             text = one_line(error)
             skipped.append(f"{text if text.startswith(path) else f'{path}: {text}'}; skipped")

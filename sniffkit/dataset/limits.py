@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 
 from sniffkit.errors import SniffkitError
 
+NO_MORE = (errno.EMFILE, errno.ENFILE)  # of this process, of the machine
+
 
 @contextmanager
 def many_open_files() -> Iterator[None]:
@@ -22,7 +24,7 @@ def many_open_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.EMFILE, errno.ENFILE):
+        if error.errno not in NO_MORE:
             raise
         at_most = "the machine's limit (fs.file-max)" if error.errno == errno.ENFILE else f"{hard:,} (`ulimit -Hn`)"
         told = SniffkitError(

@@ -8,7 +8,7 @@ import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +125,8 @@ class LocalStore(Store):
                     raise Superseded(f"{self.root}: another run works on this directory") from None
             yield
         finally:
-            fcntl.flock(held, fcntl.LOCK_UN)  # closing is not enough where a child that was forked has it too
+            with suppress(OSError):  # where there are no locks
+                fcntl.flock(held, fcntl.LOCK_UN)  # closing is not enough where a child that was forked has it too
             os.close(held)
 
 
