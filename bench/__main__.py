@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from dataclasses import asdict
@@ -61,12 +62,20 @@ def in_turn(contenders: list[Contender], number: int) -> list[Contender]:
     return [contenders[(at + number) % count] for at in zigzag]
 
 
+def remove(out: Path) -> None:
+    """What a run has written: a file, or the directory of a data set."""
+    if out.is_dir():
+        shutil.rmtree(out)
+    else:
+        out.unlink(missing_ok=True)
+
+
 def run_contender(case: Case, contender: Contender) -> Cost:
     log = DATA / f"{case.name}.log"
     for part in contender.command:
         # To replace what the run before has written takes longer than to write it, and argus would go on behind it.
         if part.startswith(OUT):
-            Path(part).unlink(missing_ok=True)
+            remove(Path(part))
     if contender.load is not None:
         return under_load(list(contender.command), contender.load, log)[0]
     cost = measure(contender.command, log)

@@ -38,9 +38,8 @@ def copies(packets: int, count: int) -> str:
 
 
 def into(name: str, command: list[str]) -> list[str]:
-    """A command that makes a data set in a directory of its own, which is empty before."""
-    out = DATA / f"out-{name}"
-    return ["sh", "-c", 'rm -rf "$0" && exec "$@"', str(out), *command, "-o", f"{out}/"]
+    """A command that makes a data set in a directory of its own."""
+    return [*command, "-o", f"{DATA}/out-{name}/"]
 
 
 def cluster() -> str:
