@@ -11,6 +11,11 @@ class SniffkitError(Exception):
 
     exit_code = 2
 
+    def __init__(self, *args: object, exit_code: int | None = None) -> None:
+        super().__init__(*args)
+        if exit_code is not None:
+            self.exit_code = exit_code
+
 
 class CaptureFileError(SniffkitError):
     """A file that is missing, unreadable or not a capture."""

@@ -238,6 +238,4 @@ def kept(error: str) -> str:
 
 def incomplete(text: str) -> CaptureError:
     """An error after which something is kept: exit code 1."""
-    error = CaptureError(text)
-    error.exit_code = 1
-    return error
+    return CaptureError(text, exit_code=1)

@@ -253,10 +253,8 @@ def output_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
     """An output that cannot be written: a bad request, except when the disk fills up underway."""
     import errno
 
-    ours = OutputError(f"{os.fspath(path)}: {error.strerror or error}")
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-        ours.exit_code = 1
-    return ours
+    underway = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    return OutputError(f"{os.fspath(path)}: {error.strerror or error}", exit_code=1 if underway else None)
 
 
 class Telling:

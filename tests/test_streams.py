@@ -197,7 +197,15 @@ def test_follow_prints_both_sides(capture: Any) -> None:
     assert "HTTP/1.1 200 OK" in text.output
     hexed = CliRunner().invoke(cli, ["follow", path, "--style", "hex"])
     assert "00000000  47 45 54 20" in hexed.output
-    assert CliRunner().invoke(cli, ["follow", path, "--uid", "C" + "0" * 17]).exit_code == 1
+
+
+def test_follow_of_no_flow_says_so(capture: Any) -> None:
+    path, uid = capture("length"), "C" + "0" * 17
+    for chosen, asked in ((["--uid", uid], f"uid {uid}"), (["--tcp", "10.0.0.1:1,10.0.0.2:2"], "these ends")):
+        for more in ([], ["--json"]):
+            result = CliRunner().invoke(cli, ["follow", path, *chosen, *more])
+            said = f"sniffkit: no flow with {asked} said anything (`sniffkit flows` lists them)\n"
+            assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
 
 
 @pytest.mark.parametrize(("start", "clock"), [(1_700_000_000, "23:13:20"), (1_720_000_000, "11:46:40")])

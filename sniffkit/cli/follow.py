@@ -142,6 +142,10 @@ def print_streams(
     damage = text.warnings()
     for warning in damage:
         say(f"sniffkit: {damage_line(*warning, 'what came before is kept')}")
+    if text.written == 0 and not damage:
+        asked = f"uid {uid}" if uid else "these ends" if between else None
+        if asked:
+            say(f"sniffkit: no flow with {asked} said anything (`sniffkit flows` lists them)")
     return 1 if damage or text.written == 0 else 0
 
 

@@ -104,7 +104,7 @@ def live_table(given: tuple[str, ...], options: dict[str, Any], columns: list[st
             chunks.append(table)
     say_dropped(live, "hosts")
     if not chunks:
-        raise nothing_seen()
+        raise SniffkitError("no host was seen", exit_code=1)
     data = pa.concat_tables(chunks).replace_schema_metadata(chunks[-1].schema.metadata)
     return hosts_table(Result("hosts", data), columns, scan)
 
@@ -142,10 +142,3 @@ def line(seen: str | None, row: dict[str, Any]) -> str:
         services = f" ({' '.join(row['services'])})" if row["services"] else ""
         what.append(f"answers on {' '.join(map(str, row['ports']))}{services}")
     return f"{clock} {row['netns'] or '-'} {' '.join(row['news'])}: {', '.join(what)}"
-
-
-def nothing_seen() -> SniffkitError:
-    """The error for a watch without a single packet."""
-    error = SniffkitError("no host was seen")
-    error.exit_code = 1
-    return error

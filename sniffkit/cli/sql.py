@@ -130,9 +130,7 @@ def nothing_in(directory: str) -> CaptureFileError:
 
     if not os.path.isdir(os.path.join(directory, OWN)):
         return CaptureFileError(f"{directory}: a directory without Parquet files")
-    error = CaptureFileError("; ".join(lacking(directory)) or f"{directory}: a data set without rows")
-    error.exit_code = 1
-    return error
+    return CaptureFileError("; ".join(lacking(directory)) or f"{directory}: a data set without rows", exit_code=1)
 
 
 def ask(tables: Database, query: str, target: Output) -> bool:

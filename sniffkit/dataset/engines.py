@@ -95,9 +95,7 @@ def started(job: Job, share: int) -> Child:
         return Child(job, share)
     except (OSError, RuntimeError) as error:  # no process, or no thread to listen to it
         why = getattr(error, "strerror", None) or str(error)
-        ours = SniffkitError(f"worker {share + 1} of {job.shares} cannot be started: {why}")
-        ours.exit_code = 1
-        raise ours from None
+        raise SniffkitError(f"worker {share + 1} of {job.shares} cannot be started: {why}", exit_code=1) from None
 
 
 class Child:
@@ -133,12 +131,11 @@ class Child:
             self.frames = found.get("frames", self.frames)
             self.line = found.get("line", self.line)
             if "error" in found:
-                self.error = SniffkitError(found["error"])
-                self.error.exit_code = found["exit_code"]
+                self.error = SniffkitError(found["error"], exit_code=found["exit_code"])
         code = self.process.wait()
         if code != 0 and self.error is None:
-            self.error = SniffkitError(f"a worker ended ({code}): the same command again goes on where it stopped")
-            self.error.exit_code = 1
+            ended = f"a worker ended ({code}): the same command again goes on where it stopped"
+            self.error = SniffkitError(ended, exit_code=1)
 
     def stop(self) -> None:
         """End it if it still runs."""
@@ -199,11 +196,10 @@ def _error(future: Any) -> BaseException | None:
 def _as_ours(error: BaseException) -> SniffkitError:
     if isinstance(error, SniffkitError):
         return error
-    ours = SniffkitError(
-        f"a worker failed: {type(error).__name__}: {one_line(error)}; the same command again goes on where it stopped"
+    return SniffkitError(
+        f"a worker failed: {type(error).__name__}: {one_line(error)}; the same command again goes on where it stopped",
+        exit_code=1,
     )
-    ours.exit_code = 1
-    return ours
 
 
 @contextmanager

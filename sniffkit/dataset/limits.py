@@ -27,9 +27,8 @@ def many_open_files() -> Iterator[None]:
         if error.errno not in NO_MORE:
             raise
         at_most = "the machine's limit (fs.file-max)" if error.errno == errno.ENFILE else f"{hard:,} (`ulimit -Hn`)"
-        told = SniffkitError(
+        raise SniffkitError(
             f"{error.filename}: captures that overlap in time are open together, and more are not than {at_most}: "
-            "raise it, and the same command again goes on where it stopped"
-        )
-        told.exit_code = 1
-        raise told from None
+            "raise it, and the same command again goes on where it stopped",
+            exit_code=1,
+        ) from None

@@ -148,9 +148,7 @@ class RemoteStore(Store):
         except FileNotFoundError:
             return None
         except Exception as error:  # each file system has its own
-            failed = OutputError(f"{self.root}: {one_line(error)}")
-            failed.exit_code = 1
-            raise failed from None
+            raise OutputError(f"{self.root}: {one_line(error)}", exit_code=1) from None
 
     def names(self) -> list[str]:
         self._fs.invalidate_cache()
