@@ -252,7 +252,7 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
     output = _output(out, json)
     end_as_on_interrupt()
     results = check_file(file, write)
-    _write([one.row() for one in results], COLUMNS, output)
+    _write([one.row(output.is_text) for one in results], COLUMNS, output)
     for one in results:
         for line in one.seen if not one.ok else []:
             say(f"  {line}")

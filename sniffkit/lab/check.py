@@ -49,9 +49,10 @@ class Result:
     begin: int = 0
     end: int = 0
 
-    def row(self) -> dict[str, Any]:
-        """As a row of the table."""
-        return {"ok": "yes" if self.ok else "NO", "expectation": self.expectation, "found": self.found}
+    def row(self, words: bool) -> dict[str, Any]:
+        """As a row of the table; `ok` as a person's word, or as what programs take for true and false."""
+        ok = ("yes" if self.ok else "NO") if words else self.ok
+        return {"ok": ok, "expectation": self.expectation, "found": self.found}
 
 
 def check_file(path: str, write: str | None = None) -> list[Result]:

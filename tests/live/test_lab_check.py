@@ -27,7 +27,7 @@ NOT_DONE = [
 def test_what_could_not_be_done_is_no_proof(file: Path, one: dict[str, Any], fails: bool) -> None:
     done = sniffkit("lab", "check", write(file, expect=[{**one, "fails": fails}]), "--json")
     row = json.loads(done.stdout)
-    assert (done.returncode, row["ok"]) == (1, "NO")
+    assert (done.returncode, row["ok"]) == (1, False)
     assert row["found"].startswith("could not be done: ")
 
 
@@ -96,10 +96,10 @@ def test_an_address_of_the_file_is_no_lease(file: Path, monkeypatch: pytest.Monk
     path = write(file, expect=[lease, {**lease, "in": "10.0.0.0/24"}, add, lease])
     rows = [json.loads(line) for line in sniffkit("lab", "check", path, "--json").stdout.splitlines()]
     assert [(row["ok"], row["found"]) for row in rows] == [
-        ("NO", "no address"),
-        ("NO", "no address"),
-        ("yes", "exit 0"),
-        ("yes", "10.0.0.7"),
+        (False, "no address"),
+        (False, "no address"),
+        (True, "exit 0"),
+        (True, "10.0.0.7"),
     ]
 
 

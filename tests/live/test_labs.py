@@ -34,7 +34,7 @@ def test_up_exec_check_down(file: Path) -> None:
     assert sniffkit("lab", "exec", f"{P}a", "sh", "-c", "exit 7").returncode == 7
     assert f"{P}lab\tup\t2\t2" in sniffkit("lab", "list").stdout
     checked = sniffkit("lab", "check", text, "--json")
-    assert [json.loads(line)["ok"] for line in checked.stdout.splitlines()] == ["yes", "yes"]
+    assert [json.loads(line)["ok"] for line in checked.stdout.splitlines()] == [True, True]
     assert netns() == [f"{P}a", f"{P}b"], "check leaves a lab as it found it"
     for _ in range(2):
         done = sniffkit("lab", "down", text)
