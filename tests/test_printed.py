@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import struct
 import subprocess
@@ -21,10 +22,11 @@ from scapy.packet import Raw
 from scapy.utils import wrpcap
 from setting import ROOT
 
-from sniffkit.cli.read import one_a_line
+from sniffkit.cli.deep import one_a_line, whole_lines
 
 DEMO = str(ROOT / "captures" / "demo" / "demo.pcapng")
 Called = Callable[..., tuple[int, str, str]]
+needs_tshark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 
 
 def stream(path: Path) -> str:
@@ -215,6 +217,31 @@ def test_the_index_of_an_extraction(called: Called, tmp_path: Path) -> None:
     assert len(copy.read_text().splitlines()) == len(rows.splitlines()) + 1
 
 
+@needs_tshark
+def test_what_tshark_prints_goes_to_files(called: Called, tmp_path: Path) -> None:
+    capture = stream(tmp_path / "x.pcap")
+    chosen = [capture, "-Y", "tcp.len > 0"]
+    for more, name in (([], "x.txt"), (["-V"], "v.txt"), (["-x"], "d.txt"), (["--json"], "x.jsonl")):
+        code, printed, _ = called("read", *chosen, *more)
+        assert (code, called("read", *chosen, *more, "-o", str(tmp_path / name))) == (0, (0, "", ""))
+        assert (tmp_path / name).read_text() == printed
+    fields = ["-T", "fields", "-E", "header=y", "-e", "frame.number", "-e", "tcp.len", "-e", "udp.port"]
+    assert called("read", *chosen, *fields, "-o", str(tmp_path / "x.parquet")) == (0, "", "")
+    assert pq.read_table(tmp_path / "x.parquet").to_pylist() == [
+        {"frame.number": frame, "tcp.len": length, "udp.port": None}
+        for frame, length in (("4", "8"), ("5", "1"), ("6", "2"))
+    ]
+    assert called("read", *chosen, *fields, "-o", str(tmp_path / "x.csv")) == (0, "", "")
+    assert (tmp_path / "x.csv").read_text() == "frame.number,tcp.len,udp.port\n4,8,\n5,1,\n6,2,\n"
+    # None at all: a file without rows, and told by the exit code, as without -Y.
+    assert called("read", capture, "-Y", "arp", *fields, "-o", str(tmp_path / "n.csv")) == (1, "", "")
+    assert (tmp_path / "n.csv").read_text() == "frame.number,tcp.len,udp.port\n"
+
+
+def test_lines_are_not_cut_where_pieces_are() -> None:
+    assert list(whole_lines(iter([b"a", b"b\nc", b"d", b"\n", b"e\nf\n"]))) == [b"ab\n", b"cd\n", b"e\nf\n"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -231,7 +258,14 @@ def test_the_index_of_an_extraction(called: Called, tmp_path: Path) -> None:
         (["read", DEMO, "-o", "x.parquet"], "name its columns, -T fields -e NAME; or take sniffkit packets"),
         (["read", DEMO, "-V", "-o", "x.jsonl"], "without -V"),
         (["read", DEMO, "-x", "-o", "x.jsonl"], "without -V, -x"),
-        (["read", DEMO, "-Y", "arp", "-o", "x.txt"], "not where tshark prints the frames"),
+        (
+            ["read", DEMO, "-Y", "arp", "-o", "x.parquet"],
+            "name its columns, -T fields -e NAME; or take sniffkit packets",
+        ),
+        (["read", DEMO, "--deep", "-V", "-o", "x.jsonl"], "without -V"),
+        (["read", DEMO, "-Y", "arp", "-o", DEMO], "is the capture that is read"),
+        pytest.param(["read", DEMO, "-Y", "not so", "-o", "x.txt"], "tshark: ", marks=needs_tshark),
+        pytest.param(["read", DEMO, "--deep", "-T", "fields", "-e", "x.y", "-o", "x.csv"], "x.y", marks=needs_tshark),
         (["extract", DEMO, "-d", "out", "-o", DEMO], "is the capture that is read"),
         (["extract", DEMO, "-d", "out", "-o", "x.xyz"], "no format for this suffix"),
         (["capture", "-i", "lo", "--json", "-x"], "--json excludes"),

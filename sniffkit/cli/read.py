@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import re
@@ -51,99 +50,6 @@ def looks_like_file(text: str) -> bool:
         return True
     endings = (".pcap", ".pcapng", ".cap", ".gz", ".zst")
     return " " not in text and (text.endswith(endings) or (any(mark in text for mark in "*?") and bool(glob(text))))
-
-
-def hand_to_tshark(inputs: list[str], options: dict[str, Any]) -> int:
-    """`--deep` and `-Y`: tshark prints the frames (that its display filter matches) as it decodes them.
-
-    Returns 1 when there are none, or the file is damaged.
-    """
-    from sniffkit.handover import complaints, need_tshark, one_path, tshark_error
-
-    ours = [
-        flag for flag, name in (("-A", "ascii"), ("-e", "link"), ("-t", "times"), ("-S", "absolute")) if options[name]
-    ]
-    if ours:
-        raise SniffkitError(f"{' and '.join(ours)}: not where tshark prints the frames (-Y, --deep)")
-    names, changes = field_options(options["field"])
-    chosen = [need_tshark(), "-n", "-r", one_path(inputs)]
-    if options["display_filter"] is not None:
-        chosen += ["-Y", options["display_filter"]]
-    command = list(chosen)
-    if options["format"] == "fields":
-        command += ["-T", "fields"]
-        command += [part for change in changes.items() for part in ("-E", "=".join(change))]
-        command += [part for name in names for part in ("-e", name)]
-    elif options["json"] or options["format"] == "json":
-        command += ["-T", "json"]
-    elif options["verbose"]:
-        command += ["-V"]
-    if options["x"] or options["upper_x"]:
-        command += ["-x"]
-    in_lines = one_a_line if command[-1] == "json" else iter
-    if options["count"] is not None:
-        command += ["-c", str(last_of(chosen, options["count"]))]
-    printed = False
-    import subprocess
-
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tshark:
-        assert isinstance(tshark.stdout, io.BufferedReader)
-        assert tshark.stderr is not None
-        try:
-            # tshark's few complaints fit a pipe, so they are read when it has ended.
-            out = tshark.stdout
-            for piece in in_lines(iter(lambda: os.read(out.fileno(), 1 << 16), b"")):
-                printed = True
-                sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-        except BaseException:
-            tshark.terminate()
-            raise
-        lines = tshark.stderr.read().decode(errors="replace").splitlines()
-    told = complaints(lines)
-    if tshark.returncode != 0 and not (printed or any("cut short" in line or "corrupt" in line for line in told)):
-        raise SniffkitError(tshark_error(lines, tshark.returncode))
-    for line in told:
-        say(f"sniffkit: tshark: {line}")
-    return 0 if printed and not told else 1
-
-
-def one_a_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """tshark's JSON, an indented array, as one object a line; nothing else changes, so keys may repeat."""
-    rest: list[bytes] = []
-    frame: list[bytes] = []
-    for piece in pieces:
-        *lines, last = piece.split(b"\n")
-        if lines:
-            lines[0], rest = b"".join([*rest, lines[0]]), []
-        rest.append(last)
-        done: list[bytes] = []
-        for line in lines:
-            if line.startswith(b"  }"):  # its strings have no line breaks
-                done += [*frame, b"}\n"]
-                frame = []
-            elif line.startswith(b"  "):
-                frame.append(line.strip() + b" " * line.endswith(b","))
-        if done:
-            yield b"".join(done)
-
-
-def last_of(command: list[str], count: int) -> int:
-    """The number of the `count`th frame that `command` chooses: tshark's own -c counts what it reads."""
-    if "-Y" not in command:
-        return count
-    if not os.path.isfile(path := command[command.index("-r") + 1]) and (path == "-" or os.path.exists(path)):
-        raise SniffkitError("-c and -Y read the file twice: give one, not standard input or a pipe")
-    import subprocess
-
-    numbers = [*command, "-l", "-T", "fields", "-e", "frame.number"]
-    with subprocess.Popen(numbers, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tshark:
-        assert tshark.stdout is not None
-        for seen, line in enumerate(tshark.stdout, 1):
-            if seen == count:
-                tshark.terminate()
-                return int(line)
-    return 2**31 - 1  # fewer: all of them
 
 
 # What -E changes about -T fields, as in tshark: the names it takes, what they are without it, and what each may be.
@@ -257,8 +163,8 @@ def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> N
         raise SniffkitError(f"{flag} and the capture filter {expression!r} exclude each other{hint}")
     inputs = files(tuple(names))
     if by_tshark:
-        if options["out"] not in (None, "-"):
-            raise SniffkitError("-o: not where tshark prints the frames (-Y, --deep)")
+        from sniffkit.cli.deep import hand_to_tshark
+
         ctx.exit(hand_to_tshark(inputs, options))
     ctx.exit(print_text(inputs, expression, options))
 
@@ -273,6 +179,26 @@ def check_forms(options: dict[str, Any]) -> None:
         raise SniffkitError(f"{' and '.join([*forms, *dumps][:2])} contradict each other")
     if options["field"] and options["format"] != "fields":
         raise SniffkitError(f"-E {options['field'][0]} needs -T fields")
+
+
+def kind_of_frames(inputs: list[str], options: dict[str, Any]) -> str:
+    """`text`, `json` or `table`, as `kind_of`: what frames are printed as. Raises SniffkitError for what cannot be."""
+    path = options["out"]
+    json = options["json"] or options["format"] == "json"
+    kind = kind_of(path, json, inputs)
+    if options["format"] == "fields" and kind != "text":
+        fields, changes = field_options(options["field"])
+        aggregator = changes.get("aggregator", ",")
+        if CHARACTERS.get(aggregator, aggregator) in "\n" + BETWEEN:
+            raise SniffkitError(f"-E aggregator={aggregator!r}: not where fields become a table")
+        if doubles := {name for name in fields if fields.count(name) > 1}:
+            raise SniffkitError(f"-e {min(doubles)}: twice, and {path} is a table")
+        return "table"
+    if kind == "table":
+        raise SniffkitError(f"{path}: for a table name its columns, -T fields -e NAME; or take sniffkit packets")
+    if kind == "json" and (options["verbose"] or options["x"] or options["upper_x"] or options["ascii"]):
+        raise SniffkitError(f"{path} is for JSON: without -V, -x, -X and -A")
+    return kind
 
 
 def unknown_field(name: str, known: list[str]) -> SniffkitError:
@@ -308,19 +234,11 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         style = "tree"
     path = options["out"]
     dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
-    kind = kind_of(path, style == "json", inputs)
-    if fields is not None and kind != "text":
-        kind, heading = "table", ""
-        if aggregator in "\n" + BETWEEN:
-            raise SniffkitError(f"-E aggregator={written['aggregator']!r}: not where fields become a table")
-        if doubles := {name for name in fields if fields.count(name) > 1}:
-            raise SniffkitError(f"-e {min(doubles)}: twice, and {path} is a table")
+    kind = kind_of_frames(inputs, options)
+    if fields is not None and kind == "table":
+        heading = ""
         field_format = (BETWEEN, aggregator, written["occurrence"], None)
-    elif kind == "table":
-        raise SniffkitError(f"{path}: for a table name its columns, -T fields -e NAME; or take sniffkit packets")
     elif kind == "json":
-        if style == "tree" or dump is not None:
-            raise SniffkitError(f"{path} is for JSON: without -V, -x, -X and -A")
         style = "json"
     stamps = ("clock", "none", "epoch", "delta", "date", "elapsed")
     stamp = stamps[min(options["times"], len(stamps) - 1)]
