@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ import sniffkit as sk
 V5, V6 = bytes.fromhex("81006005"), bytes.fromhex("81000006")  # VLAN 5 with priority 3, VLAN 6
 S9 = bytes.fromhex("88a80009")
 Q9 = bytes.fromhex("91000009")
+
+# Those of 10.231.0.0/24, and one that is none.
+BROADCASTS = ["10.231.0.255", "10.231.0.0", "255.255.255.255", "0.0.0.0", "10.231.0.127"]
 
 # name -> tags in wire order, protocol
 SENT = {
@@ -91,9 +95,9 @@ def test_live_and_file_agree(net: Net, tmp_path: Path, filter: str, expected: li
     assert stats.captured + stats.rejected == stats.received
 
 
-@pytest.mark.parametrize("filter", ["geneve or icmp", "vlan or geneve or icmp"])
+@pytest.mark.parametrize("filter", ["geneve or icmp", "vlan or geneve or icmp", "ip protochain 1 or geneve"])
 def test_a_filter_that_the_kernel_refuses(net: Net, tmp_path: Path, filter: str) -> None:
-    """It reads memory words that may not have been written: 0 on a file; live, tcpdump filters itself then."""
+    """It has a loop, or reads memory words not yet written: 0 on a file; live, tcpdump filters itself then."""
     header = bytes.fromhex("0000655800000500")
     ports = bytes.fromhex("03e817c1") + (8 + len(header) + 60).to_bytes(2, "big") + b"\0\0"
     geneve = frame(20)[:16] + (36 + 60).to_bytes(2, "big") + frame(20)[18:34] + ports + header + frame(1)
@@ -109,6 +113,19 @@ def test_a_filter_that_the_kernel_refuses(net: Net, tmp_path: Path, filter: str)
     (stats,) = some.stats
     assert (stats.captured, stats.captured + stats.rejected, stats.received) == (len(rows), len(FRAMES) + 1, 9)
     assert none.stats[0].received == 0
+
+
+def test_broadcasts_of_the_network_of_an_interface(own_net: Net, refused: Callable[..., tuple[int, str]]) -> None:
+    """pcap-filter(7): `ip broadcast` looks up the netmask of the interface."""
+    sent = [frame(n)[:30] + bytes(map(int, to.split("."))) + frame(n)[34:] for n, to in enumerate(BROADCASTS)]
+    with sk.capture(own_net.veth2, filter="ip broadcast") as live:
+        own_net.send(sent)
+    found = live.packets(["ip_dst"]).to_arrow()["ip_dst"].to_pylist()
+    assert found == BROADCASTS[:4]
+    own_net.run(own_net.b, "ip", "address", "flush", "dev", "veth2")
+    for interface in ("veth2", "any"):  # without an address, and of several interfaces: none is known
+        code, said = refused("--netns", own_net.b, "-i", interface, "ip broadcast")
+        assert (code, "netmask not known" in said) == (2, True)
 
 
 def test_any_keeps_the_tag_behind_its_own_header(net: Net) -> None:

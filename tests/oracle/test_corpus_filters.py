@@ -13,7 +13,15 @@ from sniffkit.errors import FilterError
 
 pytestmark = pytest.mark.skipif(shutil.which("tcpdump") is None, reason="tcpdump is not installed")
 
-FILTERS = ["ip", "ip6", "tcp", "not udp port 53", "port 80 or vlan", "less 100"]
+FILTERS = [
+    "ip",
+    "ip6",
+    "tcp",
+    "not udp port 53",
+    "port 80 or vlan",
+    "less 100",
+    "ip protochain 17 or ip6 protochain 58",
+]
 # Where the header in front of the link header is not kept, that libpcap wants.
 OTHER = {"tcpdump--atm-heapoverflow.pcap": "SunATM's header"}
 

@@ -64,10 +64,11 @@ impl Target {
         Self { link_type, snap_len: 262_144, netmask: 0, of: Of::File { big_endian } }
     }
 
-    /// Frames of an interface, which may have several addresses: pcap_compile(3PCAP) is told that the netmask is not known.
+    /// Frames of an interface. Without a netmask (of its IPv4 network, for `ip broadcast`) pcap_compile(3PCAP) is told that
+    /// none is known.
     #[must_use]
-    pub fn live(link_type: u32, snap_len: u32) -> Self {
-        Self { link_type, snap_len, netmask: NO_NETMASK, of: Of::Interface }
+    pub fn live(link_type: u32, snap_len: u32, netmask: Option<u32>) -> Self {
+        Self { link_type, snap_len, netmask: netmask.unwrap_or(NO_NETMASK), of: Of::Interface }
     }
 }
 
@@ -193,7 +194,7 @@ pub fn compile(expression: &str, target: Target) -> Result<Program, CaptureError
             let column = word.map_or(1, |(at, _)| expression[..at].chars().count() + 1);
             let what = "it asks what only the kernel knows of a frame, and no file holds";
             let instead = match word {
-                _ if target.netmask != NO_NETMASK => "",
+                _ if matches!(target.of, Of::File { .. }) => "",
                 Some((at, end)) if &expression[at..end] == "ifindex" => ": name the interface with -i",
                 _ => ": use -Q in or -Q out",
             };

@@ -125,6 +125,16 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
     })
 }
 
+/// The netmask of its first IPv4 address, as tcpdump takes it (pcap_lookupnet(3PCAP)); `None` without one, and for `any`.
+#[must_use]
+pub fn netmask(socket: &OwnedFd, name: &str) -> Option<u32> {
+    let mut request = request(name);
+    ioctl(socket, libc::SIOCGIFNETMASK as libc::c_ulong, &mut request).ok()?;
+    // SAFETY: SIOCGIFNETMASK filled this member of the union with a sockaddr_in: behind its port, the address.
+    let address = unsafe { request.ifr_ifru.ifru_netmask.sa_data };
+    Some(u32::from_be_bytes([address[2], address[3], address[4], address[5]].map(|byte| byte as u8)))
+}
+
 /// Whether the interface with this index is still there.
 #[must_use]
 pub fn exists(socket: &OwnedFd, index: i32) -> bool {

@@ -250,7 +250,8 @@ fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Resul
     let opened = run_in(netns.as_ref(), || {
         let probe = crate::ring::socket(false)?;
         let found = interface::find(&probe, &spec.interface, &place)?;
-        let target = filter::Target::live(found.link_type.0, options.ring.snap_len);
+        let netmask = interface::netmask(&probe, &spec.interface);
+        let target = filter::Target::live(found.link_type.0, options.ring.snap_len, netmask);
         let compile = |text: &str| filter::compile(text, target);
         let mut text = options.filter.clone();
         let mut program = text.as_deref().map(compile).transpose()?;

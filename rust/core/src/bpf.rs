@@ -15,12 +15,15 @@ pub struct Instruction {
     pub k: u32,
 }
 
-/// A program that was checked: jumps go forward and stay inside, it ends with a return.
+/// A program that was checked: jumps stay inside, it ends with a return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program(Vec<Instruction>);
 
 /// Longest header whose length is a nibble of words, bytes.
 const MAX_HEADER: u32 = 60;
+
+/// Jumps back within one frame, as `protochain` makes for each header; the kernel has none, tcpdump no bound.
+const MAX_LOOPS: usize = 1024;
 
 /// Memory words of the machine.
 const WORDS: usize = 16;
@@ -36,11 +39,8 @@ impl Program {
         }
         for (at, instruction) in code.iter().enumerate() {
             let rest = code.len() - at - 1;
-            if instruction.code & 0xf7 == 5 && (instruction.k as i32) < 0 {
-                return Err("it needs a loop (protochain does), which a filter in the kernel cannot have");
-            }
             let fits = match instruction.code & 7 {
-                5 if instruction.code & 0xf0 == 0 => (instruction.k as usize) < rest,
+                5 if instruction.code & 0xf0 == 0 => jump(at + 1, instruction.k).is_some_and(|to| to < code.len()),
                 5 => usize::from(instruction.jt).max(usize::from(instruction.jf)) < rest,
                 0 | 1 if instruction.code & 0xe0 == 0x60 => (instruction.k as usize) < WORDS,
                 2 | 3 => (instruction.k as usize) < WORDS,
@@ -99,7 +99,7 @@ impl Program {
     pub fn run(&self, frame: &[u8], wire_len: u32) -> u32 {
         let (mut a, mut x) = (0u32, 0u32);
         let mut memory = [0u32; WORDS];
-        let mut pc = 0usize;
+        let (mut pc, mut loops) = (0usize, 0);
         while let Some(i) = self.0.get(pc) {
             pc += 1;
             let k = i.k;
@@ -137,7 +137,11 @@ impl Program {
                     let operand = if i.code & 8 == 0 { k } else { x };
                     let yes = match i.code & 0xf0 {
                         0x00 => {
-                            pc += k as usize;
+                            loops += usize::from((k as i32) < 0);
+                            match jump(pc, k) {
+                                Some(to) if loops <= MAX_LOOPS => pc = to,
+                                _ => return 0,
+                            }
                             continue;
                         }
                         0x10 => a == operand,
@@ -160,6 +164,11 @@ impl Program {
         }
         0
     }
+}
+
+/// Where `ja` leads to from the instruction behind it: libpcap's own machine takes its operand as signed.
+fn jump(next: usize, k: u32) -> Option<usize> {
+    next.checked_add_signed(k as i32 as isize)
 }
 
 fn load(code: u16, k: u32, x: u32, memory: &[u32; WORDS], frame: &[u8], wire_len: u32) -> Option<u32> {
@@ -221,9 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn a_loop_ends() {
+        let forever = Program::new(vec![op(0x05, 0, 0, -1i32 as u32), op(6, 0, 0, 1)]).unwrap();
+        assert!(!forever.matches(&[0; 60], 60));
+        // add #1; jeq #to; ja back; ret #1
+        let count = |to| {
+            let code = vec![op(4, 0, 0, 1), op(0x15, 1, 0, to), op(5, 0, 0, -3i32 as u32), op(6, 0, 0, 1)];
+            Program::new(code).unwrap()
+        };
+        assert!(count(MAX_LOOPS as u32 + 1).matches(&[], 0));
+        assert!(!count(MAX_LOOPS as u32 + 2).matches(&[], 0));
+    }
+
+    #[test]
     fn refuses_jumps_out_of_the_program() {
         assert!(Program::new(vec![op(0x15, 9, 0, 0), op(6, 0, 0, 0)]).is_err());
-        assert!(Program::new(vec![op(0x05, 0, 0, u32::MAX), op(6, 0, 0, 0)]).is_err());
+        assert!(Program::new(vec![op(0x05, 0, 0, 1), op(6, 0, 0, 0)]).is_err());
+        assert!(Program::new(vec![op(0x05, 0, 0, -2i32 as u32), op(6, 0, 0, 0)]).is_err());
         assert!(Program::new(vec![op(0x28, 0, 0, 12)]).is_err());
     }
 }
