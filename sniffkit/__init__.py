@@ -11,6 +11,25 @@ TYPE_CHECKING = False  # as typing's, whose import takes longer than all that is
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
+
+    # What the names below are, to type checkers and editors.
+    from sniffkit.api import Capture as Capture
+    from sniffkit.api import open as open
+    from sniffkit.capturing import LiveCapture as LiveCapture
+    from sniffkit.capturing import capture as capture
+    from sniffkit.errors import CaptureError as CaptureError
+    from sniffkit.errors import CaptureFileError as CaptureFileError
+    from sniffkit.errors import CaptureWarning as CaptureWarning
+    from sniffkit.errors import FilterError as FilterError
+    from sniffkit.errors import LabError as LabError
+    from sniffkit.errors import MissingToolError as MissingToolError
+    from sniffkit.errors import OutputError as OutputError
+    from sniffkit.errors import PrivilegeError as PrivilegeError
+    from sniffkit.errors import SniffkitError as SniffkitError
+    from sniffkit.lab import lab as lab
+    from sniffkit.scan import ScanResult as ScanResult
+    from sniffkit.scan import scan as scan
+    from sniffkit.tables import Table as Table
 else:
     ModuleType = type(sys)
 

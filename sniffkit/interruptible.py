@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LOOK = 0.1  # s that a wait takes at most: Python sees a signal behind it where a handler restarts waits, as polars' does
 AGAIN = 0.02  # s between two calls of `stop`: one that comes before the work can be stopped does nothing
 
 
@@ -18,7 +19,9 @@ def interruptible(work: Callable[[], T], stop: Callable[[], object], patience: f
     ^C does not wait: the work is left to itself.
     """
     import contextlib
+    import math
     import threading
+    import time
 
     results: list[T] = []
     errors: list[BaseException] = []
@@ -35,8 +38,10 @@ def interruptible(work: Callable[[], T], stop: Callable[[], object], patience: f
     thread = threading.Thread(target=run, daemon=True)
     try:
         thread.start()
-        if not done.wait(patience):
-            raise TimeoutError
+        end = math.inf if patience is None else time.monotonic() + patience
+        while not done.wait(min(LOOK, max(end - time.monotonic(), 0))):
+            if time.monotonic() >= end:
+                raise TimeoutError
     except BaseException:
         while thread.is_alive() and not done.is_set():
             with contextlib.suppress(Exception):  # what it stops may just have ended, and its connection be closed

@@ -104,14 +104,17 @@ class Table:
         return to_pandas(self.to_arrow())
 
     def to_polars(self) -> pl.DataFrame:
-        """A `polars.DataFrame`. Needs polars: `pip install 'sniffkit[polars]'`."""
+        """A `polars.DataFrame`. Needs polars: `pip install 'sniffkit[polars]'`.
+
+        `uid` is text in every table: polars joins no dictionary of one with the text of another.
+        """
         from sniffkit.packages import needed
 
         polars = needed("polars")
         import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
 
         frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
-        return frame
+        return frame.with_columns(polars.col("uid").cast(polars.String)) if "uid" in frame.columns else frame
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
         """Write a Parquet file batch by batch, in bounded memory; returns how many rows.
@@ -183,11 +186,11 @@ def chosen(columns: Iterable[str] | None) -> list[str] | None:
     """Names of columns as callers give them: one, or several, of which each is one column; None is all of them."""
     if columns is None or isinstance(columns, str):
         return None if columns is None else [columns]
-    names = list(dict.fromkeys(columns))
+    names: list[Any] = list(columns) if hasattr(columns, "__iter__") else [columns]
     for name in names:
         if not isinstance(name, str):
             raise SniffkitError(f"columns are names, not {name!r}")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def numbers(table: str, rules: dict[str, Any] | None) -> dict[str, float]:

@@ -19,6 +19,7 @@ from sniffkit.query import matching
 
 PCAP = str(Path(__file__).resolve().parent.parent / "captures" / "demo" / "demo.pcapng")
 LONG = "select sum(x.range) from range(1000000) x, range(1000000) y where (x.range * y.range) % 7 = 3"
+OVER_SOME_TIME = "select count(*) from range(9000000000) t(i) where hash(i) % 257 = 1"
 # One call of a function, which looks at nothing meanwhile.
 DEAF = "select levenshtein(repeat('a', 200000), repeat('b', 200000))"
 
@@ -57,6 +58,16 @@ def test_python_gets_its_exception() -> None:
     code += "try: sk.open(sys.argv[1]).sql(sys.argv[2])\n"
     code += "except KeyboardInterrupt: print('interrupted', sk.open(sys.argv[1]).sql('select 1 x').to_arrow()['x'][0])"
     assert interrupted([sys.executable, "-c", code, PCAP, LONG]) == (0, "interrupted 1\n", "")
+
+
+def test_a_handler_that_restarts_waits_hides_no_interrupt() -> None:
+    """siginterrupt(3): as the handler that polars puts before Python's leaves it."""
+    code = "import signal, sys, sniffkit as sk; signal.siginterrupt(signal.SIGINT, False)\n"
+    code += "try: sk.open(sys.argv[1]).sql(sys.argv[2])\n"
+    code += "except KeyboardInterrupt: print('interrupted')"
+    begun = time.monotonic()
+    assert interrupted([sys.executable, "-c", code, PCAP, OVER_SOME_TIME]) == (0, "interrupted\n", "")
+    assert time.monotonic() - begun < 20
 
 
 def test_patience_ends() -> None:

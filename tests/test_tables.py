@@ -46,6 +46,8 @@ def test_columns_are_any_names(name: str) -> None:
     assert take(columns=[a, a]).to_polars().columns == [a]
     with pytest.raises(sk.SniffkitError, match="columns are names, not 5"):
         take(columns=[5])
+    with pytest.raises(sk.SniffkitError, match="columns are names, not 5"):
+        take(columns=5)
 
 
 def test_columns_of_a_data_set_may_come_one_by_one(tmp_path: Path) -> None:
