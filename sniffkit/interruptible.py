@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-LOOK = 0.1  # s that a wait takes at most: Python sees a signal behind it where a handler restarts waits, as polars' does
+LOOK = 0.1  # s: Python sees a signal once a wait is over where its handler restarts waits, as that of polars does
 AGAIN = 0.02  # s between two calls of `stop`: one that comes before the work can be stopped does nothing
 
 
