@@ -226,3 +226,33 @@ def test_an_interface_without_link_header(net: Net, tmp_path: Path) -> None:
         assert not (tmp_path / "x.pcap").exists()
     finally:
         os.close(device)
+
+
+def test_namespaces_that_end_alike_are_two(net: Net, tmp_path: Path) -> None:
+    """Also where one of them ends like the `ip netns` name of a third."""
+    paths = []
+    for name in ("a/net", "b/net", f"c/{net.a}"):
+        paths.append(tmp_path / name)
+        paths[-1].parent.mkdir()
+        paths[-1].touch()
+        subprocess.run(["unshare", f"--net={paths[-1]}", "ip", "link", "set", "lo", "up"], check=True)
+    try:
+        inodes = [path.stat().st_ino for path in paths]
+        points = [f"{path}/lo" for path in paths]
+        with sk.capture(
+            *points, net.veth1, filter="icmp", write=tmp_path / "x.pcapng", flows=tmp_path / "f.parquet"
+        ) as live:
+            for count, path in enumerate(paths, 1):
+                ping = ["ping", "-q", "-i", "0.002", "-c", str(count), "-e", "77", "127.0.0.1"]
+                subprocess.run(["nsenter", f"--net={path}", *ping], check=True, stdout=subprocess.DEVNULL)
+        labels = [f"net-{inodes[0]}", f"net-{inodes[1]}", f"{net.a}-{inodes[2]}"]
+        assert point_names(live) == [*(f"{label}/lo" for label in labels), net.veth1]
+        for flows in (live.flows(), sk.open(tmp_path / "x.pcapng").flows()):
+            rows = flows.to_arrow().select(["netns", "orig_pkts"]).to_pylist()
+            assert [(row["netns"], row["orig_pkts"]) for row in rows] == list(zip(labels, (1, 2, 3), strict=True))
+        with sk.capture(points[0], f"{net.b}/lo", filter="icmp") as alone:
+            pass
+        assert point_names(alone) == ["net/lo", f"{net.b}/lo"]
+    finally:
+        for path in paths:
+            subprocess.run(["umount", path], check=True)

@@ -33,6 +33,13 @@ def test_interface_not_there(net: Net, refused: Refused) -> None:
     assert said == f"no interface 'eth9' in namespace '{net.b}'; there are: any lo veth2".replace("'", '"')
 
 
+def test_an_interface_that_cannot_be_looked_up_is_not_missing(net: Net) -> None:
+    script = f"ulimit -n 6; exec {SNIFFKIT} capture -i {net.veth2} -w /dev/null"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, "no interface" in done.stderr) == (2, False), done.stderr
+    assert "Too many open files" in done.stderr
+
+
 def test_namespace_not_there(net: Net, refused: Refused) -> None:
     said = line(refused("--netns", "nowhere", "-i", "veth2", "-w", "x.pcapng"))
     assert said.startswith('no network namespace "nowhere"; there are: ')

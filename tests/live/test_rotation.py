@@ -107,6 +107,19 @@ def test_the_time_in_a_name_as_the_c_library_has_it(net: Net, capture: Capture, 
     assert (done.returncode, "there is no directory no-2" in done.stderr) == (2, True)
 
 
+def test_a_next_file_that_cannot_be_made(net: Net, capture: Capture, tmp_path: Path) -> None:
+    (tmp_path / "x.pcapng1").mkdir()
+    running = capture("-i", net.veth2, "-w", "x.pcapng", "-C", "1", "udp")
+    net.send(frame(n, size=1200) for n in range(1000))
+    code, _, said = running.end(None)
+    assert code == 1
+    assert "sniffkit: wrote x.pcapng\n" in said
+    assert said.splitlines()[-1].startswith("sniffkit: x.pcapng1: Is a directory; what was written before is kept")
+    kept = numbers(tmp_path / "x.pcapng")
+    assert kept == list(range(len(kept)))
+    assert f"\n{len(kept)} packets captured\n" in said
+
+
 def test_rotated_files_stay_writable_after_privileges_are_dropped(net: Net, capture: Capture, tmp_path: Path) -> None:
     import pwd
 

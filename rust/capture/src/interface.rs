@@ -5,7 +5,6 @@
 use crate::error::CaptureError;
 use crate::rtnetlink;
 use sniffkit_core::frame::LinkType;
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -62,12 +61,15 @@ pub fn names() -> Vec<String> {
     out
 }
 
-/// The index of an interface; 0 if it is not there.
-fn index_of(name: &str) -> i32 {
-    CString::new(name).map_or(0, |text| {
-        // SAFETY: the string is NUL-terminated and lives through the call.
-        unsafe { libc::if_nametoindex(text.as_ptr()) as i32 }
-    })
+/// The index of an interface. `ENODEV` if it is not there.
+fn index_of(socket: &OwnedFd, name: &str) -> io::Result<i32> {
+    if name.len() >= libc::IFNAMSIZ || name.contains('\0') {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    let mut request = request(name);
+    ioctl(socket, libc::SIOCGIFINDEX as libc::c_ulong, &mut request)?;
+    // SAFETY: SIOCGIFINDEX filled this member of the union.
+    Ok(unsafe { request.ifr_ifru.ifru_ifindex })
 }
 
 /// Looks an interface up.
@@ -81,20 +83,24 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
             index: 0,
             link_type: LinkType::LINUX_SLL2,
             cooked: true,
-            loopback: Some(index_of("lo")).filter(|index| *index != 0),
-            largest_frame: names().iter().map(|name| rtnetlink::largest_frame(index_of(name))).max().unwrap_or(0),
+            loopback: index_of(socket, "lo").ok(),
+            largest_frame: names()
+                .iter()
+                .filter_map(|name| Some(rtnetlink::largest_frame(index_of(socket, name).ok()?)))
+                .max()
+                .unwrap_or(0),
         });
     }
-    let unknown = || {
-        let known = names().join(" ");
-        CaptureError::NoInterface(format!("no interface {name:?} in {place}; there are: any {known}"))
+    let failed = |error: io::Error| match error.raw_os_error() {
+        Some(libc::ENODEV | libc::ENXIO) => {
+            let known = names().join(" ");
+            CaptureError::NoInterface(format!("no interface {name:?} in {place}; there are: any {known}"))
+        }
+        _ => CaptureError::system(&format!("interface {name:?}"), &error),
     };
-    let index = index_of(name);
-    if index == 0 {
-        return Err(unknown());
-    }
+    let index = index_of(socket, name).map_err(failed)?;
     let mut hardware = request(name);
-    ioctl(socket, libc::SIOCGIFHWADDR as libc::c_ulong, &mut hardware).map_err(|_| unknown())?;
+    ioctl(socket, libc::SIOCGIFHWADDR as libc::c_ulong, &mut hardware).map_err(failed)?;
     // SAFETY: SIOCGIFHWADDR filled this member of the union.
     let family = unsafe { hardware.ifr_ifru.ifru_hwaddr.sa_family };
     const ARPHRD_RAWIP: u16 = 519;

@@ -35,6 +35,29 @@ pub fn names() -> Vec<String> {
     names
 }
 
+/// The inode of what `ip netns` calls so.
+fn inode_of(name: &str) -> Option<u64> {
+    std::fs::metadata(PathBuf::from(NAMES).join(name)).map(|data| data.ino()).ok()
+}
+
+/// A label that no other namespace has.
+fn told_apart(label: &str, inode: u64) -> String {
+    format!("{label}-{inode}")
+}
+
+/// Of the labels of several namespaces, those that are another's too made to differ; names of `ip netns` stay.
+pub fn tell_apart(labels: &mut [(Option<String>, u64)]) {
+    let given = labels.to_vec();
+    for (label, inode) in labels {
+        if let Some(text) = label
+            && given.iter().any(|(other, of)| other.as_ref() == Some(text) && of != inode)
+            && inode_of(text) != Some(*inode)
+        {
+            *text = told_apart(text, *inode);
+        }
+    }
+}
+
 impl Netns {
     /// Opens a namespace by `ip netns` name, path or PID.
     ///
@@ -88,17 +111,18 @@ impl Netns {
     /// part.
     #[must_use]
     pub fn label(&self) -> String {
-        let file = |name: &String| std::fs::metadata(PathBuf::from(NAMES).join(name)).map(|data| data.ino()).ok();
         if self.path.starts_with(NAMES) && !self.name.contains('/') {
             return self.name.clone();
         }
-        if let Some(name) = names().into_iter().find(|name| file(name) == Some(self.inode)) {
+        if let Some(name) = names().into_iter().find(|name| inode_of(name) == Some(self.inode)) {
             return name;
         }
-        match self.name.strip_prefix("/proc/").and_then(|rest| rest.split('/').next()) {
-            Some(pid) => pid.to_owned(),
-            None => self.name.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.name).to_owned(),
-        }
+        let label = match self.name.strip_prefix("/proc/").and_then(|rest| rest.split('/').next()) {
+            Some(pid) => pid,
+            None => self.name.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.name),
+        };
+        // What `ip netns` calls so is another.
+        if inode_of(label).is_some() { told_apart(label, self.inode) } else { label.to_owned() }
     }
 
     /// Runs `task` inside the namespace, on a thread of its own that ends with it: no other thread ever moves.

@@ -2,7 +2,7 @@
 
 use crate::collector::{Collector, Point, room};
 use crate::error::CaptureError;
-use crate::netns::{Netns, run_in};
+use crate::netns::{Netns, run_in, tell_apart};
 use crate::ring::{Ring, RingOptions};
 use crate::rtnetlink::{Peer, veth_peer};
 use crate::{filter, interface};
@@ -21,6 +21,13 @@ pub struct PointSpec {
     pub netns: Option<String>,
     /// Interface name, or `any`.
     pub interface: String,
+}
+
+impl PointSpec {
+    /// What the point is called, in a namespace of this label.
+    fn name(&self, netns: Option<&str>) -> String {
+        netns.map_or_else(|| self.interface.clone(), |netns| format!("{netns}/{}", self.interface))
+    }
 }
 
 /// How to capture.
@@ -114,19 +121,27 @@ impl Session {
     ) -> Result<Self, CaptureError> {
         let home = Netns::home()?;
         let mut points: Vec<Point> = Vec::new();
-        let mut infos = Vec::new();
-        let mut ends = Vec::new();
+        let (mut infos, mut peers) = (Vec::new(), Vec::new());
         for spec in specs {
             let (point, info, peer) = open_point(spec, options, &home)?;
             let place = |point: &Point| (point.netns, point.ring.interface.index);
             if points.iter().any(|other| place(other) == place(&point)) {
                 return Err(CaptureError::System(format!("the same interface is given twice: {}", point.name)));
             }
-            ends.push((point.name.clone(), peer.and_then(|peer| peer.name)));
+            peers.push(peer.and_then(|peer| peer.name));
             points.push(point);
-            infos.push(Arc::new(info));
+            infos.push(info);
         }
-        let interfaces: Interfaces = Arc::new(infos);
+        let mut labels: Vec<_> =
+            infos.iter().zip(&points).map(|(info, point)| (info.netns.clone(), point.netns)).collect();
+        tell_apart(&mut labels);
+        for ((info, point), ((label, _), spec)) in infos.iter_mut().zip(&mut points).zip(labels.into_iter().zip(specs))
+        {
+            point.name = spec.name(label.as_deref());
+            info.netns = label;
+        }
+        let ends: Vec<_> = points.iter().map(|point| point.name.clone()).zip(peers).collect();
+        let interfaces: Interfaces = Arc::new(infos.into_iter().map(Arc::new).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let latest = Arc::new(Mutex::new(vec![PointStats::default(); points.len()]));
         let level = Arc::new(AtomicI64::new(0));
@@ -277,7 +292,7 @@ fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Resul
         description.push_str(&format!(", veth peer {name}ifindex {index}"));
     }
     let label = netns.as_ref().map(Netns::label);
-    let name = label.as_ref().map_or(spec.interface.clone(), |label| format!("{label}/{}", spec.interface));
+    let name = spec.name(label.as_deref());
     let info = InterfaceInfo {
         name: Some(ring.interface.name.clone()),
         netns: label,

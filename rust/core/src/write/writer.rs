@@ -364,14 +364,15 @@ impl CaptureWriter {
 
     fn next_file(&mut self, now: i64) -> Result<(), WriteError> {
         self.end_file(now)?;
-        self.name = self.files.name();
-        self.output = match (self.open)(&self.name) {
+        let name = self.files.name();
+        self.output = match (self.open)(&name) {
             Ok(output) => output,
             Err(error) => {
                 self.failed = true;
-                return Err(self.io_error(error, 0));
+                return Err(WriteError::Io { output: name, error, frames_lost: 0 });
             }
         };
+        self.name = name;
         self.file_bytes = 0;
         self.file_count += 1;
         let interfaces = Interfaces::clone(&self.interfaces);
