@@ -14,7 +14,8 @@ from typing import Any
 from sniffkit.errors import SniffkitError, granting
 from sniffkit.packages import PACKAGES, REQUIRED
 
-COLUMNS = ("area", "what", "ok", "found", "remedy")
+# column → type (sniffkit.rows.TYPES)
+COLUMNS = {"area": "text", "what": "text", "ok": "bool", "found": "text", "remedy": "text"}
 
 # /proc/self/ns/net: the namespace that the privileges are tried on
 OWN = Path("/proc/self/ns/net")

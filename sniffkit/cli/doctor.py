@@ -23,5 +23,5 @@ def doctor(ctx: click.Context, /, out: str | None, json: bool) -> None:
     from sniffkit.sinks import Output, write_rows
 
     rows = findings()
-    write_rows(rows, COLUMNS, Output(out, json, sys.stdout.isatty()))
+    write_rows("doctor", rows, COLUMNS, Output(out, json, sys.stdout.isatty()))
     ctx.exit(0 if all(row["ok"] for row in rows) else 1)

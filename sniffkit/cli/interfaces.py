@@ -9,7 +9,11 @@ import click
 
 from sniffkit.cli import say
 
-COLUMNS = ("netns", "name", "kind", "state", "mac", "mtu", "addresses", "peer", "master", "vlan_id", "vni")
+# column → type (sniffkit.rows.TYPES)
+COLUMNS = {
+    "netns": "text", "name": "text", "kind": "text", "state": "text", "mac": "text", "mtu": "u32", "addresses": "names",
+    "peer": "text", "master": "text", "vlan_id": "u16", "vni": "u32",
+}  # fmt: skip
 
 
 @click.command()
@@ -45,7 +49,7 @@ def interfaces(ctx: click.Context, /, netns: str | None, out: str | None, json: 
         for column in ("netns", "name", "peer", "master"):
             row[column] = None if row[column] is None else shown(row[column])
         rows.append(row)
-    write_rows(rows, COLUMNS, output)
+    write_rows("interfaces", rows, COLUMNS, output)
     if refused:
         names = " ".join(map(shown, refused))
         say(f"sniffkit: not listed, for want of CAP_SYS_ADMIN (run it with sudo): {names}")

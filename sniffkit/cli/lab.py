@@ -137,7 +137,7 @@ def list_(ctx: click.Context, /, out: str | None, json: bool) -> None:
     from sniffkit.lab.report import LABS, labs
 
     rows = labs()
-    _write(rows, LABS, _output(out, json))
+    _write("labs", rows, LABS, _output(out, json))
     hidden = sum(row["state"] is None for row in rows)
     if hidden:
         say(f"sniffkit: {hidden} of {len(rows)} labs not read: labs are root's; run it with sudo")
@@ -165,7 +165,7 @@ def show(ctx: click.Context, /, lab: str, out: str | None, json: bool) -> None:
     changed = outdated(spec)
     if changed is not None:
         say(f"sniffkit: {changed}")
-    ctx.exit(0 if _write(interfaces(spec), INTERFACES, _output(out, json)) else 1)
+    ctx.exit(0 if _write("lab_interfaces", interfaces(spec), INTERFACES, _output(out, json)) else 1)
 
 
 def _output(out: str | None, json: bool) -> Output:
@@ -174,10 +174,10 @@ def _output(out: str | None, json: bool) -> Output:
     return Output(out, json, sys.stdout.isatty())
 
 
-def _write(rows: list[dict[str, Any]], columns: tuple[str, ...], output: Output) -> int:
+def _write(name: str, rows: list[dict[str, Any]], kinds: dict[str, str], output: Output) -> int:
     from sniffkit.sinks import write_rows
 
-    write_rows(rows, columns, output)
+    write_rows(name, rows, kinds, output)
     return len(rows)
 
 
@@ -252,7 +252,8 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
     output = _output(out, json)
     end_as_on_interrupt()
     results = check_file(file, write)
-    _write([one.row(output.is_text) for one in results], COLUMNS, output)
+    kinds = COLUMNS | {"ok": "text"} if output.is_text else COLUMNS
+    _write("lab_check", [one.row(output.is_text) for one in results], kinds, output)
     for one in results:
         for line in one.seen if not one.ok else []:
             say(f"  {line}")

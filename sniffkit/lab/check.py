@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from sniffkit.api import Capture
     from sniffkit.capturing import LiveCapture
 
-COLUMNS = ("ok", "expectation", "found")
+# column → type (sniffkit.rows.TYPES)
+COLUMNS = {"ok": "bool", "expectation": "text", "found": "text"}
 # A lab with more interfaces than this is watched only where an expectation looks.
 MAX_POINTS = 64
 # Frames are captured in blocks: wait this long for those of the last action to be there before the next begins.

@@ -18,8 +18,12 @@ from sniffkit.lab.spec import build, parse
 if TYPE_CHECKING:
     from sniffkit.lab.observe import Seen
 
-LABS = ("name", "state", "nodes", "interfaces", "since", "file")
-INTERFACES = ("node", "name", "kind", "address", "leads_to", "details", "state")
+# column → type (sniffkit.rows.TYPES)
+LABS = {"name": "text", "state": "text", "nodes": "u32", "interfaces": "u32", "since": "text", "file": "text"}
+INTERFACES = {
+    "node": "text", "name": "text", "kind": "text", "address": "names", "leads_to": "text", "details": "text",
+    "state": "text",
+}  # fmt: skip
 
 
 def labs() -> list[dict[str, Any]]:

@@ -38,25 +38,32 @@ class Node:
         self.name = name
         self._lab = lab
 
-    def run(self, command: Sequence[str], check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command in the namespace and wait for it. Raises LabError with its output if it fails (check)."""
-        options = {"text": True, "capture_output": True, "env": self._lab.environment, **options}
+    def run(
+        self, command: Sequence[str | os.PathLike[str]], check: bool = True, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the namespace and wait for it. Raises LabError with its output if it fails (check).
+
+        options: as `subprocess.run`'s; both outputs are captured, but for one that goes elsewhere (stdout, stderr).
+        """
+        options = {"text": True, "env": self._lab.environment, **options}
+        if "capture_output" not in options:
+            options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         if options["text"]:  # what a program says need not be text
             options.setdefault("errors", "replace")
         done: subprocess.CompletedProcess[str] = subprocess.run(self.argv(command), check=False, **options)
         if check and done.returncode != 0:
             said = " ".join(f"{done.stderr or ''} {done.stdout or ''}".split())
-            raise LabError(f"{self.name}: {' '.join(command)}: exit {done.returncode}: {said}")
+            raise LabError(f"{self.name}: {' '.join(map(os.fsdecode, command))}: exit {done.returncode}: {said}")
         return done
 
-    def popen(self, command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    def popen(self, command: Sequence[str | os.PathLike[str]], **options: Any) -> subprocess.Popen[Any]:
         """Start a command in the namespace; it is ended with the lab if it still runs then."""
         options = {"env": self._lab.environment, **options}
         process: subprocess.Popen[Any] = subprocess.Popen(self.argv(command), **options)
         self._lab.started(process)
         return process
 
-    def argv(self, command: Sequence[str]) -> list[str]:
+    def argv(self, command: Sequence[str | os.PathLike[str]]) -> list[str]:
         """The command as it is run from outside. Raises LabError for a text in place of words."""
         if isinstance(command, str):
             raise LabError(f"{self.name}: a command is a list of words, such as ['sh', '-c', {command!r}]")
@@ -64,7 +71,7 @@ class Node:
         leases = any(name == "dhcp_client" for name, _ in settings.get("services", []))
         own_names = bool(settings.get("nameserver")) or leases
         binds = processes.resolver(self._lab.directory, self.name) if own_names else []
-        return processes.inside_argv(self.name, list(command), binds)
+        return processes.inside_argv(self.name, [os.fspath(word) for word in command], binds)
 
     @property
     def points(self) -> list[str]:

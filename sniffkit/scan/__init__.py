@@ -22,6 +22,8 @@ __all__ = ["Progress", "Report", "ScanResult", "scan"]
 # nmap's -p: numbers, ranges with open ends, T: U: S: P:, names of services with * and ?, [ranges] of known ports.
 PORTS = re.compile(r"(?:-(?=[0-9]|$)|[0-9a-zTUSP*?\[])[0-9a-zTUSP*?:\[\],-]*")
 
+MOST_SKIPPED = 8  # targets that nmap left out and that have a note each
+
 
 def scan(
     *target: str | Iterable[str],
@@ -125,23 +127,33 @@ def add_runs(
             result.notes.append(f"IPv{family} targets were not scanned any more")
             continue
         run = nmaprun.run(of_family, arguments, netns, left, progress)
-        if xml is not None:
-            not_kept = keep(run.xml, os.fspath(xml))
-            result.notes += not_kept
-            result.left_out |= bool(not_kept)
-        error = nmaprun.refused(run)
-        if error is not None and not result.found:
-            raise error
-        result.reports.append(run.report)
-        result.xml.append(run.xml)
-        result.interrupted = run.interrupted
-        # Something was found before: it is worth more than the error, which is told all the same.
-        result.left_out |= error is not None or bool(nmaprun.unresolved(run))
-        result.notes += [str(error)] if error is not None else [f"nmap: {line}" for line in nmaprun.unresolved(run)]
-        result.notes += [not_scanned(text, run) for text in run.report.skipped]
-        if run.stopped is not None and error is None:
-            said = f"stopped after {timeout:g} s" if run.timed_out else run.stopped
-            result.notes.append(f"{said}; what was found by then is kept")
+        try:
+            add_run(result, run, timeout, xml)
+        except KeyboardInterrupt:  # what was found is worth more than what there is to say of it
+            result.interrupted = True
+            result.notes.append("interrupted; what was found by then is kept")
+
+
+def add_run(result: ScanResult, run: nmaprun.Run, timeout: float | None, xml: str | os.PathLike[str] | None) -> None:
+    """Put what came of one run into `result`. Raises SniffkitError if nmap refused and nothing was found before."""
+    result.reports.append(run.report)
+    result.xml.append(run.xml)
+    result.interrupted = run.interrupted
+    if xml is not None:
+        not_kept = keep(run.xml, os.fspath(xml))
+        result.notes += not_kept
+        result.left_out |= bool(not_kept)
+    error = nmaprun.refused(run)
+    if error is not None and not result.found:
+        raise error
+    # Something was found before: it is worth more than the error, which is told all the same.
+    result.left_out |= error is not None or bool(nmaprun.unresolved(run))
+    result.notes += [str(error)] if error is not None else [f"nmap: {line}" for line in nmaprun.unresolved(run)]
+    result.notes += [f"nmap: {line}" for line in nmaprun.warnings(run)]
+    result.notes += not_scanned(run)
+    if run.stopped is not None and error is None:
+        said = f"stopped after {timeout:g} s" if run.timed_out else run.stopped
+        result.notes.append(f"{said}; what was found by then is kept")
 
 
 def arguments_of(profile: str | None, ports: str | None, options: Sequence[str]) -> list[str]:
@@ -201,10 +213,15 @@ def may_write(path: str) -> None:
         raise SniffkitError(f"{path}: {os.strerror(errno.EACCES)}")
 
 
-def not_scanned(target: str, run: nmaprun.Run) -> str:
-    """What to say of a target that nmap left out: with nmap's own words if it had any (no route, say)."""
-    why = next((line for line in nmaprun.words(run) if target in line.split()), None)
-    return f"target {target!r} was not scanned" + (f": {why.removeprefix('setup_target: ')}" if why else "")
+def not_scanned(run: nmaprun.Run) -> list[str]:
+    """What to say of targets that nmap left out, many in one note: with nmap's own words if it had any (no route)."""
+    skipped, why = run.report.skipped, dict[str, str]()
+    for line in nmaprun.words(run) if skipped else []:
+        for word in line.split():
+            why.setdefault(word, f": {line.removeprefix('setup_target: ')}")
+    if len(skipped) > MOST_SKIPPED:
+        return [f"{len(skipped):,} targets were not scanned, among them {skipped[0]!r}{why.get(skipped[0], '')}"]
+    return [f"target {target!r} was not scanned{why.get(target, '')}" for target in skipped]
 
 
 def keep(xml: bytes, path: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sniffkit.errors import PrivilegeError, SniffkitError
 
@@ -46,6 +46,10 @@ REFUSED = {
 # One-letter options that may stand together (-nR); those of them that are refused, -i with a file behind it among them.
 FLAGS = set("46AFfInqRr")
 REFUSED_LETTERS = {"h": "-h", "V": "-V", "i": "-iL"}
+# Long names without a value that begin with such a letter: they go with one dash as well.
+LONG_FLAGS = {
+    "--fuzzy", "--no-stylesheet", "--nogcc", "--noninteractive", "--randomize-hosts", "--reason", "--release-memory",
+}  # fmt: skip
 
 MOST_ARGUMENTS = 1 << 20  # bytes of a file of script arguments that are looked at
 
@@ -55,7 +59,8 @@ RAW_TCP = set("SNFXWM")
 RAW_ONLY = {
     "-sA": "ACK scan", "-sU": "UDP scan", "-sO": "protocol scan", "-sY": "SCTP scan", "-sZ": "SCTP scan",
     "-sI": "idle scan", "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping",
-    "-PE": "ICMP ping", "-f": "fragmentation", "-D": "decoys", "-S": "source address",
+    "-PE": "ICMP ping", "-PP": "ICMP ping", "-PM": "ICMP ping", "-PI": "ICMP ping", "-PB": "ICMP ping",
+    "-PO": "protocol ping", "-PY": "SCTP ping", "-f": "fragmentation", "-D": "decoys", "-S": "source address",
 }  # fmt: skip
 
 
@@ -105,10 +110,34 @@ def refusal(name: str) -> str | None:
     for refused, why in REFUSED.items():
         if matches(name, refused):
             return why
-    if name.startswith("--") or (len(name) > 3 and any(one.startswith(long) for one in WITH_VALUE)):
+    if is_long(name):
         return None
     letter = next((one for one in name[1:] if one not in FLAGS), "")
     return REFUSED[REFUSED_LETTERS[letter]] if letter in REFUSED_LETTERS else None
+
+
+def is_long(name: str) -> bool:
+    """Whether nmap's getopt takes `name` for a long one or the beginning of one, with one dash or two."""
+    long = f"--{name.lstrip('-')}"
+    return name.startswith("--") or (len(name) > 3 and any(one.startswith(long) for one in WITH_VALUE | LONG_FLAGS))
+
+
+def apart(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each option with its word, as getopt(3) takes them. Letters that stand together are options of their own, the
+    last one with its value: -nfD10.0.0.1 is -n, -f and -D10.0.0.1, the option -D. A value that is a word is none: "".
+    """
+    value = False
+    for word in options:
+        option, rest = word.partition("=")[0], word
+        if value:
+            option = ""
+        elif not is_long(option):
+            while rest[1:2] in FLAGS and len(rest) > 2:
+                yield rest[:2], rest[:2]
+                rest = f"-{rest[2:]}"
+            option = rest[:3] if rest[1:2] == "P" else rest[:2] if rest[1:2] in "DSO" else rest.partition("=")[0]
+        value = option in WITH_VALUE and rest == option
+        yield option, rest
 
 
 def matches(name: str, refused: str) -> bool:
@@ -126,25 +155,24 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
     """The options for nmap without raw sockets, and what changed, in words. Raises PrivilegeError if nothing helps."""
     changed: list[str] = []
     kept: list[str] = ["--unprivileged"]
-    for word in options:
-        name = word.partition("=")[0]
-        what = RAW_ONLY.get(name) or RAW_ONLY.get(name[:3] if name.startswith("-P") else "")
-        if name.startswith("-s") and name[2:].isalpha():
-            what = what or next((RAW_ONLY[f"-s{one}"] for one in name[2:] if one in "AUOYZ"), None)
+    letters: set[str] = set()
+    for name, word in apart(options):
+        types = name[2:] if name.startswith("-s") and name[2:].isalpha() and not is_long(name) else ""
+        letters |= set(types)
+        what = RAW_ONLY.get(name) or next((RAW_ONLY[f"-s{one}"] for one in types if one in "AUOYZ"), None)
         if what is not None:
             raise PrivilegeError(f"{name}: {what} needs root (CAP_NET_RAW): run it with sudo")
-        if word.startswith("-s") and RAW_TCP & set(word[2:]) and word[2:].isalpha():
-            rest = "".join(letter for letter in word[2:] if letter not in RAW_TCP | {"T"})
+        if RAW_TCP & set(types):
+            rest = "".join(letter for letter in types if letter not in RAW_TCP | {"T"})
             kept.append(f"-sT{rest}")
             changed.append(f"{word} needs CAP_NET_RAW: connect scan instead")
             continue
         kept.append(word)
-    letters = {letter for word in options if word.startswith("-s") and word[2:].isalpha() for letter in word[2:]}
     lost = []
     if not changed and not letters & set("LTnP"):
         lost.append("connect scan instead of SYN scan")
-    elif letters & set("TnP") and not {"-Pn", "-PN", "-P0"} & set(options):
+    elif letters & set("TnP") and not {"-Pn", "-PN", "-P0"} & set(kept):
         lost.append("TCP connects instead of ARP and ICMP")
-    if "-A" in options:
+    if "-A" in kept:
         lost.append("no OS detection")
     return kept, changed + ([f"no CAP_NET_RAW: {', '.join(lost)}"] if lost else [])

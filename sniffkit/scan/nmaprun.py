@@ -29,6 +29,9 @@ Progress = Callable[[str, float | None, float], None]
 GRACE = 3.0  # seconds that nmap gets to end after SIGTERM
 KEEP_STDERR = 64 * 1024
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+MOST_WARNINGS = 8
+# "No targets" is said where each of them was left out.
+WARNING = re.compile(r"(?:\w+: )?warning:(?! No targets)|.*not be honored", re.IGNORECASE)
 # Beginnings of lines, in small letters, that are not why nmap gave up.
 NO_REASON = ("see the output", "quitting", "warning", "starting nmap", "nse: failed to initialize", "stack traceback")
 
@@ -215,6 +218,16 @@ def words(run: Run) -> list[str]:
 def unresolved(run: Run) -> list[str]:
     """nmap's complaints about names that did not resolve; it goes on with the others."""
     return [line for line in words(run) if line.startswith("Failed to resolve")]
+
+
+def warnings(run: Run) -> list[str]:
+    """What nmap warned of, of options that it does not honour among it; of warnings without end the first ones."""
+    # It says in two lines which options are not honoured.
+    said = run.stderr.replace("require raw socket access.\n", "require raw socket access. ")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    found = list(dict.fromkeys(line for line in lines if WARNING.match(line)))
+    more = [f"{len(found) - MOST_WARNINGS:,} more warnings"] if len(found) > MOST_WARNINGS else []
+    return found[:MOST_WARNINGS] + more
 
 
 def refused(run: Run) -> SniffkitError | None:

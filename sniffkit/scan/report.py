@@ -175,7 +175,7 @@ class Reader:
                 self.percent = decimal(element.get("percent")) if name == "taskprogress" else None
             else:
                 continue
-            if self._root is not None and name in ("host", "taskbegin", "taskprogress", "taskend"):
+            if self._root is not None and name in ("host", "target", "taskbegin", "taskprogress", "taskend"):
                 self._root.clear()  # what has been read is not needed twice
 
     def _events(self) -> Iterator[tuple[str, Element]]:

@@ -9,7 +9,7 @@ from sniffkit.errors import SniffkitError
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from sniffkit.tables import Table
@@ -132,16 +132,14 @@ def batches(data: Any, limit: int | None = None) -> Any:
     return pa.RecordBatchReader.from_batches(reader.schema, rows())
 
 
-def write_rows(rows: list[dict[str, Any]], columns: Sequence[str], out: Output) -> None:
-    """Write a few rows that were not made by the core (interfaces, checks) to `out`, columns in this order."""
-    import pyarrow as pa
+def write_rows(name: str, rows: list[dict[str, Any]], kinds: Mapping[str, str], out: Output) -> None:
+    """Write a few rows that were not made by the core (interfaces, checks) to `out`.
 
-    arrays = {}
-    for name in columns:
-        array = pa.array([row[name] for row in rows])
-        # A column without any value still is text, not "null", to whoever reads the file.
-        arrays[name] = array.cast(pa.string()) if pa.types.is_null(array.type) else array
-    put(pa.table(arrays), out)
+    name: of the table; kinds: column → a key of `sniffkit.rows.TYPES`, in this order and whatever the rows hold.
+    """
+    from sniffkit.rows import RowTable
+
+    put(RowTable(name, kinds, lambda: rows), out)
 
 
 def put(data: Any, out: Output, limit: int | None = None) -> int:

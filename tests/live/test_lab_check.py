@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,19 @@ def test_a_lab_is_a_mapping_and_a_command_a_list(file: Path) -> None:
         for method in (lab[A].run, lab[A].popen):
             with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
                 method("echo hi")
+
+
+def test_what_a_command_prints_may_go_elsewhere(file: Path) -> None:
+    write(file)
+    line = [Path("/bin/sh"), "-c", "echo out; echo err >&2; exit 4"]
+    with sk.lab(str(file)) as lab:
+        quiet = lab[A].run(line, check=False, stdout=subprocess.DEVNULL)
+        assert (quiet.stdout, quiet.stderr) == (None, "err\n")
+        assert lab[A].run(line, check=False, stderr=subprocess.STDOUT).stdout == "out\nerr\n"
+        assert lab[A].run(line, check=False, capture_output=True).stdout == "out\n"
+        assert lab[A].run(line, check=False, capture_output=False, stdout=subprocess.DEVNULL).stderr is None
+        with pytest.raises(LabError, match=r"/bin/sh -c .*: exit 4: err out$"):
+            lab[A].run(line)
 
 
 def test_each_network_of_a_node_may_have_a_dnsmasq_of_its_own(file: Path) -> None:

@@ -244,9 +244,11 @@ def test_without_raw_sockets_a_connect_scan_stands_in(services: Any) -> None:
         (80, "open", "syn-ack"),
         (81, "closed", "conn-refused"),
     ]
-    refused = without_raw("scan", V4, "--", "-sU")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "CAP_NET_RAW" in refused.stderr
+    for option in ("-sU", "-D10.231.7.3", f"-nS{V4}"):  # else those would be sent from the real address alone
+        refused = without_raw("scan", V4, "-p", "80", "--", option)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "CAP_NET_RAW" in refused.stderr
+    assert "will not be honored" in without_raw("scan", V4, "-p", "80", "--", "--ttl", "5").stderr
 
 
 def test_the_command_line(services: Any, tmp_path: Path) -> None:

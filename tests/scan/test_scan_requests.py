@@ -140,9 +140,18 @@ def test_what_becomes_of_options_without_raw_sockets() -> None:
     assert nmapoptions.without_raw_sockets(["-sT"])[1] == ["no CAP_NET_RAW: TCP connects instead of ARP and ICMP"]
     for options in (["-sT", "-Pn"], ["-sL"]):
         assert nmapoptions.without_raw_sockets(options)[1] == [], "nothing is lost"
-    for word in ("-sA", "-sAV", "-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53"):
+    for word in ("-sA", "-sAV", "-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53", "-D10.0.0.1", "-S10.0.0.1",
+                 "-D=x", "-nD10.0.0.1", "-6rS::1", "-PP", "-nPM", "-PO1", "-ff", "-nf", "-nO", "-O2",
+                 "-sI=x"):  # fmt: skip
         with pytest.raises(PrivilegeError, match="CAP_NET_RAW"):
             nmapoptions.without_raw_sockets([word])
+    for options in (["-d"], ["-dd"], ["-vv"], ["-PS80"], ["-PA"], ["-fuzzy"], ["-ttl", "5"], ["-reason"],
+                    ["--data-string", "-D10.0.0.1"], ["--script-args", "-f"], ["-scan-delay=1s"]):  # fmt: skip
+        assert nmapoptions.without_raw_sockets(options)[0][1:] == options, "nothing that needs them"
+    assert nmapoptions.without_raw_sockets(["-nsSV"])[0] == ["--unprivileged", "-n", "-sTV"]
+    assert nmapoptions.without_raw_sockets(["-nA"])[1] == [
+        "no CAP_NET_RAW: connect scan instead of SYN scan, no OS detection"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -372,3 +381,54 @@ def test_an_interrupt_while_flows_are_looked_up(tmp_path: Path, monkeypatch: pyt
     found = sk.scan("10.0.0.1-2", write=tmp_path / "x.pcapng")
     assert (found.interrupted, found.up) == (True, 2)
     assert found.notes[-1] == "interrupted before the flows of ports were looked up"
+
+
+def out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """An nmap that finds what is in XML and says of `count` other addresses that it has no route to them."""
+    skipped = [f"10.1.{at >> 8}.{at & 255}" for at in range(count)]
+    elements = "".join(f'<target specification="{one}" status="skipped" reason="invalid"/>' for one in skipped)
+    (tmp_path / "xml").write_text(XML.replace("<host ", f"{elements}<host ", 1))
+    said = "".join(f"setup_target: failed to determine route to {one}\n" for one in skipped)
+    (tmp_path / "said").write_text(said)
+    fake_nmap(tmp_path, monkeypatch, f"#!/bin/sh\ncat {tmp_path}/said >&2\ncat {tmp_path}/xml\n")
+
+
+def test_many_targets_out_of_reach_are_one_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out_of_reach(tmp_path, monkeypatch, 2)
+    why = "was not scanned: failed to determine route to"
+    notes = [f"target '10.1.0.{at}' {why} 10.1.0.{at}" for at in (0, 1)]
+    assert sk.scan("10.0.0.0/15").notes == notes
+    out_of_reach(tmp_path, monkeypatch, 20_000)
+    began = time.monotonic()
+    found = sk.scan("10.0.0.0/15")
+    assert time.monotonic() - began < 10  # all that nmap said is not searched for each
+    note = "20,000 targets were not scanned, among them '10.1.0.0': failed to determine route to 10.1.0.0"
+    assert (found.notes, found.up, found.complete) == ([note], 2, False)
+
+
+def test_an_interrupt_behind_nmaps_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    out_of_reach(tmp_path, monkeypatch, 1)
+    monkeypatch.setattr(sys.modules["sniffkit.scan"], "not_scanned", interrupted)
+    found = sk.scan("10.0.0.1-2")
+    assert (found.interrupted, found.up) == (True, 2)
+    assert found.notes == ["interrupted; what was found by then is kept"]
+
+
+def test_what_nmap_warns_of_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "xml").write_text(XML)
+    honoured = ["You have specified some options that require raw socket access.",
+                "These options will not be honored without the necessary privileges."]  # fmt: skip
+    ping = "Warning:  You are not root -- using TCP pingscan rather than ICMP"
+    said = "\n".join(
+        [*honoured, ping, ping, "RTTVAR has grown", "WARNING: No targets were specified, so 0 hosts scanned."]
+    )
+    fake_nmap(tmp_path, monkeypatch, f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\ncat {tmp_path}/xml\n")
+    found = sk.scan("10.0.0.1-2")
+    assert found.notes == [f"nmap: {' '.join(honoured)}", f"nmap: {' '.join(ping.split())}"]
+    assert found.complete
+    said = "\n".join(f"Warning: 10.0.0.{at} giving up on port" for at in range(100))
+    fake_nmap(tmp_path, monkeypatch, f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\ncat {tmp_path}/xml\n")
+    assert sk.scan("10.0.0.1-2").notes[7:] == ["nmap: Warning: 10.0.0.7 giving up on port", "nmap: 92 more warnings"]
