@@ -58,6 +58,30 @@ def test_a_pointer_loop_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert (row["complete"], row["reason"]) == (False, "compression pointer does not point back")
 
 
+def test_types_have_the_names_of_the_registry(tmp_path: Path) -> None:
+    named = {
+        56: "NINFO",
+        66: "DSYNC",
+        68: "BRID",
+        103: "UNSPEC",
+        128: "NXNAME",
+        260: "AMTRELAY",
+        264: "IPN",
+        265: "TYPE265",
+    }
+    frames = [udp(CLIENT, RESOLVER, QUERY[:-4] + struct.pack(">HH", number, 1)) for number in named]
+    assert [row["qtype_name"] for row in rows(capture(tmp_path / "dns.pcap", frames).dns())] == list(named.values())
+
+
+def test_names_in_answers_are_those_of_zone_files(tmp_path: Path) -> None:
+    """Escaped as RFC 1035, 5.1 has it; the query is the name as it is."""
+    label = b'\x08a b;c"(@'
+    reply = struct.pack(">HHHHHH", 7, 0x8180, 1, 1, 0, 0) + label + b"\0\0\x0c\0\x01\xc0\x0c\0\x0c\0\x01\0\0\0\x3c"
+    reply += struct.pack(">H", len(label) + 1) + label + b"\0"
+    (row,) = rows(capture(tmp_path / "dns.pcap", [udp(RESOLVER, CLIENT, reply)]).dns())
+    assert (row["query"], row["answers"]) == ('a b;c"(@', ['a\\032b\\;c\\"\\(\\@'])
+
+
 def test_dns_over_tcp_in_pieces(tmp_path: Path) -> None:
     framed = struct.pack(">H", len(REPLY)) + REPLY
     frames = plain(connection(framed, server=RESOLVER))
