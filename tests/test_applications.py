@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,30 @@ def test_a_pointer_loop_is_a_row_with_its_reason(tmp_path: Path) -> None:
     loop = struct.pack(">HHHHHH", 8, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c\0\x01\0\x01"
     (row,) = rows(capture(tmp_path / "dns.pcap", [udp(CLIENT, RESOLVER, loop)]).dns())
     assert (row["complete"], row["reason"]) == (False, "compression pointer does not point back")
+
+
+def test_types_have_the_names_of_the_registry(tmp_path: Path) -> None:
+    named = {
+        56: "NINFO",
+        66: "DSYNC",
+        68: "BRID",
+        103: "UNSPEC",
+        128: "NXNAME",
+        260: "AMTRELAY",
+        264: "IPN",
+        265: "TYPE265",
+    }
+    frames = [udp(CLIENT, RESOLVER, QUERY[:-4] + struct.pack(">HH", number, 1)) for number in named]
+    assert [row["qtype_name"] for row in rows(capture(tmp_path / "dns.pcap", frames).dns())] == list(named.values())
+
+
+def test_names_in_answers_are_those_of_zone_files(tmp_path: Path) -> None:
+    """Escaped as RFC 1035, 5.1 has it; the query is the name as it is."""
+    label = b'\x08a b;c"(@'
+    reply = struct.pack(">HHHHHH", 7, 0x8180, 1, 1, 0, 0) + label + b"\0\0\x0c\0\x01\xc0\x0c\0\x0c\0\x01\0\0\0\x3c"
+    reply += struct.pack(">H", len(label) + 1) + label + b"\0"
+    (row,) = rows(capture(tmp_path / "dns.pcap", [udp(RESOLVER, CLIENT, reply)]).dns())
+    assert (row["query"], row["answers"]) == ('a b;c"(@', ['a\\032b\\;c\\"\\(\\@'])
 
 
 def test_dns_over_tcp_in_pieces(tmp_path: Path) -> None:
@@ -162,6 +188,63 @@ def test_http2_with_prior_knowledge(tmp_path: Path) -> None:
     assert (row["complete"], row["reason"]) == (True, None)
     (flow,) = rows(one.flows(columns=["service", "http_host"]))
     assert flow == {"service": "http2", "http_host": "h2"}
+
+
+def http2(path: Path, ask: bytes, answer: bytes) -> Any:
+    """A connection of HTTP/2 with prior knowledge: what both send behind their prefaces."""
+    segments = connection(frame2(4, 0, 0, b"") + answer)
+    here = segments[3]
+    asked = (*here[:5], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame2(4, 0, 0, b"") + ask)
+    return capture(path, plain([*segments[:3], asked, *segments[4:-3]]))
+
+
+def get2(stream: int, path: bytes) -> bytes:
+    """A request whose head is all there is of it."""
+    return frame2(1, 5, stream, b"\x82\x86" + literal(b":path", path) + literal(b":authority", b"h2"))
+
+
+def test_codings_of_http2_are_a_list(tmp_path: Path) -> None:
+    """Several fields of one name are one list (RFC 9110, 5.3), as in HTTP/1."""
+    body = gzip.compress(zlib.compress(b"abc"))
+    codings = literal(b"content-encoding", b"deflate") + literal(b"content-encoding", b"GZIP")
+    answer = frame2(1, 4, 1, b"\x88" + codings) + frame2(0, 1, 1, body)
+    (row,) = rows(http2(tmp_path / "h2.pcap", get2(1, b"/two"), answer).http())
+    assert (row["content_encoding"], row["reason"]) == ("deflate, gzip", None)
+    assert row["body_sha256"] == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_range_of_a_coded_body_is_kept_as_transferred(tmp_path: Path) -> None:
+    part = gzip.compress(b"abc" * 100)[10:30]
+    fields = literal(b":status", b"206") + literal(b"content-encoding", b"gzip")
+    answer = frame2(1, 4, 1, fields + literal(b"content-range", b"bytes 10-29/99")) + frame2(0, 1, 1, part)
+    head = f"HTTP/1.1 206 P\r\nContent-Encoding: gzip\r\nContent-Range: bytes 10-29/99\r\nContent-Length: {len(part)}"
+    one = capture(tmp_path / "h1.pcap", plain(connection(head.encode() + b"\r\n\r\n" + part)))
+    for cap in (one, http2(tmp_path / "h2.pcap", get2(1, b"/part"), answer)):
+        (row,) = rows(cap.files())
+        assert (row["content_encoding"], row["size"], row["complete"], row["reason"]) == ("gzip", len(part), True, None)
+        assert row["sha256"] == hashlib.sha256(part).hexdigest()
+
+
+def test_what_a_start_line_lacks_is_null(tmp_path: Path) -> None:
+    connect = frame2(1, 5, 1, literal(b":method", b"CONNECT") + literal(b":authority", b"a.example:443"))
+    cap = http2(tmp_path / "h2.pcap", connect, frame2(1, 4, 1, b"\x88") + frame2(0, 1, 1, b"bytes"))
+    (row,) = rows(cap.http())
+    assert (row["method"], row["host"], row["uri"], row["status_msg"]) == ("CONNECT", "a.example:443", None, None)
+    (file,) = rows(cap.files())
+    assert (file["url"], file["size"]) == (None, 5)
+    (row,) = rows(capture(tmp_path / "h1.pcap", plain(connection(b"HTTP/1.1 204 \r\n\r\n"))).http())
+    assert (row["status_code"], row["status_msg"], row["complete"]) == (204, None, True)
+    segments = connection(b"")
+    cut = capture(tmp_path / "cut.pcap", plain([*segments[:3], (*segments[3][:5], b"GET /cut")]))
+    (row,) = rows(cut.http())
+    assert (row["method"], row["uri"], row["version"]) == ("GET", "/cut", None)
+
+
+def test_a_header_block_that_cannot_be_read_is_a_row(tmp_path: Path) -> None:
+    cap = http2(tmp_path / "h2.pcap", frame2(1, 5, 1, b"\xc6"), frame2(1, 5, 1, b"\x88"))
+    (row,) = rows(cap.http())
+    assert (row["method"], row["uri"], row["status_code"], row["request_frame"]) == (None, None, None, 4)
+    assert (row["complete"], row["reason"]) == (False, "header block cannot be decoded")
 
 
 def test_websocket_frames_are_counted(tmp_path: Path) -> None:

@@ -78,6 +78,35 @@ def test_the_index_goes_through_no_link(tmp_path: Path) -> None:
     assert (victim.read_text(), (tmp_path / "dangling").exists()) == ("precious", False)
 
 
+def test_bodies_without_bytes_are_no_files(tmp_path: Path) -> None:
+    """Chunked ones of nothing take neither a name nor a place of `--max-files`."""
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    segments = connection(chunks, client=(CLIENT[0], 40001))
+    none = [(*one[:5], one[5].replace(b"/file.bin", b"/logo.png")) for one in segments]
+    one = capture(tmp_path / "x.pcap", [*plain(none), *transfer(40000, "/logo.png", b"PNG")])
+    out = tmp_path / "out"
+    (row,) = sk.open(one).extract(out, http=True, max_files=1).to_pylist()
+    assert (row["path"], row["write_error"], (out / "logo.png").read_bytes()) == ("logo.png", None, b"PNG")
+    assert sorted(path.name for path in out.iterdir()) == ["index.jsonl", "index.parquet", "logo.png"]
+
+
+def test_messages_of_http2_without_a_body_are_no_files(tmp_path: Path) -> None:
+    from test_applications import frame2, get2, http2
+
+    answer = frame2(1, 4, 1, b"\x88") + frame2(0, 1, 1, b"PNG") + frame2(1, 4, 3, b"\x88") + frame2(0, 1, 3, b"")
+    one, out = http2(tmp_path / "x.pcap", get2(1, b"/logo.png") + get2(3, b"/none"), answer), tmp_path / "out"
+    (row,) = one.extract(out, http=True, max_files=1).to_pylist()
+    assert (row["path"], row["write_error"], (out / "logo.png").read_bytes()) == ("logo.png", None, b"PNG")
+    assert sorted(path.name for path in out.iterdir()) == ["index.jsonl", "index.parquet", "logo.png"]
+
+
+def test_an_empty_host_makes_no_url(tmp_path: Path) -> None:
+    segments = connection(response("Content-Length: 2", b"ab"))
+    frames = plain([(*one[:5], one[5].replace(b"Host: test", b"Host:     ")) for one in segments])
+    (row,) = sk.open(capture(tmp_path / "x.pcap", frames)).files().to_arrow().to_pylist()
+    assert row["url"] == "/file.bin"
+
+
 def test_what_is_over_the_limit_leaves_no_file(tmp_path: Path) -> None:
     one, out = capture(tmp_path / "x.pcap", transfer(40000, "/a.bin", bytes(300_000))), tmp_path / "out"
     (row,) = sk.open(one).extract(out, http=True, max_total=280_000).to_pylist()

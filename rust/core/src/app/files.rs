@@ -18,7 +18,7 @@ pub(super) fn of(exchange: &Exchange, side: Side, orig_side: u8, client: usize) 
         depth: exchange.depth,
         from_orig: sender == usize::from(orig_side),
         name: name_of(exchange, side),
-        url: exchange.request.as_ref().map(|request| url(&request.head)),
+        url: exchange.request.as_ref().and_then(|request| url(&request.head)),
         path: part.path.clone(),
         mime_type: mime.filter(|mime| !mime.is_empty()).map(str::to_owned),
         encoding: part.head.content_encoding.as_ref().map(ToString::to_string),
@@ -37,8 +37,8 @@ pub(super) fn keep(exchange: &mut Exchange, side: Side, files: &mut Directory) {
     };
     let Some(part) = slot else { return };
     let Some(spool) = part.file.take() else { return };
-    if part.body.write_error.is_some() {
-        return; // a part of it is no file
+    if part.body.len == 0 || part.body.write_error.is_some() {
+        return; // no body is no file, nor is a part of what could be written
     }
     let mut name = safe_name(named.as_deref().unwrap_or(""));
     let mime = part.head.content_type.as_deref().and_then(|text| text.split(';').next()).unwrap_or("").trim();
@@ -51,12 +51,12 @@ pub(super) fn keep(exchange: &mut Exchange, side: Side, files: &mut Directory) {
     }
 }
 
-/// Host and target as one text.
-fn url(head: &Head) -> String {
-    let Start::Request { uri, .. } = &head.start else { return String::new() };
-    match &head.host {
-        Some(host) if uri.starts_with('/') => format!("http://{host}{uri}"),
-        _ => uri.to_string(),
+/// Host and target as one text; `None` without a target.
+fn url(head: &Head) -> Option<String> {
+    let Start::Request { uri, .. } = &head.start else { return None };
+    match head.host.as_deref() {
+        Some(host) if !host.is_empty() && uri.starts_with('/') => Some(format!("http://{host}{uri}")),
+        _ => (!uri.is_empty()).then(|| uri.to_string()),
     }
 }
 

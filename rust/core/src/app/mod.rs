@@ -113,6 +113,13 @@ pub const OVER_TCP: &[OverTcp] = &[
     },
     OverTcp {
         proto: Proto::Http,
+        looks: web::looks_tunnel,
+        make: web::make,
+        wanted: |wants| wants.tls && !(wants.http || wants.files || wants.facts),
+        glance: |_| None,
+    },
+    OverTcp {
+        proto: Proto::Http,
         looks: http2::looks,
         make: http2::make,
         wanted: |wants| wants.http || wants.files || wants.facts,

@@ -6,6 +6,9 @@ use super::{After, Analyzer, Facts, Found, Looks, Out};
 use crate::stream::{Piece, Place};
 use compact_str::CompactString;
 
+/// Begins a request for a tunnel (RFC 9110, 9.3.6).
+const CONNECT: &[u8] = b"CONNECT ";
+
 /// Recognises HTTP/1.
 pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
     match head::looks(bytes) {
@@ -13,6 +16,18 @@ pub fn looks(bytes: &[u8], _ports: (u16, u16)) -> Looks {
         head::Looks::Response => Looks::Server,
         head::Looks::Perhaps => Looks::Perhaps,
         head::Looks::No => Looks::No,
+    }
+}
+
+/// Recognises a request for a tunnel, for whoever wants what is in it and no exchange.
+pub fn looks_tunnel(bytes: &[u8], _ports: (u16, u16)) -> Looks {
+    let bytes = head::begin(bytes);
+    if bytes.starts_with(CONNECT) {
+        Looks::Client
+    } else if CONNECT.starts_with(bytes) {
+        Looks::Perhaps
+    } else {
+        Looks::No
     }
 }
 
@@ -31,7 +46,7 @@ pub fn make(client: usize) -> Box<dyn Analyzer> {
 /// The facts of a connection that begins with a request whose head is whole; a tunnel may have more.
 pub fn glance(bytes: &[u8]) -> Option<Facts> {
     let bytes = head::begin(bytes);
-    if bytes.starts_with(b"CONNECT ") {
+    if bytes.starts_with(CONNECT) {
         return None;
     }
     let head = &bytes[..head::end(bytes, 0)?];
@@ -124,6 +139,15 @@ impl Analyzer for Web {
             && self.conversation.within_body(part, bytes, place)
         {
             return After::More;
+        }
+        // Where only what a tunnel carries is wanted, a hello tells that it is there, whether or not the answer to CONNECT came
+        // before it.
+        if self.tunnels
+            && !(out.wants.http || out.wants.files)
+            && let Piece::Data(bytes, _) = piece
+            && matches!(super::tls::looks(bytes, (0, 0)), Looks::Client | Looks::Server)
+        {
+            return After::Anew(bytes);
         }
         let rest = self.conversation.piece(part, piece, out);
         self.report(out);

@@ -10,18 +10,17 @@ use std::fmt::Write as _;
 /// `GET http://host/path 200 OK text/html 1234 bytes 1.204 ms`.
 pub fn http(exchange: &Exchange, out: &mut String) {
     let written = (|| {
-        match exchange.request.as_ref().map(|part| &part.head) {
-            Some(head) => {
-                if let Start::Request { method, uri } = &head.start {
-                    write!(out, "{method} {}{uri}", head.host.as_deref().unwrap_or(""))?;
-                }
+        match exchange.request.as_ref().map(|part| (&part.head.start, &part.head.host)) {
+            Some((Start::Request { method, uri }, host)) if !method.is_empty() => {
+                write!(out, "{method} {}{uri}", host.as_deref().unwrap_or(""))?;
             }
-            None => write!(out, "?")?,
+            _ => write!(out, "?")?,
         }
         match exchange.response.as_ref() {
             Some(part) => {
                 if let Start::Response { status, message } = &part.head.start {
-                    write!(out, " {status} {message}")?;
+                    let space = if message.is_empty() { "" } else { " " };
+                    write!(out, " {status}{space}{message}")?;
                 }
                 if let Some(kind) = &part.head.content_type {
                     write!(out, " {kind}")?;

@@ -41,16 +41,21 @@ fn shared(rows: &Rows<'_>, part: fn(&Exchange) -> Option<&Part>, get: fn(&Head) 
     })
 }
 
+/// A part of a start line, which may have been left out or cut off.
+fn there(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn method(head: &Head) -> Option<&str> {
     match &head.start {
-        Start::Request { method, .. } => Some(method),
+        Start::Request { method, .. } => there(method),
         Start::Response { .. } => None,
     }
 }
 
 fn uri(head: &Head) -> Option<&str> {
     match &head.start {
-        Start::Request { uri, .. } => Some(uri),
+        Start::Request { uri, .. } => there(uri),
         Start::Response { .. } => None,
     }
 }
@@ -63,12 +68,12 @@ fn status(one: &Exchange) -> Option<u16> {
 }
 
 fn version(one: &Exchange) -> Option<&str> {
-    request(one).or_else(|| response(one)).map(|part| part.head.version.as_str())
+    request(one).or_else(|| response(one)).and_then(|part| there(&part.head.version))
 }
 
 fn message(head: &Head) -> Option<&str> {
     match &head.start {
-        Start::Response { message, .. } => Some(message),
+        Start::Response { message, .. } => there(message),
         Start::Request { .. } => None,
     }
 }
@@ -92,18 +97,23 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!("trans_depth", U32, "Position in the connection, from 1.", |r| {
             numbers::<UInt32Type, _>(each(r).map(|one| one.map(|one| one.depth)))
         }),
-        column!("method", Dict, "Request method; null if the request was not seen.", |r| shared(r, request, method)),
+        column!("method", Dict, "Request method; null if the request was not seen or could not be read.", |r| shared(
+            r, request, method
+        )),
         column!("host", Dict, "Host field.", |r| shared(r, request, |h| h.host.as_deref())),
-        column!("uri", Text, "Request target as sent.", |r| own(r, request, uri)),
-        column!("version", Dict, "HTTP version, `1.1`; of the response if the request was not seen.", |r| {
-            dictionary(each(r).map(|one| one.and_then(version)), |value, out| out.push_str(value))
-        }),
+        column!("uri", Text, "Request target as sent; null without one (CONNECT in HTTP/2).", |r| own(r, request, uri)),
+        column!(
+            "version",
+            Dict,
+            "HTTP version, `1.1`; of the response if the request was not seen; null where it was cut off.",
+            |r| { dictionary(each(r).map(|one| one.and_then(version)), |value, out| out.push_str(value)) }
+        ),
         column!("user_agent", Dict, "User-Agent field.", |r| shared(r, request, |h| h.user_agent.as_deref())),
         column!("referrer", Dict, "Referer field.", |r| shared(r, request, |h| h.referrer.as_deref())),
         column!("status_code", U16, "Status of the final response; null without one.", |r| {
             numbers::<UInt16Type, _>(each(r).map(|one| one.and_then(status)))
         }),
-        column!("status_msg", Dict, "Reason phrase.", |r| shared(r, response, message)),
+        column!("status_msg", Dict, "Reason phrase; null without one, as in HTTP/2.", |r| shared(r, response, message)),
         column!("request_body_len", U64, "Request body after de-chunking, before decompression, bytes.", |r| {
             numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(request).map(|part| part.body.len)))
         }),
@@ -128,7 +138,7 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!(
             "body_sha256",
             Text,
-            "SHA-256 of the response body as `extract` writes it: content codings undone.",
+            "SHA-256 of the response body as `extract` writes it: content codings undone, but of a part (206).",
             |r| {
                 text(each(r).map(|one| one.and_then(sha256)), |value, out| {
                     hex(value.as_ref().map_or(&[][..], |hash| &hash[..]), out);

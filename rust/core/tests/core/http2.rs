@@ -2,7 +2,7 @@
 
 use sniffkit_core::app::dns::Multicast;
 use sniffkit_core::app::http1::{Part, Start};
-use sniffkit_core::app::{Facts, Found, Looks, OVER_TCP, Out, Row, Wants, Who};
+use sniffkit_core::app::{After, Facts, Found, Looks, OVER_TCP, Out, Row, Wants, Who};
 use sniffkit_core::stream::{Piece, Place};
 
 const DATA: u8 = 0;
@@ -11,6 +11,7 @@ const RST_STREAM: u8 = 3;
 const PUSH_PROMISE: u8 = 5;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
 const CANCEL: &[u8] = &[0, 0, 0, 8];
 /// `:status: 200`, of the static table (RFC 7541, appendix A).
 const OK: &[u8] = &[0x88];
@@ -43,7 +44,9 @@ fn lines(steps: &[(usize, Vec<u8>)]) -> String {
     let steps = [&[(0, PREFACE.to_vec())], steps].concat();
     for (at, (side, bytes)) in steps.iter().enumerate() {
         let place = Place { ts: at as i64, frame: at as u64, timed: true };
-        parser.piece(*side, Piece::Data(bytes, place), &mut out);
+        if parser.piece(*side, Piece::Data(bytes, place), &mut out) == After::Enough {
+            break;
+        }
     }
     parser.finish(&mut out);
     let start = |part: &Option<Part>| match part.as_ref().map(|part| &part.head.start) {
@@ -115,4 +118,59 @@ fn a_block_without_pseudo_fields_is_the_fault_of_its_stream() {
     let answer = (1, frame(HEADERS, END_HEADERS | END_STREAM, 1, OK));
     let steps = [&[bad, answer], &second()[..]].concat();
     assert_eq!(lines(&steps), "- 200 header block without its pseudo-fields\nGET /two 200 whole\n");
+}
+
+#[test]
+fn a_block_of_an_open_stream_takes_no_others_place() {
+    const OPEN: u32 = 1024;
+    let ends = END_HEADERS | END_STREAM;
+    let ask = |number: u32| (0, frame(HEADERS, ends, 2 * number + 1, &request(&format!("/{number}"))));
+    let answer = |number: u32| (1, frame(HEADERS, ends, 2 * number + 1, OK));
+    let mut steps: Vec<(usize, Vec<u8>)> = (0..OPEN).map(ask).collect();
+    steps.extend((0..OPEN).rev().map(answer));
+    assert_eq!(lines(&steps).matches(" 200 whole\n").count(), OPEN as usize);
+    // One more, and the oldest is given up.
+    steps.insert(OPEN as usize, ask(OPEN));
+    let text = lines(&steps);
+    assert_eq!(text.matches(" 200 whole\n").count(), OPEN as usize - 1);
+    assert!(text.starts_with("GET /0 - more than 1024 requests at a time\nGET /1 200 whole\n"), "{text}");
+}
+
+/// `GET path` behind an update of the table's size to 128 KiB (RFC 7541, 6.3).
+fn with_large_table(path: &str) -> Vec<u8> {
+    [&[0x3f, 0xe1, 0xff, 0x07][..], &request(path)].concat()
+}
+
+#[test]
+fn a_table_larger_than_what_is_kept_of_it_is_read_while_that_is_enough() {
+    let ends = END_HEADERS | END_STREAM;
+    let long = "v".repeat(120);
+    let fields = |count: usize| field(true, "x", &long).repeat(count);
+    let newest = [&[0x80 | 62][..], &request("/b")].concat();
+    let ask =
+        |number: u32, block: &[u8]| [(0, frame(HEADERS, ends, number, block)), (1, frame(HEADERS, ends, number, OK))];
+    let mut steps = ask(1, &[with_large_table("/a"), fields(400)].concat()).to_vec();
+    steps.extend(ask(3, &[&newest[..], &fields(400)].concat()));
+    // 428 fields of 153 bytes have room in 64 KiB: that one is there, the one before it is not.
+    steps.extend(ask(5, &[&[0xff, 0xea, 0x02][..], &request("/c")].concat()));
+    let whole = "GET /a 200 whole\nGET /b 200 whole\n";
+    assert_eq!(lines(&steps), format!("{whole}GET /c 200 whole\n"));
+    steps.extend(ask(7, &[&[0xff, 0xeb, 0x02][..], &request("/d")].concat()));
+    assert_eq!(lines(&steps), format!("{whole}GET /c 200 whole\n  - header table larger than 65536 bytes\n"));
+}
+
+#[test]
+fn the_request_at_which_reading_ends_has_a_row() {
+    let ends = END_HEADERS | END_STREAM;
+    // Size 2 MiB; an index of nothing; padding longer than its frame.
+    for (flags, block, fault) in [
+        (ends, &[0x3f, 0xe1, 0xff, 0x7f, 0x82][..], "header table larger than 65536 bytes"),
+        (ends, &[0x80 | 70], "header block cannot be decoded"),
+        (ends | PADDED, &[9, 0x82], "frame whose lengths do not fit"),
+    ] {
+        let [ask, answer] = second();
+        let steps = [(0, frame(HEADERS, flags, 5, block)), (1, frame(HEADERS, ends, 5, OK))];
+        let text = lines(&[&[ask, answer], &steps[..]].concat());
+        assert_eq!(text, format!("GET /two 200 whole\n  - {fault}\n"));
+    }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::segments::tcp;
 
-/// Accounts a connection of port 80 whose ends send these pieces in turn; `true` is the client.
-fn run(streams: Wants, pieces: &[(bool, &[u8])]) -> Tracker {
+/// The handshake of a connection of port 80 and what its ends send in turn; `true` is the client.
+fn segments(pieces: &[(bool, &[u8])]) -> Vec<Vec<u8>> {
     let mut next = [200, 100]; // by "is the client"
     let mut frames = vec![tcp(9, true, 2, 99, 0, b""), tcp(9, false, 18, 199, 100, b"")];
     for (is_client, bytes) in pieces {
@@ -18,7 +18,11 @@ fn run(streams: Wants, pieces: &[(bool, &[u8])]) -> Tracker {
         frames.push(tcp(9, *is_client, 24, next[own], next[peer], bytes));
         next[own] += bytes.len() as u32;
     }
-    account(streams, &frames)
+    frames
+}
+
+fn run(streams: Wants, pieces: &[(bool, &[u8])]) -> Tracker {
+    account(streams, &segments(pieces))
 }
 
 fn account(streams: Wants, frames: &[Vec<u8>]) -> Tracker {
@@ -150,4 +154,48 @@ fn first_bytes_captured_out_of_order_stay_in_their_order() {
     let slot = tracker.finished_order()[0];
     let facts = tracker.flow(slot).facts.as_ref().expect("facts");
     assert_eq!(facts.text(Text::TlsServerName), Some("tls.example"));
+}
+
+/// Server name and fault of each row of `tls`, of a connection whose ends send these pieces. Segments are captured in the order
+/// of `order`, if there is one.
+fn hellos(pieces: &[(bool, &[u8])], order: &[usize]) -> Vec<(Option<String>, bool)> {
+    let mut frames = segments(pieces);
+    let opening: Vec<_> = frames.drain(..2).collect();
+    let sent = frames.clone();
+    for (to, from) in order.iter().enumerate() {
+        frames[to].clone_from(&sent[*from]);
+    }
+    let mut tracker = account(Wants { tls: true, ..Wants::default() }, &[opening, frames].concat());
+    let row = |found: &Found| match found {
+        Found::Tls(one) => {
+            let hello = one.client.as_ref();
+            (hello.and_then(|hello| hello.server_name.as_deref()).map(str::to_owned), hello.is_some())
+        }
+        other => panic!("{other:?}"),
+    };
+    tracker.streams().expect("streams").rows().iter().map(|one| row(&one.found)).collect()
+}
+
+#[test]
+fn a_hello_in_a_tunnel_is_found_by_whoever_wants_only_those() {
+    let hello = hello();
+    let connect: (bool, &[u8]) = (true, b"CONNECT tls.example:443 HTTP/1.1\r\nHost: tls.example:443\r\n\r\n");
+    let denied: (bool, &[u8]) = (false, b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno");
+    let done: (bool, &[u8]) = (false, b"HTTP/1.1 200 OK\r\n\r\n");
+    let found = [(Some("tls.example".to_owned()), true)];
+    for cut in [1, 3, 5, 6, 20, hello.len() - 1] {
+        let (first, last) = hello.split_at(cut);
+        let steps = [connect, done, (true, first), (true, last)];
+        assert_eq!(hellos(&steps, &[]), found, "cut at {cut}");
+        assert_eq!(hellos(&[&[connect, denied], &steps[..]].concat(), &[]), found, "cut at {cut}");
+        // The parts of the hello the wrong way round.
+        assert_eq!(hellos(&steps, &[0, 1, 3, 2]), found, "cut at {cut}");
+    }
+    // The answer to CONNECT behind the hello, before CONNECT, and never captured.
+    let steps = [connect, done, (true, &hello[..])];
+    assert_eq!(hellos(&steps, &[0, 2, 1]), found);
+    assert_eq!(hellos(&steps, &[1, 0, 2]), found);
+    assert_eq!(hellos(&[connect, (true, &hello[..])], &[]), found);
+    let (_, _, texts) = facts(&[connect, (true, &hello[..])]);
+    assert_eq!(texts[1].as_deref(), Some("tls.example"));
 }

@@ -8,7 +8,7 @@ use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
 
 /// Why exchanges do not pair where more are open than `MAX_OPEN`.
-const CROWDED: &str = "more than 1024 requests at a time";
+pub(in crate::app) const CROWDED: &str = "more than 1024 requests at a time";
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

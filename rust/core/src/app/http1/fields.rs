@@ -135,8 +135,11 @@ pub(super) fn field(head: &mut Head, line: &[u8]) {
                 length(&mut head.length, value);
             } else if let Some(value) = value(line, b"Content-Encoding") {
                 list(&mut head.content_encoding, value);
-            } else if !first(&mut head.content_type, line, b"Content-Type") {
-                first(&mut head.disposition, line, b"Content-Disposition");
+            } else if !first(&mut head.content_type, line, b"Content-Type")
+                && !first(&mut head.disposition, line, b"Content-Disposition")
+                && head.is_part()
+            {
+                head.whole_range |= value(line, b"Content-Range").is_some_and(is_whole);
             }
         }
         b't' => {
@@ -162,8 +165,16 @@ fn length(length: &mut Length, value: &[u8]) {
     }
 }
 
+/// Whether a Content-Range is that of all bytes there are: `bytes 0-99/100` (RFC 9110, 14.4).
+pub(in crate::app) fn is_whole(value: &[u8]) -> bool {
+    let range = value.strip_prefix(b"bytes 0-").unwrap_or_default();
+    let mut parts = range.split(|byte| *byte == b'/').map(number);
+    let [last, all] = [parts.next(), parts.next()].map(Option::flatten);
+    last.and_then(|last| last.checked_add(1)).is_some_and(|len| Some(len) == all)
+}
+
 /// Several fields of one name are one list (RFC 9110, 5.3).
-fn list(slot: &mut Option<CompactString>, value: &[u8]) {
+pub(in crate::app) fn list(slot: &mut Option<CompactString>, value: &[u8]) {
     let value = lower(value);
     match slot {
         Some(before) => {

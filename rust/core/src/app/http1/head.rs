@@ -49,9 +49,28 @@ pub struct Head {
     pub transfer_encoding: Option<CompactString>,
     /// What the Content-Length fields say.
     pub length: Length,
+    /// The Content-Range field of a 206 says that nothing is left out.
+    pub whole_range: bool,
 }
 
 impl Head {
+    /// Whether the body is a part of what was asked for, cut out of its coded bytes (RFC 9110, 14.2 and 15.3.7).
+    pub(super) fn is_part(&self) -> bool {
+        matches!(self.start, Start::Response { status: 206, .. }) && !self.whole_range
+    }
+
+    /// What the body was coded with and can be undone, in the order in which that was done: content codings, but of a part,
+    /// then transfer codings but for the chunks (RFC 9112, 7).
+    #[must_use]
+    pub fn codings(&self) -> Option<CompactString> {
+        let list = self.transfer_encoding.as_deref().unwrap_or("");
+        let transfer = list.split(',').map(str::trim).filter(|coding| !matches!(*coding, "" | "chunked"));
+        let content = self.content_encoding.clone().filter(|_| !self.is_part());
+        transfer.fold(content, |before, coding| {
+            Some(before.map_or_else(|| coding.into(), |before| compact_str::format_compact!("{before}, {coding}")))
+        })
+    }
+
     /// Bytes of the texts that may be long.
     pub(super) fn text_len(&self) -> usize {
         let (Start::Request { uri: first, .. } | Start::Response { message: first, .. }) = &self.start;
@@ -338,6 +357,7 @@ fn parse_lines(lines: &mut Lines<'_>) -> Option<Box<Head>> {
         http2_settings: false,
         transfer_encoding: None,
         length: Length::Absent,
+        whole_range: false,
     });
     lines.fields(|line| {
         field(&mut head, line);

@@ -2,7 +2,6 @@
 
 use super::head::{self, Head, Length, Looks, Start, end as head_end};
 use crate::stream::Place;
-use compact_str::CompactString;
 
 /// Longest head that is read, bytes. Servers take 8 to 64 KiB.
 pub const MAX_HEAD: usize = 1 << 18;
@@ -404,17 +403,6 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 impl Head {
-    /// What the body was coded with, in the order in which that was done: content codings, then transfer codings but for
-    /// the chunks (RFC 9112, 7).
-    #[must_use]
-    pub fn codings(&self) -> Option<CompactString> {
-        let list = self.transfer_encoding.as_deref().unwrap_or("");
-        let transfer = list.split(',').map(str::trim).filter(|coding| !matches!(*coding, "" | "chunked"));
-        transfer.fold(self.content_encoding.clone(), |before, coding| {
-            Some(before.map_or_else(|| coding.into(), |before| compact_str::format_compact!("{before}, {coding}")))
-        })
-    }
-
     /// How the body of this message ends (RFC 9112, 6.3), and what is wrong with what it says about that.
     /// `method`: of the request, when this is the response to a known one.
     #[must_use]

@@ -1,7 +1,7 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9112).
 
 pub mod exchange;
-mod fields;
+pub(super) mod fields;
 pub mod head;
 pub mod message;
 mod pairing;

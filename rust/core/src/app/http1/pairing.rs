@@ -25,7 +25,7 @@ pub struct Pairing {
     /// Messages may be missing right behind the request, and right before the response: these two may not be neighbours.
     holes: [bool; 2],
     /// More exchanges were open than are kept, here or before: the count is wrong because of that.
-    pub(super) crowded: bool,
+    pub(in crate::app) crowded: bool,
 }
 
 /// What a connection shows of how its messages pair.

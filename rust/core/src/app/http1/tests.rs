@@ -107,6 +107,26 @@ fn chunks_with_extensions_and_trailers() {
 }
 
 #[test]
+fn a_part_of_a_coded_body_is_taken_as_transferred() {
+    let whole = gzip(b"abc");
+    let partial = |fields: &str, body: &[u8]| {
+        let length = body.len();
+        let head = format!("HTTP/1.1 206 P\r\n{fields}Content-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    };
+    let ask: (Side, &[u8]) = (Q, b"GET /r HTTP/1.1\r\n\r\n");
+    for range in
+        ["Content-Range: bytes 4-9/99\r\n", "Content-Range: bytes 0-5/99\r\n", "Content-Range: bytes 0-5/*\r\n", ""]
+    {
+        let text = same(&[ask, (A, &partial(range, &whole[..6]))]);
+        assert!(text.starts_with("1: GET /r 1.1 206 P [6 6 ") && text.ends_with("]\n"), "{range}{text}");
+    }
+    let all = format!("Content-Range: bytes 0-{}/{}\r\n", whole.len() - 1, whole.len());
+    let text = same(&[ask, (A, &partial(&all, &whole))]);
+    assert_eq!(text, format!("1: GET /r 1.1 206 P [{} 3 ba78]\n", whole.len()));
+}
+
+#[test]
 fn empty_elements_of_transfer_encoding_do_not_count() {
     for fields in ["Transfer-Encoding: chunked,", "Transfer-Encoding: chunked\r\nTransfer-Encoding:"] {
         let body = format!("{fields}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");

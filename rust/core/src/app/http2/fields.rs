@@ -1,6 +1,7 @@
 //! The header fields of a message that tables need (RFC 9113, 8.2 and 8.3).
 
-use crate::app::http1::head::{Length, lower, short};
+use crate::app::http1::fields::{is_whole, list};
+use crate::app::http1::head::{Length, short};
 use crate::app::http1::{Head, Start};
 use compact_str::CompactString;
 
@@ -17,10 +18,11 @@ pub(super) struct Fields {
     content_type: Option<CompactString>,
     content_encoding: Option<CompactString>,
     disposition: Option<CompactString>,
+    whole_range: bool,
 }
 
 impl Fields {
-    /// Takes a field; the first of each name counts.
+    /// Takes a field; the first of each name counts, but of lists all (RFC 9110, 5.3).
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
         let slot = match name {
             b":method" => &mut self.method,
@@ -34,13 +36,22 @@ impl Fields {
             b"user-agent" => &mut self.user_agent,
             b"referer" => &mut self.referrer,
             b"content-type" => &mut self.content_type,
-            b"content-encoding" => &mut self.content_encoding,
+            b"content-encoding" => return list(&mut self.content_encoding, value),
+            b"content-range" => {
+                self.whole_range |= is_whole(value);
+                return;
+            }
             b"content-disposition" => &mut self.disposition,
             _ => return,
         };
         if slot.is_none() {
             *slot = Some(short(value));
         }
+    }
+
+    /// A head that could not be read: a request of which nothing is known.
+    pub(super) fn unread() -> Option<Head> {
+        Self { method: Some(CompactString::default()), ..Self::default() }.head(true)
     }
 
     /// The head of a request or a response; `None` without its pseudo-fields (RFC 9113, 8.3).
@@ -57,12 +68,13 @@ impl Fields {
             user_agent: self.user_agent,
             referrer: self.referrer,
             content_type: self.content_type,
-            content_encoding: self.content_encoding.map(|coding| lower(coding.as_bytes())),
+            content_encoding: self.content_encoding,
             disposition: self.disposition,
             upgrade: None,
             http2_settings: false,
             transfer_encoding: None,
             length: Length::Absent,
+            whole_range: self.whole_range,
         })
     }
 }

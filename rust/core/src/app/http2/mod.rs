@@ -3,21 +3,21 @@
 //! Rows are those of `http`, version `2`. Bodies are counted and hashed as transferred in DATA frames.
 
 mod fields;
+mod half;
 
+use super::http1::exchange::CROWDED;
 use super::http1::{Bodies as _, Exchange, Head, Part};
 use super::{After, Analyzer, Looks, Out};
-use crate::app::content::Body;
+use crate::app::content::{Body, Work};
 use crate::stream::{Piece, Place};
 use fields::Fields;
-use loona_hpack::Decoder;
+use half::Half;
 use std::collections::BTreeMap;
 
 /// What a client sends first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Longest header block, bytes; servers take 8 to 64 KiB.
 const MAX_BLOCK: usize = 1 << 16;
-/// Largest table that a peer may ask for (the default is 4096).
-const MAX_TABLE: usize = 1 << 16;
 /// Streams of a connection that are open at a time; the oldest is given up beyond.
 const MAX_STREAMS: usize = 1024;
 
@@ -60,49 +60,6 @@ fn be32(bytes: &[u8]) -> u32 {
     crate::decode::cursor::be32(bytes, 0) & 0x7fff_ffff
 }
 
-struct Half {
-    /// Bytes of the preface that are still to come.
-    preface: usize,
-    header: Vec<u8>,
-    /// Bytes of the frame that are still to come.
-    left: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    /// Payload of a frame that is read whole, then the header block it belongs to.
-    frame: Vec<u8>,
-    block: Vec<u8>,
-    block_ends_stream: bool,
-    /// The block is that of a PUSH_PROMISE, its continuations too: the stream that it promises.
-    promised: Option<u32>,
-    /// Padding at the end of a DATA frame; `None` until its first byte.
-    padding: Option<usize>,
-    hpack: Decoder<'static>,
-    last: Place,
-}
-
-impl Default for Half {
-    fn default() -> Self {
-        let mut hpack = Decoder::new();
-        hpack.set_max_allowed_table_size(MAX_TABLE);
-        Self {
-            preface: 0,
-            header: Vec::new(),
-            left: 0,
-            kind: 0,
-            flags: 0,
-            stream: 0,
-            frame: Vec::new(),
-            block: Vec::new(),
-            block_ends_stream: false,
-            promised: None,
-            padding: None,
-            hpack,
-            last: Place::default(),
-        }
-    }
-}
-
 /// A message in the making.
 struct Running {
     head: Box<Head>,
@@ -119,6 +76,8 @@ struct Open {
     request: Option<Running>,
     response: Option<Running>,
     fault: Option<&'static str>,
+    /// It was given up because too many were open.
+    crowded: bool,
 }
 
 struct Http2 {
@@ -134,8 +93,7 @@ struct Http2 {
 
 impl Http2 {
     fn new(client: usize) -> Self {
-        let preface = |side| if side == client { PREFACE.len() } else { 0 };
-        let sides = [0, 1].map(|side| Half { preface: preface(side), ..Half::default() });
+        let sides = [0, 1].map(|side| Half::new(if side == client { PREFACE.len() } else { 0 }));
         Self { client, sides, streams: BTreeMap::new(), opened: [0; 2], depth: 0, fault: None }
     }
 
@@ -266,26 +224,22 @@ impl Http2 {
     fn block(&mut self, side: usize, number: u32, place: Place, out: &mut Out<'_>) -> bool {
         let half = &mut self.sides[side];
         let block = std::mem::take(&mut half.block);
-        let mut head = Fields::default();
         let (ends, promised) = (half.block_ends_stream, half.promised);
-        if half.hpack.decode_with_cb(&block, |name, value| head.field(&name, &value)).is_err() {
-            self.fault = Some("header block cannot be decoded");
-            return false;
-        }
+        let head = match half.fields(&block) {
+            Ok(head) => head,
+            Err(fault) => {
+                self.fault = Some(fault);
+                return false;
+            }
+        };
         // A promise is the request of another stream, without a body (RFC 9113, 8.4).
         let number = promised.unwrap_or(number);
-        let is_request = side == self.client || promised.is_some();
+        let is_client = side == self.client;
+        let is_request = is_client || promised.is_some();
         if promised.is_some_and(|number| number & 1 == 1) || !self.is_open(number, is_request) {
             return true; // what was on its way when the stream was reset; decoded for the table's sake
         }
-        if self.streams.len() >= MAX_STREAMS
-            && let Some(oldest) = self.streams.keys().next().copied()
-        {
-            self.report(oldest, out);
-        }
-        let depth = self.depth + 1;
-        let stream = self.streams.entry(number).or_insert_with(|| Open { depth, ..Open::default() });
-        self.depth = self.depth.max(stream.depth);
+        let stream = self.stream(number, out);
         let slot = if is_request { &mut stream.request } else { &mut stream.response };
         // A second block is a trailer; an interim response (1xx) is passed over.
         let interim = !is_request && head.status.is_some_and(|status| status < 200);
@@ -294,21 +248,55 @@ impl Http2 {
                 // Malformed, which concerns this stream alone (RFC 9113, 8.1.1).
                 None => _ = stream.fault.get_or_insert("header block without its pseudo-fields"),
                 Some(head) => {
-                    let file = out.open(&Exchange::default(), super::http1::Side::Response);
-                    let body = Body::new(head.content_encoding.as_deref(), out.work(), file, out.limit());
                     let over = promised.map(|_| place);
+                    let body = if ends || over.is_some() {
+                        Body::new(None, Work::Count, None, 0)
+                    } else {
+                        let file = out.open(&Exchange::default(), super::http1::Side::Response);
+                        Body::new(head.codings().as_deref(), out.work(), file, out.limit())
+                    };
                     *slot = Some(Running { head: Box::new(head), first: place, body, over });
                 }
             }
-            if side == self.client && out.facts.http_host.is_none() {
+            if is_client && out.facts.http_host.is_none() {
                 out.facts.service = Some("http2");
-                out.facts.http_host = slot.as_ref().and_then(|running| running.head.host.clone());
+                let host = slot.as_ref().and_then(|running| running.head.host.clone());
+                out.facts.http_host = host.filter(|host| !host.is_empty());
             }
         }
         if ends {
             self.message_over(side, number, place, out);
         }
         true
+    }
+
+    /// The stream of that number, which is open or is opened: the oldest one makes room.
+    fn stream(&mut self, number: u32, out: &mut Out<'_>) -> &mut Open {
+        if self.streams.len() >= MAX_STREAMS
+            && !self.streams.contains_key(&number)
+            && let Some(mut oldest) = self.streams.first_entry()
+        {
+            oldest.get_mut().crowded = true;
+            let oldest = *oldest.key();
+            self.report(oldest, out);
+        }
+        let depth = self.depth + 1;
+        let stream = self.streams.entry(number).or_insert_with(|| Open { depth, ..Open::default() });
+        self.depth = self.depth.max(stream.depth);
+        stream
+    }
+
+    /// The connection cannot be read on. The request at which that is so has a row too, though nothing of it can be shown.
+    fn unread(&mut self, side: usize, place: Place, out: &mut Out<'_>) {
+        let half = &self.sides[side];
+        let number = half.stream;
+        if side == self.client && matches!(half.kind, HEADERS | CONTINUATION) && self.is_open(number, true) {
+            let body = Body::new(None, Work::Count, None, 0);
+            let head = Fields::unread().map(Box::new);
+            let running = head.map(|head| Running { head, first: place, body, over: None });
+            let request = &mut self.stream(number, out).request;
+            *request = request.take().or(running);
+        }
     }
 
     /// Whether a stream takes a header block: it is open, or that opens it. A response may be captured before its request.
@@ -341,26 +329,29 @@ impl Http2 {
             return; // no message of it can be shown
         }
         let fault = stream.fault.or(self.fault);
+        let cut = if stream.crowded { CROWDED } else { "the message ends early" };
         let part = |running: Option<Running>| {
             running.map(|running| {
                 let (body, file) = running.body.finish();
-                let fault = fault.or(if running.over.is_none() { Some("the message ends early") } else { None });
+                let fault = fault.or(running.over.is_none().then_some(cut));
                 let last = running.over.unwrap_or(running.first);
                 Part::whole(running.head, (running.first, last), body, file, fault)
             })
         };
-        let exchange = Exchange {
+        let mut exchange = Exchange {
             depth: stream.depth,
             request: stream.upgraded.or_else(|| part(stream.request)),
             response: part(stream.response),
             ..Exchange::default()
         };
+        exchange.pairing.crowded = stream.crowded;
         super::web::report(Box::new(exchange), self.client, out);
     }
 }
 
 impl Analyzer for Http2 {
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
+        let (Piece::Data(_, place) | Piece::Gap(_, place)) = piece;
         let more = match piece {
             Piece::Data(bytes, place) => self.bytes(side, bytes, place, out),
             Piece::Gap(len, _) => {
@@ -379,6 +370,9 @@ impl Analyzer for Http2 {
                 inside
             }
         };
+        if !more {
+            self.unread(side, place, out);
+        }
         let named = out.facts.http_host.is_some();
         if more && (out.wants.http || out.wants.files || !named) { After::More } else { After::Enough }
     }
