@@ -374,6 +374,11 @@ def test_what_the_kernel_lacks_is_named() -> None:
     assert said.startswith("a/d0: kind dummy: Linux ")
     assert "CONFIG_DUMMY, module dummy" in said
     assert "exists already" in str(refusal(op, errno.EEXIST, ""))
+    for code, words in (
+        (errno.EOPNOTSUPP, "VLANs not supported on device"),
+        (errno.EEXIST, "VLAN device already exists"),
+    ):
+        assert str(refusal(op, code, words)) == f"a/d0: dummy: {words}"
 
 
 def test_attributes_are_laid_out_as_the_kernel_reads_them() -> None:

@@ -48,6 +48,7 @@ def check(path: str) -> dict[str, object]:
             failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
             build, words = rebuild(made), told(made)
             shown = (state.stored(made.name) or {})["shown"]
+            failed += repaired(made)
             failed += [
                 f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
             ]
@@ -59,6 +60,21 @@ def check(path: str) -> dict[str, object]:
         failed = [traceback.format_exc()]
     failed += [f"{name} stayed behind" for name in os.listdir("/run/netns")]
     return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed, "again": again, "typed": typed}
+
+
+def repaired(lab: Lab) -> list[str]:
+    """Takes a port of each bridge out and, of the last one, the bridge away: what `up` does not put right."""
+    ports = {op.args["master"]: op for op in lab.plan() if op.do == "port"}
+    out = []
+    for op in ports.values():
+        subprocess.run(["ip", "-n", op.node, "link", "set", "dev", op.args["dev"], "nomaster"], check=True)
+        lab.up()
+        out += [f"not put right once its port had left its bridge: {one.line}" for one in lab.drift()]
+    for op in list(ports.values())[-1:]:
+        subprocess.run(["ip", "-n", op.node, "link", "del", "dev", op.args["master"]], check=True)
+        lab.up()
+        out += [f"not put right once the bridge was gone: {one.line}" for one in lab.drift()]
+    return out
 
 
 def lacks(journal: Journal, plan: list[Op], shown: dict[str, str]) -> list[str]:
