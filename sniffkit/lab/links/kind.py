@@ -21,6 +21,7 @@ class Kind:
     how: link (RTM_NEWLINK), tun (an ioctl), physical (moved, not made).
     check: raises the error for what only shows when the whole lab is known. data: further attributes; read: the keys
     that those stand for, from IFLA_INFO_DATA as {number: payload}, without those at the kernel's defaults.
+    adds: the bytes that it adds to packets, with which they fit into the MTU of what it stands on; None: any.
     moving: the keys whose attributes show something else for the moment, from the same.
     words: further words of the `ip link add` line. extra: operations after the link is there; apart: the keys that are
     for those alone, so that the link stays as it is when they change.
@@ -37,6 +38,7 @@ class Kind:
     check: Callable[[Interface, LabSpec], None] | None = None
     data: Callable[[Mapping[str, Any]], bytes] | None = None
     read: Callable[[Mapping[int, bytes]], dict[str, Any]] | None = None
+    adds: Callable[[Interface], int] | None = None
     moving: Callable[[Mapping[int, bytes]], frozenset[str]] | None = None
     words: Callable[[Mapping[str, Any]], str] | None = None
     extra: Callable[[Interface, LabSpec], list[Op]] | None = None
@@ -57,13 +59,13 @@ class Kind:
         """The keys that attributes of IFLA_INFO_DATA stand for, without those at the kernel's defaults."""
         return settings(self.keys, found) | (self.read(found) if self.read is not None else {})
 
-    def agrees(self, data: Mapping[str, Any], found: Mapping[int, bytes]) -> bool:
-        """Whether a link with these attributes is what a lab file asks for, as far as they show it."""
+    def differing(self, data: Mapping[str, Any], found: Mapping[int, bytes]) -> dict[str, tuple[Any, Any]]:
+        """The keys in which a link with these attributes is not what a lab file asks for, as far as they show it: what
+        it has, and what is asked; None for the kernel's default."""
         wanted, there = self.decode(attributes(self.encode(data))), self.decode(found)
         moving = self.moving(found) if self.moving is not None else frozenset()
-        return not [
-            key for key in wanted.keys() | there.keys() if key not in moving and wanted.get(key) != there.get(key)
-        ]
+        pairs = {key: (there.get(key), wanted.get(key)) for key in sorted((wanted.keys() | there.keys()) - moving)}
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
     def line(self, data: Mapping[str, Any]) -> str:
         """The words behind `type NAME` of an `ip link add`."""

@@ -26,6 +26,7 @@ RECEIVE = Keys(
 )
 
 
+HEADERS = 32  # the tag with its port, and the 16 bytes that authenticate: 802.1AE
 WINDOW, REPLAY_PROTECT = 5, 12
 
 
@@ -100,6 +101,7 @@ KIND = Kind(
     },
     parent="must",
     check=check,
+    adds=lambda _: HEADERS,
     data=data,
     read=read,
     words=words,

@@ -54,6 +54,9 @@ def check(one: Interface, spec: LabSpec) -> None:
     if one.data.get("sources") and one.data.get("mode") != "source":
         raise spec.source.error((*one.path, "sources"), f"{one}: sources need mode: source")
     if one.data.get("mode") == "passthru":
+        if one.mac is not None:
+            text = f"{one}: with passthru it has the MAC address of what it stands on: give that the mac"
+            raise spec.source.error((*one.path, "mac"), text)
         others = [str(other) for other in spec.interfaces.values() if other.parent == one.parent and other is not one]
         if others:
             raise spec.source.error(one.path, f"{one}: passthru takes its parent alone, but {others[0]} is on it too")
@@ -67,6 +70,7 @@ KIND = Kind(
     KEYS,
     "must",
     check=check,
+    adds=lambda _: 0,
     data=data,
     read=read,
     words=words,

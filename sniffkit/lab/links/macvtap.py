@@ -16,6 +16,7 @@ KIND = Kind(
     KEYS,
     "must",
     check=check,
+    adds=lambda _: 0,
     data=data,
     read=read,
     words=words,
