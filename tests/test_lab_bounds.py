@@ -125,6 +125,8 @@ TAKEN = {
     "  - a/w: {kind: vlan, id: 5, link: e, protocol: 802.1ad}\n  - b/v: {kind: vlan, id: 5, link: e}\n",
     "a loose vlan on what is down": DOWN + "  - a/v: {kind: vlan, id: 5, link: e, loose: true}\n",
     "a vlan as down as its link": DOWN + "  - a/v: {kind: vlan, id: 5, link: e, up: false}\n",
+    "a vxlan beside a passthru": PAIR
+    + "  - a/m: {kind: macvlan, link: e, mode: passthru}\n  - a/v: {kind: vxlan, id: 5, link: e}\n",
     "modes of several interfaces": PAIR
     + "  - c/i: {kind: ipvlan, link: a/e}\n  - d/i: {kind: ipvlan, link: b/e, mode: l2}\n",
     "the bounds": f"{DUMMY}{{netem: {{delay: 274s, loss: 100.0%, rate: 8bit}}, sfq: }}\n",

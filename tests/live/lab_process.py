@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 # What from-host cannot know: programs, files that only they see, keys.
 UNKNOWN = ("service", "file")
+LEFT_OUT = ("the process", "keys cannot be read back", "for a time", "the spanning tree's root")
 KEYS = ["ip", "macsec"]
 STATIC = ["route", "show", "table", "all", "proto", "static"]
 
@@ -145,6 +146,8 @@ def rebuild(first: Lab) -> Callable[[], list[str]]:
     second = Lab(build(*parse(text, "found.yaml"), None))
     shown = shown_now(second.plan())
     out = [f"made up: {line}" for line in compared(first, second.plan(), shown)]
+    left = [line for line in text.splitlines() if line.startswith("#   ")]
+    out += [f"left out: {line[4:]}" for line in left if not any(word in line for word in LEFT_OUT)]
     recorded = state.stored(first.name)
     assert recorded is not None
 

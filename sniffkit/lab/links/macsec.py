@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sniffkit.errors import LabError
-from sniffkit.lab.links.kind import Kind, mtu_again
+from sniffkit.lab.links.kind import Kind, Unsaid, mtu_again
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import LATE, Op, inside, link_id
 from sniffkit.lab.schema import REDACTED, Flag, Int, Key, Keys, ListOf, Secret, Text
@@ -82,6 +82,19 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
     return out
 
 
+UNSAID = {
+    3: Unsaid("icvlen", usual=(16,)),
+    4: Unsaid("cipher", "=Q", (0x0080020001000001, 0x0080C20001000001)),  # GCM-AES-128, by both of its numbers
+    6: Unsaid("encodingsa"),
+    8: Unsaid("protect", usual=(1,)),
+    9: Unsaid("send_sci", usual=(1,)),
+    10: Unsaid("end_station"),
+    11: Unsaid("scb"),
+    13: Unsaid("validate", usual=(2,)),
+    15: Unsaid("offload"),
+}
+
+
 KIND = Kind(
     "macsec",
     "CONFIG_MACSEC",
@@ -107,4 +120,5 @@ KIND = Kind(
     words=words,
     extra=extra,
     apart=("key", "receive"),
+    unsaid=UNSAID,
 )

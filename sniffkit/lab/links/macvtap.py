@@ -6,7 +6,7 @@ program ──/dev/tapN──mvt0──eth0══
 from __future__ import annotations
 
 from sniffkit.lab.links.kind import Kind
-from sniffkit.lab.links.macvlan import KEYS, check, data, read, words
+from sniffkit.lab.links.macvlan import KEYS, UNSAID, check, data, read, words
 
 KIND = Kind(
     "macvtap",
@@ -20,4 +20,5 @@ KIND = Kind(
     data=data,
     read=read,
     words=words,
+    unsaid=UNSAID,
 )

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, Unsaid
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.schema import Choice, Flag, Int, Key
 from sniffkit.lab.wire import attribute
@@ -56,6 +56,13 @@ def check(one: Interface, spec: LabSpec) -> None:
         raise spec.source.error((*one.path, "link"), text)
 
 
+UNSAID = {
+    2: Unsaid("gvrp 2, mvrp 8 or bridge_binding 16:", "=I4x", mask=2 | 8 | 16),
+    3: Unsaid("egress-qos-map", ""),
+    4: Unsaid("ingress-qos-map", ""),
+}
+
+
 KIND = Kind(
     "vlan",
     "CONFIG_VLAN_8021Q",
@@ -73,4 +80,5 @@ KIND = Kind(
     data=data,
     read=read,
     words=words,
+    unsaid=UNSAID,
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, Unsaid
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id, tool
 from sniffkit.lab.schema import BareIp, Flag, Int, Key, Keys, ListOf, Mac
@@ -107,6 +107,31 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
     return out
 
 
+UNSAID = {
+    6: Unsaid("tos"),
+    8: Unsaid("ageing", "=I", (300,)),
+    9: Unsaid("maxaddress", "=I"),
+    10: Unsaid("srcport", "!HH"),
+    11: Unsaid("proxy"),
+    12: Unsaid("rsc"),
+    13: Unsaid("l2miss"),
+    14: Unsaid("l3miss"),
+    18: Unsaid("udpcsum", usual=(1,)),
+    19: Unsaid("udp6zerocsumtx"),
+    20: Unsaid("udp6zerocsumrx"),
+    21: Unsaid("remcsumtx"),
+    22: Unsaid("remcsumrx"),
+    23: Unsaid("gbp", ""),
+    25: Unsaid("external"),
+    26: Unsaid("flowlabel", "!I"),
+    27: Unsaid("gpe", ""),
+    28: Unsaid("ttl inherit"),
+    29: Unsaid("df"),
+    30: Unsaid("vnifilter"),
+    31: Unsaid("localbypass", usual=(1,)),
+}
+
+
 KIND = Kind(
     "vxlan",
     "CONFIG_VXLAN",
@@ -136,4 +161,5 @@ KIND = Kind(
     words=words,
     extra=extra,
     apart=("fdb",),
+    unsaid=UNSAID,
 )
