@@ -60,6 +60,7 @@ TOOLS = {
     "tshark": ("tshark", "read -Y, the long tail of protocols"),
     "nmap": ("nmap", "discovery"),
     "ip": ("iproute2", "namespaces by hand"),
+    "tc": ("iproute2", "queueing disciplines in labs"),
     "nft": ("nftables", "NAT in labs"),
     "dnsmasq": ("dnsmasq-base", "DNS and DHCP in labs"),
     "udhcpc": ("udhcpc", "DHCP clients in labs"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from sniffkit.lab import observe_tc
 from sniffkit.lab.describe import plain
 from sniffkit.lab.host import _vlans
+from sniffkit.lab.links import kind
+from sniffkit.lab.links.kind import unsaid
 from sniffkit.lab.observe_tc import WORD, burst, percent, rate, size, time
 from sniffkit.lab.sysctls import changed
 from sniffkit.lab.yamlfile import parse
@@ -88,6 +92,13 @@ def test_vlans_of_a_port() -> None:
     assert _vlans({1: 6}, 1) == {}
     assert _vlans({1: 6, 20: 0}, 1) == {"pvid": 1, "tagged": [20]}
     assert _vlans({1: 4, 20: 6}, 1) == {"pvid": 20, "untagged": [1]}
+
+
+def test_attributes_that_no_key_stands_for() -> None:
+    found = {2: struct.pack("=II", 1 | 2 | 4 | 8, 0x1F), 3: b"\0" * 12}  # IFLA_VLAN_FLAGS, IFLA_VLAN_EGRESS_QOS
+    assert unsaid(kind("vlan").unsaid, found) == ["gvrp 2, mvrp 8 or bridge_binding 16: 10", "egress-qos-map"]
+    assert unsaid(kind("vlan").unsaid, {2: struct.pack("=II", 1 | 4, 0x1F)}) == []
+    assert unsaid(kind("vxlan").unsaid, {6: b"\0", 8: struct.pack("=I", 300), 29: b"longer"}) == []
 
 
 def test_sysctls_that_differ() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffkit.lab import parse
+from sniffkit.lab import parse, wire
 from sniffkit.lab.actions import refusal
 from sniffkit.lab.graph import dot, svg, text
 from sniffkit.lab.links import kind
@@ -374,9 +374,16 @@ def test_what_the_kernel_lacks_is_named() -> None:
     assert said.startswith("a/d0: kind dummy: Linux ")
     assert "CONFIG_DUMMY, module dummy" in said
     assert "exists already" in str(refusal(op, errno.EEXIST, ""))
+    for code, words in (
+        (errno.EOPNOTSUPP, "VLANs not supported on device"),
+        (errno.EEXIST, "VLAN device already exists"),
+    ):
+        assert str(refusal(op, code, words)) == f"a/d0: dummy: {words}"
 
 
 def test_attributes_are_laid_out_as_the_kernel_reads_them() -> None:
     # linux/if_link.h: IFLA_VLAN_ID 1 (u16), IFLA_VLAN_PROTOCOL 5 (be16), IFLA_VLAN_FLAGS 2 (flags, mask)
     data = kind("vlan").encode({"id": 10, "protocol": "802.1ad"})
     assert data.hex(" ", 4) == "06000100 0a000000 06000500 88a80000 0c000200 01000000 05000000"
+    found = wire.attributes(kind("vlan").encode({"id": 10, "reorder": False}))
+    assert kind("vlan").differing({"id": 10}, found) == {"reorder": (False, None)}

@@ -26,6 +26,8 @@ IFNAME, ADDRESS, MTU, LINK, MASTER, LINKINFO, AF_SPEC, NET_NS_FD = 3, 1, 4, 5, 1
 NUD_PERMANENT_NOARP, NTF_SELF = 0xC0, 2
 TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x1, 0x2, 0x1000
+# VLANs go with their port: it may have left its bridge, or that is gone.
+NO_PORT = wire.GONE | {errno.EOPNOTSUPP}
 SETTLE_SECONDS = 0.5  # of some kinds the kernel never says that they are up
 
 # The namespace whose socket a request goes to, and the request.
@@ -33,12 +35,16 @@ Request = tuple[str, bytes]
 
 
 class Action(NamedTuple):
-    """request and undo_request give a netlink request, or None for `do` and `undo` to be called instead."""
+    """request and undo_request give a netlink request, or None for `do` and `undo` to be called instead.
+
+    gone: what the kernel answers to undo_request where it went with something else.
+    """
 
     request: Callable[[Engine, Op], Request | None] | None = None
     undo_request: Callable[[Engine, Op], Request | None] | None = None
     do: Callable[[Engine, Op], None] | None = None
     undo: Callable[[Engine, Op], None] | None = None
+    gone: frozenset[int] = wire.GONE
 
 
 def _end(end: dict[str, Any]) -> bytes:
@@ -323,9 +329,13 @@ ACTIONS: dict[str, Action] = {
     "port": Action(join, leave),
     "port_settings": Action(port_settings, undo=reset_port),
     "no_vlan": Action(
-        do=lambda e, op: e.try_one(*_vlan(e, op, wire.DELLINK)), undo_request=lambda e, op: _vlan(e, op, wire.SETLINK)
+        do=lambda e, op: e.try_one(*_vlan(e, op, wire.DELLINK)),
+        undo_request=lambda e, op: _vlan(e, op, wire.SETLINK),
+        gone=NO_PORT,
     ),
-    "bridge_vlan": Action(lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK)),
+    "bridge_vlan": Action(
+        lambda e, op: _vlan(e, op, wire.SETLINK), lambda e, op: _vlan(e, op, wire.DELLINK), gone=NO_PORT
+    ),
     "fdb": Action(
         lambda e, op: _fdb(e, op, wire.NEWNEIGH, wire.CREATE | wire.APPEND), lambda e, op: _fdb(e, op, wire.DELNEIGH, 0)
     ),
@@ -351,19 +361,13 @@ def refusal(op: Op, code: int, words: str) -> LabError:
     if op.do == "link":
         found = kind(op.args["kind"])
         name = f"{op.node}/{op.args['name']}"
-        if code == errno.EOPNOTSUPP and op.args["data"].get("vlan_filtering"):
-            return LabError(lacking(f"{name}: vlan_filtering", "CONFIG_BRIDGE_VLAN_FILTERING", "bridge"))
-        if code == errno.EOPNOTSUPP:
+        if code == errno.EOPNOTSUPP and words in ("", "Unknown device type"):  # others are about what it stands on
             return LabError(lacking(f"{name}: kind {found.name}", found.option, found.module))
-        if code == errno.EEXIST:
+        if code == errno.EEXIST and not words:  # else it is not the name that is taken
             peer = op.args.get("peer")
             also = f" (or {peer['node']}/{peer['name']})" if peer else ""
             return LabError(f"{name}{also} exists already and is not this lab's")
         return LabError(f"{name}: {found.name}: {said}")
-    if op.do == "bridge_vlan" and code == errno.EOPNOTSUPP:
-        return LabError(
-            lacking(f"{op.node}/{op.args['dev']}: vlan_filtering", "CONFIG_BRIDGE_VLAN_FILTERING", "bridge")
-        )
     return LabError(f"{op.node}: {op.line}: {said}")
 
 

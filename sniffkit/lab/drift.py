@@ -9,9 +9,10 @@ import ipaddress
 import os
 import re
 import subprocess
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from sniffkit.errors import LabError
 from sniffkit.lab import namespaces, processes, wire
 from sniffkit.lab.actions import sysctl_value
 from sniffkit.lab.engine import Engine
@@ -133,14 +134,38 @@ def _link(there: dict[str, Seen], op: Op) -> bool:
             return False
     args, found = op.args, kind(op.args["kind"])
     one = there[op.node].links[args["name"]]
-    if found.how == "link" and (one.kind != found.name or not found.agrees(args["data"], one.data)):
-        return False
-    given = [args, args["peer"]] if "peer" in args else [args]
-    for end in given:
+    return (found.how != "link" or one.kind == found.name) and not list(_other(there, op))
+
+
+def _other(there: Mapping[str, Seen], op: Op) -> Iterator[str]:
+    """In what the links of an operation, which are there, are other than they were asked for."""
+    args, found = op.args, kind(op.args["kind"])
+    if found.how == "link":
+        one = there[op.node].links[args["name"]]
+        for key, (given, asked) in found.differing(args["data"], one.data).items():
+            yield f"{op.node}/{one.name}: the kernel gave it another {key}: {given}, not {asked}"
+    for end in _asked(op):
         seen = there[end["node"]].links[end["name"]]
-        if seen.mtu != end.get("mtu", seen.mtu) or seen.mac != end.get("mac", seen.mac):
-            return False
-    return True
+        for key, value in (("mtu", seen.mtu), ("mac", seen.mac)):
+            if end.get(key, value) != value:
+                yield f"{end['node']}/{seen.name}: the kernel gave it {key} {value}, not {end[key]}"
+
+
+def _asked(op: Op) -> list[dict[str, Any]]:
+    """What is asked of each end."""
+    return [op.args, op.args["peer"]] if "peer" in op.args else [op.args]
+
+
+def refuse_other(engine: Engine, made: Iterable[Op]) -> None:
+    """Raises LabError for the first link, of those just made, to which the kernel gave something else without a word:
+    each `up` after it would take it for changed."""
+    made = [op for op in made if op.do == "link"]
+    links = [op for op in made if op.args["data"] or any({"mtu", "mac"} & set(end) for end in _asked(op))]
+    there = {node: Seen(see_links(engine.socket(node))) for node in {node for op in links for node, _ in ends(op)}}
+    for op in links:
+        if all(name in there[node].links for node, name in ends(op)):  # somebody may have taken it meanwhile
+            for words in _other(there, op):
+                raise LabError(words)
 
 
 def _named(there: dict[str, Seen], op: Op) -> SeenLink | None:

@@ -226,7 +226,7 @@ class Engine:
                 elif action.undo is not None:
                     action.undo(self, op)
             except wire.Refused as error:
-                if error.code not in wire.GONE:
+                if error.code not in action.gone:
                     raise refusal(op, error.code, error.words) from None
             except LabError as error:
                 if "no interface" not in str(error) and "No such file" not in str(error):

@@ -13,7 +13,7 @@ from typing import Any
 from sniffkit.errors import SniffkitError
 from sniffkit.lab import sysctls, wire
 from sniffkit.lab.namespaces import mount_sysfs
-from sniffkit.lab.observe import Seen, see
+from sniffkit.lab.observe import Seen, neighbours, see
 from sniffkit.lab.observe_tc import Queues, queues
 from sniffkit.lab.processes import search_path
 from sniffkit.lab.routing import ROUTE, RULE, text_of
@@ -45,6 +45,9 @@ def look(netns: str | None) -> Found:
         try:
             seen = see(asked)
             tc = queues(asked, {one.index: one.name for one in seen.links.values()})
+            seen.strange += [
+                f"{seen.name(index)}: the neighbour {address} at {mac}" for index, address, mac in neighbours(asked)
+            ]
         finally:
             asked.close()
         inode = os.stat("/proc/thread-self/ns/net").st_ino

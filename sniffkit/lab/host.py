@@ -14,6 +14,7 @@ from sniffkit.lab.found import Found, look, settings
 from sniffkit.lab.links import KINDS, kind, vxlan
 from sniffkit.lab.links import bridge as bridges
 from sniffkit.lab.links import settings as keys_of
+from sniffkit.lab.links.kind import unsaid
 from sniffkit.lab.model import HOST, Point
 from sniffkit.lab.observe import SeenLink
 from sniffkit.lab.spec import MAX_INTERFACE_NAME
@@ -24,6 +25,10 @@ LONGEST_NODE = 60
 TUN_TYPE, TUN_PERSIST = 3, 6  # IFLA_TUN_…
 TUN_KINDS = {b"\1": "tun", b"\2": "tap"}
 VXLAN_LINK = 3
+NOARP = 0x80  # IFF_…
+FLAGS = {NOARP: "arp off", 0x100: "promisc on", 0x200: "allmulticast on"}
+# Kinds that have ARP when they are made.
+WITH_ARP = {"veth", "bridge", "vlan", "vxlan", "macvlan", "macvtap", "tap", "macsec"}
 # Costs that the kernel gives ports by their speed, and to those that tell none: br_if.c.
 USUAL_COSTS = {2, 4, 19, 100}
 
@@ -142,6 +147,10 @@ class _Host:
     def of_kind(self, out: Entry, name: str, seen: SeenLink) -> None:
         """What a kind has beside its attributes: ports, VLANs, forwarding entries; what cannot be read back."""
         there = self.nodes[out.point[0]].seen
+        said = unsaid(kind(name).unsaid, seen.data) if name in KINDS else []
+        said += [word for flag, word in FLAGS.items() if seen.flags & flag and (flag != NOARP or name in WITH_ARP)]
+        if said and name != "physical":
+            self.notes.append(f"{out}: {', '.join(said)}")
         if name == "bridge":
             self.bridge(out, seen)
         elif name == "vxlan":
@@ -158,6 +167,8 @@ class _Host:
         for port in there.links.values():
             if port.master == seen.index:
                 ports[port.name] = given = keys_of(bridges.PORT_KEYS, port.slave)
+                said = unsaid(bridges.PORT_UNSAID, port.slave)
+                self.notes += [f"{out}: its port {port.name}: {', '.join(said)}"] if said else []
                 if port.kind != "veth" and given.get("cost") in USUAL_COSTS:
                     del given["cost"]
         out.item |= {"ports": ports} if ports else {}

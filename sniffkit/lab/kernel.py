@@ -63,6 +63,7 @@ PARTS = {
     "nftables": ("CONFIG_NF_TABLES_INET", "nf_tables"),
     "nftables NAT": ("CONFIG_NFT_NAT", "nft_nat"),
 }
+PACKAGES = {"nft": "nftables", "tc": "iproute2"}
 INGRESS = ["tc", "qdisc", "replace", "dev", "base0", "handle", "ffff:", "ingress"]
 MATCH_ALL = ["protocol", "all", "prio", "1", "u32", "match", "u32", "0", "0"]
 FILTER = ["tc", "filter", "add", "dev", "base0", "parent", "ffff:", *MATCH_ALL]
@@ -103,6 +104,10 @@ def try_all() -> list[Row]:
     socket = Socket()
     base(socket)
     for what, (option, module) in wanted().items():
+        tool = tool_of(what)
+        if tool is not None and (mend := missing(tool)):
+            rows.append(told(what, option, module, options, f"{tool} is missing", mend))
+            continue
         how = "/dev/net/tun is there" if what in ("tun", "tap") else "made one in a new namespace"
         error = try_one(socket, what)
         found = f"yes: {how}" if error is None else f"no: making one: {error}"
@@ -131,6 +136,18 @@ def try_one(socket: Socket, what: str) -> str | None:
     if what == "bridge vlan_filtering":
         return try_link(socket, "bridge", {"vlan_filtering": True, "default_pvid": 0})
     return try_link(socket, what, TRY_DATA.get(what, {}))
+
+
+def tool_of(what: str) -> str | None:
+    """The program that makes what `wanted` names, where netlink requests of our own do not."""
+    if what.startswith("nftables"):
+        return "nft"
+    return "tc" if what in PARTS or what.startswith("qdisc ") else None
+
+
+def missing(tool: str) -> str | None:
+    """How to get a program of PACKAGES that is not there."""
+    return None if shutil.which(tool, path=search_path()) else f"sudo apt install {PACKAGES[tool]}"
 
 
 def needs(spec: LabSpec) -> dict[str, str]:
@@ -191,20 +208,18 @@ def missing_tools(spec: LabSpec) -> None:
                 raise MissingToolError(
                     f"{node.name}: {name}: {found.tool} is missing: sudo apt install {found.package}"
                 )
-    used = {"nft" if what.startswith("nft") else "tc" for what in needs(spec) if what in PARTS or what[:6] == "qdisc "}
-    for tool in sorted(used):
-        if shutil.which(tool, path=search_path()) is None:
-            package = "nftables" if tool == "nft" else "iproute2"
-            raise MissingToolError(f"{tool} is missing: sudo apt install {package}")
+    for tool in sorted({tool for what in needs(spec) if (tool := tool_of(what)) is not None}):
+        if missing(tool):
+            raise MissingToolError(f"{tool} is missing: {missing(tool)}")
 
 
-def told(what: str, option: str, module: str, options: Mapping[str, str], why: str) -> Row:
-    """A row about something that could not be tried, and why."""
+def told(what: str, option: str, module: str, options: Mapping[str, str], why: str, mend: str | None = None) -> Row:
+    """A row about something that could not be tried, and why. mend: how it can be."""
     if options:
         state = options.get(option, "n")
         words = {"y": "built in", "m": "a module"}.get(state, "not set")
         return what, state in "ym", f"{option} is {words} (not tried: {why})", remedy(option, module)
-    return what, False, f"unknown: not tried: {why}", "sudo sniffkit doctor tries it"
+    return what, False, f"unknown: not tried: {why}", mend or "sudo sniffkit doctor tries it"
 
 
 def remedy(option: str, module: str) -> str:
@@ -237,9 +252,7 @@ def kernel_options() -> dict[str, str]:
 def try_command(argv: list[str], text: str = "") -> str | None:
     """None if a command works in this thread's namespace, else its words."""
     found = shutil.which(argv[0], path=search_path())
-    if found is None:
-        return f"cannot be tried without {argv[0]}"
-    done = subprocess.run([found, *argv[1:]], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run([found or argv[0], *argv[1:]], input=text, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else " ".join(done.stderr.split())[:80] or f"exit code {done.returncode}"
 
 

@@ -67,6 +67,7 @@ class LabSpec:
     expect: list[dict[str, Any]] = field(default_factory=list)
     description: str = ""
     _by_node: dict[str, list[Interface]] = field(default_factory=dict)
+    _firsts: dict[object, Interface] = field(default_factory=dict)
 
     def add(self, one: Interface) -> None:
         """An interface more."""
@@ -76,6 +77,10 @@ class LabSpec:
     def of(self, node: str) -> list[Interface]:
         """The interfaces of a node."""
         return self._by_node.get(node, [])
+
+    def first(self, what: object, one: Interface) -> Interface:
+        """The first interface that was said to be `what`: `one` itself if there was none."""
+        return self._firsts.setdefault(what, one)
 
     def has(self, point: str) -> bool:
         """Whether frames can be seen at a NODE/IF: an interface, or a node's lo."""

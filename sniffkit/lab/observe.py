@@ -34,7 +34,7 @@ PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 class SeenLink:
     """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index.
 
-    state: as in RFC 2863, in the kernel's words.
+    state: as in RFC 2863, in the kernel's words. flags: IFF_…
     """
 
     name: str
@@ -49,6 +49,7 @@ class SeenLink:
     parent: int
     elsewhere: bool
     state: str
+    flags: int
 
 
 @dataclass(slots=True)
@@ -111,6 +112,17 @@ def see_addresses(asked: wire.Socket) -> Seen:
     return out
 
 
+def neighbours(asked: wire.Socket) -> list[tuple[int, str, str]]:
+    """Those that somebody has fixed: index of the interface, address, MAC address."""
+    out = []
+    for body in asked.dump(wire.GETNEIGH, bytes(12)):
+        family, index, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
+        found = wire.attributes(body[12:])
+        if family in (socket.AF_INET, socket.AF_INET6) and state & NUD_PERMANENT and 1 in found:
+            out.append((index, wire.ip_text(found[1]), wire.mac_text(found.get(2, b""))))
+    return out
+
+
 def addresses(asked: wire.Socket) -> list[bytes]:
     """The addresses as RTM_NEWADDR has them, those of an interface in the order that they were given to it."""
     found = asked.dump(wire.GETADDR, bytes(8))
@@ -150,6 +162,7 @@ def _link(body: bytes) -> SeenLink:
         master=_number(found, 10),
         parent=_number(found, 5),
         state=dict(enumerate(STATES)).get(found.get(16, b"\0")[0], "unknown"),
+        flags=flags,
         elsewhere=37 in found,  # IFLA_LINK_NETNSID: the parent, or the other end, is in another namespace
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from typing import Any, NamedTuple
 
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import SHAPE, Op, inside, link_id
 from sniffkit.lab.routing import PROTOCOLS
-from sniffkit.lab.schema import Choice, Int, Key, Keys, ListOf, Name, Network, Percent, Rate, Size, Time, nearest
+from sniffkit.lab.schema import Choice, Int, Key, Keys, ListOf, Name, Network, Percent, Rate, Size, Time, Wait, nearest
 
 
 class Qdisc(NamedTuple):
@@ -55,7 +55,7 @@ QDISCS = {
         {
             "rate": Key(Rate, "the most that goes out", required=True),
             "burst": Key(Size, "bytes at once (32kb)"),
-            "latency": Key(Time, "longest wait before a packet is dropped (50ms)"),
+            "latency": Key(Wait, "longest wait before a packet is dropped (50ms)"),
         },
     ),
     "netem": Qdisc(
@@ -97,6 +97,10 @@ def check(one: Interface, spec: LabSpec) -> None:
     if sum(bits(given["rate"]) for given in htb.get("classes", [])) > bits(htb.get("rate", "0bit")):
         path = (*one.path, "qdisc", "htb", "classes")
         raise spec.source.error(path, f"{one}: its classes have more than its rate, {htb['rate']}")
+    for above, below in itertools.pairwise(one.qdisc or {}):
+        if above == "sfq":
+            text = f"{one}: {below} cannot stand below sfq, which holds no other: sfq comes last"
+            raise spec.source.error((*one.path, "qdisc", below), text)
     for how, target in (one.ingress or {}).items():
         if (one.node, target) not in spec.interfaces:
             names = [other.name for other in spec.of(one.node)]
@@ -106,8 +110,7 @@ def check(one: Interface, spec: LabSpec) -> None:
 
 def bits(rate: str) -> int:
     """A rate in bits a second."""
-    number, unit = re.fullmatch(r"([0-9.]+)([kmg]?)(?:bit|bps)", rate).groups()  # type: ignore[union-attr]
-    return int(float(number) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[unit] * (8 if rate.endswith("bps") else 1))
+    return int(Rate.number(rate))
 
 
 def operations(one: Interface) -> list[Op]:

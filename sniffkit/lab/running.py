@@ -14,7 +14,7 @@ from sniffkit.errors import LabError, SniffkitError
 from sniffkit.lab import guard, processes, state
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
-from sniffkit.lab.ops import Op
+from sniffkit.lab.ops import SERVICE, Op
 from sniffkit.lab.plan import dependent, difference, ends, merged, named_as, plan
 
 if TYPE_CHECKING:
@@ -269,8 +269,18 @@ def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> Link
     from sniffkit.lab.drift import links_now
 
     with Engine(journal, stop) as engine:
-        engine.do(wanted)
+        _make(engine, wanted)
         return links_now(engine, wanted)
+
+
+def _make(engine: Engine, wanted: list[Op]) -> None:
+    """Do operations, and see that links are what was asked for before programs run, which may change them."""
+    from sniffkit.lab.drift import refuse_other
+
+    first = list(itertools.takewhile(lambda op: op.stage < SERVICE, wanted))
+    engine.do(first)
+    refuse_other(engine, first)
+    engine.do(wanted[len(first) :])
 
 
 def _lost(journal: state.Journal, stop: threading.Event, old: list[Op], up: dict[str, Any]) -> set[str]:
@@ -288,9 +298,16 @@ def _plans(journal: state.Journal) -> tuple[list[Op], list[list[Op]]]:
 
 
 def _change(
-    journal: state.Journal, stop: threading.Event, old: list[Op], new: list[Op], lost: set[str], up: dict[str, Any]
+    journal: state.Journal,
+    stop: threading.Event,
+    old: list[Op],
+    new: list[Op],
+    lost: set[str],
+    up: dict[str, Any],
+    strict: bool = True,
 ) -> Links:
-    """Make of `old`, of which `lost` is not there, `new`. up: the entry of when `old` was made."""
+    """Make of `old`, of which `lost` is not there, `new`. up: the entry of when `old` was made. strict: see that
+    links are what was asked for."""
     from sniffkit.lab.drift import links_now, taken
 
     undo, do = difference(old, new, lost)
@@ -303,7 +320,7 @@ def _change(
         engine.undo([op for op in undo if op.node not in strange])
         doing = {op.id for op in do}
         doing |= taken(engine, [op for op in new if op.id not in doing], {op.node for op in undo})
-        engine.do([op for op in new if op.id in doing])
+        (_make if strict else Engine.do)(engine, [op for op in new if op.id in doing])
         return links_now(engine, new)
 
 
@@ -311,7 +328,7 @@ def _back(journal: state.Journal, old: list[Op], others: list[list[Op]], up: dic
     """Make `old` again where some of it has become one of `others`. Nothing stops it."""
     found, differ = merged(old, *others)
     lost = _lost(journal, threading.Event(), found, up)
-    _change(journal, threading.Event(), found, old, lost | differ, up)
+    _change(journal, threading.Event(), found, old, lost | differ, up, strict=False)
     journal.add(**{"is": "back"})
 
 

@@ -87,6 +87,25 @@ class Text(Type):
         return out
 
 
+class Measure(Text):
+    """A number with its unit, within bounds. units: what each is in the smallest one, which the bounds are in."""
+
+    def __init__(self, words: str, pattern: str, units: Mapping[str, int], low: float, high: float) -> None:
+        super().__init__(words, pattern)
+        self.units, self.low, self.high = units, low, high
+
+    def parse(self, value: Any, path: Path, source: Source) -> str:
+        text = super().parse(value, path, source)
+        if not self.low <= self.number(text) <= self.high:
+            raise self.wrong(value, path, source)
+        return text
+
+    def number(self, text: str) -> float:
+        """A value as parsed, in the smallest unit."""
+        number = re.match(r"[0-9.]+", text)[0]  # type: ignore[index]
+        return float(number) * self.units[text[len(number) :]]
+
+
 class Secret(Text):
     """Text that is not for other eyes: captures carry REDACTED in its place, which is read back, but makes no lab."""
 
@@ -213,10 +232,19 @@ OwnMac = Checked("a MAC address that an interface can have: not zero, and no gro
 # Names stand in commands and scripts, so they hold nothing that means something there.
 Name = Text("an interface's name: up to 15 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,14}")
 NodeName = Text("a namespace's name: up to 60 of A-Z a-z 0-9 _ . + @ -", r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,59}")
-Rate = Text("a rate such as 10mbit", r"[0-9]+(?:\.[0-9]+)?(?:[kmg]?bit|[kmg]?bps)")
-Time = Text("a time such as 20ms", r"[0-9]+(?:\.[0-9]+)?(?:us|ms|s)")
-Size = Text("a size such as 32kb", r"[0-9]+(?:b|kb?|mb?)?")
-Percent = Text("a percentage such as 1%", r"[0-9]+(?:\.[0-9]+)?%")
+THOUSANDS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+RATES = {f"{k}{unit}": times * many for unit, times in (("bit", 1), ("bps", 8)) for k, many in THOUSANDS.items()}
+SIZES = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "m": 1 << 20, "mb": 1 << 20}
+TIMES = {"us": 1, "ms": 10**3, "s": 10**6}
+# The bounds of tc(8): whole bytes a second in 64 bits, and 32 bits of bytes and of ticks of 64 ns.
+FASTEST, LONGEST = 8 * (2**64 - 1), 274 * 10**6
+RATE = r"[0-9]+(?:\.[0-9]+)?(?:[kmg]?bit|[kmg]?bps)"
+Rate = Measure("a rate such as 10mbit, of at least 8bit", RATE, RATES, 8, FASTEST)
+TIME = r"[0-9]+(?:\.[0-9]+)?(?:us|ms|s)"
+Time = Measure("a time such as 20ms, up to 274s", TIME, TIMES, 0, LONGEST)
+Wait = Measure("a time such as 20ms, from 1us to 274s", TIME, TIMES, 1, LONGEST)
+Size = Measure("a size such as 32kb, of at least 1b", r"[0-9]+(?:b|kb?|mb?)?", SIZES, 1, 2**32 - 1)
+Percent = Measure("a percentage such as 1%, up to 100%", r"[0-9]+(?:\.[0-9]+)?%", {"%": 1}, 0, 100)
 
 
 class ListOf(Type):

@@ -7,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from sniffkit.lab import yamlfile
+from sniffkit.lab import mtu, yamlfile
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import HOST, Interface, LabSpec, NodeSpec, Point
 from sniffkit.lab.schema import Cidr, Flag, Int, Key, Keys, ListOf, Name, NodeName, OwnMac, nearest
@@ -198,6 +198,7 @@ def _check(spec: LabSpec) -> None:
             from sniffkit.lab import qdiscs
 
             qdiscs.check(one, spec)
+        mtu.check(one, spec)
         check = kind(one.kind).check
         if check is not None:
             check(one, spec)

@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 # What from-host cannot know: programs, files that only they see, keys.
 UNKNOWN = ("service", "file")
+LEFT_OUT = ("the process", "keys cannot be read back", "for a time", "the spanning tree's root")
 KEYS = ["ip", "macsec"]
 STATIC = ["route", "show", "table", "all", "proto", "static"]
 
@@ -48,6 +49,7 @@ def check(path: str) -> dict[str, object]:
             failed = [f"taken for changed though it was just made: {op.line}" for op in made.drift()]
             build, words = rebuild(made), told(made)
             shown = (state.stored(made.name) or {})["shown"]
+            failed += repaired(made)
             failed += [
                 f"{one.expectation}: {one.found}\n  " + "\n  ".join(one.seen) for one in check_file(path) if not one.ok
             ]
@@ -59,6 +61,21 @@ def check(path: str) -> dict[str, object]:
         failed = [traceback.format_exc()]
     failed += [f"{name} stayed behind" for name in os.listdir("/run/netns")]
     return {"file": path, "kernel": f"Linux {os.uname().release}", "failed": failed, "again": again, "typed": typed}
+
+
+def repaired(lab: Lab) -> list[str]:
+    """Takes a port of each bridge out and, of the last one, the bridge away: what `up` does not put right."""
+    ports = {op.args["master"]: op for op in lab.plan() if op.do == "port"}
+    out = []
+    for op in ports.values():
+        subprocess.run(["ip", "-n", op.node, "link", "set", "dev", op.args["dev"], "nomaster"], check=True)
+        lab.up()
+        out += [f"not put right once its port had left its bridge: {one.line}" for one in lab.drift()]
+    for op in list(ports.values())[-1:]:
+        subprocess.run(["ip", "-n", op.node, "link", "del", "dev", op.args["master"]], check=True)
+        lab.up()
+        out += [f"not put right once the bridge was gone: {one.line}" for one in lab.drift()]
+    return out
 
 
 def lacks(journal: Journal, plan: list[Op], shown: dict[str, str]) -> list[str]:
@@ -129,6 +146,8 @@ def rebuild(first: Lab) -> Callable[[], list[str]]:
     second = Lab(build(*parse(text, "found.yaml"), None))
     shown = shown_now(second.plan())
     out = [f"made up: {line}" for line in compared(first, second.plan(), shown)]
+    left = [line for line in text.splitlines() if line.startswith("#   ")]
+    out += [f"left out: {line[4:]}" for line in left if not any(word in line for word in LEFT_OUT)]
     recorded = state.stored(first.name)
     assert recorded is not None
 

@@ -103,6 +103,41 @@ def test_what_somebody_made_by_hand(foreign: None, tmp_path: Path) -> None:
         assert f"#   {said}" in text
 
 
+UNSAID = """
+ip link add v0 type veth peer name v1; ip link set v0 up; ip link set v1 up
+ip link set v1 promisc on allmulticast on arp off txqueuelen 77 alias x group 5
+ip link add sw type bridge group_fwd_mask 8 mcast_igmp_version 3
+ip link set v0 master sw
+ip link set v0 type bridge_slave bcast_flood off mcast_flood off neigh_suppress on proxy_arp on
+ip link add vx type vxlan id 5 remote 10.0.0.1 dstport 4789 tos 8 noudpcsum df set gbp
+ip link add vy type vxlan id 6 dstport 4799 dev v1 srcport 1000 2000 proxy l2miss ageing 77 maxaddress 5
+ip link add mv link v1 type macvlan mode passthru nopromisc; ip link add mt link vx type macvtap bcqueuelen 50
+ip neighbour add 10.0.0.5 lladdr 02:00:00:00:00:05 dev v1; ip tuntap add tp mode tap multi_queue user 65534
+"""
+SAID = {
+    "/v1: arp off, promisc on, allmulticast on",
+    "/sw: group_fwd_mask 8, mcast_igmp_version 3",
+    "/sw: its port v0: proxy_arp 1, mcast_flood 0, bcast_flood 0, neigh_suppress 1",
+    "/vx: tos 8, udpcsum 0, gbp, df 1",
+    "/vy: ageing 77, maxaddress 5, srcport 1000 2000, proxy 1, l2miss 1",
+    "/mv: nopromisc 1 or nodst 2: 1",
+    "/mt: bcqueuelen 50",
+    "/tp: user 65534, multi_queue 1",
+    ": v1: the neighbour 10.0.0.5 at 02:00:00:00:00:05",
+}
+
+
+def test_what_no_key_stands_for_is_named(tmp_path: Path) -> None:
+    ip("netns", "add", A)
+    try:
+        ip("netns", "exec", A, "sh", "-ec", UNSAID)
+        text, _ = found(tmp_path / "x.yaml", A)
+    finally:
+        ip("netns", "del", A)
+    left = text.partition("# Left out:\n")[2].splitlines()
+    assert {line.removeprefix(f"#   {A}") for line in left} == SAID
+
+
 def test_it_builds_again_and_is_found_the_same(tmp_path: Path) -> None:
     lines = [line for line in COMMANDS.splitlines() if "onlink" not in line and "peer 1" not in line]
     path = tmp_path / f"{P}lab.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sniffkit.checkup import CAPABILITIES
+from sniffkit.checkup import CAPABILITIES, kernel
 from sniffkit.netlink import NETNS_DIR, Interface, all_interfaces, run_in
 
 NAMES = [f"skif{os.getpid()}{letter}" for letter in "abc"]
@@ -274,3 +275,15 @@ def test_doctor_tries_the_kinds_or_says_why_not() -> None:
     left = subprocess.run(["ip", "-br", "link"], capture_output=True, text=True, check=True).stdout
     assert "try0" not in left
     assert "base0" not in left
+
+
+def test_doctor_goes_by_the_configuration_where_a_program_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("sniffkit.lab.kernel")  # `sniffkit.lab` is a function once it has been used
+    monkeypatch.setattr(module.shutil, "which", lambda tool, path: None if tool == "nft" else f"/sbin/{tool}")
+    for options, found, remedy in (
+        ({"CONFIG_NFT_NAT": "y"}, "CONFIG_NFT_NAT is built in (not tried: nft is missing)", None),
+        ({}, "unknown: not tried: nft is missing", "sudo apt install nftables"),
+    ):
+        monkeypatch.setattr(module, "kernel_options", lambda options=options: options)
+        rows = {row["what"]: (row["found"], row["remedy"]) for row in kernel()}
+        assert rows["nftables NAT"] == (found, remedy)

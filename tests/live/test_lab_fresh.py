@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labs import P, ip, sniffkit, write
+from labs import P, ip, netns, pair, sniffkit, write
 
 from sniffkit.lab.running import Lab
 from sniffkit.lab.spec import parse
@@ -217,3 +217,12 @@ def test_what_packets_put_into_a_set_is_no_change(file: Path) -> None:
     assert ("10.0.0.2 timeout" in shown or "10.0.0.2 expires" in shown, "10.0.0.2 : 7" in shown) == (True, True)
     ip("netns", "exec", A, "nft", "delete", "element", "inet", "mine", "t", "{ 10.0.0.8 }")
     assert [op.id for op in Lab(parse(json.loads(file.read_text()))).drift()] == [f"command:{A}/nft"]
+
+
+def test_what_the_kernel_makes_of_a_link_by_itself_is_told(file: Path) -> None:
+    """Here the bridge takes the MTU of its port, and what stands on it follows: each `up` would make that anew."""
+    links = [*pair()["links"], {f"{P}a/vx0": {"kind": "vxlan", "id": 5, "link": "eth0"}}]
+    links += [{f"{P}a/mv0": {"kind": "macvlan", "link": "br0", "mtu": 1500}}]
+    done = sniffkit("lab", "up", write(file, links=links, bridges={f"{P}a/br0": ["vx0"]}))
+    assert (done.returncode, done.stderr) == (2, f"sniffkit: {P}a/mv0: the kernel gave it mtu 1450, not 1500\n")
+    assert netns() == []

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind, mtu_again, words_of
+from sniffkit.lab.links.kind import Kind, Unsaid, mtu_again, words_of
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id, tool
 from sniffkit.lab.schema import Flag, Int, Key, Keys, ListOf, MapOf, Name, Type, nearest
@@ -187,6 +187,48 @@ def port_attributes(settings: Mapping[str, Any]) -> bytes:
     return out
 
 
+UNSAID = {
+    8: Unsaid("vlan_protocol", "!H", (0x8100,)),
+    9: Unsaid("group_fwd_mask", "=H"),
+    22: Unsaid("mcast_router", usual=(1,)),
+    24: Unsaid("mcast_query_use_ifaddr"),
+    27: Unsaid("mcast_hash_max", "=I", (4096,)),
+    28: Unsaid("mcast_last_member_count", "=I", (2,)),
+    29: Unsaid("mcast_startup_query_count", "=I", (2,)),
+    30: Unsaid("mcast_last_member_interval", "=Q", (100,)),
+    31: Unsaid("mcast_membership_interval", "=Q", (26000,)),
+    32: Unsaid("mcast_querier_interval", "=Q", (25500,)),
+    33: Unsaid("mcast_query_interval", "=Q", (12500,)),
+    34: Unsaid("mcast_query_response_interval", "=Q", (1000,)),
+    35: Unsaid("mcast_startup_query_interval", "=Q", (3124, 3125)),  # a quarter of the one above, in the kernel's ticks
+    36: Unsaid("nf_call_iptables"),
+    37: Unsaid("nf_call_ip6tables"),
+    38: Unsaid("nf_call_arptables"),
+    43: Unsaid("mcast_igmp_version", usual=(2,)),
+    44: Unsaid("mcast_mld_version", usual=(1,)),
+    46: Unsaid("no_linklocal_learn 1, mcast_vlan_snooping 2 or mst_enabled 4:", "=I4x"),
+    49: Unsaid("fdb_max_learned", "=I"),
+}
+PORT_UNSAID = {
+    6: Unsaid("root_block"),
+    10: Unsaid("proxy_arp"),
+    12: Unsaid("proxy_arp_wifi"),
+    25: Unsaid("mcast_router", usual=(1,)),
+    27: Unsaid("mcast_flood", usual=(1,)),
+    28: Unsaid("mcast_to_unicast"),
+    29: Unsaid("vlan_tunnel"),
+    30: Unsaid("bcast_flood", usual=(1,)),
+    31: Unsaid("group_fwd_mask", "=H"),
+    32: Unsaid("neigh_suppress"),
+    34: Unsaid("backup_port", ""),
+    37: Unsaid("mcast_eht_hosts_limit", "=I", (512,)),
+    39: Unsaid("locked"),
+    40: Unsaid("mab"),
+    42: Unsaid("mcast_max_groups", "=I"),
+    43: Unsaid("neigh_vlan_suppress"),
+}
+
+
 KIND = Kind(
     "bridge",
     "CONFIG_BRIDGE",
@@ -229,4 +271,5 @@ KIND = Kind(
     words=words,
     extra=extra,
     apart=("ports", *VLANS),
+    unsaid=UNSAID,
 )

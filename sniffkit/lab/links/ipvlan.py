@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.schema import Choice, Key
 from sniffkit.lab.wire import attribute
 
@@ -47,6 +48,18 @@ def words(given: Mapping[str, Any]) -> str:
     return f"mode {given.get('mode', 'l3')} {given.get('isolation', 'bridge')}"
 
 
+def check(one: Interface, spec: LabSpec) -> None:
+    """It has the MAC address of its parent; the kernel keeps one mode and one isolation for all on a parent."""
+    if one.mac is not None:
+        raise spec.source.error((*one.path, "mac"), f"{one}: an {one.kind} has the MAC address of what it stands on")
+    other = spec.first(("ipvlan", one.parent), one)
+    for key, usual in (("mode", "l3"), ("isolation", "bridge")):
+        mine, theirs = (each.data.get(key, usual) for each in (one, other))
+        if mine != theirs:
+            text = f"{one}: {key} {mine}: all on one interface have the same, and {other} has {theirs}"
+            raise spec.source.error((*one.path, key), text)
+
+
 KIND = Kind(
     "ipvlan",
     "CONFIG_IPVLAN",
@@ -54,6 +67,7 @@ KIND = Kind(
     "an IP address on a shared MAC",
     KEYS,
     "must",
+    check=check,
     data=data,
     read=read,
     words=words,

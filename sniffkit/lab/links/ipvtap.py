@@ -5,7 +5,7 @@ program ──/dev/tapN──ipvtap0──eth0══
 
 from __future__ import annotations
 
-from sniffkit.lab.links.ipvlan import KEYS, data, read, words
+from sniffkit.lab.links.ipvlan import KEYS, check, data, read, words
 from sniffkit.lab.links.kind import Kind
 
 KIND = Kind(
@@ -15,6 +15,7 @@ KIND = Kind(
     "an ipvlan that a program reads",
     KEYS,
     "must",
+    check=check,
     data=data,
     read=read,
     words=words,

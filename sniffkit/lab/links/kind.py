@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, tool
 from sniffkit.lab.schema import Flag, Key
 from sniffkit.lab.wire import attribute, attributes, decode, encode
+
+
+class Unsaid(NamedTuple):
+    """An attribute that lab files have no key for: what ip-link(8) calls it, its layout for struct ("": that it is
+    there says all), what it is by itself, and the bits of it that count."""
+
+    word: str
+    layout: str = "=B"
+    usual: tuple[int, ...] = (0,)
+    mask: int = -1
 
 
 @dataclass(frozen=True)
@@ -21,9 +32,10 @@ class Kind:
     how: link (RTM_NEWLINK), tun (an ioctl), physical (moved, not made).
     check: raises the error for what only shows when the whole lab is known. data: further attributes; read: the keys
     that those stand for, from IFLA_INFO_DATA as {number: payload}, without those at the kernel's defaults.
+    adds: the bytes that it adds to packets, with which they fit into the MTU of what it stands on; None: any.
     moving: the keys whose attributes show something else for the moment, from the same.
     words: further words of the `ip link add` line. extra: operations after the link is there; apart: the keys that are
-    for those alone, so that the link stays as it is when they change.
+    for those alone, so that the link stays as it is when they change. unsaid: attributes that no key stands for.
     """
 
     name: str
@@ -37,10 +49,12 @@ class Kind:
     check: Callable[[Interface, LabSpec], None] | None = None
     data: Callable[[Mapping[str, Any]], bytes] | None = None
     read: Callable[[Mapping[int, bytes]], dict[str, Any]] | None = None
+    adds: Callable[[Interface], int] | None = None
     moving: Callable[[Mapping[int, bytes]], frozenset[str]] | None = None
     words: Callable[[Mapping[str, Any]], str] | None = None
     extra: Callable[[Interface, LabSpec], list[Op]] | None = None
     apart: tuple[str, ...] = ()
+    unsaid: Mapping[int, Unsaid] = field(default_factory=dict)
 
     def encode(self, data: Mapping[str, Any]) -> bytes:
         """The attributes of IFLA_INFO_DATA."""
@@ -57,13 +71,13 @@ class Kind:
         """The keys that attributes of IFLA_INFO_DATA stand for, without those at the kernel's defaults."""
         return settings(self.keys, found) | (self.read(found) if self.read is not None else {})
 
-    def agrees(self, data: Mapping[str, Any], found: Mapping[int, bytes]) -> bool:
-        """Whether a link with these attributes is what a lab file asks for, as far as they show it."""
+    def differing(self, data: Mapping[str, Any], found: Mapping[int, bytes]) -> dict[str, tuple[Any, Any]]:
+        """The keys in which a link with these attributes is not what a lab file asks for, as far as they show it: what
+        it has, and what is asked; None for the kernel's default."""
         wanted, there = self.decode(attributes(self.encode(data))), self.decode(found)
         moving = self.moving(found) if self.moving is not None else frozenset()
-        return not [
-            key for key in wanted.keys() | there.keys() if key not in moving and wanted.get(key) != there.get(key)
-        ]
+        pairs = {key: (there.get(key), wanted.get(key)) for key in sorted((wanted.keys() | there.keys()) - moving)}
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
     def line(self, data: Mapping[str, Any]) -> str:
         """The words behind `type NAME` of an `ip link add`."""
@@ -81,6 +95,19 @@ def words_of(keys: Mapping[str, Key], data: Mapping[str, Any]) -> list[str]:
             value = data[name]
             number = int(value) if isinstance(value, bool) else value
             out.append(key.word[not value] if isinstance(key.word, tuple) else f"{key.word or name} {number}")
+    return out
+
+
+def unsaid(known: Mapping[int, Unsaid], found: Mapping[int, bytes]) -> list[str]:
+    """What of the attributes that no key stands for is not as it is by itself, in words."""
+    out = []
+    for number, one in known.items():
+        data = found.get(number)
+        if data is None or (one.layout and len(data) != struct.calcsize(one.layout)):
+            continue
+        values = tuple(value & one.mask for value in struct.unpack(one.layout, data)) if one.layout else ()
+        if not one.layout or any(value not in one.usual for value in values):
+            out.append(" ".join(map(str, (one.word, *values))))
     return out
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sniffkit.errors import LabError
-from sniffkit.lab.links.kind import Kind, mtu_again
+from sniffkit.lab.links.kind import Kind, Unsaid, mtu_again
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import LATE, Op, inside, link_id
 from sniffkit.lab.schema import REDACTED, Flag, Int, Key, Keys, ListOf, Secret, Text
@@ -26,6 +26,7 @@ RECEIVE = Keys(
 )
 
 
+HEADERS = 32  # the tag with its port, and the 16 bytes that authenticate: 802.1AE
 WINDOW, REPLAY_PROTECT = 5, 12
 
 
@@ -81,6 +82,19 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
     return out
 
 
+UNSAID = {
+    3: Unsaid("icvlen", usual=(16,)),
+    4: Unsaid("cipher", "=Q", (0x0080020001000001, 0x0080C20001000001)),  # GCM-AES-128, by both of its numbers
+    6: Unsaid("encodingsa"),
+    8: Unsaid("protect", usual=(1,)),
+    9: Unsaid("send_sci", usual=(1,)),
+    10: Unsaid("end_station"),
+    11: Unsaid("scb"),
+    13: Unsaid("validate", usual=(2,)),
+    15: Unsaid("offload"),
+}
+
+
 KIND = Kind(
     "macsec",
     "CONFIG_MACSEC",
@@ -100,9 +114,11 @@ KIND = Kind(
     },
     parent="must",
     check=check,
+    adds=lambda _: HEADERS,
     data=data,
     read=read,
     words=words,
     extra=extra,
     apart=("key", "receive"),
+    unsaid=UNSAID,
 )

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, Unsaid
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.schema import Choice, Key, ListOf, Mac
 from sniffkit.lab.wire import attribute, mac, mac_text, nest, pairs
@@ -54,9 +54,20 @@ def check(one: Interface, spec: LabSpec) -> None:
     if one.data.get("sources") and one.data.get("mode") != "source":
         raise spec.source.error((*one.path, "sources"), f"{one}: sources need mode: source")
     if one.data.get("mode") == "passthru":
-        others = [str(other) for other in spec.interfaces.values() if other.parent == one.parent and other is not one]
-        if others:
-            raise spec.source.error(one.path, f"{one}: passthru takes its parent alone, but {others[0]} is on it too")
+        if one.mac is not None:
+            text = f"{one}: with passthru it has the MAC address of what it stands on: give that the mac"
+            raise spec.source.error((*one.path, "mac"), text)
+        for other in spec.interfaces.values():
+            # These two take only their own frames of it.
+            if other.parent == one.parent and other is not one and other.kind not in ("vlan", "vxlan"):
+                raise spec.source.error(one.path, f"{one}: passthru takes its parent alone, but {other} is on it too")
+
+
+UNSAID = {
+    2: Unsaid("nopromisc 1 or nodst 2:", "=H"),
+    7: Unsaid("bcqueuelen", "=I", (1000,)),
+    9: Unsaid("bclim", "=i", (1,)),
+}
 
 
 KIND = Kind(
@@ -67,7 +78,9 @@ KIND = Kind(
     KEYS,
     "must",
     check=check,
+    adds=lambda _: 0,
     data=data,
     read=read,
     words=words,
+    unsaid=UNSAID,
 )

@@ -6,7 +6,7 @@ program ──/dev/tapN──mvt0──eth0══
 from __future__ import annotations
 
 from sniffkit.lab.links.kind import Kind
-from sniffkit.lab.links.macvlan import KEYS, check, data, read, words
+from sniffkit.lab.links.macvlan import KEYS, UNSAID, check, data, read, words
 
 KIND = Kind(
     "macvtap",
@@ -16,7 +16,9 @@ KIND = Kind(
     KEYS,
     "must",
     check=check,
+    adds=lambda _: 0,
     data=data,
     read=read,
     words=words,
+    unsaid=UNSAID,
 )

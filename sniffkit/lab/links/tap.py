@@ -6,5 +6,6 @@ h1 ──tap0 ⇄ program     persistent: stays without one; service `responder`
 from __future__ import annotations
 
 from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.tun import UNSAID
 
-KIND = Kind("tap", "CONFIG_TUN", "tun", "a program reads and writes its Ethernet frames", how="tun")
+KIND = Kind("tap", "CONFIG_TUN", "tun", "a program reads and writes its Ethernet frames", how="tun", unsaid=UNSAID)

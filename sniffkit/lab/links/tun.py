@@ -5,7 +5,7 @@ h1 ──tun0 ⇄ program     persistent: stays without one; service `responder`
 
 from __future__ import annotations
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, Unsaid
 from sniffkit.lab.model import Interface, LabSpec
 
 
@@ -15,4 +15,13 @@ def check(one: Interface, spec: LabSpec) -> None:
         raise spec.source.error((*one.path, "mac"), f"{one}: a tun has no MAC address")
 
 
-KIND = Kind("tun", "CONFIG_TUN", "tun", "a program reads and writes its IP packets", how="tun", check=check)
+UNSAID = {
+    1: Unsaid("user", "=I", ()),
+    2: Unsaid("group", "=I", ()),
+    4: Unsaid("pi"),
+    5: Unsaid("vnet_hdr"),
+    7: Unsaid("multi_queue"),
+}
+
+DOC = "a program reads and writes its IP packets"
+KIND = Kind("tun", "CONFIG_TUN", "tun", DOC, how="tun", check=check, unsaid=UNSAID)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from sniffkit.lab.links.kind import Kind
+from sniffkit.lab.links.kind import Kind, Unsaid
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import PORT, Op, link_id, tool
 from sniffkit.lab.schema import BareIp, Flag, Int, Key, Keys, ListOf, Mac
@@ -56,8 +56,21 @@ def words(given: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {given[name]}" for name in ("remote", "group", "local") if name in given)
 
 
+def headers(one: Interface) -> int:
+    """The bytes before an inner packet: Ethernet, VXLAN, UDP and the outer IP."""
+    return 70 if any(":" in one.data.get(name, "") for name in ("remote", "group", "local")) else 50
+
+
+def receives(one: Interface) -> object:
+    """What is one interface's alone, as frames to it are told by that: vxlan_config_validate of drivers/net/vxlan."""
+    far = [one.data[name] for name in ("remote", "group", "local") if name in one.data]
+    near = any(":" in text and ip_address(text).is_link_local for text in far)  # one on each interface below
+    where = one.parent or one.point
+    return one.kind, where[0], one.data["id"], one.data["port"], where if near else None
+
+
 def check(one: Interface, spec: LabSpec) -> None:
-    """A group needs a link to join it on, and no remote beside it; a host's MAC address has one remote."""
+    """A group needs a link to join it on, and no remote; a VNI is there once; a host's MAC address has one remote."""
     group, remote = one.data.get("group"), one.data.get("remote")
     one.data.setdefault("port", 4789)
     if group and remote:
@@ -70,6 +83,10 @@ def check(one: Interface, spec: LabSpec) -> None:
         raise spec.source.error((*one.path, "group"), f"{one}: group needs link: the interface to join it on")
     if remote and ip_address(remote).is_multicast:
         raise spec.source.error((*one.path, "remote"), f"{one}: remote: {remote} is multicast; did you mean group?")
+    other = spec.first(receives(one), one)
+    if other is not one:
+        text = f"{one}: id {one.data['id']} is {other}'s already, on port {one.data['port']}"
+        raise spec.source.error((*one.path, "id"), text)
     behind: dict[str, str] = {}
     for mac, far in ((entry.get("mac", NO_MAC), entry["dst"]) for entry in one.data.get("fdb", [])):
         if mac != NO_MAC and not int(mac[:2], 16) & 1 and behind.setdefault(mac, far) != far:
@@ -88,6 +105,31 @@ def extra(one: Interface, spec: LabSpec) -> list[Op]:
             Op(PORT + 10, "fdb", one.node, f"{one.name} {mac} {entry['dst']}", args, (link_id(*one.point),), line)
         )
     return out
+
+
+UNSAID = {
+    6: Unsaid("tos"),
+    8: Unsaid("ageing", "=I", (300,)),
+    9: Unsaid("maxaddress", "=I"),
+    10: Unsaid("srcport", "!HH"),
+    11: Unsaid("proxy"),
+    12: Unsaid("rsc"),
+    13: Unsaid("l2miss"),
+    14: Unsaid("l3miss"),
+    18: Unsaid("udpcsum", usual=(1,)),
+    19: Unsaid("udp6zerocsumtx"),
+    20: Unsaid("udp6zerocsumrx"),
+    21: Unsaid("remcsumtx"),
+    22: Unsaid("remcsumrx"),
+    23: Unsaid("gbp", ""),
+    25: Unsaid("external"),
+    26: Unsaid("flowlabel", "!I"),
+    27: Unsaid("gpe", ""),
+    28: Unsaid("ttl inherit"),
+    29: Unsaid("df"),
+    30: Unsaid("vnifilter"),
+    31: Unsaid("localbypass", usual=(1,)),
+}
 
 
 KIND = Kind(
@@ -113,9 +155,11 @@ KIND = Kind(
     },
     parent="may",
     check=check,
+    adds=headers,
     data=data,
     read=read,
     words=words,
     extra=extra,
     apart=("fdb",),
+    unsaid=UNSAID,
 )
