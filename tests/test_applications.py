@@ -75,13 +75,13 @@ def test_types_have_the_names_of_the_registry(tmp_path: Path) -> None:
     assert [row["qtype_name"] for row in rows(capture(tmp_path / "dns.pcap", frames).dns())] == list(named.values())
 
 
-def test_names_in_answers_are_those_of_zone_files(tmp_path: Path) -> None:
-    """Escaped as RFC 1035, 5.1 has it; the query is the name as it is."""
+def test_names_in_answers_are_those_of_queries(tmp_path: Path) -> None:
+    """An instance of DNS-SD that a PTR record names is what is asked for next (RFC 6763, 4.1): tables join on it."""
     label = b'\x08a b;c"(@'
     reply = struct.pack(">HHHHHH", 7, 0x8180, 1, 1, 0, 0) + label + b"\0\0\x0c\0\x01\xc0\x0c\0\x0c\0\x01\0\0\0\x3c"
     reply += struct.pack(">H", len(label) + 1) + label + b"\0"
     (row,) = rows(capture(tmp_path / "dns.pcap", [udp(RESOLVER, CLIENT, reply)]).dns())
-    assert (row["query"], row["answers"]) == ('a b;c"(@', ['a\\032b\\;c\\"\\(\\@'])
+    assert (row["query"], row["answers"]) == ('a b;c"(@', ['a b;c"(@'])
 
 
 def test_dns_over_tcp_in_pieces(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!(
             "answers",
             ListText,
-            "Data of the answer section, as zone files write it, up to 512 KiB a message; null without an answer.",
+            "Data of the answer section, as zone files write it (names as in `query`), up to 512 KiB a message; null without an answer.",
             |r| {
                 let list = |one: Option<&Exchange>| {
                     one.and_then(response).map(|message| {
