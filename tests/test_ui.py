@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -215,7 +216,8 @@ def test_an_error_that_nobody_expected_is_a_line(capfd: pytest.CaptureFixture[st
 
     scope = {"type": "http", "method": "GET", "path": "/api/capture", "query_string": b""}
     headers = [(b"authorization", b"Bearer t")]
-    asyncio.run(application(Broken(sk.open(DEMO)), "t")({**scope, "headers": headers}, receive, send))
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(application(Broken(sk.open(DEMO)), "t")({**scope, "headers": headers}, receive, send))
     assert sent[0]["status"] == 500
     assert json.loads(sent[1]["body"]) == {"error": "an error of sniffkit itself: ZeroDivisionError: by nothing"}
     assert capfd.readouterr() == ("", "")
