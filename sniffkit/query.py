@@ -9,6 +9,7 @@ from typing import Any
 from sniffkit.errors import SniffkitError
 from sniffkit.interruptible import connected, interruptible
 from sniffkit.sql import SHUT_OFF
+from sniffkit.sqldepth import refuse_nesting
 from sniffkit.sqltypes import explained, quoted, refuse_zones
 from sniffkit.tables import unknown_column
 
@@ -108,6 +109,7 @@ def alone(connection: Any, option: str, text: str) -> None:
     """Raises SniffkitError for text that is no expression by itself."""
     import duckdb
 
+    refuse_nesting(text, option)
     for before, behind in ALONE[option]:
         try:
             connection.extract_statements(f"{before}{text}{behind}")

@@ -14,6 +14,7 @@ from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.interruptible import connected, interruptible
 from sniffkit.parquetfiles import described, lacking_of, not_one_table, rows_of, schema_of
 from sniffkit.pushdown import Test, tests_of
+from sniffkit.sqldepth import refuse_nesting
 from sniffkit.sqltypes import as_tables_are, explained, quoted, refuse_zones, zone_made
 from sniffkit.tables import Result, Table, Telling, file_error, unknown_column
 
@@ -188,11 +189,9 @@ class Database:
         """What the query would read: DuckDB's own plan tells, of tables that are empty. They stay in the connection."""
         import duckdb
 
-        from sniffkit.points import utf8
-
         if not isinstance(text, str):
             raise SniffkitError(f"a query is a text, not {text!r}")
-        utf8(text)
+        refuse_nesting(text, "the query")
         connection.execute(SHUT_OFF).fetchall()
         # Empty tables would be planned away; and what is done of these with tables alone is not how they are read.
         unlike = "statistics_propagation,empty_result_pullup,late_materialization,common_subplan"

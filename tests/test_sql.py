@@ -19,6 +19,7 @@ from captures.wire import T0, Frame, arp, eth, pcap
 from sniffkit._core import table_columns
 from sniffkit.api import TABLES
 from sniffkit.errors import SniffkitError
+from sniffkit.query import select
 from sniffkit.sql import Database, Needs
 
 
@@ -297,6 +298,26 @@ def test_a_wrong_or_forbidden_query_is_one_line(capture_file: Path, query: str, 
     with pytest.raises(SniffkitError, match=says) as caught:
         sk.open(capture_file).sql(query)
     assert "\n" not in str(caught.value)
+
+
+def test_brackets_of_any_number_but_not_of_any_depth(capture_file: Path) -> None:
+    cap, deep = sk.open(capture_file), "(" * 201 + "true" + ")" * 201
+    texts = f"'{deep}' /* {deep[:300]} */ -- {deep}\n"
+    (row,) = (
+        cap.sql(f'SELECT {texts} AS "{deep}", $${deep}$$, {"(1), " * 300} 1 FROM flows LIMIT 1').to_arrow().to_pylist()
+    )
+    assert row[deep] == deep
+    rows = cap.packets().to_arrow()
+    assert select(rows, None, f"{texts} <> '' AND {deep[1:-1]}").num_rows == 6
+    for query in (f"SELECT 'é', {deep}", "SELECT 'é', " + "[{'a': (" * 3000):
+        with pytest.raises(SniffkitError, match=r"^the query: nested deeper than 200 brackets at character "):
+            cap.sql(query)
+    with pytest.raises(SniffkitError, match=r"at character 213$"):
+        cap.sql(f"SELECT 'é', {deep}")
+    with pytest.raises(SniffkitError, match=r"^--where: nested deeper than 200 brackets at character 201$"):
+        select(rows, None, where="(" * 60000)
+    with pytest.raises(SniffkitError, match=r"^--sort: nested deeper than 200 brackets at character 201$"):
+        select(rows, None, sort="[" * 60000)
 
 
 def test_no_file_is_read_where_duckdb_puts_its_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -12,7 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -25,6 +28,8 @@ from webpage import Page
 
 import sniffkit as sk
 from sniffkit.api import TABLES
+from sniffkit.ui.server import application
+from sniffkit.ui.view import MAX_JUDGED, View
 
 DEMO = ROOT / "captures" / "demo" / "demo.pcapng"
 COMMAND = [sys.executable, "-m", "sniffkit"]
@@ -94,9 +99,16 @@ def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.
         told = page.ask(f"stats/{section}", **layer)
         assert told["rows"] == [json.loads(line) for line in out.splitlines()]
     told = page.ask("sql", query="SELECT count(*) AS n FROM packets")
-    assert told == {"columns": ["n"], "rows": [{"n": 46}], "cut": False}
+    assert told == {"columns": ["n"], "damage": [], "rows": [{"n": 46}], "cut": False}
     told = page.ask("sql", query="-- many\nSELECT range FROM range(3000), packets LIMIT 5000")
     assert (len(told["rows"]), told["cut"]) == (2000, True)
+    told = page.ask("sql", query="SELECT uid, 1 AS a, 2 AS a FROM flows WHERE false")
+    assert told == {"columns": ["uid", "a", "a_1"], "damage": [], "rows": [], "cut": False}
+    query = (
+        "SELECT epoch_ns(ts) AS n, 0.1234567890123456789::decimal(38, 19) AS d, 1.0::double AS f FROM packets LIMIT 1"
+    )
+    _, out, _ = run(capfd, "sql", query, str(DEMO), "--json")
+    assert out.strip().encode() in page.fetch(f"api/sql?query={quote(query)}")[2]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,87 @@ def test_what_cannot_be_met_is_a_line(page: Page, path: str, query: dict[str, st
     assert said in error
     assert "\n" not in error
     assert "root:" not in error
+
+
+def test_what_is_too_long_or_too_deep_is_told(page: Page) -> None:
+    long = quote(f"SELECT length('{'(' * 150_000}') AS n")
+    assert json.loads(page.fetch(f"api/sql?query={long}")[2])["rows"] == [{"n": 150_000}]
+    status, _, body = page.fetch(f"api/sql?query={long}{'x' * 100_000}")
+    assert (status, json.loads(body)) == (414, {"error": "more than 512 KiB: too long to be asked"})
+    begun = time.monotonic()
+    for path, name in (("tables/packets", "where"), ("tables/packets", "sort"), ("sql", "query")):
+        assert "nested deeper than 200 brackets" in page.ask(path, **{name: "(" * 60_000})["error"]
+    assert time.monotonic() - begun < 10
+
+
+def test_a_slow_condition_keeps_nobody_waiting() -> None:
+    slow = "(SELECT count(*) FROM range(400000000000) a WHERE hash(a.range) % 257 = 1) > "
+    with Page(str(DEMO)) as page, ThreadPoolExecutor() as pool:
+        for number in range(MAX_JUDGED):
+            pool.submit(page.fetch, f"api/tables/packets?where={quote(slow)}{number}")
+        time.sleep(1)
+        begun = time.monotonic()
+        assert page.ask("tables/packets")["total"] == 46
+        assert page.ask("tables/packets", where="true")["error"].startswith("4 conditions are being worked out already")
+        assert len(page.ask("stats/summary")["rows"]) == 1
+        assert time.monotonic() - begun < 10
+        assert page.end() == (0, "")
+
+
+def test_damage_is_told_with_every_answer(tmp_path: Path) -> None:
+    names = [str(tmp_path / f"{'x' * 200}{number}.pcapng") for number in range(300)]  # lines of more than a pipe holds
+    for name in names:
+        Path(name).write_bytes(DEMO.read_bytes()[:-37])
+    with Page(names[0]) as page:
+        (line,) = page.ask("tables/packets", limit=0)["damage"]
+        assert line.startswith(f"{names[0]}: at byte ")
+        for path, query in (("stats/summary", {}), ("sql", {"query": "SELECT count(*) AS n FROM packets"})):
+            told = page.ask(path, **query)
+            assert (told["damage"], len(told["rows"])) == ([line], 1)
+    with Page(*names) as page:
+        told = page.ask("sql", query="SELECT count(*) AS n FROM packets")
+        assert told["rows"] == [{"n": 46 * 300}]
+        assert (told["damage"][0], told["damage"][100:]) == (line, ["… and 200 more"])
+
+
+def test_a_name_that_is_no_text_is_told_as_it_is(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/n\xff\xe9.pcapng")
+    Path(name).write_bytes(DEMO.read_bytes()[:-37])
+    with Page(name) as page:
+        assert page.ask("capture")["files"] == [name]
+        for path, query in (
+            ("tables/flows", {}),
+            ("stats/summary", {}),
+            ("sql", {"query": "SELECT count(*) FROM dns"}),
+        ):
+            told = page.ask(path, **query)
+            assert len(told["rows"]) > 0
+            assert ": at byte " in told["damage"][0]
+        Path(name).unlink()
+        assert page.ask("frames/1")["error"].endswith(": No such file or directory")
+        assert page.end() == (0, "")
+
+
+def test_an_error_that_nobody_expected_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    class Broken(View):
+        def version(self) -> str:
+            raise ZeroDivisionError("by\nnothing")
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/api/capture", "query_string": b""}
+    headers = [(b"authorization", b"Bearer t")]
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(application(Broken(sk.open(DEMO)), "t")({**scope, "headers": headers}, receive, send))
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"]) == {"error": "an error of sniffkit itself: ZeroDivisionError: by nothing"}
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_capture_is_read_by_its_name_alone(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -178,13 +180,116 @@ def test_markup_in_a_capture_is_text(browser: Browser, tmp_path: Path) -> None:
         assert browser.js("document.title") == "sniffkit"
 
 
-def test_many_rows_can_be_scrolled_to_the_last(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "many.pcap"
+def test_two_clicks_narrow_though_the_first_one_opens_what_covers_the_row(browser: Browser, page: Page) -> None:
+    browser.open(page.address)
+    browser.wait_text(f"{ROWS}:nth-child(30)", "IP ")
+    browser.click(f"{ROWS}:nth-child(30) td:nth-child(5)", times=2, pause=0.2)
+    browser.wait(lambda: browser.js("document.getElementById('where').value") == "ip_src = '10.0.100.11'")
+    browser.wait_text("#about", "Frame 30")
+
+
+def test_sql_answers_keep_their_digits_and_are_sorted_as_they_are(browser: Browser, page: Page) -> None:
+    numbers = ("9007199254740993", "9007199254740992", "-0.50", "1.0", "18446744073709551615", "0.1234567890123456789")
+    values = ", ".join(f"({one}::decimal(38, 2), random(), {{'a': 9007199254740993}})" for one in numbers[:5])
+    query = f"SELECT a, b, c, {numbers[5]}::decimal(38, 19) AS d FROM (VALUES {values}) t(a, b, c)"
+    browser.open(f"{page.address}&table=sql&query={quote(query)}")
+    browser.wait_text("#count", "5 rows")
+    browser.wait_text(
+        f"{ROWS} td:first-child", "9007199254740993.00|9007199254740992.00|-0.50|1.00|18446744073709551615.00"
+    )
+    assert browser.text(f"{ROWS}:first-child td:nth-child(n + 3)") == '{"a":9007199254740993}|0.1234567890123456789'
+    assert browser.js("document.querySelector('#rows td').className") == "number"
+    drawn = set(browser.text(f"{ROWS} td:nth-child(2)").split("|"))
+    browser.click("#rows th")
+    browser.wait_text("#rows th", "a ▲")
+    in_order = "-0.50|1.00|9007199254740992.00|9007199254740993.00|18446744073709551615.00"
+    assert browser.text(f"{ROWS} td:first-child") == in_order
+    assert set(browser.text(f"{ROWS} td:nth-child(2)").split("|")) == drawn  # it was not asked again
+    browser.js(
+        "query.value = 'SELECT uid, ts FROM flows WHERE false'; document.querySelector('#asksql button').click()"
+    )
+    browser.wait_text("#count", "0 rows")
+    browser.wait_text("#rows th", "uid|ts")
+
+
+def test_of_rows_that_are_alike_one_is_chosen(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "pipelined.pcap"
+    said = b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(4))
+    wrpcap(str(path), Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=5, dport=80, seq=1, flags="PA") / said)
+    with Page(str(path)) as page:
+        for table in ("http", "sql&query=SELECT+1+FROM+http"):
+            browser.open(f"{page.address}&table={table}")
+            browser.wait_text("#count", "4 rows")
+            browser.wait(lambda: browser.js(f"document.querySelectorAll('{ROWS}').length") == 4)
+            browser.click(f"{ROWS}:nth-child(3)")
+            marks = browser.js(f"[...document.querySelectorAll('{ROWS}')].map(one => one.ariaSelected)")
+            assert marks == [None, None, "true", None]
+
+
+def test_a_name_that_is_no_text_is_shown_and_pasted(browser: Browser, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/n\xff'\xe9.pcapng")
+    shutil.copy(DEMO, path)
+    with Page(path) as page:
+        browser.open(f"{page.address}&table=dns")
+        browser.wait_text("#count", "2 rows")
+        assert browser.text("#what").endswith(r"/n\xff'\xe9.pcapng")
+        command = browser.js("document.getElementById('command').innerText").replace("sniffkit", SNIFFKIT, 1)
+        out = subprocess.run(
+            ["bash", "-c", f"{command} | tail -n +2"], capture_output=True, text=True, check=True
+        ).stdout
+        assert len(out.splitlines()) == 2
+
+
+def test_statistics_of_a_capture_that_grows_stay_where_they_are_read(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "grows.pcap"
+    frames = [
+        Ether() / IP(src=f"10.0.{n // 250}.{n % 250}", dst="10.1.0.1") / TCP(sport=1, dport=2) for n in range(500)
+    ]
+    wrpcap(str(path), frames[:499])
+    with Page(str(path)) as page:
+        browser.open(f"{page.address}&table=stats&section=endpoints")
+        browser.wait_text("#count", "500 rows")
+        browser.js("document.getElementById('rows').scrollTop = 3000")
+        wrpcap(str(path), frames[499:], append=True)
+        browser.wait_text("#count", "501 rows")
+        time.sleep(0.5)
+        assert browser.js("document.getElementById('rows').scrollTop") == 3000
+        with path.open("ab") as file:
+            file.write(b"\1\2\3")
+        browser.wait_text("#problem", "grows.pcap: at byte")
+
+
+def many(path: Path, count: int) -> bytes:
+    """Writes a capture of that many frames that are alike; the bytes of one."""
     frame = bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2))
     record = bytes(8) + len(frame).to_bytes(4, "little") * 2 + frame
-    count = 450_000  # taller than browsers let an element be
     head = bytes.fromhex("d4c3b2a1 0200 0400 00000000 00000000 00000400 01000000")
     path.write_bytes(head + record * count)
+    return record
+
+
+def test_rows_that_are_passed_by_have_their_lines_in_the_end(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "many.pcap"
+    many(path, 300_000)
+    with Page(str(path)) as page:
+        browser.open(page.address)
+        browser.wait_text("#count", "300,000 rows")
+        browser.wait_text(f"{ROWS}:first-child", "IP ")
+        tops = [20 * row for row in range(150_010, 151_210, 200)]
+        for top in tops:  # faster than lines come
+            browser.js(f"document.getElementById('rows').scrollTop = {top}")
+            time.sleep(0.15)
+        for top in [*reversed(tops), 250_190 * 20]:  # the last shows two blocks
+            browser.js(f"document.getElementById('rows').scrollTop = {top}")
+            blank = f"[...document.querySelectorAll('{ROWS}')].filter(one => !one.lastChild.textContent).length"
+            browser.wait_text(f"{ROWS}:first-child td:first-child", str(top // 20 + 1))
+            browser.wait(lambda blank=blank: browser.js(blank) == 0)
+
+
+def test_many_rows_can_be_scrolled_to_the_last(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "many.pcap"
+    count = 450_000  # taller than browsers let an element be
+    record = many(path, count)
     with Page(str(path)) as page:
         browser.open(page.address)
         browser.wait_text("#count", "450,000 rows")

@@ -129,14 +129,18 @@ class Browser:
         )
         return found
 
-    def click(self, selector: str, times: int = 1, shift: bool = False) -> None:
-        """Press and release the mouse in the middle of the first element that matches, as a hand does."""
+    def click(self, selector: str, times: int = 1, shift: bool = False, pause: float = 0) -> None:
+        """Press and release the mouse in the middle of the first element that matches, as a hand does.
+
+        pause: s behind each click.
+        """
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         x, y = self.js(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
         at = {"x": x, "y": y, "button": "left", "modifiers": 8 if shift else 0}
         for count in range(1, times + 1):
             for kind in ("mousePressed", "mouseReleased"):
                 self.call("Input.dispatchMouseEvent", type=kind, clickCount=count, **at)
+            time.sleep(pause)
 
     def press(self, key: str) -> None:
         """Press and release a key."""

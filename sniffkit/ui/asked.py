@@ -1,29 +1,40 @@
-"""`python -m sniffkit.ui.asked QUERY FILE…`: answers as `sniffkit sql --json` does, but takes no word for another.
+"""`python -m sniffkit.ui.asked FILE…`: answers the query on its standard input as `sniffkit sql --json` does.
 
-What looks like a file is a query all the same, and no name stands for other files than the page's.
+What looks like a file is a query all the same, and no name stands for other files than the page's. Before the rows
+comes a line with the answer's `columns` and the `damage` of the files.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 
 from sniffkit.api import Capture
 from sniffkit.cli import say
-from sniffkit.cli.sql import ask
 from sniffkit.dataset.job import source
 from sniffkit.errors import SniffkitError
-from sniffkit.sinks import Output
+from sniffkit.sinks import core
 from sniffkit.sql import Database
+from sniffkit.ui.damage import damage_caught
 
 
-def main() -> None:
-    """Answer the query of this process."""
-    query, *names = sys.argv[1:]
+def main() -> int:
+    """Answer the query of this process; its exit code, 1 where the last line on stderr says why there is no answer."""
+    query = sys.stdin.buffer.read().decode(errors="replace")
     try:
-        ask(Database(Capture([source(name) for name in names])), query, Output(None, True, False))
+        with (
+            damage_caught() as damage,
+            Database(Capture([source(name) for name in sys.argv[1:]])).answer(query) as rows,
+        ):
+            head = json.dumps({"columns": rows.columns, "damage": damage()})
+            sys.stdout.buffer.write(head.encode() + b"\n")
+            core.write(rows, sys.stdout.buffer, ".jsonl")
+            sys.stdout.flush()
     except SniffkitError as error:
-        say(f"sniffkit: {error}")
+        say(str(error))
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -15,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +26,7 @@ from sniffkit.ui.view import View
 
 PAGE = os.path.join(os.path.dirname(__file__), "page")
 MAX_ROWS = 1000  # of a table, or lines, in one answer
+MAX_ASKED = 1 << 19  # bytes of a request's query; server.js asks nothing longer
 # Nothing from elsewhere and no code but the page's own files: payload that looks like HTML can do nothing.
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
 HEADERS = {
@@ -35,16 +37,32 @@ HEADERS = {
 }
 
 
+class Told(Response):
+    """An answer as JSON. Its `rows` are JSON texts; a file's name may be no UTF-8, and is told as it is."""
+
+    media_type = "application/json"
+
+    def render(self, content: dict[str, Any]) -> bytes:
+        rest = {name: value for name, value in content.items() if name != "rows"}
+        # A byte that is none of UTF-8 is a lone surrogate, which gets the form that JSON has for it.
+        text = json.dumps(rest, ensure_ascii=False).encode(errors="backslashreplace")
+        return text if "rows" not in content else b'%b, "rows": [%b]}' % (text[:-1], b",".join(content["rows"]))
+
+
 class Guard:
     """Lets nobody ask `/api` without the token: other users of the machine, and other pages in the browser, reach the
-    port too. Gives every answer HEADERS.
+    port too. Gives every answer HEADERS, and a line for what nobody expected.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self.app, self.expected = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
         async def with_headers(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
@@ -52,13 +70,23 @@ class Guard:
                 ]
             await send(message)
 
-        if scope["type"] == "http" and scope["path"].startswith("/api/"):
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not secrets.compare_digest(given, self.expected):
-                refusal = JSONResponse({"error": "the token is missing or wrong: open the printed address"}, 401)
-                await refusal(scope, receive, with_headers)
+        try:
+            answer = self.refusal(scope) if scope["type"] == "http" else None
+            await (answer or self.app)(scope, receive, with_headers)
+        except Exception as error:
+            if begun:  # cut off
                 return
-        await self.app(scope, receive, with_headers)
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            await Told({"error": f"an error of sniffkit itself: {said}"}, 500)(scope, receive, with_headers)
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """What is said to a request that is not let in."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if scope["path"].startswith("/api/") and not secrets.compare_digest(given, self.expected):
+            return Told({"error": "the token is missing or wrong: open the printed address"}, 401)
+        if len(scope["query_string"]) > MAX_ASKED:
+            return Told({"error": f"more than {MAX_ASKED >> 10} KiB: too long to be asked"}, 414)
+        return None
 
 
 def application(view: View, token: str, live: Any = None) -> Starlette:
@@ -68,35 +96,35 @@ def application(view: View, token: str, live: Any = None) -> Starlette:
         state: dict[str, Any] = {"files": view.names, "version": view.version()}
         if live is not None:
             state["live"] = {"points": live.names, "frames": live.frames, "running": not live.wait(0)}
-        return JSONResponse(state)
+        return Told(state)
 
     def columns(_: Request) -> Response:
-        return JSONResponse(view.columns())
+        return Told(view.columns())
 
     def table(request: Request) -> Response:
         asked = request.query_params
         texts = {name: asked.get(name) or None for name in ("filter", "where", "sort")}
         offset, limit = number(asked.get("offset", "0")), number(asked.get("limit", "200"))
-        return JSONResponse(view.rows(request.path_params["name"], **texts, offset=offset, limit=min(limit, MAX_ROWS)))
+        return Told(view.rows(request.path_params["name"], **texts, offset=offset, limit=min(limit, MAX_ROWS)))
 
     def lines(request: Request) -> Response:
         frames = [number(one) for one in request.query_params.get("frames", "").split(",") if one]
-        return JSONResponse(view.lines(frames[:MAX_ROWS]))
+        return Told(view.lines(frames[:MAX_ROWS]))
 
     def frame(request: Request) -> Response:
         wanted = number(request.path_params["number"])
         if request.query_params.get("by") == "tshark":
-            return JSONResponse({"tree": view.deep(wanted)})
-        return JSONResponse(view.frame(wanted))
+            return Told({"tree": view.deep(wanted)})
+        return Told(view.frame(wanted))
 
     def flow(request: Request) -> Response:
-        return JSONResponse(view.follow(request.path_params["uid"], request.query_params.get("style", "text")))
+        return Told(view.follow(request.path_params["uid"], request.query_params.get("style", "text")))
 
     def stats(request: Request) -> Response:
-        return JSONResponse(view.statistics(request.path_params["section"], request.query_params.get("layer")))
+        return Told(view.statistics(request.path_params["section"], request.query_params.get("layer")))
 
     def sql(request: Request) -> Response:
-        return JSONResponse(view.sql(request.query_params.get("query", "")))
+        return Told(view.sql(request.query_params.get("query", "")))
 
     def stop(_: Request) -> Response:
         if live is None:
@@ -130,13 +158,13 @@ def number(text: str) -> int:
 
 def refused(_: Request, error: Exception) -> Response:
     """A request that cannot be met, as a line to show."""
-    return JSONResponse({"error": str(error)}, 400)
+    return Told({"error": str(error)}, 400)
 
 
 def failed(_: Request, error: Exception) -> Response:
     """What is not there, or not asked for in this way."""
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code)
+    return Told({"error": error.detail}, error.status_code)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -156,6 +184,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, over: Callable[[], bool]) -> None:
         quiet = {"log_level": "error", "access_log": False, "server_header": False, "lifespan": "off"}
+        quiet |= {"http": "h11", "h11_max_incomplete_event_size": 2 * MAX_ASKED}  # too long is told, unless by far
         super().__init__(uvicorn.Config(app, timeout_graceful_shutdown=1, **quiet))  # type: ignore[arg-type]
         self.over = over
 

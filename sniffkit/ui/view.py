@@ -10,21 +10,23 @@ import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from sniffkit import _core
 from sniffkit.api import TABLES, Capture
-from sniffkit.errors import CaptureFileError, CaptureWarning, SniffkitError
+from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.query import matching
 from sniffkit.sinks import core
 from sniffkit.tables import Table, file_error
+from sniffkit.ui.damage import damage_caught
 
 # Tables kept, a table and filter each, and the bytes of all; the one that was asked for longest ago goes.
 MAX_TABLES = 32
 MAX_KEPT = 1 << 30
 MAX_ORDERS = 8  # orders of a table's rows that are kept: by condition and sort
+MAX_JUDGED = 4  # conditions and sorts that are worked out at a time, each by all processors
 MAX_ROWS = 2000  # of an answer to SQL, or a section of statistics
 MAX_ANSWER = 8 << 20  # bytes of it
 MAX_TEXT = 1 << 20  # bytes of a conversation or dissection
@@ -34,13 +36,14 @@ PATIENCE = 60.0  # s that a condition, a query, or tshark for one frame may take
 class Kept:
     """A table as it was at `version` of its capture: its rows lie in a file without a name, not in memory."""
 
+    _judging = threading.BoundedSemaphore(MAX_JUDGED)  # of all tables: who waits for one is a thread of the server
+
     def __init__(self, version: str, table: Table) -> None:
         import pyarrow as pa
 
         begun = time.monotonic()
         self.version = version
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", CaptureWarning)
+        with damage_caught() as damage:
             try:
                 reader = pa.RecordBatchReader.from_stream(table)
                 with tempfile.TemporaryFile(buffering=0) as file:
@@ -52,24 +55,47 @@ class Kept:
                     self.rows = pa.ipc.open_stream(pa.memory_map(f"/proc/self/fd/{file.fileno()}")).read_all()
             except OSError as error:
                 raise file_error(error) from None
-        self.damage = [str(one.message) for one in caught if issubclass(one.category, CaptureWarning)]
-        self.orders: dict[tuple[str | None, str | None], Any] = {}
+            self.damage = damage()
+        self._orders: dict[tuple[str | None, str | None], Future[Any]] = {}
+        self._lock = threading.Lock()  # of the dictionary
         self.built = time.monotonic()
         self.took = self.built - begun
 
     def order(self, where: str | None, sort: str | None) -> Any:
-        """The numbers of the rows that `where` keeps, by `sort`; None for all as they are."""
+        """The numbers of the rows that `where` keeps, by `sort`; None for all as they are.
+
+        Several may ask at a time: the same is worked out once, and a slow one keeps nobody waiting for another.
+        """
         if where is None and sort is None:
             return None
-        if (where, sort) not in self.orders:
-            while len(self.orders) >= MAX_ORDERS:
-                del self.orders[next(iter(self.orders))]
-            self.orders[where, sort] = matching(self.rows, where, sort, patience=PATIENCE)
-        return self.orders[where, sort]
+        with self._lock:
+            found = self._orders.get((where, sort))
+            if first := found is None:
+                while len(self._orders) >= MAX_ORDERS:
+                    del self._orders[next(iter(self._orders))]
+                found = self._orders[where, sort] = Future()
+        if first:
+            try:
+                found.set_result(self._judged(where, sort))
+            except Exception as error:
+                found.set_exception(error)
+                with self._lock:  # the next one tries again
+                    if self._orders.get((where, sort)) is found:
+                        del self._orders[where, sort]
+        return found.result()
+
+    def _judged(self, where: str | None, sort: str | None) -> Any:
+        if not self._judging.acquire(timeout=1):
+            raise SniffkitError(f"{MAX_JUDGED} conditions are being worked out already: each has {PATIENCE:.0f} s")
+        try:
+            return matching(self.rows, where, sort, patience=PATIENCE)
+        finally:
+            self._judging.release()
 
 
 class View:
-    """Answers as a page wants them: plain values and JSON texts. Safe to ask from several threads.
+    """Answers as a page wants them: plain values, but `rows` a JSON text each, as commands print them with every digit.
+    Safe to ask from several threads.
 
     Raises SniffkitError with the line to show for a request that cannot be met.
     """
@@ -82,7 +108,7 @@ class View:
         self._capture = capture
         self._ends: dict[str, Callable[[str], object]] = {}  # of programs that run, or ran, by name
         self._kept: dict[tuple[str, str | None], Kept] = {}
-        # One table or query at a time: each uses all processors by itself. It also keeps warnings with their table.
+        # One table or section at a time: each uses all processors by itself. It also keeps warnings with their table.
         self._work = threading.Lock()
 
     @property
@@ -122,13 +148,13 @@ class View:
             raise SniffkitError(f"no table {name!r}; there are: {' '.join(TABLES)}")
         with self._work:
             kept = self._table(name, filter)
-            order = kept.order(where, sort)
-            if order is None:
-                total, picked = kept.rows.num_rows, kept.rows.slice(offset, limit)
-            else:
-                import pyarrow as pa
+        order = kept.order(where, sort)
+        if order is None:
+            total, picked = kept.rows.num_rows, kept.rows.slice(offset, limit)
+        else:
+            import pyarrow as pa
 
-                total, picked = len(order), kept.rows.take(pa.array(order[offset : offset + limit], pa.int64()))
+            total, picked = len(order), kept.rows.take(pa.array(order[offset : offset + limit], pa.int64()))
         return {
             "version": kept.version,
             "total": total,
@@ -186,39 +212,46 @@ class View:
 
         path = one_path(self._capture.inputs)
         command = [need_tshark(), "-n", "-r", path, "-c", str(number), "-V", "-Y", f"frame.number == {number}"]
-        text, said = self._run("tshark", command, MAX_TEXT)
+        text, said, _ = self._run("tshark", command, MAX_TEXT)
         if not text:
             told = complaints(said.splitlines())
             raise SniffkitError(told[0] if told else f"tshark shows no frame {number}")
         return text.decode(errors="replace")
 
-    def _run(self, name: str, command: list[str], most: int) -> tuple[bytes, str]:
-        """What a program prints, `most` bytes of it, and complains. It ends when the next one of its name begins."""
+    def _run(self, name: str, command: list[str], most: int, given: str = "") -> tuple[bytes, str, bool]:
+        """What a program prints of what it is `given`, `most` bytes of it; how it complains; whether it failed.
+
+        It ends when the next one of its name begins.
+        """
         why: list[str] = []
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child:
-            assert child.stdout is not None
-            assert child.stderr is not None
+        # Files, not pipes: nobody has to read the one while he reads the other, or writes.
+        with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
+            asked.write(given.encode())
+            asked.seek(0)
+            with subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=complaints) as child:
+                assert child.stdout is not None
 
-            def end(reason: str) -> None:
-                why.append(reason)
-                child.kill()
-
-            self._ends.get(name, str)("something newer was asked for")
-            self._ends[name] = end
-            late = threading.Timer(PATIENCE, end, [f"{name} took more than {PATIENCE:.0f} s"])
-            late.start()
-            try:
-                text = child.stdout.read(most)
-                if len(text) == most:
+                def end(reason: str) -> None:
+                    why.append(reason)
                     child.kill()
-                said = child.stderr.read().decode(errors="replace")
-            finally:
-                late.cancel()
-        if why and len(text) < most:
+
+                self._ends.get(name, str)("something newer was asked for")
+                self._ends[name] = end
+                late = threading.Timer(PATIENCE, end, [f"{name} took more than {PATIENCE:.0f} s"])
+                late.start()
+                try:
+                    text = child.stdout.read(most)
+                    if whole := len(text) < most:
+                        child.wait()
+                    else:
+                        child.kill()
+                finally:
+                    late.cancel()
+            complaints.seek(max(0, os.fstat(complaints.fileno()).st_size - MAX_TEXT))
+            said = complaints.read().decode(errors="replace")
+        if why and whole:
             raise SniffkitError(why[0])
-        return text, said
+        return text, said, whole and child.returncode != 0
 
     def close(self) -> None:
         """End what still runs."""
@@ -247,9 +280,11 @@ class View:
             raise SniffkitError(f"no section {section!r}; there are: {' '.join(SECTIONS)}")
         make: Callable[..., Table] = getattr(self._capture.stats, section)
         layered = section in ("conversations", "endpoints") and layer is not None
-        with self._work, warnings.catch_warnings():
-            warnings.simplefilter("ignore", CaptureWarning)  # the tables show it
-            return answer((make(layer) if layered else make()).to_arrow())
+        with self._work, damage_caught() as damage:
+            data = (make(layer) if layered else make()).to_arrow()
+            found = damage()
+        rows = objects(data.slice(0, MAX_ROWS))
+        return {"columns": data.column_names, "damage": found, "rows": rows, "cut": data.num_rows > MAX_ROWS}
 
     def sql(self, query: str) -> dict[str, Any]:
         """The answer to a SELECT over the tables, MAX_ROWS rows of it; `cut` if there are more.
@@ -260,32 +295,23 @@ class View:
             raise SniffkitError("the query is empty")
         if "\0" in query:
             raise SniffkitError("the query has a NUL byte")
-        command = [sys.executable, "-m", "sniffkit.ui.asked", query, *self.names]
-        text, said = self._run("sql", command, MAX_ANSWER)
-        error = said.strip().rpartition("\n")[2].removeprefix("sniffkit: ")
-        if error and not text:
-            raise SniffkitError(error)
-        lines = text.split(b"\n")
-        rows = [json.loads(line) for line in lines[:-1][:MAX_ROWS]]  # the last one is empty, or cut
-        if not rows and lines[-1]:
+        text, said, failed = self._run(
+            "sql", [sys.executable, "-m", "sniffkit.ui.asked", *self.names], MAX_ANSWER, query
+        )
+        if failed:
+            raise SniffkitError(said.strip().rpartition("\n")[2] or "the query's process was ended")
+        head, *lines = text.split(b"\n")
+        rows = lines[:-1][:MAX_ROWS]  # the last one is empty, or cut
+        if not rows and (not lines or lines[-1]):
             raise SniffkitError(f"a row of more than {MAX_ANSWER >> 20} MiB")
-        return {
-            "columns": list(rows[0]) if rows else [],
-            "rows": rows,
-            "cut": bool(lines[-1]) or len(lines) > MAX_ROWS + 1,
-        }
+        return {**json.loads(head), "rows": rows, "cut": bool(lines[-1]) or len(lines) > MAX_ROWS + 1}
 
 
-def answer(data: Any) -> dict[str, Any]:
-    """A pyarrow.Table as a page takes it."""
-    return {"columns": data.column_names, "rows": objects(data.slice(0, MAX_ROWS)), "cut": data.num_rows > MAX_ROWS}
-
-
-def objects(data: Any) -> list[dict[str, Any]]:
-    """The rows of a pyarrow.Table as in JSON lines."""
+def objects(data: Any) -> list[bytes]:
+    """The rows of a pyarrow.Table as JSON lines."""
     lines = io.BytesIO()
     core.write(data, lines, ".jsonl")
-    return [json.loads(line) for line in lines.getvalue().splitlines()]
+    return lines.getvalue().splitlines()
 
 
 def turns(text: str) -> list[tuple[str, str]]:

@@ -1,11 +1,13 @@
 // What gives the same on the command line.
 
+import { printable } from "./element.js";
+
 // The shell's quoting: what is shown can be pasted. Control characters would be read by the terminal, not by the quotes.
 function quote(word) {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  if (!/[\x00-\x09\x0b-\x1f\x7f]/.test(word)) return `'${word.replaceAll("'", "'\\''")}'`;
+  if (!/[\x00-\x09\x0b-\x1f\x7f]|[\udc80-\udcff]/u.test(word)) return `'${word.replaceAll("'", "'\\''")}'`;
   const hex = (mark) => `\\x${mark.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  return `$'${word.replace(/[\\']/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, hex)}'`;
+  return `$'${printable(word.replace(/[\\']/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, hex))}'`;
 }
 
 export function commandOf(state, files) {

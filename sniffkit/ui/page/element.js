@@ -12,7 +12,11 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// A file's name may have bytes that are no UTF-8: they come as lone surrogates.
+export const printable = (text) =>
+  text.replace(/[\udc80-\udcff]/gu, (one) => `\\x${(one.charCodeAt(0) & 0xff).toString(16)}`);
+
 export function problem(text) {
-  byId("problem").textContent = text ?? "";
+  byId("problem").textContent = printable(text ?? "");
   byId("problem").hidden = !text;
 }

@@ -1,6 +1,7 @@
 // A table of any length: only the rows in sight are elements, and rows are fetched in blocks when they come in sight.
 
 import { element } from "./element.js";
+import { Digits } from "./numbers.js";
 
 const ROW = 20; // px, as in page.css
 const BLOCK = 200; // rows a request
@@ -11,32 +12,36 @@ const NUMBERS = /^(U?Int|Float|number)/;
 export function text(value) {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map(text).join(",");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" && !(value instanceof Digits) ? JSON.stringify(value) : String(value);
 }
 
-// A row is the same row after the table has grown.
-const keyOf = (row) => JSON.stringify([row.frame_number ?? row.uid ?? row, row.ts]);
+// A row is the same row after the table has grown: what tells it from others of its frame or flow, and does not change.
+const FIXED = ["trans_depth", "is_orig", "trans_id", "query", "qtype", "query_frame", "msg_type"];
+const keyOf = (row) => JSON.stringify([row.frame_number ?? row.uid ?? row, row.ts, ...FIXED.map((name) => row[name])]);
 
 export class Grid {
   // pick(row): one is chosen; narrow(column, value, not): a cell is clicked twice, with Shift for all others;
   // sorted(name): a head is clicked; failed(error): rows could not be fetched.
   constructor(place, { pick, narrow, sorted, failed }) {
     Object.assign(this, { place, pick, narrow, sorted, failed });
-    this.body = element("tbody", { onmouseup: (event) => this.clicked(event) });
+    this.body = element("tbody");
     this.head = element("thead");
     this.above = element("div");
     this.below = element("div");
     place.replaceChildren(this.above, element("table", {}, this.head, this.body), this.below);
     place.addEventListener("scroll", () => this.draw());
     place.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("mouseup", (event) => this.clicked(event));
+    document.addEventListener("click", (event) => this.second(event) && (event.preventDefault(), event.stopPropagation()), true);
     new ResizeObserver(() => this.resized()).observe(place);
     this.columns = [];
     this.blocks = new Map();
+    this.whole = new WeakSet(); // blocks' rows that source.more has been asked for
     this.total = this.drawn = 0;
   }
 
   // columns: {name, type, title}; source.rows(offset, limit) -> Promise of {total, rows}; source.more(rows) -> Promise,
-  // after which rows are drawn again.
+  // after which the rows of a block have what takes longer.
   async show(columns, sort, source) {
     Object.assign(this, { columns, source, blocks: new Map(), total: 0, at: null, selected: null });
     const mark = (name) => (sort === name ? " ▲" : sort === `${name} DESC` ? " ▼" : "");
@@ -47,41 +52,43 @@ export class Grid {
     await this.load(0);
   }
 
-  // The table may have changed: its rows in sight are exchanged when the new ones are there. Who reads in the middle stays
-  // where he is, who is at the end follows it.
-  async refresh() {
-    const { source } = this;
+  // The table may have changed: its rows in sight are exchanged when the new ones, of `source`, are there. Who reads in the
+  // middle stays where he is, who is at the end follows it.
+  async refresh(source = this.source) {
+    const shown = this.source;
     const atEnd = this.place.scrollTop + this.place.clientHeight >= this.place.scrollHeight - 2 * ROW;
     const blocks = new Map();
+    const fetch = async (block) => {
+      const answer = await source.rows(block * BLOCK, BLOCK);
+      if (answer.rows.length) await source.more?.(answer.rows);
+      blocks.set(block, answer.rows);
+      this.whole.add(answer.rows);
+      return answer.total;
+    };
     let first = this.first();
     const before = this.total;
-    let total = await this.fetch(blocks, Math.floor(first / BLOCK));
+    let total = await fetch(Math.floor(first / BLOCK));
     if (atEnd && total > before) {
       first = Math.max(0, total - this.shown());
-      total = await this.fetch(blocks, Math.floor(first / BLOCK));
+      total = await fetch(Math.floor(first / BLOCK));
     }
     const last = Math.floor(Math.min(total - 1, first + this.shown() + 1) / BLOCK);
-    if (total && !blocks.has(last)) total = await this.fetch(blocks, last);
-    if (source !== this.source) return;
-    Object.assign(this, { blocks, total });
+    if (total && !blocks.has(last)) total = await fetch(last);
+    if (shown !== this.source) return;
+    Object.assign(this, { source, blocks, total });
     this.at = this.selected === null ? null : this.find(this.selected);
     this.draw();
     this.scrollTo(first);
   }
 
   find(key) {
+    const before = this.at === null ? undefined : this.row(this.at);
+    if (before && keyOf(before) === key) return this.at; // others may be like it
     for (const [block, rows] of this.blocks) {
       const at = rows?.findIndex((row) => keyOf(row) === key) ?? -1;
       if (at >= 0) return block * BLOCK + at;
     }
     return null;
-  }
-
-  async fetch(blocks, block) {
-    const answer = await this.source.rows(block * BLOCK, BLOCK);
-    if (answer.rows.length) await this.source.more?.(answer.rows);
-    blocks.set(block, answer.rows);
-    return answer.total;
   }
 
   async load(block) {
@@ -94,12 +101,29 @@ export class Grid {
       blocks.set(block, rows);
       this.total = total;
       this.draw();
-      if (!rows.length || !source.more) return;
-      await source.more(rows);
-      if (blocks === this.blocks) this.draw();
     } catch (error) {
       if (blocks.get(block) === null) blocks.delete(block);
       if (blocks === this.blocks) throw error;
+    }
+  }
+
+  // Has the rows in sight made whole, a block at a time: whichever is in sight by then.
+  async complete() {
+    const { source } = this;
+    if (!source.more || this.completing === source) return;
+    this.completing = source;
+    try {
+      let rows;
+      const lacks = (block) => this.blocks.get(block)?.length && !this.whole.has(this.blocks.get(block));
+      while (source === this.source && (rows = this.blocks.get(this.inSight().find(lacks)))) {
+        await source.more(rows);
+        this.whole.add(rows);
+        this.draw();
+      }
+    } catch (error) {
+      if (source === this.source) this.failed(error);
+    } finally {
+      if (this.completing === source) this.completing = null;
     }
   }
 
@@ -136,7 +160,8 @@ export class Grid {
     const rows = [];
     let missing = false;
     for (let at = first; at < last; at++) {
-      missing ||= !this.blocks.has(Math.floor(at / BLOCK));
+      const block = Math.floor(at / BLOCK);
+      missing ||= !this.blocks.has(block) || (this.source?.more && !this.whole.has(this.blocks.get(block)));
       rows.push(this.line(at));
     }
     this.body.replaceChildren(...rows);
@@ -144,9 +169,14 @@ export class Grid {
     if (missing) this.waiting = setTimeout(() => this.loadInSight(), STILL);
   }
 
-  loadInSight() {
+  inSight() {
     const [first, last] = [this.first(), Math.min(this.total - 1, this.first() + this.shown() + 1)];
-    for (const block of new Set([Math.floor(first / BLOCK), Math.floor(last / BLOCK)])) this.load(block).catch(this.failed);
+    return [...new Set([Math.floor(first / BLOCK), Math.floor(last / BLOCK)])];
+  }
+
+  loadInSight() {
+    for (const block of this.inSight()) this.load(block).catch(this.failed);
+    this.complete();
   }
 
   line(at) {
@@ -155,22 +185,27 @@ export class Grid {
       const said = text(row?.[name]);
       return element("td", { class: NUMBERS.test(type) && "number", title: said.length > 40 && said }, said);
     });
-    const chosen = row && this.selected !== null && keyOf(row) === this.selected;
+    const chosen = row && this.selected !== null && (this.at === null ? keyOf(row) === this.selected : at === this.at);
     return element("tr", { class: row?.malformed && "bad", "aria-selected": chosen && "true" }, ...cells);
   }
 
-  // Rows may be drawn anew while a button is down, or between two clicks: then there is no click, but its end.
+  // Rows may be drawn anew while a button is down, or between two clicks: then there is no click, but its end. What a
+  // first click opens may lie under the second: both are of the cell that the first was on.
   clicked(event) {
     if (event.button !== 0) return;
-    const cell = event.target.closest("td");
-    if (!cell) return;
+    if (this.second(event)) return this.narrow?.(this.cell.column, this.cell.value, event.shiftKey);
+    this.cell = null;
+    const cell = event.target.closest?.("td");
+    if (event.detail > 1 || !cell || !this.body.contains(cell)) return;
     const at = this.drawn + [...this.body.children].indexOf(cell.parentNode);
     const row = this.row(at);
     if (!row) return;
     const column = this.columns[[...cell.parentNode.children].indexOf(cell)];
-    if (event.detail === 2) this.narrow?.(column, row[column.name], event.shiftKey);
-    else this.select(at);
+    this.cell = { column, value: row[column.name] };
+    this.select(at);
   }
+
+  second(event) { return event.detail === 2 && Boolean(this.cell); }
 
   select(at) {
     const row = this.row(at);

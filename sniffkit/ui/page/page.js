@@ -1,7 +1,7 @@
 // The page: which table is shown, by what it is narrowed, and what the capture does meanwhile.
 
 import { ask } from "./server.js";
-import { byId, element, problem } from "./element.js";
+import { byId, element, printable, problem } from "./element.js";
 import { Grid, text } from "./grid.js";
 import { commandOf } from "./command.js";
 import { hide, showFlow, showFrame } from "./detail.js";
@@ -29,6 +29,7 @@ let columns = {};
 let files = [];
 let growing = false;
 let version = ""; // of the files, of which the shown rows are
+let answer = null; // of statistics or SQL: its rows are all there
 let turn = 0; // which show() is the newest: what an older one still gets is not shown
 
 const grid = new Grid(byId("rows"), {
@@ -48,8 +49,12 @@ const grid = new Grid(byId("rows"), {
     show({ where: state.where ? `(${state.where}\n) AND ${test}` : test });
   },
   sorted: (name) => {
-    if (name === "info") return;
-    show({ sort: state.sort === name ? `${name} DESC` : state.sort === `${name} DESC` ? "" : name });
+    if (name === "info" && state.table === "packets") return;
+    const sort = state.sort === name ? `${name} DESC` : state.sort === `${name} DESC` ? "" : name;
+    if (!(state.table in OTHERS)) return show({ sort });
+    state.sort = sort;
+    remember();
+    showRows();
   },
   failed: (error) => problem(error.message),
 });
@@ -83,23 +88,24 @@ function remember() {
   byId("command").textContent = commandOf(state, files);
 }
 
-// The rows of a table as a Grid's source; one request for lines at a time, the newest wish next.
+// Of a file that is being written the end is always missing.
+const tellDamage = ({ damage }) => problem(growing ? "" : damage.join("\n"));
+
+// The rows of a table as a Grid's source; one request for lines at a time.
 function rowsOf({ table, filter, where, sort }, mine) {
   let lines = Promise.resolve();
-  let newest = null;
   return {
     rows: async (offset, limit) => {
       const answer = await ask(`tables/${table}`, { filter, where, sort, offset, limit });
       if (mine !== turn) return answer;
       version = answer.version; // may be older than that of the files: it is asked for again
       byId("count").textContent = `${answer.total.toLocaleString("en")} rows`;
-      problem(growing ? "" : answer.damage.join("\n")); // of a file that is being written the end is always missing
+      tellDamage(answer);
       return answer;
     },
     more: table !== "packets" ? undefined : (rows) => {
-      newest = rows;
       lines = lines.catch(() => {}).then(async () => {
-        if (rows !== newest || mine !== turn) return;
+        if (mine !== turn) return;
         const said = await ask("lines", { frames: rows.map((row) => row.frame_number).join() });
         for (const row of rows) row.info = said[row.frame_number];
       });
@@ -153,17 +159,27 @@ function shownColumns() {
 }
 
 async function showAnswer(mine) {
-  const { table, section, layer, query } = state;
   await grid.show([], "", { rows: async () => ({ total: 0, rows: [] }) });
-  const answer = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer }));
-  if (mine !== turn) return;
+  if (await getAnswer(mine)) await showRows();
+}
+
+// Whether the answer is there, and still wanted.
+async function getAnswer(mine) {
+  const { table, section, layer, query } = state;
+  const got = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer }));
+  if (mine !== turn) return false;
+  answer = got;
+  tellDamage(answer);
   byId("count").textContent = `${answer.rows.length.toLocaleString("en")} rows${answer.cut ? ", and there are more" : ""}`;
   const bars = table === "stats" && section === "io" && answer.rows.length > 1;
   byId("chart").replaceChildren(...(bars ? [chart(answer.rows)] : []));
-  await grid.show(...withSort(local(answer, state.sort)));
+  return true;
 }
 
-const withSort = ([shown, source]) => [shown, state.sort, source];
+function showRows() {
+  const [shown, source] = local(answer, state.sort);
+  return grid.show(shown, state.sort, source);
+}
 
 let polling = false;
 let lost = false; // the server did not answer
@@ -180,7 +196,7 @@ async function poll() {
     if (lost) problem("");
     lost = false;
     files = now.files;
-    byId("what").textContent = files.join(" ");
+    byId("what").textContent = printable(files.join(" "));
     growing = Boolean(now.live?.running);
     if (now.live) {
       byId("live").hidden = false;
@@ -195,7 +211,7 @@ async function poll() {
       if (state.table !== "stats") await grid.refresh();
       else {
         version = now.version;
-        await showAnswer(turn);
+        if (await getAnswer(turn)) await (grid.columns.length ? grid.refresh(local(answer, state.sort)[1]) : showRows());
       }
       rest = performance.now() + 4 * (performance.now() - begun);
     }

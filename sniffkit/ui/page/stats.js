@@ -1,6 +1,7 @@
 // Statistics and answers of SQL: rows that are all there, and a chart of frames over time.
 
 import { byId, element } from "./element.js";
+import { compare, isNumber } from "./numbers.js";
 
 const SECTIONS = ["summary", "hierarchy", "conversations", "endpoints", "lengths", "io", "health", "tcp"];
 const LAYERS = ["ip", "ipv6", "tcp", "udp", "sctp", "eth"];
@@ -17,17 +18,12 @@ export function fillStats() {
 // What a Grid shows of an answer {columns, rows}, in the order of `sort`.
 export function local({ columns, rows }, sort) {
   const [name, down] = sort?.endsWith(" DESC") ? [sort.slice(0, -5), -1] : [sort, 1];
-  const sorted = name ? rows.toSorted((a, b) => down * compare(a[name], b[name])) : rows;
-  const typeOf = (name) => typeof rows.find((row) => row[name] !== null)?.[name];
+  const sorted = columns.includes(name) ? rows.toSorted((a, b) => down * compare(a[name], b[name])) : rows;
+  const typeOf = (name) => (isNumber(rows.find((row) => row[name] !== null)?.[name]) ? "number" : "");
   return [
-    columns.map((name) => ({ name, type: typeOf(name) ?? "", title: name })),
+    columns.map((name) => ({ name, type: typeOf(name), title: name })),
     { rows: async (offset, limit) => ({ total: rows.length, rows: sorted.slice(offset, offset + limit) }) },
   ];
-}
-
-function compare(a, b) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 // Frames over time, no more bars than pixels: a bar is the highest of the steps under it.
