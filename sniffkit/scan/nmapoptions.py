@@ -46,9 +46,21 @@ REFUSED = {
 # One-letter options that may stand together (-nR); those of them that are refused, -i with a file behind it among them.
 FLAGS = set("46AFfInqRr")
 REFUSED_LETTERS = {"h": "-h", "V": "-V", "i": "-iL"}
-# Long names without a value that begin with such a letter: they go with one dash as well.
-LONG_FLAGS = {
-    "--fuzzy", "--no-stylesheet", "--nogcc", "--noninteractive", "--randomize-hosts", "--reason", "--release-memory",
+# All long names of nmap 7.93; getopt_long_only(3) takes them, and their beginnings, with one dash as well.
+LONG = {
+    "adler32", "allports", "append-output", "badsum", "data", "data-length", "data-string", "datadir", "debug",
+    "defeat-icmp-ratelimit", "defeat-rst-ratelimit", "deprecated-xml-osclass", "disable-arp-ping", "dns-servers",
+    "exclude", "exclude-ports", "excludefile", "ff", "fuzzy", "help", "host-timeout", "iL", "iR", "iflist",
+    "initial-rtt-timeout", "ip-options", "log-errors", "max-hostgroup", "max-os-tries", "max-parallelism",
+    "max-rate", "max-retries", "max-rtt-timeout", "max-scan-delay", "min-hostgroup", "min-parallelism", "min-rate",
+    "min-rtt-timeout", "mtu", "no-stylesheet", "nogcc", "noninteractive", "nsock-engine", "oA", "oG", "oH", "oM",
+    "oN", "oS", "oX", "open", "osscan-guess", "osscan-limit", "packet-trace", "port-ratio", "privileged", "proxies",
+    "proxy", "rH", "randomize-hosts", "reason", "release-memory", "resolve-all", "resume", "route-dst", "sI",
+    "scan-delay", "scanflags", "script", "script-args", "script-args-file", "script-help", "script-timeout",
+    "script-trace", "script-updatedb", "send-eth", "send-ip", "servicedb", "source-port", "spoof-mac",
+    "stats-every", "stylesheet", "system-dns", "thc", "timing", "top-ports", "traceroute", "ttl", "unique",
+    "unprivileged", "verbose", "version", "version-all", "version-intensity", "version-light", "version-trace",
+    "versiondb", "vv", "webxml",
 }  # fmt: skip
 
 MOST_ARGUMENTS = 1 << 20  # bytes of a file of script arguments that are looked at
@@ -58,9 +70,10 @@ RAW_TCP = set("SNFXWM")
 # Those that nothing stands in for.
 RAW_ONLY = {
     "-sA": "ACK scan", "-sU": "UDP scan", "-sO": "protocol scan", "-sY": "SCTP scan", "-sZ": "SCTP scan",
-    "-sI": "idle scan", "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping",
+    "--sI": "idle scan", "-O": "OS detection", "--traceroute": "traceroute", "-PR": "ARP ping", "-PU": "UDP ping",
     "-PE": "ICMP ping", "-PP": "ICMP ping", "-PM": "ICMP ping", "-PI": "ICMP ping", "-PB": "ICMP ping",
-    "-PO": "protocol ping", "-PY": "SCTP ping", "-f": "fragmentation", "-D": "decoys", "-S": "source address",
+    "-PO": "protocol ping", "-PY": "SCTP ping", "-f": "fragmentation", "--ff": "fragmentation", "-D": "decoys",
+    "-S": "source address",
 }  # fmt: skip
 
 
@@ -110,34 +123,41 @@ def refusal(name: str) -> str | None:
     for refused, why in REFUSED.items():
         if matches(name, refused):
             return why
-    if is_long(name):
+    if long_name(name) is not None:
         return None
     letter = next((one for one in name[1:] if one not in FLAGS), "")
     return REFUSED[REFUSED_LETTERS[letter]] if letter in REFUSED_LETTERS else None
 
 
-def is_long(name: str) -> bool:
-    """Whether nmap's getopt takes `name` for a long one or the beginning of one, with one dash or two."""
-    long = f"--{name.lstrip('-')}"
-    return name.startswith("--") or (len(name) > 3 and any(one.startswith(long) for one in WITH_VALUE | LONG_FLAGS))
+def long_name(name: str) -> str | None:
+    """What nmap's getopt takes `name` for if for a long name, with one dash or two, or the only one that begins so."""
+    plain = name.lstrip("-").replace("_", "-")
+    found = [one for one in LONG if one.startswith(plain)]
+    if not name.startswith("--") and (len(plain) < 2 or not found):
+        return None
+    return found[0] if len(found) == 1 else plain
 
 
-def apart(options: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each option with its word, as getopt(3) takes them. Letters that stand together are options of their own, the
-    last one with its value: -nfD10.0.0.1 is -n, -f and -D10.0.0.1, the option -D. A value that is a word is none: "".
+def apart(options: Sequence[str]) -> Iterator[tuple[list[str], str]]:
+    """Of each word the options that it holds, as getopt(3) takes them. Letters that stand together are options of their
+    own, the last one with its value: -nfD10.0.0.1 is -n, -f and -D. A word that is a value holds none.
     """
     value = False
     for word in options:
-        option, rest = word.partition("=")[0], word
+        rest, names = word.partition("=")[0], list[str]()
         if value:
-            option = ""
-        elif not is_long(option):
-            while rest[1:2] in FLAGS and len(rest) > 2:
-                yield rest[:2], rest[:2]
+            value = False
+        elif (long := long_name(rest)) is not None:
+            names = [f"--{long}"]
+            value = not {rest, *names}.isdisjoint(WITH_VALUE) and rest == word
+        else:
+            rest = word
+            while rest[1:2] in FLAGS and rest[2:3] not in ("", "-"):
+                names.append(rest[:2])
                 rest = f"-{rest[2:]}"
-            option = rest[:3] if rest[1:2] == "P" else rest[:2] if rest[1:2] in "DSO" else rest.partition("=")[0]
-        value = option in WITH_VALUE and rest == option
-        yield option, rest
+            names.append(rest[:3] if rest[1:2] == "P" else rest[:2] if rest[1:2] in "DSO" else rest.partition("=")[0])
+            value = rest in WITH_VALUE
+        yield names, word
 
 
 def matches(name: str, refused: str) -> bool:
@@ -156,23 +176,26 @@ def without_raw_sockets(options: Sequence[str]) -> tuple[list[str], list[str]]:
     changed: list[str] = []
     kept: list[str] = ["--unprivileged"]
     letters: set[str] = set()
-    for name, word in apart(options):
-        types = name[2:] if name.startswith("-s") and name[2:].isalpha() and not is_long(name) else ""
+    used: set[str] = set()
+    for names, word in apart(options):
+        used |= {*names}
+        last = names[-1] if names else ""
+        types = last[2:] if last.startswith("-s") and last[2:].isalpha() else ""
         letters |= set(types)
-        what = RAW_ONLY.get(name) or next((RAW_ONLY[f"-s{one}"] for one in types if one in "AUOYZ"), None)
-        if what is not None:
-            raise PrivilegeError(f"{name}: {what} needs root (CAP_NET_RAW): run it with sudo")
+        for name in [*names, *(f"-s{one}" for one in types if one in "AUOYZ")]:
+            if name in RAW_ONLY:
+                raise PrivilegeError(f"{word}: {RAW_ONLY[name]} needs root (CAP_NET_RAW): run it with sudo")
         if RAW_TCP & set(types):
             rest = "".join(letter for letter in types if letter not in RAW_TCP | {"T"})
-            kept.append(f"-sT{rest}")
+            kept += [*names[:-1], f"-sT{rest}"]
             changed.append(f"{word} needs CAP_NET_RAW: connect scan instead")
             continue
         kept.append(word)
     lost = []
     if not changed and not letters & set("LTnP"):
         lost.append("connect scan instead of SYN scan")
-    elif letters & set("TnP") and not {"-Pn", "-PN", "-P0"} & set(kept):
+    elif letters & set("TnP") and used.isdisjoint({"-Pn", "-PN", "-P0"}):
         lost.append("TCP connects instead of ARP and ICMP")
-    if "-A" in kept:
+    if "-A" in used:
         lost.append("no OS detection")
     return kept, changed + ([f"no CAP_NET_RAW: {', '.join(lost)}"] if lost else [])

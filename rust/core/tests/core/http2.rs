@@ -1,7 +1,7 @@
 //! HTTP/2 against RFC 9113: streams that are reset, pushed and malformed, beside others of the same connection.
 
 use sniffkit_core::app::dns::Multicast;
-use sniffkit_core::app::http1::{Part, Start};
+use sniffkit_core::app::http1::{Exchange, Part, Start};
 use sniffkit_core::app::{After, Facts, Found, Looks, OVER_TCP, Out, Row, Wants, Who};
 use sniffkit_core::stream::{Piece, Place};
 
@@ -32,8 +32,8 @@ fn request(path: &str) -> Vec<u8> {
     [&[0x82, 0x86][..], &field(false, ":path", path)].concat()
 }
 
-/// One line a row, of what the client (0) and the server (1) sent in turn.
-fn lines(steps: &[(usize, Vec<u8>)]) -> String {
+/// The rows of what the client (0) and the server (1) sent in turn.
+fn rows(steps: &[(usize, Vec<u8>)]) -> Vec<Exchange> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let protocol = OVER_TCP.iter().find(|one| (one.looks)(PREFACE, (40_000, 80)) == Looks::Client).expect("HTTP/2");
     let mut parser = (protocol.make)(0);
@@ -49,17 +49,25 @@ fn lines(steps: &[(usize, Vec<u8>)]) -> String {
         }
     }
     parser.finish(&mut out);
+    rows.sort_by_key(|row| row.first.frame);
+    let exchange = |row: Row| {
+        let Found::Http(one) = row.found else { panic!("{:?}", row.found) };
+        *one
+    };
+    rows.into_iter().map(exchange).collect()
+}
+
+/// One line a row.
+fn lines(steps: &[(usize, Vec<u8>)]) -> String {
     let start = |part: &Option<Part>| match part.as_ref().map(|part| &part.head.start) {
         None => "-".to_owned(),
         Some(Start::Request { method, uri }) => format!("{method} {uri}"),
         Some(Start::Response { status, .. }) => status.to_string(),
     };
-    let line = |row: Row| {
-        let Found::Http(one) = row.found else { panic!("{:?}", row.found) };
+    let line = |one: &Exchange| {
         format!("{} {} {}\n", start(&one.request), start(&one.response), one.fault().unwrap_or("whole"))
     };
-    rows.sort_by_key(|row| row.first.frame);
-    rows.into_iter().map(line).collect()
+    rows(steps).iter().map(line).collect()
 }
 
 /// The second request and its response, which show whether the connection is still read.
@@ -173,4 +181,30 @@ fn the_request_at_which_reading_ends_has_a_row() {
         let text = lines(&[&[ask, answer], &steps[..]].concat());
         assert_eq!(text, format!("GET /two 200 whole\n  - {fault}\n"));
     }
+}
+
+#[test]
+fn codings_of_the_table_without_end_take_no_memory() {
+    let long = "g".repeat(100);
+    let block = [request("/"), field(true, "content-encoding", &long), vec![0x80 | 62; 10_000]].concat();
+    let steps = [(0, frame(HEADERS, END_HEADERS, 1, &block)), (1, frame(HEADERS, END_HEADERS | END_STREAM, 1, OK))];
+    let found = rows(&steps);
+    let codings = found[0].request.as_ref().and_then(|part| part.head.content_encoding.as_ref()).expect("codings");
+    assert_eq!(codings.len(), 3 * 100 + 2 * ", ".len());
+}
+
+#[test]
+fn what_comes_behind_the_end_of_a_message_is_no_body() {
+    let ask = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/")));
+    let more = (0, frame(DATA, END_STREAM, 1, b"more"));
+    let found = rows(&[ask, more, (1, frame(HEADERS, END_HEADERS | END_STREAM, 1, OK))]);
+    assert_eq!(found[0].request.as_ref().map(|part| part.body.len), Some(0));
+}
+
+#[test]
+fn fields_are_not_put_into_the_table_twice() {
+    // Behind them a size, which stands in front only: the block is not to be read again.
+    let block = [&[0x3f, 0xe1, 0x1f][..], &request("/a"), &field(true, "x", "y"), &[0x3f, 0xe1, 0xff, 0x07]].concat();
+    let steps = [(0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &block))];
+    assert_eq!(lines(&steps), "  - header table larger than 65536 bytes\n");
 }

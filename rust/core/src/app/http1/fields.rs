@@ -167,10 +167,11 @@ fn length(length: &mut Length, value: &[u8]) {
 
 /// Whether a Content-Range is that of all bytes there are: `bytes 0-99/100` (RFC 9110, 14.4).
 pub(in crate::app) fn is_whole(value: &[u8]) -> bool {
-    let range = value.strip_prefix(b"bytes 0-").unwrap_or_default();
-    let mut parts = range.split(|byte| *byte == b'/').map(number);
+    let Some((unit, range)) = value.split_at_checked(8) else { return false };
+    let mut parts = range.splitn(2, |byte| *byte == b'/').map(number);
     let [last, all] = [parts.next(), parts.next()].map(Option::flatten);
-    last.and_then(|last| last.checked_add(1)).is_some_and(|len| Some(len) == all)
+    let is_all = last.and_then(|last| last.checked_add(1)).is_some_and(|len| Some(len) == all);
+    unit.eq_ignore_ascii_case(b"bytes 0-") && is_all // units: RFC 9110, 14.1
 }
 
 /// Several fields of one name are one list (RFC 9110, 5.3).

@@ -121,9 +121,11 @@ fn a_part_of_a_coded_body_is_taken_as_transferred() {
         let text = same(&[ask, (A, &partial(range, &whole[..6]))]);
         assert!(text.starts_with("1: GET /r 1.1 206 P [6 6 ") && text.ends_with("]\n"), "{range}{text}");
     }
-    let all = format!("Content-Range: bytes 0-{}/{}\r\n", whole.len() - 1, whole.len());
-    let text = same(&[ask, (A, &partial(&all, &whole))]);
-    assert_eq!(text, format!("1: GET /r 1.1 206 P [{} 3 ba78]\n", whole.len()));
+    let all = |unit: &str| format!("Content-Range: {unit} 0-{}/{}\r\n", whole.len() - 1, whole.len());
+    for unit in ["bytes", "Bytes"] {
+        let text = same(&[ask, (A, &partial(&all(unit), &whole))]);
+        assert_eq!(text, format!("1: GET /r 1.1 206 P [{} 3 ba78]\n", whole.len()));
+    }
 }
 
 #[test]

@@ -5,6 +5,9 @@ use crate::app::http1::head::{Length, short};
 use crate::app::http1::{Head, Start};
 use compact_str::CompactString;
 
+/// Bytes of content codings beyond which no more are added: a byte of a block can stand for all of the table (RFC 7541, 6.1).
+const MAX_CODINGS: usize = 256;
+
 /// Header fields on their way to a [`Head`].
 #[derive(Default)]
 pub(super) struct Fields {
@@ -36,7 +39,12 @@ impl Fields {
             b"user-agent" => &mut self.user_agent,
             b"referer" => &mut self.referrer,
             b"content-type" => &mut self.content_type,
-            b"content-encoding" => return list(&mut self.content_encoding, value),
+            b"content-encoding" => {
+                if self.content_encoding.as_ref().is_none_or(|codings| codings.len() < MAX_CODINGS) {
+                    list(&mut self.content_encoding, value);
+                }
+                return;
+            }
             b"content-range" => {
                 self.whole_range |= is_whole(value);
                 return;

@@ -4,6 +4,7 @@ use super::fields::Fields;
 use crate::stream::Place;
 use loona_hpack::Decoder;
 use loona_hpack::decoder::DecoderError;
+use std::borrow::Cow;
 
 /// Largest table of header fields that is kept, bytes (the default is 4096). Two bytes can put thousands into it, so what it
 /// may take of memory, of all connections together, is not bounded by what they send.
@@ -62,16 +63,25 @@ impl Half {
     /// Decodes a header block. Of a table larger than [`MAX_TABLE`] the newest fields are kept: they are counted from the
     /// newest one, and what is older than that is an index out of bounds (RFC 7541, 2.3.3).
     pub(super) fn fields(&mut self, block: &[u8]) -> Result<Fields, &'static str> {
-        let decode = |hpack: &mut Decoder<'static>| {
+        let mut any = false;
+        let mut decode = |hpack: &mut Decoder<'static>| {
             let mut fields = Fields::default();
-            hpack.decode_with_cb(block, |name, value| fields.field(&name, &value)).map(|()| fields)
+            let field = |name: Cow<'_, [u8]>, value: Cow<'_, [u8]>| {
+                any = true;
+                fields.field(&name, &value);
+            };
+            let decoded = hpack.decode_with_cb(block, field);
+            (decoded.map(|()| fields), any)
         };
-        let mut decoded = decode(&mut self.hpack);
-        // Sizes stand in front (RFC 7541, 4.2): nothing behind this one was decoded.
-        if matches!(decoded, Err(DecoderError::InvalidMaxDynamicSize)) && block[0] >> 5 == 1 {
-            self.is_cut = true;
+        let (mut decoded, any) = decode(&mut self.hpack);
+        let is_larger = matches!(decoded, Err(DecoderError::InvalidMaxDynamicSize));
+        if block.first().is_some_and(|first| first >> 5 == 1) {
+            self.is_cut = is_larger;
+        }
+        // Sizes stand in front (RFC 7541, 4.2): what is in the table by now would be there twice.
+        if is_larger && !any {
             self.hpack.set_max_allowed_table_size(MAX_ANNOUNCED);
-            decoded = decode(&mut self.hpack);
+            (decoded, _) = decode(&mut self.hpack);
             self.hpack.set_max_table_size(MAX_TABLE);
             self.hpack.set_max_allowed_table_size(MAX_TABLE);
         }

@@ -164,7 +164,8 @@ impl Http2 {
         let body = half.left.saturating_sub(padding).min(bytes.len());
         half.left -= bytes.len();
         let number = half.stream;
-        if let Some(running) = self.running(side, number) {
+        // Behind its end it is none (RFC 9113, 5.1).
+        if let Some(running) = self.running(side, number).filter(|running| running.over.is_none()) {
             running.body.data(&bytes[..body]);
         }
     }
