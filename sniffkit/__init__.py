@@ -70,7 +70,7 @@ class _Package(ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
-def __getattr__(name: str) -> Any:
+def _lazy(name: str) -> Any:
     try:
         module = _LAZY[name]
     except KeyError:
@@ -80,6 +80,10 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # to which every name would be there
+    __getattr__ = _lazy
 
 
 def __dir__() -> list[str]:

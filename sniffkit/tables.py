@@ -114,7 +114,8 @@ class Table:
         import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
 
         frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
-        return frame.with_columns(polars.col("uid").cast(polars.String)) if "uid" in frame.columns else frame
+        is_coded = frame.schema.get("uid") in (polars.Categorical, polars.Enum)
+        return frame.with_columns(polars.col("uid").cast(polars.String)) if is_coded else frame
 
     def to_parquet(self, path: str | os.PathLike[str]) -> int:
         """Write a Parquet file batch by batch, in bounded memory; returns how many rows.

@@ -238,6 +238,24 @@ def test_what_tshark_prints_goes_to_files(called: Called, tmp_path: Path) -> Non
     assert (tmp_path / "n.csv").read_text() == "frame.number,tcp.len,udp.port\n"
 
 
+@needs_tshark
+@pytest.mark.skipif(shutil.which("editcap") is None, reason="editcap is not installed")
+def test_comments_that_are_no_text_become_rows(called: Called, tmp_path: Path) -> None:
+    """tshark prints comments of pcapng as they are."""
+    fields = ["--deep", "-T", "fields", "-e", "frame.number", "-e", "frame.comment"]
+    for name, comment in (("bytes", b"2:a\xff"), ("between", b"2:a\x1fb")):
+        path = str(tmp_path / f"{name}.pcapng")
+        subprocess.run(["editcap", "-a", comment, DEMO, path], check=True)
+    out = str(tmp_path / "x.csv")
+    assert called("read", str(tmp_path / "bytes.pcapng"), *fields, "-o", out) == (0, "", "")
+    assert (tmp_path / "x.csv").read_text().splitlines()[:3] == ["frame.number,frame.comment", "1,", "2,a\ufffd"]
+    assert called("read", str(tmp_path / "bytes.pcapng"), "--deep", "--json", "-o", str(tmp_path / "x.jsonl"))[0] == 0
+    assert [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    code, _, said = called("read", str(tmp_path / "between.pcapng"), *fields, "-o", str(tmp_path / "y.csv"))
+    assert (code, said.count("\n"), "no table can be made of it" in said) == (2, 1, True)
+    assert not (tmp_path / "y.csv").exists()
+
+
 def test_lines_are_not_cut_where_pieces_are() -> None:
     assert list(whole_lines(iter([b"a", b"b\nc", b"d", b"\n", b"e\nf\n"]))) == [b"ab\n", b"cd\n", b"e\nf\n"]
 

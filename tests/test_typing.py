@@ -19,7 +19,7 @@ def test_every_public_name_has_its_type() -> None:
     package = Path(sk.__file__)
     assert (package.parent / "py.typed").exists()
     tree = ast.parse(package.read_text())
-    (known,) = (one for one in tree.body if isinstance(one, ast.If))
+    known = next(one for one in tree.body if isinstance(one, ast.If))
     assert imported(known.body) == sk._LAZY
     assert set(sk.__all__) == {*sk._LAZY, "__version__"}
 
@@ -31,3 +31,6 @@ def test_frames_of_all_tables_join_on_uid() -> None:
     joined = {name: frame.join(flows, on="uid").height for name, frame in frames.items() if "uid" in frame.columns}
     assert joined["packets"] == frames["packets"]["uid"].count() > 0
     assert min(joined[name] for name in ("http", "dns", "files")) > 0
+    for uid, kind in (("1", "Int32"), ("[uid]", "List(String)"), ("uid", "String")):
+        frame = capture.sql(f"select {uid} as uid from flows").to_polars()
+        assert str(frame.schema["uid"]) == kind

@@ -259,6 +259,19 @@ def test_statistics_of_a_capture_that_grows_stay_where_they_are_read(browser: Br
         browser.wait_text("#problem", "grows.pcap: at byte")
 
 
+def test_statistics_of_a_capture_that_was_empty_are_numbers(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "begins.pcap"
+    frame = Ether() / IP(src="10.0.0.1", dst="10.1.0.1") / TCP(sport=1, dport=2)
+    wrpcap(str(path), [frame])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:24])
+    with Page(str(path)) as page:
+        browser.open(f"{page.address}&table=stats&section=hierarchy")
+        browser.wait_text("#count", "0 rows")
+        path.write_bytes(whole)
+        browser.wait(lambda: browser.js("document.querySelectorAll('#rows td.number').length > 0"))
+
+
 def many(path: Path, count: int) -> bytes:
     """Writes a capture of that many frames that are alike; the bytes of one."""
     frame = bytes(Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(sport=1, dport=2))

@@ -104,7 +104,7 @@ def whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def one_a_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """tshark's JSON, an indented array, as one object a line; nothing else changes, so keys may repeat."""
+    """tshark's JSON, an indented array, as one object a line; keys may repeat still. What is no UTF-8 is replaced."""
     rest: list[bytes] = []
     frame: list[bytes] = []
     for piece in pieces:
@@ -120,7 +120,7 @@ def one_a_line(pieces: Iterator[bytes]) -> Iterator[bytes]:
             elif line.startswith(b"  "):
                 frame.append(line.strip() + b" " * line.endswith(b","))
         if done:
-            yield b"".join(done)
+            yield b"".join(done).decode(errors="replace").encode()
 
 
 def last_of(command: list[str], count: int) -> int:

@@ -83,7 +83,15 @@ def put_table(pieces: Iterable[bytes], path: str, schema: pa.Schema, parse: Call
     from sniffkit.sinks import Output, put
 
     with Ending() as ending:
-        batches = (batch for piece in ending.pieces(pieces) for batch in parse(piece).to_batches())
+
+        def parsed(piece: bytes) -> pa.Table:
+            try:
+                return parse(piece)
+            except Exception as error:
+                ending.failure = error
+                raise
+
+        batches = (batch for piece in ending.pieces(pieces) for batch in parsed(piece).to_batches())
         try:
             put(pa.RecordBatchReader.from_batches(schema, batches), Output(path, False, False))
         except Exception:
@@ -98,7 +106,7 @@ class Ending:
     """
 
     def __init__(self) -> None:
-        self.failure: Exception | None = None  # what reading raised
+        self.failure: Exception | None = None  # what reading, or parsing, raised
         self._asked = self._reading = False
         self._found: dict[int, Any] = {}
 
@@ -156,11 +164,16 @@ def json_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
 
 
 def field_rows(schema: pa.Schema) -> Callable[[bytes], Any]:
-    """Of lines with BETWEEN between values, which are text; an empty one is null: the frame has no such field."""
+    """Of lines with BETWEEN between values, which are text; an empty one is null: the frame has no such field.
+
+    Raises SniffkitError for a line with more of BETWEEN: tshark prints comments of a capture as they are.
+    """
     import pyarrow as pa
 
     def rows(piece: bytes) -> Any:
-        lines = [line.split(BETWEEN) for line in piece.decode().split("\n")[:-1]]
+        lines = [line.split(BETWEEN) for line in piece.decode(errors="replace").split("\n")[:-1]]
+        if any(len(line) != len(schema.names) for line in lines):
+            raise SniffkitError(f"a field holds the character {BETWEEN!r}: no table can be made of it; write .txt")
         columns = zip(*lines, strict=True) if lines else [[] for _ in schema.names]
         return pa.table([pa.array([value or None for value in one], pa.string()) for one in columns], schema=schema)
 

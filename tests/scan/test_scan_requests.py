@@ -141,12 +141,14 @@ def test_what_becomes_of_options_without_raw_sockets() -> None:
     for options in (["-sT", "-Pn"], ["-sL"]):
         assert nmapoptions.without_raw_sockets(options)[1] == [], "nothing is lost"
     for word in ("-sA", "-sAV", "-sU", "-O", "-sUV", "-sSU", "--traceroute", "-PU53", "-D10.0.0.1", "-S10.0.0.1",
-                 "-D=x", "-nD10.0.0.1", "-6rS::1", "-PP", "-nPM", "-PO1", "-ff", "-nf", "-nO", "-O2",
+                 "-D=x", "-nD10.0.0.1", "-6rS::1", "-PP", "-nPM", "-PO1", "-ff", "-nf", "-nO", "-O2", "-trace",
                  "-sI=x"):  # fmt: skip
         with pytest.raises(PrivilegeError, match="CAP_NET_RAW"):
             nmapoptions.without_raw_sockets([word])
     for options in (["-d"], ["-dd"], ["-vv"], ["-PS80"], ["-PA"], ["-fuzzy"], ["-ttl", "5"], ["-reason"],
-                    ["--data-string", "-D10.0.0.1"], ["--script-args", "-f"], ["-scan-delay=1s"]):  # fmt: skip
+                    ["--data-string", "-D10.0.0.1"], ["--script-args", "-f"], ["-scan-delay=1s"],
+                    ["-rH"], ["-ra"], ["-fu"], ["-res"], ["-resolve-all"], ["-route-dst=1.1.1.1"], ["-nRv"],
+                    ["-n-reason"]):  # fmt: skip
         assert nmapoptions.without_raw_sockets(options)[0][1:] == options, "nothing that needs them"
     assert nmapoptions.without_raw_sockets(["-nsSV"])[0] == ["--unprivileged", "-n", "-sTV"]
     assert nmapoptions.without_raw_sockets(["-nA"])[1] == [

@@ -211,7 +211,12 @@ async function poll() {
       if (state.table !== "stats") await grid.refresh();
       else {
         version = now.version;
-        if (await getAnswer(turn)) await (grid.columns.length ? grid.refresh(local(answer, state.sort)[1]) : showRows());
+        if (await getAnswer(turn)) {
+          const [shown, source] = local(answer, state.sort);
+          // What a column holds shows with its first value.
+          const same = JSON.stringify(shown) === JSON.stringify(grid.columns);
+          await (same ? grid.refresh(source) : showRows());
+        }
       }
       rest = performance.now() + 4 * (performance.now() - begun);
     }
