@@ -45,9 +45,7 @@ def look(netns: str | None) -> Found:
         try:
             seen = see(asked)
             tc = queues(asked, {one.index: one.name for one in seen.links.values()})
-            seen.strange += [
-                f"{seen.name(index)}: the neighbour {address} at {mac}" for index, address, mac in neighbours(asked)
-            ]
+            seen.strange += neighbours(asked, seen)
         finally:
             asked.close()
         inode = os.stat("/proc/thread-self/ns/net").st_ino

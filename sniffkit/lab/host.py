@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sniffkit.errors import LabError, SniffkitError
-from sniffkit.lab import describe, processes
+from sniffkit.lab import describe, mtu, processes
 from sniffkit.lab.found import Found, look, settings
 from sniffkit.lab.links import KINDS, kind, vxlan
 from sniffkit.lab.links import bridge as bridges
 from sniffkit.lab.links import settings as keys_of
 from sniffkit.lab.links.kind import unsaid
-from sniffkit.lab.model import HOST, Point
+from sniffkit.lab.model import HOST, LabSpec, Point
+from sniffkit.lab.model import Interface as Wanted
 from sniffkit.lab.observe import SeenLink
 from sniffkit.lab.spec import MAX_INTERFACE_NAME
+from sniffkit.lab.yamlfile import Source
 from sniffkit.netlink import Interface, all_interfaces, namespace_path, namespaces
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]*")
@@ -85,6 +87,7 @@ class _Host:
                 entry = self.entry(one, node, seen)
                 self.entries.setdefault(entry.point, entry)
         self.leave_out()
+        self.fit_mtus()
 
     # interfaces
 
@@ -246,6 +249,28 @@ class _Host:
                 if target not in there:
                     del one.item["ingress"][how]
                     self.notes.append(f"{one}: ingress {how} {target}, which is left out")
+
+    def fit_mtus(self) -> None:
+        """A bridge that others stand on is made with the MTU that its ports give it later; an MTU that has not become
+        smaller with the one below cannot be had again."""
+        spec = LabSpec("", Source())
+        kept = [one for one in self.entries.values() if one.why is None]
+        stood_on = {one.parent for one in kept}
+        for one in kept:
+            seen = self.nodes[one.point[0]].seen.links[one.point[1]]
+            if one.item.get("kind") == "bridge" and one.point in stood_on and seen.mtu != mtu.USUAL:
+                one.item["mtu"] = seen.mtu
+            wanted = Wanted(*one.point, one.item.get("kind", "veth"), (), mtu=one.item.get("mtu"), data=one.item)
+            wanted.parent = one.parent
+            spec.add(wanted)
+        for wanted in sorted(spec.interfaces.values(), key=spec.level):
+            most = mtu.limit(wanted, spec)
+            if wanted.mtu is not None and most is not None and wanted.mtu > most:
+                self.notes.append(
+                    f"{wanted}: its mtu {wanted.mtu}, over the {most} that what it stands on lets it have"
+                )
+                del wanted.data["mtu"]
+                wanted.mtu = None
 
     # the text
 

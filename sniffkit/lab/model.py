@@ -82,6 +82,10 @@ class LabSpec:
         """The first interface that was said to be `what`: `one` itself if there was none."""
         return self._firsts.setdefault(what, one)
 
+    def below(self, one: Interface) -> Interface | None:
+        """What an interface stands on."""
+        return None if one.parent is None else self.interfaces[one.parent]
+
     def has(self, point: str) -> bool:
         """Whether frames can be seen at a NODE/IF: an interface, or a node's lo."""
         node, _, name = point.partition("/")

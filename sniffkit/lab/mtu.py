@@ -6,26 +6,32 @@ from sniffkit.lab.links import kind
 from sniffkit.lab.model import Interface, LabSpec
 
 USUAL = 1500
+LEAST = 68  # of IPv4 (RFC 791): the kernel gives a vxlan no less, whatever it stands on
 
 
 def check(one: Interface, spec: LabSpec) -> None:
     """An MTU fits into that of what the interface stands on: some kinds the kernel refuses, others it makes smaller."""
-    adds = kind(one.kind).adds
-    if one.mtu is None or one.parent is None or adds is None:
+    most, below, adds = limit(one, spec), spec.below(one), kind(one.kind).adds
+    if one.mtu is None or most is None or one.mtu <= most or below is None or adds is None:
         return
-    below = mtu(spec.interfaces[one.parent], spec)
-    if below is not None and one.mtu > below - adds(one):
-        why = f", of which {one.kind} takes {adds(one)}" if adds(one) else ""
-        text = f"{one}: mtu {one.mtu} is over {below - adds(one)}: {'/'.join(one.parent)} has {below}{why}"
-        raise spec.source.error((*one.path, "mtu"), text)
+    why = f", of which {one.kind} takes {adds(one)}" if adds(one) else ""
+    if below.kind == "bridge" and below.mtu is None:
+        why += f"; give {below} an mtu"
+    spec.source.refuse((*one.path, "mtu"), f"{one}: mtu {one.mtu} is over {most}: {below} has {mtu(below, spec)}{why}")
+
+
+def limit(one: Interface, spec: LabSpec) -> int | None:
+    """The largest MTU that fits into that of what an interface stands on; None where any does, or nobody knows."""
+    below = spec.below(one)
+    most = mtu(below, spec) if below is not None and kind(one.kind).adds is not None else None
+    return None if most is None else _left(one, most)
 
 
 def mtu(one: Interface, spec: LabSpec) -> int | None:
     """The MTU that an interface has when others are made on it, and keeps; None where only the machine knows."""
-    added = 0
+    above: list[Interface] = []
     while one.mtu is None and one.parent is not None:
-        adds = kind(one.kind).adds
-        added += adds(one) if adds is not None else 0
+        above.append(one)
         one = spec.interfaces[one.parent]
     found = one.mtu
     if found is None and one.kind == "bridge":  # it takes the least of its ports
@@ -33,4 +39,13 @@ def mtu(one: Interface, spec: LabSpec) -> int | None:
         found = min([USUAL, *(port.mtu for port in ports if port is not None and port.mtu is not None)])
     elif found is None and one.kind not in ("physical", "nlmon"):
         found = USUAL
-    return None if found is None else found - added
+    for each in reversed(above):
+        found = None if found is None else _left(each, found)
+    return found
+
+
+def _left(one: Interface, below: int) -> int:
+    """What of the MTU below an interface is left for it."""
+    adds = kind(one.kind).adds
+    left = below if adds is None else below - adds(one)
+    return max(LEAST, left) if one.kind == "vxlan" else left

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Container
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from sniffkit.lab import wire
@@ -17,7 +18,9 @@ from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, SCOPES, T
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
 RTM_F_CLONED = 0x200
 RTEXT_FILTER_BRVLAN = 2
-NUD_PERMANENT = 0x80
+NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
+NTF_PROXY = 8
+WITHOUT_ARP = 0x8 | 0x10 | 0x80  # IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP
 IFA_F_PERMANENT = 0x80
 IFAPROT_KERNEL_LL = 3
 KERNELS = {1, 2, IFAPROT_KERNEL_LL}  # IFAPROT_KERNEL_…
@@ -112,15 +115,26 @@ def see_addresses(asked: wire.Socket) -> Seen:
     return out
 
 
-def neighbours(asked: wire.Socket) -> list[tuple[int, str, str]]:
-    """Those that somebody has fixed: index of the interface, address, MAC address."""
+def neighbours(asked: wire.Socket, seen: Seen) -> list[str]:
+    """Those of a namespace that somebody has fixed, and those that it answers for (proxy), in words."""
     out = []
-    for body in asked.dump(wire.GETNEIGH, bytes(12)):
-        family, index, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
-        found = wire.attributes(body[12:])
-        if family in (socket.AF_INET, socket.AF_INET6) and state & NUD_PERMANENT and 1 in found:
-            out.append((index, wire.ip_text(found[1]), wire.mac_text(found.get(2, b""))))
+    for flags in (0, NTF_PROXY):
+        for body in asked.dump(wire.GETNEIGH, struct.pack("=10xBx", flags)):
+            family, index, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
+            found, name = wire.attributes(body[12:]), seen.name(index)
+            if family not in (socket.AF_INET, socket.AF_INET6) or name is None or 1 not in found:
+                continue
+            address, mac = wire.ip_text(found[1]), wire.mac_text(found.get(2, b""))
+            if flags:
+                out.append(f"{name}: the neighbour {address}, for which it answers (proxy)")
+            elif state & NUD_PERMANENT or (state & NUD_NOARP and not _of_itself(seen.links[name], address, mac)):
+                out.append(f"{name}: the neighbour {address}{' at ' if mac else ''}{mac}")
     return out
+
+
+def _of_itself(link: SeenLink, address: str, mac: str) -> bool:
+    """Whether the kernel alone makes such a neighbour that needs no ARP: for groups, broadcasts, and links without."""
+    return bool(link.flags & WITHOUT_ARP) or ip_address(address).is_multicast or mac == "ff:ff:ff:ff:ff:ff"
 
 
 def addresses(asked: wire.Socket) -> list[bytes]:

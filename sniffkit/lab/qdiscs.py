@@ -8,7 +8,23 @@ from typing import Any, NamedTuple
 from sniffkit.lab.model import Interface, LabSpec
 from sniffkit.lab.ops import SHAPE, Op, inside, link_id
 from sniffkit.lab.routing import PROTOCOLS
-from sniffkit.lab.schema import Choice, Int, Key, Keys, ListOf, Name, Network, Percent, Rate, Size, Time, Wait, nearest
+from sniffkit.lab.schema import (
+    FASTEST,
+    MOST_TICKS,
+    Choice,
+    Int,
+    Key,
+    Keys,
+    ListOf,
+    Name,
+    Network,
+    Percent,
+    Rate,
+    Size,
+    Time,
+    Wait,
+    nearest,
+)
 
 
 class Qdisc(NamedTuple):
@@ -34,6 +50,7 @@ HTB_CLASS = Keys(
         **MATCH,
     }
 )
+TBF = {"burst": "32kb", "latency": "50ms"}  # unless it says so
 LEAST = 8000  # bit/s for what is in no class, where the classes take all
 
 QDISCS = {
@@ -97,10 +114,11 @@ def check(one: Interface, spec: LabSpec) -> None:
     if sum(bits(given["rate"]) for given in htb.get("classes", [])) > bits(htb.get("rate", "0bit")):
         path = (*one.path, "qdisc", "htb", "classes")
         raise spec.source.error(path, f"{one}: its classes have more than its rate, {htb['rate']}")
+    _fits(one, spec)
     for above, below in itertools.pairwise(one.qdisc or {}):
         if above == "sfq":
             text = f"{one}: {below} cannot stand below sfq, which holds no other: sfq comes last"
-            raise spec.source.error((*one.path, "qdisc", below), text)
+            spec.source.refuse((*one.path, "qdisc", below), text)
     for how, target in (one.ingress or {}).items():
         if (one.node, target) not in spec.interfaces:
             names = [other.name for other in spec.of(one.node)]
@@ -108,9 +126,28 @@ def check(one: Interface, spec: LabSpec) -> None:
             raise spec.source.error(path, f"{one}: no interface {one.node}/{target}{nearest(target, names)}")
 
 
+def _fits(one: Interface, spec: LabSpec) -> None:
+    """tc tells the kernel bursts as the time that they take, in ticks, and tbf's latency as bytes, each in 32 bits; of
+    more it drops the rest without a word."""
+    path, given = (*one.path, "qdisc"), one.qdisc or {}
+    tbf, htb = [TBF | given["tbf"]] if "tbf" in given else [], [given["htb"]] if "htb" in given else []
+    shapers = [((*path, "tbf"), each) for each in tbf] + [((*path, "htb"), each) for each in htb]
+    for each in htb:
+        shapers += [((*path, "htb", "classes", n), share) for n, share in enumerate(each.get("classes", []))]
+    for where, each in shapers:
+        if Size.number(each.get("burst", "0")) * 8 * 10**6 > MOST_TICKS * bits(each["rate"]):
+            text = f"{one}: a burst of {each['burst']} is more than {each['rate']} sends in 274s"
+            spec.source.refuse((*where, "burst"), text)
+    for each in tbf:
+        waiting = bits(each["rate"]) / 8 * Wait.number(each["latency"]) / 10**6
+        if waiting + Size.number(each["burst"]) >= 2**32:
+            text = f"{one}: a latency of {each['latency']} at {each['rate']} is a queue of 4 GiB or more"
+            spec.source.refuse((*path, "tbf", "latency"), text)
+
+
 def bits(rate: str) -> int:
     """A rate in bits a second."""
-    return int(Rate.number(rate))
+    return int(min(Rate.number(rate), FASTEST))  # one that is stored may be without end
 
 
 def operations(one: Interface) -> list[Op]:
@@ -194,7 +231,7 @@ def matches(version: str, given: dict[str, Any]) -> str:
 def words_of(name: str, given: dict[str, Any]) -> list[str]:
     """tc's words for a qdisc."""
     if name == "tbf":
-        given = {"burst": "32kb", "latency": "50ms", **given}
+        given = TBF | given
     if name == "sfq":
         given = {"perturb": 10, **given}
     out = []

@@ -67,7 +67,7 @@ def running(name: str) -> LabSpec:
     found = state.stored(name) if name in state.names() else None
     if found is None:
         raise LabError(f"no lab {name!r}: neither a file nor up; up are: {' '.join(state.names()) or 'none'}")
-    return build(*yamlfile.parse(found["yaml"], name), None)
+    return build(*yamlfile.parse(found["yaml"], name, stored=True), None)
 
 
 def of_capture(path: str) -> LabSpec:
@@ -76,7 +76,7 @@ def of_capture(path: str) -> LabSpec:
 
     for text in section_comments(path):
         if text.startswith("lab:\n"):
-            return build(*yamlfile.parse(text.removeprefix("lab:\n"), path), None)
+            return build(*yamlfile.parse(text.removeprefix("lab:\n"), path, stored=True), None)
     raise LabError(f"{path}: the capture carries no lab")
 
 

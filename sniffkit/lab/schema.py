@@ -96,7 +96,7 @@ class Measure(Text):
 
     def parse(self, value: Any, path: Path, source: Source) -> str:
         text = super().parse(value, path, source)
-        if not self.low <= self.number(text) <= self.high:
+        if not (source.stored or self.low <= self.number(text) <= self.high):
             raise self.wrong(value, path, source)
         return text
 
@@ -236,13 +236,13 @@ THOUSANDS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 RATES = {f"{k}{unit}": times * many for unit, times in (("bit", 1), ("bps", 8)) for k, many in THOUSANDS.items()}
 SIZES = {"": 1, "b": 1, "k": 1 << 10, "kb": 1 << 10, "m": 1 << 20, "mb": 1 << 20}
 TIMES = {"us": 1, "ms": 10**3, "s": 10**6}
-# The bounds of tc(8): whole bytes a second in 64 bits, and 32 bits of bytes and of ticks of 64 ns.
-FASTEST, LONGEST = 8 * (2**64 - 1), 274 * 10**6
+# The bounds of tc(8): whole bytes a second in 64 bits; 32 bits of bytes, of microseconds, and of ticks of 64 ns, in µs.
+FASTEST, LONGEST, MOST_TICKS = 8 * (2**64 - 1), 4294 * 10**6, 2**32 * 64 // 1000
 RATE = r"[0-9]+(?:\.[0-9]+)?(?:[kmg]?bit|[kmg]?bps)"
 Rate = Measure("a rate such as 10mbit, of at least 8bit", RATE, RATES, 8, FASTEST)
 TIME = r"[0-9]+(?:\.[0-9]+)?(?:us|ms|s)"
-Time = Measure("a time such as 20ms, up to 274s", TIME, TIMES, 0, LONGEST)
-Wait = Measure("a time such as 20ms, from 1us to 274s", TIME, TIMES, 1, LONGEST)
+Time = Measure("a time such as 20ms, up to 274s", TIME, TIMES, 0, MOST_TICKS)
+Wait = Measure("a time such as 20ms, from 1us to 4294s", TIME, TIMES, 1, LONGEST)
 Size = Measure("a size such as 32kb, of at least 1b", r"[0-9]+(?:b|kb?|mb?)?", SIZES, 1, 2**32 - 1)
 Percent = Measure("a percentage such as 1%, up to 100%", r"[0-9]+(?:\.[0-9]+)?%", {"%": 1}, 0, 100)
 

@@ -28,10 +28,12 @@ class Source:
     """Where a description came from; makes the errors about it.
 
     name: the file's name, or None for a mapping handed over from Python.
+    stored: of a lab that came up once, which is shown whatever its values.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, stored: bool = False) -> None:
         self.name = name
+        self.stored = stored
         self._lines: dict[Path, int] = {}
 
     def line(self, path: Path) -> int | None:
@@ -54,6 +56,11 @@ class Source:
             where = self.name if line is None else f"{self.name}:{line}"
         return LabError(f"{where}: {message}" if where else message)
 
+    def refuse(self, path: Path, message: str) -> None:
+        """Raises the error for what the kernel refuses, or makes something else of: not where it came up once."""
+        if not self.stored:
+            raise self.error(path, message)
+
 
 def read(path: str | os.PathLike[str]) -> tuple[Any, Source]:
     """The data of a YAML file and its lines. Raises LabError with file and line."""
@@ -68,11 +75,11 @@ def read(path: str | os.PathLike[str]) -> tuple[Any, Source]:
     return parse(data, name)
 
 
-def parse(data: bytes | str, name: str) -> tuple[Any, Source]:
-    """As `read`, from text; `name` stands in the messages."""
+def parse(data: bytes | str, name: str, stored: bool = False) -> tuple[Any, Source]:
+    """As `read`, from text; `name` stands in the messages. stored: as Source has it."""
     import yaml
 
-    source = Source(name)
+    source = Source(name, stored)
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_depth(yaml.parse(data, loader), source)

@@ -112,7 +112,10 @@ ip link set v0 type bridge_slave bcast_flood off mcast_flood off neigh_suppress 
 ip link add vx type vxlan id 5 remote 10.0.0.1 dstport 4789 tos 8 noudpcsum df set gbp
 ip link add vy type vxlan id 6 dstport 4799 dev v1 srcport 1000 2000 proxy l2miss ageing 77 maxaddress 5
 ip link add mv link v1 type macvlan mode passthru nopromisc; ip link add mt link vx type macvtap bcqueuelen 50
-ip neighbour add 10.0.0.5 lladdr 02:00:00:00:00:05 dev v1; ip tuntap add tp mode tap multi_queue user 65534
+ip neighbour add 10.0.0.5 lladdr 02:00:00:00:00:05 dev v1; ip neighbour add proxy 10.0.0.6 dev v1
+ip neighbour add 10.0.0.7 lladdr 02:00:00:00:00:07 dev v0 nud noarp; ip tuntap add tn mode tun
+ip link set dev tn up; ip neighbour add 10.0.0.8 lladdr 02:00:00:00:00:08 dev tn nud permanent
+ip tuntap add tp mode tap multi_queue user 65534
 """
 SAID = {
     "/v1: arp off, promisc on, allmulticast on",
@@ -124,6 +127,9 @@ SAID = {
     "/mt: bcqueuelen 50",
     "/tp: user 65534, multi_queue 1",
     ": v1: the neighbour 10.0.0.5 at 02:00:00:00:00:05",
+    ": v1: the neighbour 10.0.0.6, for which it answers (proxy)",
+    ": v0: the neighbour 10.0.0.7 at 02:00:00:00:00:07",
+    ": tn: the neighbour 0.0.0.0",
 }
 
 
@@ -136,6 +142,29 @@ def test_what_no_key_stands_for_is_named(tmp_path: Path) -> None:
         ip("netns", "del", A)
     left = text.partition("# Left out:\n")[2].splitlines()
     assert {line.removeprefix(f"#   {A}") for line in left} == SAID
+
+
+MTUS = """
+ip link add v0 mtu 9000 type veth peer name v1 mtu 9000; ip link add sw type bridge; ip link set v0 master sw
+ip link add vx type vxlan id 5 dev sw remote 10.0.0.1 dstport 4789; ip link set vx mtu 8000
+ip link add e0 mtu 9000 type veth peer name e1
+ip link add vy type vxlan id 6 dev e0 remote 10.0.0.1 dstport 4789
+ip link add link vy name mv mtu 8900 type macvlan
+ip link set e0 mtu 2000
+"""
+
+
+def test_mtus_that_fit_are_written_and_others_named(tmp_path: Path) -> None:
+    ip("netns", "add", A)
+    try:
+        ip("netns", "exec", A, "sh", "-ec", MTUS)
+        text, spec = found(tmp_path / "x.yaml", A)
+    finally:
+        ip("netns", "del", A)
+    mtus = {one.name: one.mtu for one in spec.interfaces.values() if one.mtu is not None}
+    assert mtus == {"v0": 9000, "v1": 9000, "sw": 9000, "vx": 8000, "e0": 2000}
+    assert f"#   {A}/vy: its mtu 8950, over the 1950 that what it stands on lets it have" in text
+    assert f"#   {A}/mv: its mtu 8900, over the 1950 that what it stands on lets it have" in text
 
 
 def test_it_builds_again_and_is_found_the_same(tmp_path: Path) -> None:

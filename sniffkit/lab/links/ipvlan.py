@@ -50,14 +50,15 @@ def words(given: Mapping[str, Any]) -> str:
 
 def check(one: Interface, spec: LabSpec) -> None:
     """It has the MAC address of its parent; the kernel keeps one mode and one isolation for all on a parent."""
-    if one.mac is not None:
-        raise spec.source.error((*one.path, "mac"), f"{one}: an {one.kind} has the MAC address of what it stands on")
+    below = spec.below(one)
+    if one.mac not in (None, below and below.mac):
+        spec.source.refuse((*one.path, "mac"), f"{one}: an {one.kind} has the MAC address of what it stands on")
     other = spec.first(("ipvlan", one.parent), one)
     for key, usual in (("mode", "l3"), ("isolation", "bridge")):
         mine, theirs = (each.data.get(key, usual) for each in (one, other))
         if mine != theirs:
             text = f"{one}: {key} {mine}: all on one interface have the same, and {other} has {theirs}"
-            raise spec.source.error((*one.path, key), text)
+            spec.source.refuse((*one.path, key), text)
 
 
 KIND = Kind(

@@ -54,9 +54,10 @@ def check(one: Interface, spec: LabSpec) -> None:
     if one.data.get("sources") and one.data.get("mode") != "source":
         raise spec.source.error((*one.path, "sources"), f"{one}: sources need mode: source")
     if one.data.get("mode") == "passthru":
-        if one.mac is not None:
+        below = spec.below(one)
+        if one.mac not in (None, below and below.mac):
             text = f"{one}: with passthru it has the MAC address of what it stands on: give that the mac"
-            raise spec.source.error((*one.path, "mac"), text)
+            spec.source.refuse((*one.path, "mac"), text)
         for other in spec.interfaces.values():
             # These two take only their own frames of it.
             if other.parent == one.parent and other is not one and other.kind not in ("vlan", "vxlan"):

@@ -50,10 +50,10 @@ def check(one: Interface, spec: LabSpec) -> None:
     below = spec.interfaces[one.parent]
     other = spec.first((one.kind, one.parent, one.data["id"], one.data.get("protocol", "802.1Q")), one)
     if other is not one:
-        raise spec.source.error((*one.path, "id"), f"{one}: id {one.data['id']} on {below} is {other}'s already")
+        spec.source.refuse((*one.path, "id"), f"{one}: id {one.data['id']} on {below} is {other}'s already")
     if one.up and not below.up and not one.data.get("loose"):
         text = f"{one} cannot be up as {below} is not: give it loose: true, or up: false"
-        raise spec.source.error((*one.path, "link"), text)
+        spec.source.refuse((*one.path, "link"), text)
 
 
 UNSAID = {

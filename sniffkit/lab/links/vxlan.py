@@ -56,17 +56,22 @@ def words(given: Mapping[str, Any]) -> str:
     return " ".join(f"{name} {given[name]}" for name in ("remote", "group", "local") if name in given)
 
 
+def over_ipv6(one: Interface) -> bool:
+    """Whether its outer IP is version 6."""
+    return any(":" in one.data.get(name, "") for name in ("remote", "group", "local"))
+
+
 def headers(one: Interface) -> int:
     """The bytes before an inner packet: Ethernet, VXLAN, UDP and the outer IP."""
-    return 70 if any(":" in one.data.get(name, "") for name in ("remote", "group", "local")) else 50
+    return 70 if over_ipv6(one) else 50
 
 
 def receives(one: Interface) -> object:
-    """What is one interface's alone, as frames to it are told by that: vxlan_config_validate of drivers/net/vxlan."""
+    """What is one interface's alone, as frames to it are told by that: vxlan_vni_in_use of drivers/net/vxlan."""
     far = [one.data[name] for name in ("remote", "group", "local") if name in one.data]
     near = any(":" in text and ip_address(text).is_link_local for text in far)  # one on each interface below
     where = one.parent or one.point
-    return one.kind, where[0], one.data["id"], one.data["port"], where if near else None
+    return one.kind, where[0], one.data["id"], one.data["port"], over_ipv6(one), where if near else None
 
 
 def check(one: Interface, spec: LabSpec) -> None:
@@ -86,7 +91,7 @@ def check(one: Interface, spec: LabSpec) -> None:
     other = spec.first(receives(one), one)
     if other is not one:
         text = f"{one}: id {one.data['id']} is {other}'s already, on port {one.data['port']}"
-        raise spec.source.error((*one.path, "id"), text)
+        spec.source.refuse((*one.path, "id"), text)
     behind: dict[str, str] = {}
     for mac, far in ((entry.get("mac", NO_MAC), entry["dst"]) for entry in one.data.get("fdb", [])):
         if mac != NO_MAC and not int(mac[:2], 16) & 1 and behind.setdefault(mac, far) != far:
