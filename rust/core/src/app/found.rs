@@ -82,6 +82,16 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Adds what is said later; the first of each stays.
+    pub fn add(&mut self, later: Self) {
+        let Self { service, http_host, tls_server_name, dns_query, ja4 } = later;
+        self.service = self.service.or(service);
+        let Self { http_host: host, tls_server_name: server, dns_query: query, ja4: print, .. } = self;
+        for (own, text) in [(host, http_host), (server, tls_server_name), (query, dns_query), (print, ja4)] {
+            *own = own.take().or(text);
+        }
+    }
+
     /// Whether nothing is said.
     #[inline]
     #[must_use]

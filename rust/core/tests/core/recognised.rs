@@ -199,3 +199,19 @@ fn a_hello_in_a_tunnel_is_found_by_whoever_wants_only_those() {
     let (_, _, texts) = facts(&[connect, (true, &hello[..])]);
     assert_eq!(texts[1].as_deref(), Some("tls.example"));
 }
+
+#[test]
+fn what_a_tunnel_carries_takes_nothing_from_what_asked_for_it() {
+    let hello = hello();
+    let (ask, rest) = b"CONNECT tls.example:443 HTTP/1.1\r\nHost: proxied\r\n\r\n".split_at(20);
+    let mut frames = segments(&[(true, ask), (true, rest), (true, &hello)]);
+    for order in ["in turn", "the hello amid the request"] {
+        let mut tracker = account(Wants { facts: true, ..Wants::default() }, &frames);
+        let slot = tracker.finished_order()[0];
+        let facts = tracker.flow(slot).facts.as_ref().expect("facts");
+        assert_eq!(facts.service(), Some("http"), "{order}");
+        let texts = [Text::HttpHost, Text::TlsServerName].map(|which| facts.text(which));
+        assert_eq!(texts, [Some("proxied"), Some("tls.example")], "{order}");
+        frames.swap(3, 4);
+    }
+}

@@ -263,7 +263,7 @@ impl Tls {
 
     fn client_hello(&mut self, hello: ClientHello, place: Place, out: &mut Out<'_>) {
         if out.wants.facts {
-            *out.facts = facts(&hello, "tls", false);
+            out.facts.add(facts(&hello, "tls", false)); // behind those of a tunnel in the same segment
         }
         self.seen.client = Some(hello);
         self.seen.client_place = place;
