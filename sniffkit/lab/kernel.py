@@ -209,8 +209,8 @@ def missing_tools(spec: LabSpec) -> None:
                     f"{node.name}: {name}: {found.tool} is missing: sudo apt install {found.package}"
                 )
     for tool in sorted({tool for what in needs(spec) if (tool := tool_of(what)) is not None}):
-        if missing(tool):
-            raise MissingToolError(f"{tool} is missing: {missing(tool)}")
+        if mend := missing(tool):
+            raise MissingToolError(f"{tool} is missing: {mend}")
 
 
 def told(what: str, option: str, module: str, options: Mapping[str, str], why: str, mend: str | None = None) -> Row:
