@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from livenet import Net, frame, tool, tshark_numbers
+from livenet import Capture, Net, frame, tool, tshark_numbers
 
 import sniffkit as sk
 
@@ -96,6 +96,16 @@ def test_any_takes_every_interface_of_its_namespace(net: Net) -> None:
         ("127.0.0.1", "in"),
     ]
     assert {row["netns"] for row in rows} == {net.b}
+
+
+def test_any_prints_the_names_of_interfaces(net: Net, capture: Capture) -> None:
+    running = capture("--netns", net.b, "-i", "any", "--no-save", "-c", "4", "icmp")
+    net.ping()
+    net.run(net.b, "ping", "-q", "-c", "1", "127.0.0.1")
+    code, out, err = running.end(None)
+    assert code == 0, err
+    words = [line.split()[1:4] for line in out.decode().splitlines()]
+    assert words == [["veth2", "In", "IP"], ["veth2", "Out", "IP"], ["lo", "In", "IP"], ["lo", "In", "IP"]]
 
 
 def test_a_filter_of_the_cooked_header_means_the_same_on_the_file(net: Net, tmp_path: Path) -> None:

@@ -141,10 +141,12 @@ pub fn netmask(socket: &OwnedFd, name: &str) -> Option<u32> {
     Some(u32::from_be_bytes([address[2], address[3], address[4], address[5]].map(|byte| byte as u8)))
 }
 
-/// Whether the interface with this index is still there.
+/// What the interface with this index is called in the namespace of the socket; `None` if it is not there.
 #[must_use]
-pub fn exists(socket: &OwnedFd, index: i32) -> bool {
+pub fn name(socket: &OwnedFd, index: i32) -> Option<String> {
     let mut request = request("");
     request.ifr_ifru.ifru_ifindex = index;
-    ioctl(socket, libc::SIOCGIFNAME as libc::c_ulong, &mut request).is_ok()
+    ioctl(socket, libc::SIOCGIFNAME as libc::c_ulong, &mut request).ok()?;
+    let name: Vec<u8> = request.ifr_name.iter().map(|byte| *byte as u8).take_while(|byte| *byte != 0).collect();
+    Some(String::from_utf8_lossy(&name).into_owned())
 }

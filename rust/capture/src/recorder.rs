@@ -88,7 +88,7 @@ impl Recorder {
     ) -> Result<Self, CaptureError> {
         let pcapng = options.write.as_ref().map(|(_, how)| how).filter(|how| how.format == Format::Pcapng);
         let (in_blocks, rotates) = (pcapng.is_some(), pcapng.is_some_and(|how| how.rotation.is_active()));
-        let session = Session::start(points, session, in_blocks, rotates)?;
+        let mut session = Session::start(points, session, in_blocks, rotates)?;
         between()?;
         // The table first: it has no name yet, so nothing is left behind where one of the two cannot be.
         let flows = options.flows.map(|(path, rules)| FlowTable::create(path, rules)).transpose()?;
@@ -107,6 +107,7 @@ impl Recorder {
         let no_thread = |error| CaptureError::system("starting a thread", &error);
         let prints = options.print.is_some() || options.conversations.is_some();
         let output = prints.then(|| Output::stdout(asked.clone())).transpose().map_err(no_thread)?;
+        let printer = options.print.map(|printer| printer.with_names(session.interface_names()));
         let work = Work {
             kept: vec![0; session.interfaces().len()],
             session,
@@ -114,7 +115,7 @@ impl Recorder {
             rotates,
             flows,
             output,
-            printer: options.print,
+            printer,
             conversations: options.conversations,
             limit: options.count,
             until: options.duration.map(|time| Instant::now() + time),

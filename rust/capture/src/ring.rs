@@ -313,7 +313,7 @@ impl Ring {
             );
         }
         let index = self.interface.index;
-        index != 0 && (self.bound_to() != index || !crate::interface::exists(&self.socket, index))
+        index != 0 && (self.bound_to() != index || crate::interface::name(&self.socket, index).is_none())
     }
 
     /// The index of the interface that the kernel has bound the socket to: -1 some moments after that one has gone, and for

@@ -7,7 +7,9 @@ use crate::ring::{Ring, RingOptions};
 use crate::rtnetlink::{Peer, veth_peer};
 use crate::{filter, interface};
 use sniffkit_core::frame::{FrameBatch, InterfaceInfo, Interfaces, LinkType};
+use sniffkit_core::show::Names;
 use sniffkit_core::write::InterfaceStatistics;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -99,6 +101,8 @@ pub struct Session {
     level: Arc<AtomicI64>,
     reached: i64,
     empty: SyncSender<FrameBatch>,
+    /// Of each point that is all interfaces of its namespace, a socket there.
+    probes: Vec<Option<OwnedFd>>,
     thread: Option<JoinHandle<SessionEnd>>,
 }
 
@@ -121,9 +125,9 @@ impl Session {
     ) -> Result<Self, CaptureError> {
         let home = Netns::home()?;
         let mut points: Vec<Point> = Vec::new();
-        let (mut infos, mut peers) = (Vec::new(), Vec::new());
+        let (mut infos, mut peers, mut probes) = (Vec::new(), Vec::new(), Vec::new());
         for spec in specs {
-            let (point, info, peer) = open_point(spec, options, &home)?;
+            let (point, info, peer, probe) = open_point(spec, options, &home)?;
             let place = |point: &Point| (point.netns, point.ring.interface.index);
             if points.iter().any(|other| place(other) == place(&point)) {
                 return Err(CaptureError::System(format!("the same interface is given twice: {}", point.name)));
@@ -131,6 +135,7 @@ impl Session {
             peers.push(peer.and_then(|peer| peer.name));
             points.push(point);
             infos.push(info);
+            probes.push(probe);
         }
         let mut labels: Vec<_> =
             infos.iter().zip(&points).map(|(info, point)| (info.netns.clone(), point.netns)).collect();
@@ -167,7 +172,17 @@ impl Session {
             .spawn(move || collector.run(&flag))
             .map_err(|error| CaptureError::system("starting the capture thread", &error))?;
         let topology = topology(&ends);
-        Ok(Self { interfaces, topology, latest, stop, batches, level, reached: 0, empty, thread: Some(thread) })
+        Ok(Self { interfaces, topology, latest, stop, batches, level, reached: 0, empty, probes, thread: Some(thread) })
+    }
+
+    /// What the interfaces of points that are all of a namespace's are called there, now.
+    #[must_use]
+    pub fn interface_names(&mut self) -> Names {
+        let probes = std::mem::take(&mut self.probes);
+        Names::new(Box::new(move |point, index| {
+            let probe = probes.get(point as usize)?.as_ref()?;
+            interface::name(probe, i32::try_from(index).ok()?)
+        }))
     }
 
     /// The capture points and the other ends of their veth pairs: `ns1/veth1 -- ns2/veth2; ns1/eth0`.
@@ -256,7 +271,7 @@ fn topology(ends: &[(String, Option<String>)]) -> String {
     parts.join("; ")
 }
 
-type Opened = (Point, InterfaceInfo, Option<Peer>);
+type Opened = (Point, InterfaceInfo, Option<Peer>, Option<OwnedFd>);
 
 fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Result<Opened, CaptureError> {
     let netns = spec.netns.as_deref().map(Netns::open).transpose()?;
@@ -279,9 +294,10 @@ fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Resul
         }
         let ring = Ring::open(found, &options.ring, program.as_ref())?;
         let peer = veth_peer(ring.interface.index, netns.as_ref(), Some(home)).filter(|_| ring.interface.index != 0);
-        Ok::<_, CaptureError>((ring, program, text, peer))
+        let probe = (ring.interface.index == 0).then_some(probe);
+        Ok::<_, CaptureError>((ring, program, text, peer, probe))
     });
-    let (ring, program, filter, peer) = opened??;
+    let (ring, program, filter, peer, probe) = opened??;
     let path = netns.as_ref().map_or("/proc/self/ns/net".into(), |netns| netns.path.display().to_string());
     let mut description = format!("netns {path} inode {inode}");
     if ring.interface.index != 0 {
@@ -303,7 +319,7 @@ fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Resul
     };
     let stats = PointStats::default();
     let point = Point { ring, name, netns: inode, program, stats, level: i64::MIN, ended: None };
-    Ok((point, info, peer))
+    Ok((point, info, peer, probe))
 }
 
 #[cfg(test)]

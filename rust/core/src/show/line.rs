@@ -3,6 +3,7 @@
 //! What tcpdump puts on further lines (the frame inside VXLAN) stays on the line here.
 
 use super::bytes::Bytes;
+use super::names::Names;
 use super::sequence::Sequences;
 use super::zone::Zone;
 use super::{arp, icmp, icmpv6, link, ppp, tcp, transport, tunnel};
@@ -51,6 +52,9 @@ pub struct LinePrinter {
     sequences: Sequences,
     /// The time that `-ttt` and `-ttttt` count from.
     base: Option<i64>,
+    names: Names,
+    /// Capture point of the frame at hand.
+    point: u32,
 }
 
 /// What a layer's printer knows of its surroundings. A printer answers `None` where what was captured ends before what it
@@ -62,8 +66,6 @@ pub(super) struct Place<'a> {
     pub wire: usize,
     /// How many bytes this header's length field counts that the packet around does not have.
     pub missing: usize,
-    /// Length of this layer's own header, as far as a layer follows.
-    pub header: usize,
     /// The addresses of the IP header around.
     pub ends: Option<(IpAddr, IpAddr)>,
     /// The IP packet around has further fragments.
@@ -88,6 +90,12 @@ impl LinePrinter {
         Self { options, ..Self::default() }
     }
 
+    /// Prints what interfaces are called where frames tell their index alone.
+    #[must_use]
+    pub fn with_names(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
     /// How many TCP conversations were forgotten because there were too many to remember.
     #[must_use]
     pub fn evicted(&self) -> u64 {
@@ -97,6 +105,7 @@ impl LinePrinter {
     /// Appends the line of one frame to `out`, without a newline.
     pub fn print(&mut self, meta: &FrameMeta, frame: &[u8], packet: &Packet, out: &mut String) {
         self.time(meta, out);
+        self.point = meta.interface;
         let begin = out.len();
         let layers = packet.layers();
         let mut end = (packet.frame_len as usize).max(frame.len());
@@ -113,7 +122,6 @@ impl LinePrinter {
                 bytes: Bytes(frame.get(offset..end.min(frame.len())).unwrap_or(&[])),
                 wire: end.saturating_sub(offset),
                 missing: content.saturating_sub(around),
-                header: next.map_or(0, |next| next.offset().saturating_sub(offset)),
                 ends,
                 fragment,
                 fault: packet.malformed.as_ref().is_some_and(|fault| fault.offset == offset && fault.proto == proto),
@@ -233,7 +241,8 @@ impl LinePrinter {
         if fragment {
             let _ = write!(out, "{}", transport::protocol_name(number));
         } else if place.is_last() {
-            let _ = write!(out, "{} {}", transport::protocol_name(number), place.wire.saturating_sub(place.header));
+            let header = if proto == Proto::Ip { usize::from(bytes.u8(0)? & 0x0f) * 4 } else { 40 };
+            tunnel::unopened(number, place.wire.saturating_sub(header), out);
         }
         Some(())
     }
@@ -246,7 +255,10 @@ impl LinePrinter {
             Proto::Null => link::loopback(place, link || alone(), out),
             Proto::Raw => link::raw(place, link, out),
             Proto::Sll => link::cooked(place, link || alone(), out),
-            Proto::Sll2 => link::cooked_v2(place, link || alone(), out),
+            Proto::Sll2 => {
+                let name = place.bytes.be32(4).and_then(|index| self.names.of(self.point, index));
+                link::cooked_v2(place, name, link || alone(), out)
+            }
             Proto::Chdlc => link::cisco(place, link, out),
             Proto::Ppp | Proto::PppHdlc => ppp::ppp(proto, place, link, out),
             Proto::Vlan | Proto::SVlan => link::vlan(place, link, out),

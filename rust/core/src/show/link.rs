@@ -93,10 +93,14 @@ pub fn cooked(place: &Place<'_>, show: bool, out: &mut String) -> Option<()> {
 }
 
 /// Version 2. The interface and the direction are printed always; the interface's name the frame does not tell.
-pub fn cooked_v2(place: &Place<'_>, show: bool, out: &mut String) -> Option<()> {
+pub fn cooked_v2(place: &Place<'_>, name: Option<&str>, show: bool, out: &mut String) -> Option<()> {
     let (protocol, interface) = (place.bytes.be16(0)?, place.bytes.be32(4)?);
     let (kind, address_len) = (place.bytes.u8(10)?, place.bytes.u8(11)?);
-    let _ = write!(out, "ifindex {interface} {:<3} ", direction(u16::from(kind)));
+    let _ = match name {
+        Some(name) => write!(out, "{name:<5} "), // in a column, as tcpdump does
+        None => write!(out, "ifindex {interface} "),
+    };
+    let _ = write!(out, "{:<3} ", direction(u16::from(kind)));
     if show {
         sender(place, (address_len == 6).then_some(12), protocol, out)?;
     }

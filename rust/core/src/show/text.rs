@@ -1,5 +1,6 @@
 //! A frame as tcpdump prints it: its line, and the dump that was asked for; or as JSON.
 
+use super::names::Names;
 use super::{LineOptions, LinePrinter, ascii, hex, hex_and_ascii, json, network_offset};
 use crate::frame::{FrameBatch, FrameMeta};
 use crate::packet::Packet;
@@ -43,6 +44,12 @@ impl TextPrinter {
     #[must_use]
     pub fn json() -> Self {
         Self { json: true, ..Self::default() }
+    }
+
+    /// Prints what interfaces are called where frames tell their index alone.
+    #[must_use]
+    pub fn with_names(self, names: Names) -> Self {
+        Self { line: self.line.with_names(names), ..self }
     }
 
     /// Appends the text of one frame, newline included.
