@@ -119,6 +119,8 @@ impl Chunk {
         let arrays = std::mem::take(&mut self.batches)
             .into_iter()
             .map(|batch| Ok(Arc::new(StructArray::from(batch)) as ArrayRef));
-        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, Arc::new(field))), requested_schema)?)
+        // The protocol allows to give another schema; the library's cast would make null what does not fit.
+        let _ = requested_schema;
+        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, Arc::new(field))), None)?)
     }
 }

@@ -265,7 +265,9 @@ impl TableStream {
         let batches = std::mem::take(&mut self.batches).into();
         let (on_end, on_stop) = (self.on_end.take(), self.on_stop.take());
         let rest = Rest { batches, reader, watch, stopped: self.stopped.clone(), on_end, on_stop };
-        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), requested_schema)?)
+        // The protocol allows to give another schema; the library's cast would make null what does not fit.
+        let _ = requested_schema;
+        Ok(to_stream_pycapsule(py, Box::new(ArrayIterator::new(rest, Arc::new(field))), None)?)
     }
 }
 
