@@ -92,11 +92,9 @@ def values(line: str) -> Values:
             opcode, _, rest = rest.partition(":")
             sender, _, target = rest.partition(">")
             found["arp_opcode"] = number(opcode)
-            if "None" not in sender + target:
-                found["arp_src_hw"], found["arp_src_ip"] = sender.split("/")
-                found["arp_dst_hw"], found["arp_dst_ip"] = target.split("/")
-            else:
-                found.pop("arp_opcode")  # not IPv4 over Ethernet
+            for end, words in (("src", sender), ("dst", target)):
+                for column, word in zip(("hw", "ip"), words.split("/"), strict=True):
+                    found[f"arp_{end}_{column}"] = None if word == "None" else word
     return found
 
 

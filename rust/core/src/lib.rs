@@ -20,4 +20,5 @@ pub mod stream;
 #[cfg(feature = "table")]
 pub mod table;
 pub mod track;
+mod tunnel;
 pub mod write;

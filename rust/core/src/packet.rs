@@ -4,7 +4,7 @@
 //! offsets into the frame where only a table asks for them.
 
 use crate::decode::Proto;
-use serde::{Deserialize, Serialize};
+pub use crate::tunnel::Tunnel;
 use std::net::IpAddr;
 
 /// No such header in this frame.
@@ -84,61 +84,6 @@ impl std::fmt::Display for Malformed {
     }
 }
 
-/// Which header gave [`Packet::vni`], or which other tunnel the innermost packet came through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Tunnel {
-    /// Not in a tunnel.
-    #[default]
-    None,
-    /// VXLAN (RFC 7348).
-    Vxlan,
-    /// Geneve (RFC 8926).
-    Geneve,
-    /// GRE (RFC 2784).
-    Gre,
-    /// IPv4 in IPv4 (RFC 2003).
-    IpIp,
-    /// IPv6 in IPv4 (RFC 4213).
-    SixInFour,
-    /// IPv4 in IPv6 (RFC 2473).
-    FourInSix,
-    /// IPv6 in IPv6 (RFC 2473).
-    SixInSix,
-    /// ERSPAN: mirrored frames in GRE (draft-foschiano-erspan).
-    Erspan,
-    /// GTP-U, the user plane of mobile networks (3GPP TS 29.281).
-    Gtp,
-    /// L2TP version 2 (RFC 2661).
-    L2tp,
-    /// Teredo: IPv6 in UDP over IPv4 (RFC 4380).
-    Teredo,
-    /// VXLAN with a next-protocol field (draft-ietf-nvo3-vxlan-gpe).
-    VxlanGpe,
-}
-
-impl Tunnel {
-    /// The name in the `tunnel_type` column; `None` outside tunnels.
-    #[must_use]
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Vxlan => Some("vxlan"),
-            Self::Geneve => Some("geneve"),
-            Self::Gre => Some("gre"),
-            Self::IpIp => Some("ipip"),
-            Self::SixInFour => Some("6in4"),
-            Self::FourInSix => Some("4in6"),
-            Self::SixInSix => Some("6in6"),
-            Self::Erspan => Some("erspan"),
-            Self::Gtp => Some("gtp"),
-            Self::L2tp => Some("l2tp"),
-            Self::Teredo => Some("teredo"),
-            Self::VxlanGpe => Some("vxlan-gpe"),
-        }
-    }
-}
-
 /// What a frame's headers say. `ip_*`, ports and `tcp_*` are those of the innermost header that was really sent.
 ///
 /// What following flows needs stands in the first two cache lines: packets go from the core that decodes to the one that
@@ -152,7 +97,7 @@ pub struct Packet {
     pub frame_len: u32,
     /// Innermost Ethernet header, or [`NONE`].
     pub eth: u32,
-    /// Innermost ARP header (IPv4 over Ethernet), or [`NONE`].
+    /// Innermost ARP header, or [`NONE`].
     pub arp: u32,
     /// Innermost unquoted IP header, or [`NONE`].
     pub ip: u32,

@@ -5,19 +5,43 @@ use super::layout::{Field, FieldValue, Header, Kind, Layout, field, layout, read
 use super::{Cursor, Decoded, Next};
 use crate::packet::Packet;
 
-/// Length of an ARP packet for IPv4 over Ethernet, bytes.
-#[allow(dead_code)]
-pub const IPV4_OVER_ETHERNET: usize = 28;
+/// Length of what stands in front of the addresses, bytes.
+const HEADER: usize = 8;
 
-/// Notes where the packet is; columns read its fields from there.
+/// Notes where the packet is; columns read its fields from there, as far as they were captured.
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
-    let header = at.peek::<8>()?;
+    let header = at.peek::<HEADER>()?;
     let (hardware, protocol) = (usize::from(header[4]), usize::from(header[5]));
-    at.slice(8 + 2 * (hardware + protocol))?;
-    if be16(header, 2) == 0x0800 && hardware == 6 && protocol == 4 && !at.quoted {
+    if !at.quoted {
         packet.arp = at.pos() as u32;
     }
+    at.slice(HEADER + 2 * (hardware + protocol))?;
     Ok(Next::End)
+}
+
+/// Whose address.
+#[derive(Clone, Copy, Debug)]
+pub enum Of {
+    /// Of the sender.
+    Sender,
+    /// Of the target.
+    Target,
+}
+
+/// The hardware address in an ARP packet, if it has six bytes.
+#[must_use]
+pub fn hardware(arp: &[u8], of: Of) -> Option<[u8; 6]> {
+    let (hardware, protocol) = (usize::from(*arp.get(4)?), usize::from(*arp.get(5)?));
+    let at = if matches!(of, Of::Sender) { 0 } else { hardware + protocol };
+    arp.get(HEADER + at..)?.first_chunk().copied().filter(|_| hardware == 6)
+}
+
+/// The IPv4 address in an ARP packet, whatever the hardware addresses are: those of InfiniBand have 20 bytes (RFC 4391, 9).
+#[must_use]
+pub fn ipv4(arp: &[u8], of: Of) -> Option<[u8; 4]> {
+    let hardware = usize::from(*arp.get(4)?);
+    let at = if matches!(of, Of::Sender) { hardware } else { 2 * hardware + 4 };
+    arp.get(HEADER + at..)?.first_chunk().copied().filter(|_| be16(arp, 2) == 0x0800 && arp[5] == 4)
 }
 
 /// Its fields.

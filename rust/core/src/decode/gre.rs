@@ -12,6 +12,8 @@ const SEQUENCE: u16 = 0x1000;
 /// Only in version 1 (RFC 2637, 4.1).
 const ACKNOWLEDGMENT: u16 = 0x0080;
 const VERSION: u16 = 0x0007;
+/// Web cache communication (draft-wilson-wrec-wccp-v2, 4.12).
+const WCCP: u16 = 0x883e;
 
 /// Passes the optional fields that the flags announce.
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
@@ -47,6 +49,14 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     // PPTP keeps address and control of HDLC-like framing (RFC 2637, 4.1).
     if protocol == 0x880b {
         return Ok(Next::Layer(Proto::PppHdlc));
+    }
+    if protocol == WCCP {
+        // Version 2 puts a redirect header in front of the IPv4 packet; Linux tells them apart the same way.
+        if at.hint()?.is_some_and(|byte| byte >> 4 != 4) {
+            at.slice(4)?;
+            at.skip(4);
+        }
+        return Ok(ethertype::next(0x0800, at, packet));
     }
     Ok(erspan.map_or_else(|| ethertype::next(protocol, at, packet), Next::Layer))
 }

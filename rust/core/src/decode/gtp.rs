@@ -24,7 +24,10 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
             extensions(optional[3], at)?;
         }
     }
-    let carried = if kind == T_PDU { ethertype::by_version(at)? } else { None };
+    if kind != T_PDU {
+        return Ok(Next::End); // information elements
+    }
+    let carried = ethertype::by_version(at)?;
     Ok(match carried {
         Some(known) if tunnel::enter(Tunnel::Gtp, at, packet) => ethertype::next(known, at, packet),
         _ => Next::Layer(Proto::Data),

@@ -23,6 +23,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
             at.quoted = true;
             Ok(Next::Layer(Proto::Ip))
         }
+        _ if at.wire_rest() == 0 => Ok(Next::End),
         _ => Ok(Next::Layer(Proto::Data)),
     }
 }
@@ -45,7 +46,8 @@ const LAYOUT_EXTRA: &[Field] = &[
 
 fn echo(header: &Header<'_>, out: &mut Vec<FieldValue>) {
     let names: &[&str] = match header.bytes {
-        [0 | 8 | 13 | 14, ..] => &["icmp.ident", "icmp.seq"],
+        [0 | 8 | 13..=18, ..] => &["icmp.ident", "icmp.seq"],
+        [42 | 43, ..] => &["icmp.ident"], // whose sequence number is a byte (RFC 8335, 2)
         [3, 4, ..] => &["icmp.mtu"],
         [5, ..] => &["icmp.redir_gw"],
         _ => &[],

@@ -74,6 +74,7 @@ const LAYOUT_EXTRA: &[Field] = &[
 fn body(header: &Header<'_>, out: &mut Vec<FieldValue>) {
     let prefix = match header.bytes.first() {
         Some(128 | 129) => "icmpv6.echo",
+        Some(160 | 161) => "icmpv6.echo.identifier", // whose sequence number is a byte (RFC 8335, 2)
         Some(2) => "icmpv6.mtu",
         Some(135) => "icmpv6.nd.ns",
         Some(136) => "icmpv6.nd.na",

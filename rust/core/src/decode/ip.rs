@@ -60,6 +60,10 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
         packet.payload = at.pos() as u32;
         packet.payload_len = (total - header_len) as u32;
     }
+    // A probe for protocols may carry nothing: the header names what is not there.
+    if total == header_len {
+        return Ok(Next::End);
+    }
     if offset != 0 {
         return Ok(Next::Layer(Proto::Data));
     }

@@ -20,9 +20,6 @@ pub fn next(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
 fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
     // Which of the two versions carries does not matter for what follows, only for the tunnel's name.
     let over_ipv6 = packet.ip_version == 6;
-    if let Some(named) = named(proto) {
-        return if at.wire_rest() == 0 { Next::End } else { Next::Layer(named) };
-    }
     Next::Layer(match proto {
         0 => Proto::Ipv6HopOpts,
         2 => Proto::Igmp,
@@ -39,15 +36,11 @@ fn uncommon(proto: u8, at: &mut Cursor<'_>, packet: &mut Packet) -> Next {
         47 => Proto::Gre,
         51 => Proto::Ah,
         60 => Proto::Ipv6DstOpts,
+        97 => Proto::EtherIp,
         132 => Proto::Sctp,
         137 => return ethertype::next(0x8847, at, packet),
-        _ => Proto::Data,
-    })
-}
-
-/// What is named and hardly opened further, if there is anything of it.
-fn named(proto: u8) -> Option<Proto> {
-    Some(match proto {
+        // Bare, as segment routing carries it (RFC 8986, 4.9 and 10.1).
+        143 => return inner(0x6558, Tunnel::Ethernet, at, packet),
         33 => Proto::Dccp,
         50 => Proto::Esp,
         88 => Proto::Eigrp,
@@ -57,7 +50,8 @@ fn named(proto: u8) -> Option<Proto> {
         115 => Proto::L2tpIp,
         135 => Proto::Mipv6,
         136 => Proto::UdpLite,
-        _ => return None,
+        _ if at.wire_rest() == 0 => return Next::End,
+        _ => Proto::Data,
     })
 }
 

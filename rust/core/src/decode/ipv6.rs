@@ -2,7 +2,7 @@
 
 use super::cursor::{be16, be32};
 use super::layout::{Field, Kind, Layout, field, layout};
-use super::{Cursor, Decoded, Fault, ipproto};
+use super::{Cursor, Decoded, Fault, ipproto, tcp, udp};
 use crate::packet::{NONE, Packet};
 
 /// Length of the fixed header, bytes.
@@ -54,7 +54,8 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
 fn unspecified(next_header: u8, at: &Cursor<'_>) -> usize {
     let rest = at.wire_rest() - HEADER;
     match next_header {
-        6 | 17 => rest,
+        6 if rest >= tcp::MIN_HEADER => rest, // fewer bytes are the link's padding
+        17 if rest >= udp::HEADER => rest,
         _ if rest > LONGEST => rest,
         0 if has_jumbo(at.rest().get(HEADER..).unwrap_or(&[])) => rest,
         _ => 0,

@@ -12,6 +12,7 @@ pub mod layout;
 mod link;
 mod tunnel;
 
+pub(crate) use arp::{Of, hardware as arp_hardware, ipv4 as arp_ipv4};
 pub use cursor::{Cursor, Decoded, Fault, Next};
 pub(crate) use igmp::max_response;
 pub(crate) use ipv6::LONGEST;
@@ -54,7 +55,7 @@ macro_rules! protocols {
 
 // The one table that a new decoder adds its line to.
 protocols! {
-    mod ah arp chdlc erspan eth geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
+    mod ah arp chdlc erspan eth etherip geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
         sctp sll sll2 tcp teredo udp udpencap vlan vxlan vxlan_gpe;
     Eth              "eth"               eth::decode         eth::LAYOUT;
     Vlan             "vlan"              vlan::decode        vlan::LAYOUT;
@@ -92,20 +93,20 @@ protocols! {
     Ipv6DstOpts      "ipv6.dstopts"      ipv6ext::options    ipv6ext::DSTOPTS;
     Ipv6Frag         "ipv6.fraghdr"      ipv6ext::fragment   ipv6ext::FRAGMENT;
     Ah               "ah"                ah::decode          ah::LAYOUT;
-    Esp              "esp"               leaf::decode        leaf::LAYOUT;
-    Mipv6            "mipv6"             leaf::decode        leaf::LAYOUT;
+    Esp              "esp"               leaf::some          leaf::LAYOUT;
+    Mipv6            "mipv6"             leaf::some          leaf::LAYOUT;
     Icmp             "icmp"              icmp::decode        icmp::LAYOUT;
     Icmpv6           "icmpv6"            icmpv6::decode      icmpv6::LAYOUT;
     Igmp             "igmp"              igmp::decode        igmp::LAYOUT;
     Tcp              "tcp"               tcp::decode         tcp::LAYOUT;
     Udp              "udp"               udp::decode         udp::LAYOUT;
     Sctp             "sctp"              sctp::decode        sctp::LAYOUT;
-    Dccp             "dccp"              leaf::decode        leaf::LAYOUT;
-    UdpLite          "udplite"           leaf::decode        leaf::LAYOUT;
-    Ospf             "ospf"              leaf::decode        leaf::LAYOUT;
-    Eigrp            "eigrp"             leaf::decode        leaf::LAYOUT;
-    Pim              "pim"               leaf::decode        leaf::LAYOUT;
-    Vrrp             "vrrp"              leaf::decode        leaf::LAYOUT;
+    Dccp             "dccp"              leaf::some          leaf::LAYOUT;
+    UdpLite          "udplite"           leaf::some          leaf::LAYOUT;
+    Ospf             "ospf"              leaf::some          leaf::LAYOUT;
+    Eigrp            "eigrp"             leaf::some          leaf::LAYOUT;
+    Pim              "pim"               leaf::some          leaf::LAYOUT;
+    Vrrp             "vrrp"              leaf::some          leaf::LAYOUT;
     Gre              "gre"               gre::decode         gre::LAYOUT;
     Erspan           "erspan"            erspan::decode      leaf::LAYOUT;
     Erspan1          "erspan"            erspan::type_one    leaf::LAYOUT;
@@ -115,6 +116,7 @@ protocols! {
     Gtp              "gtp"               gtp::decode         gtp::LAYOUT;
     L2tp             "l2tp"              l2tp::decode        leaf::LAYOUT;
     L2tpIp           "l2tp"              l2tp::over_ip       leaf::LAYOUT;
+    EtherIp          "etherip"           etherip::decode     etherip::LAYOUT;
     Teredo           "teredo"            teredo::decode      leaf::LAYOUT;
     UdpEncap         "udpencap"          udpencap::decode    leaf::LAYOUT;
     Data             "data"              leaf::decode        leaf::LAYOUT;

@@ -33,6 +33,7 @@ pub fn next(hardware: u16, protocol: u16, at: &mut Cursor<'_>, packet: &mut Pack
         (ARPHRD_FRAD | ARPHRD_IEEE80211_RADIOTAP, _) => Next::Layer(Proto::Data),
         (ARPHRD_IPGRE | ARPHRD_IP6GRE, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
         (_, 0x0004) => Next::Layer(Proto::Llc),
+        (_, 0x0007) => Next::Layer(Proto::PppHdlc), // ETH_P_WAN_PPP
         (_, 0..ethertype::MIN_TYPE) => Next::Layer(Proto::Data),
         (_, protocol) => ethertype::next(protocol, at, packet),
     }

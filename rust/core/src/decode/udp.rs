@@ -33,17 +33,19 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     at.limit(length);
     at.skip(HEADER);
     // Tunnels are named by destination port; those whose both ends may use the port, by either.
-    match (src, dst) {
-        (4500, _) | (_, 4500) => Ok(Next::Layer(Proto::UdpEncap)),
-        (_, 4789 | 8472) => Ok(Next::Layer(Proto::Vxlan)),
-        (_, 4790) => Ok(Next::Layer(Proto::VxlanGpe)),
-        (_, 6081) => Ok(Next::Layer(Proto::Geneve)),
-        (_, 6635) => Ok(Next::Layer(Proto::Mpls)),
-        (_, 2152) => Ok(Next::Layer(Proto::Gtp)),
-        (1701, _) | (_, 1701) => Ok(Next::Layer(Proto::L2tp)),
-        (3544, _) | (_, 3544) => Ok(Next::Layer(Proto::Teredo)),
-        _ => Ok(super::app::next(false, (src, dst), at, packet)),
-    }
+    let tunnel = match (src, dst) {
+        (4500, _) | (_, 4500) => Proto::UdpEncap,
+        (_, 4789 | 8472) => Proto::Vxlan,
+        (_, 4790) => Proto::VxlanGpe,
+        (_, 6081) => Proto::Geneve,
+        (_, 6635) => Proto::Mpls,
+        (_, 2152) => Proto::Gtp,
+        (1701, _) | (_, 1701) => Proto::L2tp,
+        (3544, _) | (_, 3544) => Proto::Teredo,
+        _ => return Ok(super::app::next(false, (src, dst), at, packet)),
+    };
+    // A datagram that is empty, as probes for open ports are, holds none.
+    Ok(if at.wire_rest() == 0 { Next::End } else { Next::Layer(tunnel) })
 }
 
 /// Its fields.

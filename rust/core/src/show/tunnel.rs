@@ -75,9 +75,10 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
             let (spi, seq) = (bytes.be32(0)?, bytes.be32(4)?);
             write!(out, "ESP(spi=0x{spi:08x},seq=0x{seq:x}), length {}", place.wire)
         }
+        Proto::EtherIp => write!(out, "EtherIP: "),
         Proto::Ah => {
             let _ = write!(out, "AH(spi=0x{:08x},seq=0x{:x}): ", bytes.be32(4)?, bytes.be32(8)?);
-            return behind(place, out);
+            return behind(place, (usize::from(bytes.u8(1)?) + 2) * 4, out);
         }
         Proto::Ipv6HopOpts | Proto::Ipv6DstOpts | Proto::Ipv6Routing => {
             let _ = match proto {
@@ -85,12 +86,12 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
                 Proto::Ipv6DstOpts => write!(out, "DSTOPT "),
                 _ => write!(out, "srcrt "),
             };
-            return behind(place, out);
+            return behind(place, (usize::from(bytes.u8(1)?) + 1) * 8, out);
         }
         Proto::Ipv6Frag => {
             let word = bytes.be16(2)?;
             let _ = write!(out, "frag ({}|{}) ", word & 0xfff8, place.wire.saturating_sub(8));
-            return if word & 0xfff8 == 0 { behind(place, out) } else { Some(()) };
+            return if word & 0xfff8 == 0 { behind(place, 8, out) } else { Some(()) };
         }
         // Only in front of others, or told by them.
         Proto::Netlink | Proto::Llc | Proto::Data | Proto::Http | Proto::Dns | Proto::Tls | Proto::Erspan1 => Ok(()),
@@ -99,18 +100,23 @@ pub fn other(proto: Proto, place: &Place<'_>, out: &mut String) -> Option<()> {
     if place.fault { None } else { Some(()) }
 }
 
-/// What an extension header names, where that is no layer.
-fn behind(place: &Place<'_>, out: &mut String) -> Option<()> {
+/// What an extension header of this length names, where that is no layer.
+fn behind(place: &Place<'_>, header: usize, out: &mut String) -> Option<()> {
     if place.fault {
         return None;
     }
     if place.is_last() {
-        let _ = match place.bytes.u8(0)? {
-            59 => write!(out, "no next header"),
-            number => write!(out, "{} {}", protocol_name(number), place.wire.saturating_sub(place.header)),
-        };
+        unopened(place.bytes.u8(0)?, place.wire.saturating_sub(header), out);
     }
     Some(())
+}
+
+/// What an IP header or the last extension header names, and how many bytes there are of it, where that is no layer.
+pub fn unopened(number: u8, wire: usize, out: &mut String) {
+    let _ = match number {
+        59 => write!(out, "no next header"), // RFC 8200, 4.7
+        _ => write!(out, "{} {wire}", protocol_name(number)),
+    };
 }
 
 /// RFC 2784 and RFC 2890; version 1: RFC 2637, 4.1.

@@ -2,6 +2,7 @@
 
 use super::column::{Column, Table};
 use super::sink::{Sink, every};
+use crate::decode::{Of, arp_hardware, arp_ipv4};
 use crate::frame::{Direction, FrameBatch, FrameMeta};
 use crate::packet::{NONE, Packet};
 use crate::pipeline::Decoded;
@@ -159,10 +160,17 @@ fn mac<S: Sink>(
     })
 }
 
-fn arp_ip<S: Sink>(rows: &Rows<'_>, offset: usize, sink: S) -> S::Out {
+fn arp_hw<S: Sink>(rows: &Rows<'_>, of: Of, sink: S) -> S::Out {
+    sink.macs(rows.len(), rows.there.iter().map(|there| there.arp), |at| {
+        let (packet, frame) = rows.both(at);
+        arp_hardware(frame.get(packet.arp as usize..)?, of)
+    })
+}
+
+fn arp_ip<S: Sink>(rows: &Rows<'_>, of: Of, sink: S) -> S::Out {
     sink.addresses(rows.len(), rows.there.iter().map(|there| there.arp), |at| {
         let (packet, frame) = rows.both(at);
-        field(frame, packet.arp, offset).map(ipv4)
+        arp_ipv4(frame.get(packet.arp as usize..)?, of).map(ipv4)
     })
 }
 
@@ -312,7 +320,12 @@ pub static COLUMNS: &[Column<Packets>] = &[
     ),
     number!("ip_version", U8, ip, |p| p.ip_version, "4 or 6: innermost IP header that was really sent."),
     column!("ip_src", Dict, "Source of that header.", |r, to| ip(r, |p| &p.ip_src, to)),
-    column!("ip_dst", Dict, "Destination of that header.", |r, to| ip(r, |p| &p.ip_dst, to)),
+    column!(
+        "ip_dst",
+        Dict,
+        "Destination of that header, as it stands there; tshark shows the end of a source route instead.",
+        |r, to| ip(r, |p| &p.ip_dst, to)
+    ),
     column!("outer_ip_src", Dict, "Source of the outermost IP header of a tunnel; null outside.", |r, to| outer(
         r, true, to
     )),
@@ -340,10 +353,10 @@ pub static COLUMNS: &[Column<Packets>] = &[
     number!("icmp_type", U8, icmp, |p| p.icmp_type, "ICMP or ICMPv6 type."),
     number!("icmp_code", U8, icmp, |p| p.icmp_code, "ICMP or ICMPv6 code."),
     column!("arp_opcode", U16, "1 request, 2 reply (RFC 826).", arp_opcode),
-    column!("arp_src_hw", Dict, "Sender hardware address.", |r, to| mac(r, |there| there.arp, |p| p.arp, 8, to)),
-    column!("arp_src_ip", Dict, "Sender protocol address.", |r, to| arp_ip(r, 14, to)),
-    column!("arp_dst_hw", Dict, "Target hardware address.", |r, to| mac(r, |there| there.arp, |p| p.arp, 18, to)),
-    column!("arp_dst_ip", Dict, "Target protocol address.", |r, to| arp_ip(r, 24, to)),
+    column!("arp_src_hw", Dict, "Sender hardware address, if it has six bytes.", |r, to| arp_hw(r, Of::Sender, to)),
+    column!("arp_src_ip", Dict, "Sender protocol address, if it is IPv4.", |r, to| arp_ip(r, Of::Sender, to)),
+    column!("arp_dst_hw", Dict, "Target hardware address, likewise.", |r, to| arp_hw(r, Of::Target, to)),
+    column!("arp_dst_ip", Dict, "Target protocol address, likewise.", |r, to| arp_ip(r, Of::Target, to)),
     number!(
         "payload_len",
         U32,

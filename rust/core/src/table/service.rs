@@ -75,7 +75,7 @@ pub fn of(flow: &Flow) -> Option<&'static str> {
 pub fn proto_key(key: &FlowKey) -> (u8, u8, u16) {
     match (key.family, key.ethertype) {
         (4 | 6, _) => (4, key.proto, 0),
-        (ARP, _) => (ARP, 0, 0),
+        (ARP, _) | (_, 0x0806) => (ARP, 0, 0), // whether its addresses are IPv4's or not
         (family, 0x8864) => (family, 0, 0x8863),
         (family, 0x8848) => (family, 0, 0x8847),
         (_, 0x86dd) => (4, 41, 0),
@@ -122,6 +122,7 @@ pub fn ip_proto_name(proto: u8) -> Option<&'static str> {
         4 => "ipip",
         6 => "tcp",
         17 => "udp",
+        33 => "dccp",
         41 => "ipv6",
         47 => "gre",
         50 => "esp",
@@ -130,11 +131,13 @@ pub fn ip_proto_name(proto: u8) -> Option<&'static str> {
         59 => "ipv6-nonxt",
         88 => "eigrp",
         89 => "ospf",
+        97 => "etherip",
         103 => "pim",
         112 => "vrrp",
         115 => "l2tp",
         132 => "sctp",
         136 => "udplite",
+        143 => "ethernet",
         _ => return None,
     })
 }

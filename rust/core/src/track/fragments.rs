@@ -113,7 +113,7 @@ impl Tracker {
         let datagram = datagram_key(place, packet, part.proto);
         let slot = self.count_fragment(&datagram, &part, keyed, share, packet, frame);
         // What streams are made of, and the extension headers that it may stand behind.
-        if matches!(part.proto, 0 | 4 | 6 | 17 | 41 | 43 | 47 | 51 | 60)
+        if matches!(part.proto, 0 | 4 | 6 | 17 | 41 | 43 | 47 | 51 | 60 | 97 | 143)
             && let Some(streams) = &mut self.streams
             && let Some(whole) = streams.datagrams.fragment(datagram, packet, frame, share.ts)
         {

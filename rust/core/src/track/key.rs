@@ -1,7 +1,7 @@
 //! What makes two packets one flow: capture point, VLAN tags, tunnel, addresses, ports and protocol.
 
-use crate::decode::Proto;
 use crate::decode::cursor::be16;
+use crate::decode::{Of, Proto, arp_ipv4};
 use crate::packet::{NONE, Packet, Tunnel};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -201,14 +201,12 @@ pub fn write_of_packet(packet: &Packet, frame: &[u8], point: u32, to: &mut Keyed
 #[inline(never)]
 fn of_link(mut key: FlowKey, packet: &Packet, frame: &[u8]) -> Option<Keyed> {
     key.family = 0;
-    if packet.arp != NONE {
-        let at = packet.arp as usize;
-        let body = frame.get(at..at + 28)?;
+    if let Some((own, asked)) = arp_ends(packet, frame) {
         key.family = ARP;
         key.ethertype = 0x0806;
         let (mut sender, mut target) = ([0; 16], [0; 16]);
-        sender[..4].copy_from_slice(&body[14..18]);
-        target[..4].copy_from_slice(&body[24..28]);
+        sender[..4].copy_from_slice(&own);
+        target[..4].copy_from_slice(&asked);
         return Some(order(key, sender, target, 0, 0));
     }
     let (mut src, mut dst) = ([0; 16], [0; 16]);
@@ -227,6 +225,15 @@ fn of_link(mut key: FlowKey, packet: &Packet, frame: &[u8]) -> Option<Keyed> {
     src[..6].copy_from_slice(&header[6..12]);
     dst[..6].copy_from_slice(&header[..6]);
     Some(order(key, src, dst, 0, 0))
+}
+
+/// The IPv4 addresses that an ARP packet speaks of; `None` if there are none, or they were not captured.
+fn arp_ends(packet: &Packet, frame: &[u8]) -> Option<([u8; 4], [u8; 4])> {
+    if packet.arp == NONE {
+        return None;
+    }
+    let body = frame.get(packet.arp as usize..)?;
+    Some((arp_ipv4(body, Of::Sender)?, arp_ipv4(body, Of::Target)?))
 }
 
 /// The sender's hardware address in a Linux cooked header, if it has six bytes (LINKTYPE_LINUX_SLL and its version 2).
@@ -310,12 +317,13 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
             if be16(header, 6) & 0x1fff != 0 {
                 return None;
             }
-            (header[9], usize::from(header[0] & 0x0f) * 4, 4)
+            let (proto, transport) = behind_extensions(header, header[9], usize::from(header[0] & 0x0f) * 4)?;
+            (proto, transport, 4)
         }
         6 => {
             src.copy_from_slice(header.get(8..24)?);
             dst.copy_from_slice(header.get(24..40)?);
-            let (proto, transport) = behind_extensions(header)?;
+            let (proto, transport) = behind_extensions(header, *header.get(6)?, 40)?;
             (proto, transport, 6)
         }
         _ => return None,
@@ -335,8 +343,8 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
     };
     let mut ports = (0, 0);
     match proto {
-        6 | 17 | 132 if header.len() < transport + 4 => key.extra = PORTLESS,
-        6 | 17 | 132 => ports = (be16(header, transport), be16(header, transport + 2)),
+        _ if is_ported(proto) && header.len() < transport + 4 => key.extra = PORTLESS,
+        _ if is_ported(proto) => ports = (be16(header, transport), be16(header, transport + 2)),
         1 | 58 => {
             let icmp = header.get(transport..)?;
             let (kind, code) = (*icmp.first()?, *icmp.get(1)?);
@@ -348,16 +356,16 @@ pub fn quoted(packet: &Packet, frame: &[u8], point: u32) -> Option<Keyed> {
     Some(order(key, src, dst, ports.0, ports.1))
 }
 
-/// Protocol and offset of what follows the extension headers of a quoted IPv6 header (RFC 8200, 4.1); `None` behind a
-/// fragment other than the first.
-fn behind_extensions(header: &[u8]) -> Option<(u8, usize)> {
+/// Protocol and offset of what follows the extension headers of a quoted IPv6 header (RFC 8200, 4.1) and the authentication
+/// header of either version, the first of which is `proto` at `at`; `None` behind a fragment other than the first.
+fn behind_extensions(header: &[u8], mut proto: u8, mut at: usize) -> Option<(u8, usize)> {
     const MAX_EXTENSIONS: usize = 8;
-    let (mut proto, mut at) = (header[6], 40);
     for _ in 0..MAX_EXTENSIONS {
         let length = match proto {
             0 | 43 | 60 => (usize::from(*header.get(at + 1)?) + 1) * 8,
             44 if be16(header, at + 2) & 0xfff8 == 0 => 8,
             44 => return None,
+            51 => (usize::from(*header.get(at + 1)?) + 2) * 4,
             _ => return Some((proto, at)),
         };
         proto = *header.get(at)?;

@@ -3,6 +3,7 @@
 use sniffkit_core::decode::decode;
 use sniffkit_core::frame::LinkType;
 use sniffkit_core::packet::Packet;
+use sniffkit_core::track::key::{ARP, of_packet, quoted};
 
 /// What one frame was decoded to.
 fn of(link_type: u32, frame: &[u8], frame_len: usize) -> Packet {
@@ -127,7 +128,7 @@ fn erspan_says_what_it_mirrors() {
     };
     let inner = ip(17, &udp(9, b"abc"));
     assert_eq!(mirrored(2, &inner), ("raw:ip:gre:erspan:ip:udp:data".into(), SOUND));
-    assert_eq!(mirrored(2, &ipv6_claiming(0, 59, b"")), ("raw:ip:gre:erspan:ipv6:data".into(), SOUND));
+    assert_eq!(mirrored(2, &ipv6_claiming(0, 59, b"")), ("raw:ip:gre:erspan:ipv6".into(), SOUND));
     assert_eq!(mirrored(2, b"?"), ("raw:ip:gre:erspan:data".into(), SOUND));
     assert_eq!(mirrored(3, &inner), ("raw:ip:gre:erspan:data".into(), SOUND));
     assert_eq!(mirrored(0, &eth(0x0800, &inner)), ("raw:ip:gre:erspan:eth:ip:udp:data".into(), SOUND));
@@ -153,7 +154,7 @@ fn an_ipv6_payload_length_of_zero() {
         let packet = of(ETHERNET, &frame, frame.len());
         (stack(&packet), packet.payload_len, packet.ip_len)
     };
-    assert_eq!(len(59, &[0; 6]), (("eth:ipv6:data".into(), SOUND), 0, 40));
+    assert_eq!(len(59, &[0; 6]), (("eth:ipv6".into(), SOUND), 0, 40));
     assert_eq!(len(58, &[128, 0, 0, 0, 0, 0, 0, 0]).0.1.as_deref(), Some("icmpv6@54: need 4 have 0"));
     assert_eq!(len(6, &tcp(b"hello")), (("eth:ipv6:tcp:data".into(), SOUND), 5, 65));
     assert_eq!(len(17, &udp(9, b"hello")), (("eth:ipv6:udp:data".into(), SOUND), 5, 53));
@@ -231,7 +232,7 @@ fn a_snap_length_that_cuts_what_would_tell() {
     let error = eth(0x0800, &unreachable(&inner));
     let why = "ip@42: need 20 have 0 (cut by snap length)";
     assert_eq!(cut(&error, 42), ("eth:ip:icmp:ip".into(), Some(why.into())));
-    assert_eq!(whole(ETHERNET, &eth(0x0800, &unreachable(b""))), ("eth:ip:icmp:data".into(), SOUND));
+    assert_eq!(whole(ETHERNET, &eth(0x0800, &unreachable(b""))), ("eth:ip:icmp".into(), SOUND));
     let exchange = eth(0x0800, &ip(17, &udp(4500, &[0; 20])));
     for have in 0..4 {
         let why = format!("udpencap@42: need 4 have {have} (cut by snap length)");
@@ -303,5 +304,84 @@ fn hardware_of_a_cooked_header_whose_protocol_is_none_of_ethernet() {
         (824, 0, "sll:netlink-route"),
     ] {
         assert_eq!(cooked(hardware, protocol, &data), stack, "{hardware} {protocol}");
+    }
+}
+
+/// Probes for protocols and ports carry nothing: what a header announces is not there.
+#[test]
+fn nothing_is_no_layer() {
+    for proto in [1, 4, 6, 17, 33, 41, 47, 50, 51, 97, 132, 136, 137, 143, 253] {
+        let packet = of(RAW, &ip(proto, b""), 20);
+        assert_eq!(stack(&packet), ("raw:ip".into(), SOUND), "{proto}");
+        assert_eq!((packet.ip_proto, packet.depth, packet.has_ports), (proto, 0, false));
+    }
+    for port in [1701, 2152, 3544, 4500, 4789, 4790, 6081, 6635, 8472] {
+        assert_eq!(whole(RAW, &ip(17, &udp(port, b""))), ("raw:ip:udp".into(), SOUND), "{port}");
+    }
+    // The length of IPv6 counts what is behind its header: there, what is named must be.
+    for (next, name) in [(6, "tcp"), (50, "esp"), (33, "dccp"), (136, "udplite"), (97, "etherip"), (143, "eth")] {
+        let (stack, why) = whole(RAW, &join(&[&[0x60, 0, 0, 0, 0, 0, next, 64], &[0xfd; 32]]));
+        assert_eq!(stack, format!("raw:ipv6:{name}"));
+        assert!(why.is_some_and(|why| why.ends_with("have 0")), "{name}");
+    }
+}
+
+/// RFC 3378; RFC 8986, 4.9 and 10.1.
+#[test]
+fn ethernet_in_ip() {
+    let frame = eth(0x0800, &ip(6, &tcp(b"hello")));
+    let packet = of(RAW, &ip(143, &frame), 20 + frame.len());
+    assert_eq!(stack(&packet), ("raw:ip:eth:ip:tcp:data".into(), SOUND));
+    assert_eq!((packet.tunnel.name(), packet.depth, packet.dst_port), (Some("ethernet"), 1, 80));
+    let framed = join(&[&[0x30, 0], &frame]);
+    let packet = of(RAW, &ip(97, &framed), 20 + framed.len());
+    assert_eq!(stack(&packet), ("raw:ip:etherip:eth:ip:tcp:data".into(), SOUND));
+    assert_eq!((packet.tunnel.name(), packet.depth), (Some("etherip"), 1));
+    assert_eq!(whole(RAW, &ip(97, &[0x40, 0, 1])).1.as_deref(), Some("etherip@20: version is not 3"));
+}
+
+/// Whose version 2 has a header of four bytes in front of the packet.
+#[test]
+fn web_cache_communication_in_gre() {
+    let inner = ip(17, &udp(9, b"abc"));
+    for redirect in [&[][..], &[0, 0, 0, 0]] {
+        let frame = ip(47, &join(&[&[0, 0, 0x88, 0x3e], redirect, &inner]));
+        assert_eq!(whole(RAW, &frame), ("raw:ip:gre:ip:udp:data".into(), SOUND));
+    }
+}
+
+/// RFC 826: the addresses are as long as it says.
+#[test]
+fn arp_of_any_hardware() {
+    let arp = |kind: u8, len: u8| {
+        let hardware = vec![1; usize::from(len)];
+        join(&[&[0, kind, 8, 0, len, 4, 0, 1], &hardware, &[10, 0, 0, 1], &hardware, &[10, 0, 0, 2]])
+    };
+    for (kind, len) in [(1, 6), (32, 20), (24, 8), (7, 1)] {
+        let frame = eth(0x0806, &arp(kind, len));
+        let packet = of(ETHERNET, &frame, frame.len());
+        assert_eq!((stack(&packet), packet.arp), (("eth:arp".into(), SOUND), 14));
+        let key = of_packet(&packet, &frame, 0).expect("ARP has a flow").key;
+        assert_eq!((key.family, &key.low[..4], &key.high[..4]), (ARP, &[10, 0, 0, 1][..], &[10, 0, 0, 2][..]));
+        // Cut, it is still ARP, between two stations.
+        let packet = of(ETHERNET, &frame[..24], frame.len());
+        assert_eq!(packet.arp, 14);
+        assert_eq!(
+            of_packet(&packet, &frame[..24], 0).map(|keyed| (keyed.key.family, keyed.key.ethertype)),
+            Some((0, 0x0806))
+        );
+    }
+}
+
+/// RFC 4302, 3.1.1: the authentication header stands in front of what is quoted.
+#[test]
+fn a_quote_names_its_flow_behind_an_authentication_header() {
+    let datagram = udp(9, b"abc");
+    let authenticated = join(&[&[17, 4, 0, 0], &[0; 20], &datagram]);
+    for own in [ip(17, &datagram), ip(51, &authenticated)] {
+        let sent = of(RAW, &own, own.len());
+        let error = join(&[&unreachable(&own)]);
+        let packet = of(RAW, &error, error.len());
+        assert_eq!(quoted(&packet, &error, 0).map(|keyed| keyed.key), of_packet(&sent, &own, 0).map(|keyed| keyed.key));
     }
 }
