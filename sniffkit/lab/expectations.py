@@ -58,7 +58,11 @@ ACTS = ("ping", "http", "tcp", "dns", "path", "run", "lease")
 EXPECT = {
     **ACTION,
     "name": Key(Text(), "what this expectation is called"),
-    "fails": Key(Flag(), "it must not work: isolation, a firewall (false)"),
+    "fails": Key(
+        Flag(),
+        "it must not work: isolation, a firewall (false); ping: not one answer; http: none, whatever its status; "
+        "with hops, status, answer, output or in: nothing that is as these say",
+    ),
     "hops": Key(ListOf(Ip), "path: the routers on the way, then the target"),
     "status": Key(Int(100, 599), "http: the status (200)"),
     "answer": Key(Ip, "dns: the address"),
