@@ -147,6 +147,26 @@ WRONG: dict[str, tuple[str, int, str]] = {
     ),
     "a route without a way": ("nodes:\n  a: {routes: [10.0.0.0/8]}\n", 2, "a route needs via, dev or nexthops"),
     "two things at once": (PAIR + "expect:\n  - {from: a, ping: b, tcp: 'b:80'}\n", 4, "one of ping"),
+    "hops of a ping": (
+        PAIR + "expect:\n  - from: a\n    ping: b\n    hops: [9.9.9.9]\n",
+        6,
+        "hops says nothing of ping",
+    ),
+    "a status of a command": (
+        PAIR + "expect: [{from: a, run: 'true', status: 404}]\n",
+        3,
+        "status says nothing of run, only of http",
+    ),
+    "output of a connection": (
+        PAIR + "expect: [{from: a, tcp: 'b:80', output: x}]\n",
+        3,
+        "output says nothing of tcp, only of run and http",
+    ),
+    "a count of a fetch": (
+        PAIR + "traffic: [{from: a, http: 'http://b/', count: 3}]\n",
+        3,
+        "count says nothing of http",
+    ),
     "a node that is not there": (PAIR + "expect:\n  - a -> 10.0.0.2\n  - c -> b\n", 5, "no node 'c'; there are: a b"),
     "a ping of no one": (
         PAIR + "expect:\n  - a !> bb\n",
@@ -224,6 +244,11 @@ def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> 
     assert said.startswith(f"{path}:{line}: "), said
     assert message in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["hops of a ping", "a count of a fetch"])
+def test_what_came_up_before_is_shown_all_the_same(name: str) -> None:
+    build(*parse_yaml(WRONG[name][0], "lab.yaml", stored=True), None)
 
 
 @pytest.mark.parametrize("via", ["10.0.0.300", "10.0.0.3%e", "x%e"])

@@ -55,6 +55,11 @@ ACTION = {
     "lease": Key(Text("an interface"), "wait until this interface has an address it was not given by the file"),
 }
 ACTS = ("ping", "http", "tcp", "dns", "path", "run", "lease")
+# key → the actions that it says something of
+OF = {
+    "count": ("ping",), "size": ("ping",), "hops": ("path",), "status": ("http",), "answer": ("dns",),
+    "output": ("run", "http"), "in": ("lease",),
+}  # fmt: skip
 EXPECT = {
     **ACTION,
     "name": Key(Text(), "what this expectation is called"),
@@ -91,6 +96,9 @@ class Action(Keys):
         acts = [name for name in ACTS if name in out]
         if len(acts) != 1:
             raise source.error(path, f"one of {' '.join(ACTS)} is needed, this has {' and '.join(acts) or 'none'}")
+        for key in OF:
+            if key in out and acts[0] not in OF[key]:
+                source.refuse((*path, key), f"{key} says nothing of {acts[0]}, only of {' and '.join(OF[key])}")
         return out
 
     def schema(self) -> dict[str, Any]:
