@@ -216,6 +216,36 @@ WRONG: dict[str, tuple[str, int, str]] = {
         "netem: jitter needs delay",
     ),
     "nat by no interface": ("nodes: {a: {nat: [{masquerade: wan}]}}\n", 1, "nat: no interface a/wan"),
+    **{
+        f"nat of {name}": (
+            f"nodes:\n  a:\n    nat:\n      - {{{entry}}}\nlinks: [{{a/e, b/e}}]\n",
+            4,
+            f"a: nat: {said}",
+        )
+        for name, entry, said in (
+            ("a masquerade with a port", "masquerade: e, port: 80", "port says nothing of masquerade"),
+            ("an snat with a port", "snat: 10.0.0.0/24, out: e, to: 10.0.0.1, port: 80", "port says nothing of snat"),
+            ("a dnat by an interface", "dnat: 10.0.0.1, to: 10.0.0.2, out: e", "out says nothing of dnat"),
+            ("a protocol of no port", "dnat: 10.0.0.1, to: 10.0.0.2, protocol: udp", "protocol needs port"),
+            ("another version", "dnat: 10.0.0.1, to: 'fd00::1'", "to: 'fd00::1' is no IPv4 address"),
+            ("another version back", "snat: 'fd00::/64', out: e, to: 10.0.0.1", "to: '10.0.0.1' is no IPv6 address"),
+            ("no address", "dnat: 'fd00::1', to: '::::'", "to: '::::' is no IPv6 address, nor one with its port"),
+            ("a name", "dnat: 10.0.0.1, to: fe", "to: 'fe' is no IPv4 address"),
+            ("a port over 65535", "dnat: 10.0.0.1, to: '10.0.0.2:65536', port: 80", "to: '10.0.0.2:65536' is no"),
+            ("a port for all", "dnat: 10.0.0.1, to: '10.0.0.2:80'", "to: '10.0.0.2:80' needs port"),
+            ("a port of an snat", "snat: 10.0.0.0/24, out: e, to: '10.0.0.2:80'", "to: '10.0.0.2:80' is of addresses"),
+            (
+                "a hairpin of another version",
+                "dnat: 10.0.0.1, to: 10.0.0.2, hairpin: 'fd00::/64'",
+                "hairpin: fd00::/64 is",
+            ),
+        )
+    },
+    "an snat of all": (
+        "nodes: {a: {nat: [{snat: default, out: lo, to: 10.0.0.1}]}}\n",
+        1,
+        "'default' is not a network",
+    ),
     "a rule for no interface": ("nodes: {a: {rules: [iif e table 9 priority 1]}}\n", 1, "no interface a/e"),
     "a range of both versions": (
         "nodes: {a: {services: {dnsmasq: {interfaces: [], dhcp: {from: 10.0.0.1, to: 'fd00::2'}}}}}\n",
@@ -246,7 +276,7 @@ def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> 
     assert "\n" not in said
 
 
-@pytest.mark.parametrize("name", ["hops of a ping", "a count of a fetch"])
+@pytest.mark.parametrize("name", ["hops of a ping", "a count of a fetch", "nat of a protocol of no port"])
 def test_what_came_up_before_is_shown_all_the_same(name: str) -> None:
     build(*parse_yaml(WRONG[name][0], "lab.yaml", stored=True), None)
 
