@@ -147,26 +147,6 @@ WRONG: dict[str, tuple[str, int, str]] = {
     ),
     "a route without a way": ("nodes:\n  a: {routes: [10.0.0.0/8]}\n", 2, "a route needs via, dev or nexthops"),
     "two things at once": (PAIR + "expect:\n  - {from: a, ping: b, tcp: 'b:80'}\n", 4, "one of ping"),
-    "hops of a ping": (
-        PAIR + "expect:\n  - from: a\n    ping: b\n    hops: [9.9.9.9]\n",
-        6,
-        "hops says nothing of ping",
-    ),
-    "a status of a command": (
-        PAIR + "expect: [{from: a, run: 'true', status: 404}]\n",
-        3,
-        "status says nothing of run, only of http",
-    ),
-    "output of a connection": (
-        PAIR + "expect: [{from: a, tcp: 'b:80', output: x}]\n",
-        3,
-        "output says nothing of tcp, only of run and http",
-    ),
-    "a count of a fetch": (
-        PAIR + "traffic: [{from: a, http: 'http://b/', count: 3}]\n",
-        3,
-        "count says nothing of http",
-    ),
     "a node that is not there": (PAIR + "expect:\n  - a -> 10.0.0.2\n  - c -> b\n", 5, "no node 'c'; there are: a b"),
     "a ping of no one": (
         PAIR + "expect:\n  - a !> bb\n",
@@ -216,36 +196,6 @@ WRONG: dict[str, tuple[str, int, str]] = {
         "netem: jitter needs delay",
     ),
     "nat by no interface": ("nodes: {a: {nat: [{masquerade: wan}]}}\n", 1, "nat: no interface a/wan"),
-    **{
-        f"nat of {name}": (
-            f"nodes:\n  a:\n    nat:\n      - {{{entry}}}\nlinks: [{{a/e, b/e}}]\n",
-            4,
-            f"a: nat: {said}",
-        )
-        for name, entry, said in (
-            ("a masquerade with a port", "masquerade: e, port: 80", "port says nothing of masquerade"),
-            ("an snat with a port", "snat: 10.0.0.0/24, out: e, to: 10.0.0.1, port: 80", "port says nothing of snat"),
-            ("a dnat by an interface", "dnat: 10.0.0.1, to: 10.0.0.2, out: e", "out says nothing of dnat"),
-            ("a protocol of no port", "dnat: 10.0.0.1, to: 10.0.0.2, protocol: udp", "protocol needs port"),
-            ("another version", "dnat: 10.0.0.1, to: 'fd00::1'", "to: 'fd00::1' is no IPv4 address"),
-            ("another version back", "snat: 'fd00::/64', out: e, to: 10.0.0.1", "to: '10.0.0.1' is no IPv6 address"),
-            ("no address", "dnat: 'fd00::1', to: '::::'", "to: '::::' is no IPv6 address, nor one with its port"),
-            ("a name", "dnat: 10.0.0.1, to: fe", "to: 'fe' is no IPv4 address"),
-            ("a port over 65535", "dnat: 10.0.0.1, to: '10.0.0.2:65536', port: 80", "to: '10.0.0.2:65536' is no"),
-            ("a port for all", "dnat: 10.0.0.1, to: '10.0.0.2:80'", "to: '10.0.0.2:80' needs port"),
-            ("a port of an snat", "snat: 10.0.0.0/24, out: e, to: '10.0.0.2:80'", "to: '10.0.0.2:80' is of addresses"),
-            (
-                "a hairpin of another version",
-                "dnat: 10.0.0.1, to: 10.0.0.2, hairpin: 'fd00::/64'",
-                "hairpin: fd00::/64 is",
-            ),
-        )
-    },
-    "an snat of all": (
-        "nodes: {a: {nat: [{snat: default, out: lo, to: 10.0.0.1}]}}\n",
-        1,
-        "'default' is not a network",
-    ),
     "a rule for no interface": ("nodes: {a: {rules: [iif e table 9 priority 1]}}\n", 1, "no interface a/e"),
     "a range of both versions": (
         "nodes: {a: {services: {dnsmasq: {interfaces: [], dhcp: {from: 10.0.0.1, to: 'fd00::2'}}}}}\n",
@@ -274,11 +224,6 @@ def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> 
     assert said.startswith(f"{path}:{line}: "), said
     assert message in said
     assert "\n" not in said
-
-
-@pytest.mark.parametrize("name", ["hops of a ping", "a count of a fetch", "nat of a protocol of no port"])
-def test_what_came_up_before_is_shown_all_the_same(name: str) -> None:
-    build(*parse_yaml(WRONG[name][0], "lab.yaml", stored=True), None)
 
 
 @pytest.mark.parametrize("via", ["10.0.0.300", "10.0.0.3%e", "x%e"])

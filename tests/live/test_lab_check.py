@@ -140,6 +140,9 @@ def test_a_lab_is_a_mapping_and_a_command_a_list(file: Path) -> None:
         for method in (lab[A].run, lab[A].popen):
             with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
                 method("echo hi")
+            for command in (b"echo hi", Path("echo hi")):
+                with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
+                    method(command)
 
 
 def test_what_a_command_prints_may_go_elsewhere(file: Path) -> None:
@@ -153,6 +156,8 @@ def test_what_a_command_prints_may_go_elsewhere(file: Path) -> None:
         assert lab[A].run(line, check=False, capture_output=False, stdout=subprocess.DEVNULL).stderr is None
         with pytest.raises(LabError, match=r"/bin/sh -c .*: exit 4: err out$"):
             lab[A].run(line)
+        assert lab[A].run(line, check=False, universal_newlines=False).stdout == b"out\n"
+        assert lab[A].run(line, check=False, universal_newlines=True).stdout == "out\n"
 
 
 def test_each_network_of_a_node_may_have_a_dnsmasq_of_its_own(file: Path) -> None:
