@@ -1,4 +1,4 @@
-"""Lab files that say what is not done, or what only nft or a program would refuse: one line with the place."""
+"""Lab files that say what is not done, or what the kernel, nft or a program would refuse: one line with the place."""
 
 from __future__ import annotations
 
@@ -38,6 +38,36 @@ WRONG: dict[str, tuple[str, int, str]] = {
         "'fd00::9' is not an IPv4 address",
     ),
     "nothing to run": ("nodes:\n  a: {services: {run: ' '}}\n", 2, "' ' is not a shell command"),
+    "two versions of a vxlan": (
+        "links:\n  - a/v:\n      kind: vxlan\n      id: 1\n      remote: 10.0.0.2\n      local: 'fd00::1'\n",
+        6,
+        "a/v: local fd00::1 and 10.0.0.2 are of two IP versions",
+    ),
+    "an fdb of IPv6": (
+        "links:\n  - a/v: {kind: vxlan, id: 1, fdb: ['fd00::2']}\n",
+        2,
+        "fd00::2: this one is over IPv4",
+    ),
+    "an fdb of IPv4": (
+        "links:\n  - a/v: {kind: vxlan, id: 1, remote: 'fd00::3', fdb: [10.0.0.2]}\n",
+        2,
+        "10.0.0.2: this one is over IPv6",
+    ),
+    "a bridge in a bridge": ("bridges:\n  a/b: []\n  a/c: [b]\n", 3, "a/b is a bridge, which is no port"),
+    "a tun in a bridge": ("links: [a/t: {kind: tun}]\nbridges:\n  a/c: [t]\n", 3, "a/t is a tun, which is no port"),
+    **{
+        f"a route twice: {two}": (
+            f"nodes:\n  a:\n    routes:\n      - {one}\n      - {two}\n",
+            5,
+            "of this table and metric is there already",
+        )
+        for one, two in (
+            ("10.9.0.0/16 via 10.0.0.3", "10.9.0.0/16 via 10.0.0.4 metric 0"),
+            ("default via 10.0.0.3 table main", "blackhole 0.0.0.0/0"),
+            ("default via fd00::3", "'::/0 via fd00::4 metric 1024'"),
+            ("fd09::/64 via fd00::3 table 7", "{to: 'fd09::/64', table: 7, nexthops: ['fd00::3', 'fd00::4']}"),
+        )
+    },
     "nat: snat of all": (NAT % "snat: default, out: e, to: 10.0.0.1", 4, "'default' is not a network"),
 }
 # what of nat is wrong → (the entry, what the message must say)
@@ -71,9 +101,22 @@ def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> 
     assert "\n" not in said
 
 
-@pytest.mark.parametrize("name", ["hops of a ping", "a count of a fetch", "nat: a protocol of no port"])
+@pytest.mark.parametrize(
+    "name", ["hops of a ping", "a count of a fetch", "nat: a protocol of no port", "an fdb of IPv6"]
+)
 def test_what_came_up_before_is_shown_all_the_same(name: str) -> None:
     build(*parse_yaml(WRONG[name][0], "lab.yaml", stored=True), None)
+
+
+def test_routes_beside_each_other_are_taken() -> None:
+    routes = [
+        "default via 10.0.0.1",
+        "default via fd00::1",
+        "default via 10.0.0.1 metric 1",
+        "default via 10.0.0.1 table 7",
+    ]
+    routes += ["local 10.0.0.0/8 dev lo", "blackhole 10.0.0.0/8", "blackhole fd00::/8", "blackhole fd00::/8 metric 5"]
+    parse({"nodes": {"a": {"routes": routes}, "b": {"routes": routes}}})
 
 
 def test_tags_of_yaml_itself_are_taken() -> None:
