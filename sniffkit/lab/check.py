@@ -73,17 +73,18 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
         return check(lab, write)
 
 
-def check(lab: Lab, write: str | None = None) -> list[Result]:
+def check(lab: Lab, write: str | os.PathLike[str] | None = None) -> list[Result]:
     """Run the traffic, then each expectation; look at the capture afterwards.
 
     Raises LabError if traffic fails, or before anything is done for a filter that is none or a `write` that is pcap.
     """
     spec = lab.spec
     _refuse(spec, write)
-    path = write
-    if path is None:
+    if write is None:
         handle, path = tempfile.mkstemp(prefix="sniffkit-", suffix=".pcapng")
         os.close(handle)
+    else:
+        path = os.fspath(write)
     try:
         live = _watch(spec, path)
         try:
@@ -111,10 +112,11 @@ def check(lab: Lab, write: str | None = None) -> list[Result]:
     return results
 
 
-def _refuse(spec: LabSpec, write: str | None) -> None:
+def _refuse(spec: LabSpec, write: str | os.PathLike[str] | None) -> None:
     """What could prove nothing in the end."""
-    if write is not None and write.endswith(".pcap"):
-        raise LabError(f"{write}: a pcap file does not say at which interface a frame was seen: name it .pcapng")
+    path = "" if write is None else os.fspath(write)
+    if path.endswith(".pcap"):
+        raise LabError(f"{path}: a pcap file does not say at which interface a frame was seen: name it .pcapng")
     compile_filters(spec)
 
 
@@ -179,7 +181,7 @@ def _look(spec: LabSpec, one: dict[str, Any], result: Result, capture: Capture) 
     def rows(filter: str | None) -> list[dict[str, Any]]:
         with warnings.catch_warnings():
             # A filter need not suit the link types of other points than its own.
-            warnings.filterwarnings("ignore", ".*no frame of link type", CaptureWarning)
+            warnings.filterwarnings("ignore", "(?s).*no frame of link type", CaptureWarning)
             found = capture.packets(filter=filter).to_arrow()
         times = found.column("ts").cast("int64").to_pylist()
         return [row for row, when in zip(found.to_pylist(), times, strict=True) if result.begin <= when <= result.end]

@@ -183,6 +183,9 @@ def test_what_is_seen_where_is_told_of_no_pcap_file(file: Path, tmp_path: Path) 
             lab.capture(write=f"{tmp_path}/two.pcap") as two,
         ):
             lab[A].run(["ping", "-c1", "10.0.0.2"])
+        with pytest.raises(LabError, match=r"w\.pcap: a pcap file does not say"):
+            lab.check(write=tmp_path / "w.pcap")
+        assert lab.check(write=tmp_path / "w.pcapng")[0].ok
         one.expect("icmp", at=f"{B}/eth0", count=2).expect("icmp", at=B, flows={}, count=1)
         assert len(one.packets("icmp", at=B)) == 2
         two.expect("icmp", count=4)
@@ -204,7 +207,7 @@ def test_what_a_user_has_set_is_no_part_of_the_lab(file: Path, tmp_path: Path, m
 
 
 def test_what_must_fail_fails_altogether(file: Path) -> None:
-    few = {"net.ipv4.icmp_ratemask": 1, "net.ipv4.icmp_ratelimit": 60_000}  # a handful of echo replies a minute
+    few = {"net.ipv4.icmp_ratemask": 1, "net.ipv4.icmp_ratelimit": 20_000}  # a handful of echo replies a minute
     get = {"from": A, "http": "http://10.0.0.2/", "fails": True}
     none = {"from": A, "http": "http://10.0.0.2:81/", "fails": True}
     expect = [{"from": A, "ping": B, "count": 20, "fails": True}, get, none]
