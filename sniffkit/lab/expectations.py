@@ -102,7 +102,8 @@ class Action(Keys):
         return out
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "pattern": " [-!]> "}, super().schema()]}
+        of = {key: {"anyOf": [{"required": [act]} for act in acts]} for key, acts in OF.items() if key in self.keys}
+        return {"anyOf": [{"type": "string", "pattern": " [-!]> "}, {**super().schema(), "dependentSchemas": of}]}
 
 
 def address_of(spec: LabSpec, text: str) -> str:
