@@ -328,6 +328,16 @@ def test_classes_of_htb_have_numbers_of_their_own() -> None:
     assert (len(numbers), len({*numbers})) == (302, 302)
 
 
+def test_a_masquerade_is_of_the_versions_of_the_interface() -> None:
+    nat = [{"masquerade": "e"}, {"dnat": "fd00::1", "port": 80, "to": "[fd00::2]:8080"}]
+    for addresses, both in ((["10.0.0.1/24"], False), (["fe80::1/64"], False), (["fd00::1/64"], True)):
+        spec = parse({"nodes": {"a": {"nat": nat}}, "links": [{"a/e": addresses, "b/e": None}]})
+        text = next(op.args["stdin"] for op in plan(spec) if op.key == "rules")
+        four, six = text.split("table ip6 lab_nat")
+        assert ('oifname "e" masquerade' in four, 'oifname "e" masquerade' in six) == (True, both)
+        assert "ip6 daddr fd00::1 tcp dport 80 dnat to [fd00::2]:8080" in six
+
+
 def test_a_ruleset_of_a_node_goes_with_the_tables_of_the_lab() -> None:
     def done(old: tuple[str, str], new: tuple[str, str]) -> list[list[str]]:
         plans = []

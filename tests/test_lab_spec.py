@@ -345,6 +345,8 @@ def test_the_schema_refuses_what_the_parser_refuses() -> None:
         {"nodse": []},
         {"links": [{"a/x": {"kind": "vlan", "link": "e", "id": 4095}}]},
         {"links": [{"a": None}]},
+        {"expect": [{"from": "a", "ping": "b", "output": "x"}]},
+        {"traffic": [{"from": "a", "http": "http://b/", "count": 3}]},
     ):
         assert not VALIDATOR.is_valid(bad)
 

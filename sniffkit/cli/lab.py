@@ -247,11 +247,13 @@ def check(ctx: click.Context, /, file: str, write: str | None, out: str | None, 
       sniffkit lab check docs/labs/nat.yaml
       sniffkit lab check docs/labs/vxlan.yaml -w vxlan.pcapng
     """
+    from sniffkit.cli.inputs import damage_as_lines
     from sniffkit.lab.check import COLUMNS, check_file
 
     output = _output(out, json)
     end_as_on_interrupt()
-    results = check_file(file, write)
+    with damage_as_lines():
+        results = check_file(file, write)
     kinds = COLUMNS | {"ok": "text"} if output.is_text else COLUMNS
     _write("lab_check", [one.row(output.is_text) for one in results], kinds, output)
     for one in results:

@@ -113,7 +113,13 @@ class LabCapture:
         missing = [point for point in points if point not in self.points]
         if missing:
             raise LabError(f"at {at}: {' '.join(missing)} was not captured; there are: {' '.join(self.points)}")
-        return [row for row in table.to_arrow().to_pylist() if at is None or place(row) in points]
+        rows: list[dict[str, Any]] = table.to_arrow().to_pylist()
+        if set(points) == set(self.points):
+            return rows
+        if any(row["interface"] is None for row in rows):
+            path = self.live.path if self.live is not None else ""
+            raise LabError(f"at {at}: {path} does not say at which interface a frame was seen: name it .pcapng")
+        return [row for row in rows if place(row) in points]
 
     def expect(
         self,
@@ -152,7 +158,7 @@ class LabCapture:
 
 def place(row: dict[str, Any]) -> str:
     """Where a frame or flow was seen, as the file names it."""
-    name = str(row["interface"])
+    name = str(row["interface"] or "?")  # pcap files do not say
     return name if "/" in name or not row.get("netns") else f"{row['netns']}/{name}"
 
 

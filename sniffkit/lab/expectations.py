@@ -55,10 +55,19 @@ ACTION = {
     "lease": Key(Text("an interface"), "wait until this interface has an address it was not given by the file"),
 }
 ACTS = ("ping", "http", "tcp", "dns", "path", "run", "lease")
+# key → the actions that it says something of
+OF = {
+    "count": ("ping",), "size": ("ping",), "hops": ("path",), "status": ("http",), "answer": ("dns",),
+    "output": ("run", "http"), "in": ("lease",),
+}  # fmt: skip
 EXPECT = {
     **ACTION,
     "name": Key(Text(), "what this expectation is called"),
-    "fails": Key(Flag(), "it must not work: isolation, a firewall (false)"),
+    "fails": Key(
+        Flag(),
+        "it must not work: isolation, a firewall (false); ping: not one answer; http: none, whatever its status; "
+        "with hops, status, answer, output or in: nothing that is as these say",
+    ),
     "hops": Key(ListOf(Ip), "path: the routers on the way, then the target"),
     "status": Key(Int(100, 599), "http: the status (200)"),
     "answer": Key(Ip, "dns: the address"),
@@ -87,10 +96,14 @@ class Action(Keys):
         acts = [name for name in ACTS if name in out]
         if len(acts) != 1:
             raise source.error(path, f"one of {' '.join(ACTS)} is needed, this has {' and '.join(acts) or 'none'}")
+        for key in OF:
+            if key in out and acts[0] not in OF[key]:
+                source.refuse((*path, key), f"{key} says nothing of {acts[0]}, only of {' and '.join(OF[key])}")
         return out
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "pattern": " [-!]> "}, super().schema()]}
+        of = {key: {"anyOf": [{"required": [act]} for act in acts]} for key, acts in OF.items() if key in self.keys}
+        return {"anyOf": [{"type": "string", "pattern": " [-!]> "}, {**super().schema(), "dependentSchemas": of}]}
 
 
 def address_of(spec: LabSpec, text: str) -> str:

@@ -8,7 +8,7 @@ from sniffkit.lab import expectations, filtering, qdiscs, services
 from sniffkit.lab.expectations import ACTION, EXPECT, Action
 from sniffkit.lab.links import KINDS, kind
 from sniffkit.lab.model import LabSpec, NodeSpec
-from sniffkit.lab.routing import SYSCTL_NAME, SYSCTL_VALUE, Route, Rule
+from sniffkit.lab.routing import SYSCTL_NAME, SYSCTL_VALUE, Route, Rule, slot_of
 from sniffkit.lab.schema import Choice, Flag, Ip, Key, Keys, ListOf, MapOf, NodeName, Text, nearest
 from sniffkit.lab.spec import INTERFACE
 
@@ -55,8 +55,14 @@ def check_whole(spec: LabSpec) -> None:
 def _check_node(spec: LabSpec, node: NodeSpec) -> None:
     """Interfaces that routes, rules and NAT name must be there."""
     names = [one.name for one in spec.of(node.name)] + ["lo"]
+    slots: set[object] = set()
     for number, route in enumerate(node.settings.get("routes", [])):
         path = (*node.path, "routes", number)
+        slot = slot_of(route)
+        if slot in slots:
+            there = f"{node.name}: a route to {route['to']} of this table and metric is there already"
+            spec.source.refuse(path, there)
+        slots.add(slot)
         if "via" not in route and "dev" not in route and not route.get("nexthops") and "type" not in route:
             raise spec.source.error(path, f"{node.name}: a route needs via, dev or nexthops")
         for dev in [route.get("dev"), *(hop.get("dev") for hop in route.get("nexthops", []))]:

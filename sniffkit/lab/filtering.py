@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
 from sniffkit.lab.model import LabSpec, NodeSpec
 from sniffkit.lab.ops import FILTER, Op, netns_id
-from sniffkit.lab.schema import Choice, Int, Ip, Key, Keys, ListOf, Name, Network, Text, nearest
+from sniffkit.lab.schema import BareIp, Choice, Int, Key, Keys, ListOf, Name, Subnet, Text, nearest
+from sniffkit.lab.yamlfile import Path
 
 NAT = Keys(
     {
-        "masquerade": Key(Name, "what leaves by this interface gets its address"),
-        "snat": Key(Network, "what comes from this network and leaves by `out` gets the address `to`"),
-        "dnat": Key(Ip, "what goes to this address (and `port`) is sent to `to`"),
+        "masquerade": Key(
+            Name, "what leaves by this interface gets its address: IPv4, and IPv6 where the file gives it one"
+        ),
+        "snat": Key(Subnet, "what comes from this network and leaves by `out` gets the address `to`"),
+        "dnat": Key(BareIp, "what goes to this address (and `port`) is sent to `to`"),
         "out": Key(Name, "snat: the interface it leaves by"),
         "protocol": Key(Choice("tcp", "udp"), "dnat: protocol of the port (tcp)"),
         "port": Key(Int(1, 65535), "dnat: port"),
         "to": Key(Text("an address, dnat also ADDRESS:PORT", r"[0-9a-fA-F.:\[\]]+"), "the new address"),
-        "hairpin": Key(Network, "dnat: clients in this network, the server's own, are masqueraded too"),
+        "hairpin": Key(Subnet, "dnat: clients in this network, the server's own, are masqueraded too"),
     }
 )
+# what an entry does → the keys it needs, and those it may have
+NEEDS: dict[str, tuple[str, ...]] = {"masquerade": (), "snat": ("out", "to"), "dnat": ("to",)}
+MAY: dict[str, tuple[str, ...]] = {"masquerade": (), "snat": (), "dnat": ("protocol", "port", "hairpin")}
 CHAIN = Keys(
     {
         "policy": Key(Choice("accept", "drop"), "what becomes of the rest (accept)"),
@@ -49,17 +56,21 @@ def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
     """
     for number, entry in enumerate(node.settings.get("nat", [])):
         path = (*node.path, "nat", number)
-        does = [key for key in ("masquerade", "snat", "dnat") if key in entry]
+        does = [key for key in NEEDS if key in entry]
         if len(does) != 1:
             raise spec.source.error(path, f"{node.name}: nat: one of masquerade, snat or dnat, this has {len(does)}")
-        for key in {"snat": ("out", "to"), "dnat": ("to",)}.get(does[0], ()):
+        for key in NEEDS[does[0]]:
             if key not in entry:
                 raise spec.source.error(path, f"{node.name}: nat: {does[0]} needs {key}")
+        for key in entry:
+            if key not in (does[0], *NEEDS[does[0]], *MAY[does[0]]):
+                spec.source.refuse((*path, key), f"{node.name}: nat: {key} says nothing of {does[0]}")
         for key in {"masquerade", "out"} & set(entry):
             if entry[key] not in names:
                 text = f"{node.name}: nat: no interface {node.name}/{entry[key]}{nearest(entry[key], names)}"
                 raise spec.source.error((*path, key), text)
-    made = _tables(ruleset(node.settings))
+        _check_addresses(spec, node, entry, path)
+    made = _tables(ruleset(spec, node))
     for family in FLUSH.findall(QUOTED.sub("", node.settings.get("nft", ""))):
         gone = [table for table in made if family in ("", table.split()[0])]
         if gone:
@@ -67,11 +78,37 @@ def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
             raise spec.source.error((*node.path, "nft"), text)
 
 
-def ruleset(settings: dict[str, Any]) -> str:
+def _check_addresses(spec: LabSpec, node: NodeSpec, entry: dict[str, Any], path: Path) -> None:
+    """All of one version, and no more ports than nft takes: it would look up as a name what is no address."""
+    if "masquerade" in entry:
+        return
+    given = entry.get("snat") or entry["dnat"]
+    number = 6 if ":" in given else 4
+    found = re.fullmatch(r"\[(.*)\](?::([0-9]+))?" if number == 6 else r"(.*?)(?::([0-9]+))?", entry["to"])
+    address, port = (found[1], found[2]) if found else (entry["to"], None)
+    try:
+        right = ipaddress.ip_address(address).version == number
+    except ValueError:
+        right = False
+    if not right or int((port or "0")[:6]) > 65535:
+        what = f"IPv{number} address{', nor one with its port' if 'dnat' in entry else ''}, as {given} is"
+        spec.source.refuse((*path, "to"), f"{node.name}: nat: to: {entry['to']!r} is no {what}")
+    if port and "port" not in entry:
+        needed = "needs port" if "dnat" in entry else "is of addresses alone"
+        spec.source.refuse((*path, "to"), f"{node.name}: nat: to: {entry['to']!r} {needed}")
+    if "protocol" in entry and "port" not in entry:
+        spec.source.refuse((*path, "protocol"), f"{node.name}: nat: protocol needs port: all is sent to {entry['to']}")
+    if "hairpin" in entry and (":" in entry["hairpin"]) != (number == 6):
+        text = f"{node.name}: nat: hairpin: {entry['hairpin']} is no network of IPv{number}, as {given} is"
+        spec.source.refuse((*path, "hairpin"), text)
+
+
+def ruleset(spec: LabSpec, node: NodeSpec) -> str:
     """The tables lab_nat and lab_filter."""
     out: list[str] = []
+    settings = node.settings
     for family in ("ip", "ip6"):
-        entries = [one for one in settings.get("nat", []) if _family(one) == family]
+        entries = [one for one in settings.get("nat", []) if family in _families(spec, node, one)]
         if entries:
             out += [f"table {family} lab_nat {{"]
             out += _chain("prerouting", "nat", "dstnat", [rule for one in entries for rule in _before(one, family)])
@@ -85,9 +122,13 @@ def ruleset(settings: dict[str, Any]) -> str:
     return "\n".join(out) + "\n" if out else ""
 
 
-def _family(entry: dict[str, Any]) -> str:
-    text = entry.get("snat") or entry.get("dnat") or ""
-    return "ip6" if ":" in text else "ip"
+def _families(spec: LabSpec, node: NodeSpec, entry: dict[str, Any]) -> tuple[str, ...]:
+    """The families of tables that an entry is in; IPv4 addresses may also come by DHCP, link-local ones go nowhere."""
+    if "masquerade" not in entry:
+        return ("ip6",) if ":" in (entry.get("snat") or entry["dnat"]) else ("ip",)
+    out = spec.interfaces.get((node.name, entry["masquerade"]))
+    found = [ipaddress.ip_interface(text) for text in out.addresses] if out is not None else []
+    return ("ip", "ip6") if any(one.version == 6 and not one.is_link_local for one in found) else ("ip",)
 
 
 def _chain(hook: str, kind: str, priority: str, rules: list[str], policy: str = "accept") -> list[str]:
@@ -124,14 +165,14 @@ def added_to(op: Op) -> str | None:
     return f"command:{op.node}/rules" if adds else None
 
 
-def operations(node: NodeSpec) -> list[Op]:
+def operations(spec: LabSpec, node: NodeSpec) -> list[Op]:
     """One `nft -f -` for the lab's tables, one for the node's own ruleset.
 
     That one is made anew with them: it may add to them, and which of two chains of one priority a packet meets first
     hangs on which was there first.
     """
     out: list[Op] = []
-    for key, text in (("rules", ruleset(node.settings)), ("nft", node.settings.get("nft", ""))):
+    for key, text in (("rules", ruleset(spec, node)), ("nft", node.settings.get("nft", ""))):
         if not text:
             continue
         tables = _tables(text)

@@ -153,7 +153,7 @@ def _node(spec: LabSpec, node: NodeSpec) -> list[Op]:
         version = "-6 " if family(rule.get("from"), rule.get("to")) == 10 else ""
         line = f"ip {version}-n {node.name} rule add {words}"
         out.append(Op(RULE, "rule", node.name, words, rule, needs, line))
-    out += filtering.operations(node)
+    out += filtering.operations(spec, node)
     out += services.operations(spec, node)
     return out
 

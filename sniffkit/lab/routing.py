@@ -172,6 +172,14 @@ def scope_of(given: dict[str, Any]) -> int:
     return SCOPES.get(given.get("type", ""), UNIVERSE if far else LINK)
 
 
+def slot_of(given: dict[str, Any]) -> tuple[object, ...]:
+    """What a namespace has one route of: version, network, table and metric; IPv6's is 1024 where none is given."""
+    version = family(given["to"], given.get("via"), *(hop["via"] for hop in given.get("nexthops", [])))
+    address, length = prefix(given["to"])
+    metric = given.get("metric", 0) or (1024 if version == 10 else 0)
+    return version, address if length else b"", length, table_of(given), metric
+
+
 def text_of(given: dict[str, Any], order: dict[str, Key], first: str | None) -> str:
     """The words that ip(8) takes."""
     names: dict[str, dict[Any, str]] = {

@@ -45,6 +45,8 @@ class Node:
 
         options: as `subprocess.run`'s; both outputs are captured, but for one that goes elsewhere (stdout, stderr).
         """
+        if "universal_newlines" in options:  # the older name of text
+            options.setdefault("text", options.pop("universal_newlines"))
         options = {"text": True, "env": self._lab.environment, **options}
         if "capture_output" not in options:
             options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
@@ -64,9 +66,10 @@ class Node:
         return process
 
     def argv(self, command: Sequence[str | os.PathLike[str]]) -> list[str]:
-        """The command as it is run from outside. Raises LabError for a text in place of words."""
-        if isinstance(command, str):
-            raise LabError(f"{self.name}: a command is a list of words, such as ['sh', '-c', {command!r}]")
+        """The command as it is run from outside. Raises LabError for a text, or a path, in place of words."""
+        if isinstance(command, (str, bytes, os.PathLike)):
+            text = os.fsdecode(command)
+            raise LabError(f"{self.name}: a command is a list of words, such as ['sh', '-c', {text!r}]")
         settings = self._lab.spec.nodes[self.name].settings if self.name in self._lab.spec.nodes else {}
         leases = any(name == "dhcp_client" for name, _ in settings.get("services", []))
         own_names = bool(settings.get("nameserver")) or leases

@@ -159,6 +159,8 @@ def _interface(spec: LabSpec, text: str, given: Any, path: Path, pair: bool) -> 
         raise spec.source.error(
             path, f"{text}: no interface can be called {name!r}: the kernel's sysctls have that name"
         )
+    if name == "lo":
+        raise spec.source.error(path, f"{text}: lo is in every namespace: it is no end of a link")
     wanted = given.get("kind", "veth") if isinstance(given, dict) else "veth"
     if not isinstance(wanted, str) or wanted not in KINDS:
         raise spec.source.error((*path, "kind"), f"{text}: unknown kind {wanted!r}{nearest(str(wanted), KINDS)}")

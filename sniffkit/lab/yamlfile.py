@@ -20,6 +20,8 @@ TOO_MANY = "too many or too deeply nested values"
 # Core schema of YAML 1.2 with 1.1's yes/no/on/off; 1.1's base 60 is left out, it turns MAC addresses into numbers.
 WORDS = {"null": None, "~": None, "": None, "true": True, "yes": True, "on": True}
 WORDS |= {"false": False, "no": False, "off": False}
+# "!" is no tag in particular.
+TAGS = {"!", *(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null"))}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]+")
 
@@ -82,7 +84,7 @@ def parse(data: bytes | str, name: str, stored: bool = False) -> tuple[Any, Sour
     source = Source(name, stored)
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_depth(yaml.parse(data, loader), source)
+        _check_events(yaml.parse(data, loader), source)
         node = yaml.compose(data, loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -93,10 +95,17 @@ def parse(data: bytes | str, name: str, stored: bool = False) -> tuple[Any, Sour
     return (None if node is None else _Builder(source).build(node, ())), source
 
 
-def _check_depth(events: Iterable[Any], source: Source) -> None:
-    """Before libyaml builds the nodes: it goes down one call a level, and a stack that is used up is no exception."""
+def _check_events(events: Iterable[Any], source: Source) -> None:
+    """Before libyaml builds the nodes: it goes down one call a level, and a stack that is used up is no exception.
+
+    Tags beside YAML's own are nothing that a lab could mean.
+    """
     depth = 0
     for event in events:
+        tag = getattr(event, "tag", None)  # only one that is written
+        if tag is not None and tag not in TAGS:
+            source.mark((), event.start_mark.line + 1)
+            raise source.error((), f"unknown tag {tag}: a lab is plain data")
         if hasattr(event, "flow_style"):  # the start of a sequence or a mapping
             depth += 1
             if depth > MAX_DEPTH + 1:

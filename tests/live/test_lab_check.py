@@ -6,11 +6,12 @@ import importlib
 import json
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labs import P, sniffkit, write
+from labs import P, pair, sniffkit, write
 
 import sniffkit as sk
 from sniffkit.errors import LabError
@@ -139,6 +140,9 @@ def test_a_lab_is_a_mapping_and_a_command_a_list(file: Path) -> None:
         for method in (lab[A].run, lab[A].popen):
             with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
                 method("echo hi")
+            for command in (b"echo hi", Path("echo hi")):
+                with pytest.raises(LabError, match=r"a command is a list of words, such as \['sh', '-c', 'echo hi'\]"):
+                    method(command)
 
 
 def test_what_a_command_prints_may_go_elsewhere(file: Path) -> None:
@@ -152,6 +156,8 @@ def test_what_a_command_prints_may_go_elsewhere(file: Path) -> None:
         assert lab[A].run(line, check=False, capture_output=False, stdout=subprocess.DEVNULL).stderr is None
         with pytest.raises(LabError, match=r"/bin/sh -c .*: exit 4: err out$"):
             lab[A].run(line)
+        assert lab[A].run(line, check=False, universal_newlines=False).stdout == b"out\n"
+        assert lab[A].run(line, check=False, universal_newlines=True).stdout == "out\n"
 
 
 def test_each_network_of_a_node_may_have_a_dnsmasq_of_its_own(file: Path) -> None:
@@ -165,3 +171,58 @@ def test_each_network_of_a_node_may_have_a_dnsmasq_of_its_own(file: Path) -> Non
     nodes = {f"{P}r": {"services": services}, A: client, B: client}
     done = sniffkit("lab", "check", write(file, nodes=nodes, links=links, expect=expect))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_seen_where_is_told_of_no_pcap_file(file: Path, tmp_path: Path) -> None:
+    looks = [{"from": A, "run": "true", "never": {f"{B}/eth0": "icmp"}}]
+    done = sniffkit("lab", "check", write(file, expect=looks), "-w", f"{tmp_path}/w.pcap")
+    assert (done.returncode, f"{tmp_path}/w.pcap: a pcap file does not say at which" in done.stderr) == (2, True)
+    with sk.lab(str(file)) as lab:
+        with (
+            lab.capture(f"{B}/eth0", write=f"{tmp_path}/one.pcap") as one,
+            lab.capture(write=f"{tmp_path}/two.pcap") as two,
+        ):
+            lab[A].run(["ping", "-c1", "10.0.0.2"])
+        with pytest.raises(LabError, match=r"w\.pcap: a pcap file does not say"):
+            lab.check(write=tmp_path / "w.pcap")
+        assert lab.check(write=tmp_path / "w.pcapng")[0].ok
+        one.expect("icmp", at=f"{B}/eth0", count=2).expect("icmp", at=B, flows={}, count=1)
+        assert len(one.packets("icmp", at=B)) == 2
+        two.expect("icmp", count=4)
+        with pytest.raises(AssertionError, match="2 seen, 0 expected"):
+            one.expect("icmp", at=B, count=0)
+        with pytest.raises(LabError, match=r"two\.pcap does not say at which interface"):
+            two.expect("icmp", at=B, count=0)
+
+
+def test_what_a_user_has_set_is_no_part_of_the_lab(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".curlrc").write_text("proxy = http://10.0.0.7:3128\n")
+    (tmp_path / "socket.py").write_text("raise OSError\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("http_proxy", "http://10.0.0.7:3128")
+    monkeypatch.chdir(tmp_path)
+    expect = [{"from": A, "http": "http://10.0.0.2/"}, {"from": A, "tcp": "10.0.0.2:80"}]
+    done = sniffkit("lab", "check", write(file, nodes={B: {"services": {"http": 80}}}, expect=expect))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_must_fail_fails_altogether(file: Path) -> None:
+    few = {"net.ipv4.icmp_ratemask": 1, "net.ipv4.icmp_ratelimit": 20_000}  # a handful of echo replies a minute
+    get = {"from": A, "http": "http://10.0.0.2/", "fails": True}
+    none = {"from": A, "http": "http://10.0.0.2:81/", "fails": True}
+    expect = [{"from": A, "ping": B, "count": 20, "fails": True}, get, none]
+    expect += [{**get, "status": 200}, {**get, "status": 404}, {**get, "output": "up"}, {**get, "output": "other"}]
+    node = {"sysctls": few, "services": {"http": {"text": "up"}}}
+    path = write(file, nodes={B: node}, expect=expect)
+    rows = [json.loads(line) for line in sniffkit("lab", "check", path, "--json").stdout.splitlines()]
+    assert [row["ok"] for row in rows] == [False, False, True, False, True, False, True], rows
+
+
+def test_a_filter_need_only_suit_where_it_looks(file: Path) -> None:
+    links = [*pair()["links"], {f"{A}/tun0": {"kind": "tun", "address": "10.5.0.1/24"}}]
+    answers = {A: {"services": {"responder": {"interface": "tun0", "address": "10.5.0.2"}}}}
+    expect = [{"from": A, "ping": "10.5.0.2", "never": {f"{B}/eth0": "vlan 5"}}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = sniffkit("lab", "check", write(file, nodes=answers, links=links, expect=expect))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

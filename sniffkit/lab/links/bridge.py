@@ -46,6 +46,7 @@ PORT_KEYS = {
     "isolated": _switch("no frames to other isolated ports", 33, "isolated"),
 }
 TIMES = {"forward_delay": 1, "hello_time": 2, "max_age": 3, "ageing_time": 4}
+NO_PORTS = ("bridge", "tun", "nlmon")
 LEAST_DELAY = 2  # BR_MIN_FORWARD_DELAY of linux/br_private.h, where the spanning tree runs
 DEFAULT_TIMES = {"forward_delay": 15, "hello_time": 2, "max_age": 20, "ageing_time": 300}
 
@@ -112,6 +113,8 @@ def check(one: Interface, spec: LabSpec) -> None:
             raise spec.source.error(path, f"{one}: no interface {one.node}/{name}{nearest(name, there)}")
         if found is one:
             raise spec.source.error(path, f"{one} cannot be its own port")
+        if found.kind in NO_PORTS:  # br_add_if of net/bridge/br_if.c
+            spec.source.refuse(path, f"{one}: {found} is a {found.kind}, which is no port of a bridge")
         if found.bridge is not None:
             raise spec.source.error(path, f"{found} is a port of {found.bridge} already")
         found.bridge, found.port = one.name, port

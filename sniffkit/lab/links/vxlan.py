@@ -88,6 +88,15 @@ def check(one: Interface, spec: LabSpec) -> None:
         raise spec.source.error((*one.path, "group"), f"{one}: group needs link: the interface to join it on")
     if remote and ip_address(remote).is_multicast:
         raise spec.source.error((*one.path, "remote"), f"{one}: remote: {remote} is multicast; did you mean group?")
+    far = remote or group
+    if far and "local" in one.data and (":" in far) != (":" in one.data["local"]):
+        text = f"{one}: local {one.data['local']} and {far} are of two IP versions"
+        spec.source.refuse((*one.path, "local"), text)
+    for entry in one.data.get("fdb", []):
+        if (":" in entry["dst"]) != over_ipv6(one):
+            text = f"{one}: fdb: {entry['dst']}: this one is over IPv{6 if over_ipv6(one) else 4}"
+            hint = "" if far or "local" in one.data else ", unless its local is of IPv6"
+            spec.source.refuse((*one.path, "fdb"), text + hint)
     other = spec.first(receives(one), one)
     if other is not one:
         text = f"{one}: id {one.data['id']} is {other}'s already, on port {one.data['port']}"

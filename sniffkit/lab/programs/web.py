@@ -52,7 +52,11 @@ def main(arguments: list[str]) -> None:
     handler: Any = type("Handler", (OneText,), {"text": options.text.encode()})
     if options.directory:
         handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=options.directory)
-    Server(("::", options.port), handler).serve_forever()
+    try:
+        server = Server(("::", options.port), handler)
+    except OSError as error:
+        sys.exit(f"TCP port {options.port}: {error.strerror}")
+    server.serve_forever()
 
 
 if __name__ == "__main__":

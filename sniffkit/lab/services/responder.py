@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from typing import Any
 
 from sniffkit.lab.model import LabSpec, NodeSpec
-from sniffkit.lab.schema import Ip, Key, Name
+from sniffkit.lab.schema import Checked, Key, Name
 from sniffkit.lab.services.service import Service, Start
 
+Ip4 = Checked("an IPv4 address", lambda text: str(ipaddress.IPv4Address(text)))
 KINDS = ("tun", "tap", "macvtap", "ipvtap")
 
 
@@ -31,7 +33,7 @@ SERVICE = Service(
     "a program behind a tun or tap that answers pings",
     {
         "interface": Key(Name, "the tun, tap, macvtap or ipvtap", required=True),
-        "address": Key(Ip, "the IPv4 address it answers for", required=True),
+        "address": Key(Ip4, "the address it answers for", required=True),
     },
     start,
     interfaces=("interface",),

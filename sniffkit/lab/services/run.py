@@ -19,7 +19,7 @@ SERVICE = Service(
     "run",
     "a command of your own",
     {
-        "command": Key(Text("a shell command"), "what to run; it must not end", required=True),
+        "command": Key(Text("a shell command", r"[\s\S]*\S[\s\S]*"), "what to run; it must not end", required=True),
         "tcp": Key(Int(1, 65535), "ready once it listens on this TCP port"),
         "udp": Key(Int(1, 65535), "ready once it listens on this UDP port"),
     },
