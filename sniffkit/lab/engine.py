@@ -185,7 +185,7 @@ class Engine:
         mine = self._inode(node)
         if mine is not None and namespaces.inode(node) in (mine, 0):
             namespaces.remove(node)
-        self.journal.add(**{"is": "gone", "node": node})
+        self.journal.note(**{"is": "gone", "node": node})
 
     # doing and undoing
 
@@ -280,7 +280,7 @@ def tear_down(journal: Journal) -> list[str]:
 
     def work(stop: threading.Event) -> None:
         if journal.of("up"):
-            journal.add(**{"is": "change", "plan": []})  # if it is cut off, the lab is not whole any more
+            journal.note(**{"is": "change", "plan": []})  # if it is cut off, the lab is not whole any more
         with Engine(journal, threading.Event()) as engine:
             processes.stop_all(journal)
             staying: dict[str, str] = {}

@@ -60,7 +60,7 @@ def record(engine: Engine, name: str) -> None:
 def withdraw(engine: Engine, name: str) -> None:
     """Once a link is gone: whoever makes one of that name now makes their own."""
     if name in _standing(engine.journal, LINK, LINK_GONE):
-        engine.journal.add(**{"is": LINK_GONE, "name": name})
+        engine.journal.note(**{"is": LINK_GONE, "name": name})
 
 
 def link_index(engine: Engine, name: str) -> int | None:
@@ -130,7 +130,7 @@ def bring_back(engine: Engine, name: str) -> None:
         index = struct.pack("=i", engine.index(HOST, name))
         for address in had:
             engine.try_one(HOST, wire.message(wire.NEWADDR, wire.CREATE | wire.EXCL, address[:4] + index + address[8:]))
-    engine.journal.add(**{"is": BROUGHT_BACK, "name": name})
+    engine.journal.note(**{"is": BROUGHT_BACK, "name": name})
 
 
 def borrowed(journal: Journal) -> dict[str, str]:
