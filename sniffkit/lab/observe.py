@@ -230,13 +230,19 @@ def _link_local(mac: str) -> bytes:
     return b"\xfe\x80" + bytes(6) + bytes([data[0] ^ 2]) + data[1:3] + b"\xff\xfe" + data[3:] if len(data) == 6 else b""
 
 
+def by_itself(body: bytes) -> bool:
+    """Whether a route is there without anybody having given it: the kernel's, or learned from the network."""
+    protocol, flags = struct.unpack_from("=5xBxxI", body)
+    return protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or bool(flags & RTM_F_CLONED)
+
+
 def _route(out: Seen, body: bytes) -> None:
-    family, length, source, tos, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
+    family, length, source, tos, table, _, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
     found = wire.attributes(body[12:])
     table = _number(found, 15, table)
     if table == TABLES["main"] and kind == 1 and not {5, 9, VIA} & set(found):
         out.connected.add((out.name(_number(found, 4)), _network(family, found.get(1), length)))
-    if protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or flags & RTM_F_CLONED:
+    if by_itself(body):
         return
     given: dict[str, Any] = {"to": _network(family, found.get(1), length)}
     if kind not in TYPES:
