@@ -101,6 +101,12 @@ def test_attributes_that_no_key_stands_for() -> None:
     assert unsaid(kind("vxlan").unsaid, {6: b"\0", 8: struct.pack("=I", 300), 29: b"longer"}) == []
 
 
+def test_vlan_flags_that_are_all_off_are_not_shown() -> None:
+    """8021q/vlan_netlink.c sends IFLA_VLAN_FLAGS only where one is set."""
+    assert kind("vlan").differing({"id": 9, "reorder": False}, {1: b"\x09\0", 5: b"\x81\0"}) == {}
+    assert kind("vlan").differing({"id": 9}, {1: b"\x09\0", 5: b"\x81\0"}) == {"reorder": (False, None)}
+
+
 def test_sysctls_that_differ() -> None:
     base = {("ipv4", "x"): "1", ("ipv4", "conf", "default", "y"): "0"}
     there = {("ipv4", "x"): "2", ("ipv4", "conf", "default", "y"): "1", ("ipv4", "z"): "9"}

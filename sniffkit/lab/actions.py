@@ -18,6 +18,7 @@ from sniffkit.lab.observe import IPV6_METRIC, see_links
 from sniffkit.lab.ops import Op
 from sniffkit.lab.plan import ends, host_ends
 from sniffkit.lab.routing import ROUTE_TYPES, family, prefix, scope_of, table_of
+from sniffkit.lab.state import write
 
 if TYPE_CHECKING:
     from sniffkit.lab.engine import Engine
@@ -307,12 +308,12 @@ def reset_sysctl(engine: Engine, op: Op) -> None:
         with open(sysctl_path(op.args["name"]), "w", encoding="ascii") as file:
             file.write(before)
         # Set again, it may be another value that it goes back to: `forward` may have come or gone meanwhile.
-        engine.journal.add(**{"is": "sysctl", "id": op.id, "before": None})
+        engine.journal.note(**{"is": "sysctl", "id": op.id, "before": None})
 
 
 def write_file(engine: Engine, op: Op) -> None:
     """A file of the lab's directory."""
-    (engine.journal.directory / op.args["name"]).write_text(op.args["text"])
+    write(engine.journal.directory / op.args["name"], op.args["text"])
 
 
 def remove_file(engine: Engine, op: Op) -> None:

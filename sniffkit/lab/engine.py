@@ -185,7 +185,7 @@ class Engine:
         mine = self._inode(node)
         if mine is not None and namespaces.inode(node) in (mine, 0):
             namespaces.remove(node)
-        self.journal.add(**{"is": "gone", "node": node})
+        self.journal.note(**{"is": "gone", "node": node})
 
     # doing and undoing
 
@@ -280,7 +280,7 @@ def tear_down(journal: Journal) -> list[str]:
 
     def work(stop: threading.Event) -> None:
         if journal.of("up"):
-            journal.add(**{"is": "change", "plan": []})  # if it is cut off, the lab is not whole any more
+            journal.note(**{"is": "change", "plan": []})  # if it is cut off, the lab is not whole any more
         with Engine(journal, threading.Event()) as engine:
             processes.stop_all(journal)
             staying: dict[str, str] = {}
@@ -306,6 +306,7 @@ def tear_down(journal: Journal) -> list[str]:
                 busy = processes.inside(entry["inode"]) if there else []
                 if busy:
                     left.append(f"namespace {node} lives on in {', '.join(busy)}; its interfaces are removed")
+                if busy or (there and _captured(engine, node)):
                     _empty(engine, node)
                 engine.drop(node)
         if staying:
@@ -321,8 +322,19 @@ def tear_down(journal: Journal) -> list[str]:
     return left
 
 
+def _captured(engine: Engine, node: str) -> bool:
+    """Whether there are packet sockets in a namespace: it would live as long as they do. A capture ends with its
+    interfaces."""
+    engine.enter(node)
+    try:
+        with open("/proc/thread-self/net/packet", encoding="ascii") as file:
+            return len(file.readlines()) > 1
+    except OSError:  # a kernel without packet sockets, or where they are a module that nobody needed yet
+        return False
+
+
 def _empty(engine: Engine, node: str) -> None:
-    """Delete the interfaces of a namespace that somebody's process keeps alive."""
+    """Delete the interfaces of a namespace that somebody's process or socket keeps alive."""
     for index, name in machine.names_in(engine, node):
         if name != "lo":
             engine.delete_index(node, index)

@@ -152,6 +152,9 @@ class _Host:
         there = self.nodes[out.point[0]].seen
         said = unsaid(kind(name).unsaid, seen.data) if name in KINDS else []
         said += [word for flag, word in FLAGS.items() if seen.flags & flag and (flag != NOARP or name in WITH_ARP)]
+        said += seen.also
+        above = next((one for one in there.links.values() if one.index == seen.master), None)
+        said += [f"in the {above.kind} {above.name}"] if above is not None and above.kind != "bridge" else []
         if said and name != "physical":
             self.notes.append(f"{out}: {', '.join(said)}")
         if name == "bridge":

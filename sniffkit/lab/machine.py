@@ -5,6 +5,7 @@ Others make theirs in the same place, so a link is the lab's by the index that t
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import LabError
 from sniffkit.lab import wire
 from sniffkit.lab.model import HOST
-from sniffkit.lab.observe import IFAPROT_KERNEL_LL, SeenLink, addresses, made_by_kernel, see_links
+from sniffkit.lab.observe import (
+    IFAPROT_KERNEL_LL,
+    RTNH_F_ONLINK,
+    SeenLink,
+    addresses,
+    by_itself,
+    made_by_kernel,
+    see_links,
+)
 from sniffkit.lab.ops import Op
 
 if TYPE_CHECKING:
@@ -27,6 +36,10 @@ IFA_CACHEINFO, IFA_FLAGS = 6, 8
 ADDRESS_HAS = {1, 2, 3, 4, IFA_CACHEINFO, IFA_FLAGS, 9, 11}
 OWN_FLAGS = 0x712  # NODAD HOMEADDRESS MANAGETEMPADDR NOPREFIXROUTE MCAUTOJOIN
 FOR_EVER = 2**32 - 1  # INFINITY_LIFE_TIME
+
+ROUTE_SIZE = 12  # struct rtmsg
+RTA_OIF, RTA_CACHEINFO, RTA_NH_ID = 4, 12, 30
+BY_NEXT_HOP = {5, 18}  # RTA_GATEWAY VIA: the network that it is in must be there before
 
 
 def _standing(journal: Journal, made: str, gone: str) -> dict[str, dict[str, Any]]:
@@ -60,7 +73,7 @@ def record(engine: Engine, name: str) -> None:
 def withdraw(engine: Engine, name: str) -> None:
     """Once a link is gone: whoever makes one of that name now makes their own."""
     if name in _standing(engine.journal, LINK, LINK_GONE):
-        engine.journal.add(**{"is": LINK_GONE, "name": name})
+        engine.journal.note(**{"is": LINK_GONE, "name": name})
 
 
 def link_index(engine: Engine, name: str) -> int | None:
@@ -98,6 +111,7 @@ def borrow(engine: Engine, op: Op) -> None:
         "node": op.node,
         "name": name,
         "addresses": had,
+        "routes": [body.hex() for body in _routes_over(asked, found.index)],
         "at": time.clock_gettime(time.CLOCK_BOOTTIME),
     }
     engine.journal.add(**entry, up=found.up, mtu=found.mtu, mac=found.mac)
@@ -106,7 +120,7 @@ def borrow(engine: Engine, op: Op) -> None:
 
 
 def bring_back(engine: Engine, name: str) -> None:
-    """Move it back, with its addresses, MTU and MAC address, and up if it was up.
+    """Move it back, with its addresses, routes, MTU and MAC address, and up if it was up.
 
     Raises LabError if this machine has got another interface of that name meanwhile: then it stays where it is.
     """
@@ -122,6 +136,7 @@ def bring_back(engine: Engine, name: str) -> None:
             )
         # A record that cannot be read leaves it where it is.
         settings, had = _settings_again(entry, see_links(engine.socket(node))[name]), _addresses_again(entry)
+        routes = [bytes.fromhex(text) for text in entry.get("routes", [])]  # none as recorded before them
         body = wire.attribute(3, wire.text(name)) + wire.attribute(28, struct.pack("=i", engine.descriptor(HOST)))
         engine.socket(node).send([wire.message(wire.NEWLINK, 0, wire.link_header() + body)])
         engine.forget(HOST, name)
@@ -130,7 +145,9 @@ def bring_back(engine: Engine, name: str) -> None:
         index = struct.pack("=i", engine.index(HOST, name))
         for address in had:
             engine.try_one(HOST, wire.message(wire.NEWADDR, wire.CREATE | wire.EXCL, address[:4] + index + address[8:]))
-    engine.journal.add(**{"is": BROUGHT_BACK, "name": name})
+        for route in sorted(routes, key=lambda body: bool(BY_NEXT_HOP & set(wire.attributes(body[ROUTE_SIZE:])))):
+            engine.try_one(HOST, wire.message(wire.NEWROUTE, wire.CREATE | wire.APPEND, _route_again(route, index)))
+    engine.journal.note(**{"is": BROUGHT_BACK, "name": name})
 
 
 def borrowed(journal: Journal) -> dict[str, str]:
@@ -184,6 +201,27 @@ def _address_again(body: bytes, away: int) -> list[bytes]:
         found[IFA_CACHEINFO] = struct.pack("=IIII", preferred, valid, 0, 0)
     attributes = b"".join(wire.attribute(number, found[number]) for number in sorted(ADDRESS_HAS & set(found)))
     return [struct.pack("=BBBBi", family, length, 0, scope, 0) + attributes]
+
+
+def _routes_over(asked: wire.Socket, index: int) -> list[bytes]:
+    """The routes that lead out of an interface, as RTM_NEWROUTE had them, but those that come back by themselves."""
+    out = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(wire.Refused):  # a kernel without IPv6
+            out += asked.dump(wire.GETROUTE, struct.pack("=B11x", family))
+    over = struct.pack("=i", index)
+    return [body for body in out if wire.attributes(body[ROUTE_SIZE:]).get(RTA_OIF) == over and not by_itself(body)]
+
+
+def _route_again(body: bytes, index: bytes) -> bytes:
+    """A route as RTM_NEWROUTE had it, over the interface of an index. Next hops that have an id of their own went with
+    the interface; the route says them too."""
+    found = {**wire.attributes(body[ROUTE_SIZE:]), RTA_OIF: index}
+    attributes = b"".join(
+        wire.attribute(number, data) for number, data in found.items() if number not in (RTA_CACHEINFO, RTA_NH_ID)
+    )
+    flags = struct.unpack_from("=I", body, 8)[0] & RTNH_F_ONLINK
+    return body[:8] + struct.pack("=I", flags) + attributes
 
 
 def names_in(engine: Engine, node: str) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
-from sniffkit.lab import wire
+from sniffkit.lab import rules, wire
 from sniffkit.lab.routing import PROTOCOLS, ROUTE_TYPES, RULE_ACTIONS, SCOPES, TABLES, table_of
 
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA = 1, 2, 9
@@ -21,11 +21,14 @@ RTEXT_FILTER_BRVLAN = 2
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 NTF_PROXY = 8
 WITHOUT_ARP = 0x8 | 0x10 | 0x80  # IFF_LOOPBACK, IFF_POINTOPOINT, IFF_NOARP
-IFA_F_PERMANENT = 0x80
+IFA_F_PERMANENT, IFA_F_NOPREFIXROUTE = 0x80, 0x200
+SCOPE_NAMES = {200: "site", 253: "link", 254: "host"}  # RT_SCOPE_…
+USUAL_QUEUES = {0, 32, 500, 1000}  # of kinds without one, ifb, tun and tap, all others
 IFAPROT_KERNEL_LL = 3
 KERNELS = {1, 2, IFAPROT_KERNEL_LL}  # IFAPROT_KERNEL_…
 RTNH_F_ONLINK = 4
-METRICS, ENCAP, VIA = 8, 22, 18  # RTA_…
+SOURCE, METRICS, FLOW, ENCAP, VIA = 2, 8, 11, 22, 18  # RTA_…
+FDB_PORT, FDB_VNI, FDB_IFINDEX = 6, 7, 8  # NDA_…
 IPV6_METRIC = 1024  # of a route that was given none
 STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")  # IF_OPER_…
 TYPES = {number: name for name, number in ROUTE_TYPES.items()}
@@ -37,7 +40,7 @@ PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 class SeenLink:
     """An interface. data, slave: IFLA_INFO_DATA and IFLA_INFO_SLAVE_DATA as {number: payload}; parent: an index.
 
-    state: as in RFC 2863, in the kernel's words. flags: IFF_…
+    state: as in RFC 2863, in the kernel's words. flags: IFF_… also: what a lab file has no words for.
     """
 
     name: str
@@ -53,6 +56,7 @@ class SeenLink:
     elsewhere: bool
     state: str
     flags: int
+    also: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -90,12 +94,12 @@ def see(asked: wire.Socket) -> Seen:
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             routes = asked.dump(wire.GETROUTE, struct.pack("=B11x", family))
-            rules = asked.dump(wire.GETRULE, struct.pack("=B11x", family))
+            policies = asked.dump(wire.GETRULE, struct.pack("=B11x", family))
         except wire.Refused:
             continue  # a kernel without IPv6, or without policy routing
         for body in routes:
             _route(out, body)
-        for body in rules:
+        for body in policies:
             _rule(out, body)
     if any(one.kind == "vxlan" for one in out.links.values()):
         for body in asked.dump(wire.GETNEIGH, wire.link_header(family=wire.AF_BRIDGE)):
@@ -177,12 +181,21 @@ def _link(body: bytes) -> SeenLink:
         parent=_number(found, 5),
         state=dict(enumerate(STATES)).get(found.get(16, b"\0")[0], "unknown"),
         flags=flags,
+        also=_also(found),
         elsewhere=37 in found,  # IFLA_LINK_NETNSID: the parent, or the other end, is in another namespace
     )
 
 
+def _also(found: dict[int, bytes]) -> list[str]:
+    """IFLA_TXQLEN, IFLA_IFALIAS, and each IFLA_ALT_IFNAME of IFLA_PROP_LIST."""
+    length = _number(found, 13)
+    out = [] if length in USUAL_QUEUES else [f"txqueuelen {length}"]
+    out += [f"alias {_text(found[20])}"] if found.get(20) else []
+    return out + [f"altname {_text(name)}" for number, name in wire.pairs(found.get(52, b"")) if number == 53]
+
+
 def _address(out: Seen, body: bytes) -> None:
-    _, length, flags, _, index = struct.unpack_from("=BBBBi", body)
+    family, length, flags, scope, index = struct.unpack_from("=BBBBi", body)
     found = wire.attributes(body[8:])
     name = out.name(index)
     address = found.get(2) or found.get(1)  # IFA_LOCAL, IFA_ADDRESS
@@ -193,8 +206,15 @@ def _address(out: Seen, body: bytes) -> None:
     made = made_by_kernel(found, out.links[name].mac, KERNELS)
     if made or not _number(found, 8, flags) & IFA_F_PERMANENT or text in ("127.0.0.1/8", "::1/128"):
         out.automatic.add((name, text))
-    elif found.get(1, address) != address:
-        out.strange.append(f"{name}: {text} with the peer {wire.ip_text(found[1])}")
+        return
+    said = [f"the peer {wire.ip_text(found[1])}"] if found.get(1, address) != address else []
+    said += ["noprefixroute"] if _number(found, 8, flags) & IFA_F_NOPREFIXROUTE else []
+    if family == socket.AF_INET:  # in IPv6 they follow from the address
+        said += [f"scope {SCOPE_NAMES.get(scope, scope)}"] if scope and address[0] != 127 else []
+        said += [f"label {_text(found[3])}"] if 3 in found and _text(found[3]) != name else []
+    said += [f"metric {_number(found, 9)}"] if _number(found, 9) else []
+    if said:
+        out.strange.append(f"{name}: {text} with {', '.join(said)}")
 
 
 def made_by_kernel(found: dict[int, bytes], mac: str, how: Container[int]) -> bool:
@@ -210,13 +230,19 @@ def _link_local(mac: str) -> bytes:
     return b"\xfe\x80" + bytes(6) + bytes([data[0] ^ 2]) + data[1:3] + b"\xff\xfe" + data[3:] if len(data) == 6 else b""
 
 
+def by_itself(body: bytes) -> bool:
+    """Whether a route is there without anybody having given it: the kernel's, or learned from the network."""
+    protocol, flags = struct.unpack_from("=5xBxxI", body)
+    return protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or bool(flags & RTM_F_CLONED)
+
+
 def _route(out: Seen, body: bytes) -> None:
-    family, length, _, _, table, protocol, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
+    family, length, source, tos, table, _, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
     found = wire.attributes(body[12:])
     table = _number(found, 15, table)
     if table == TABLES["main"] and kind == 1 and not {5, 9, VIA} & set(found):
         out.connected.add((out.name(_number(found, 4)), _network(family, found.get(1), length)))
-    if protocol in (RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_RA) or flags & RTM_F_CLONED:
+    if by_itself(body):
         return
     given: dict[str, Any] = {"to": _network(family, found.get(1), length)}
     if kind not in TYPES:
@@ -226,6 +252,11 @@ def _route(out: Seen, body: bytes) -> None:
         out.strange.append(
             f"the route to {given['to']}, with metrics, encapsulation or a next hop that is off its link"
         )
+        return
+    if source or tos or FLOW in found:
+        parts = [f"from {_network(family, found.get(SOURCE), source)}"] if source else []
+        parts += ([f"tos 0x{tos:02x}"] if tos else []) + (["realms"] if FLOW in found else [])
+        out.strange.append(f"the route to {given['to']}, with {', '.join(parts)}")
         return
     if kind != 1:
         given["type"] = TYPES[kind]
@@ -269,7 +300,7 @@ def _network(family: int, address: bytes | None, length: int) -> str:
 
 
 def _rule(out: Seen, body: bytes) -> None:
-    family, to_length, from_length, _, table, _, _, action, flags = struct.unpack_from("=BBBBBBBBI", body)
+    family, to_length, from_length, _, table, _, _, action, _ = rules.HEADER.unpack_from(body)
     found = wire.attributes(body[12:])
     if found.get(21, b"\0")[0] == RTPROT_KERNEL:
         return
@@ -290,9 +321,7 @@ def _rule(out: Seen, body: bytes) -> None:
         given["table"] = _number(found, 15, table)
     elif action in ACTIONS:
         given["action"] = ACTIONS[action]
-    plain = (action == 1 or action in ACTIONS) and (not protocol or protocol in PROTOCOL_NAMES) and ports[0] == ports[1]
-    # FIB_RULE_INVERT; goto, suppressors, l3mdev, users, source ports
-    if flags & 2 or not plain or {4, 19, 20, 23} & set(found) or _number(found, 14, 2**32 - 1) != 2**32 - 1:
+    if rules.parts(body) != rules.parts(rules.encode(given)):  # it says more: not, tos, a mask, goto, users, …
         out.strange.append(f"the rule of priority {given['priority']}")
         return
     out.rules.append(given)
@@ -306,6 +335,10 @@ def _fdb(out: Seen, body: bytes) -> None:
         return
     entry = (name, wire.mac_text(found[2]), wire.ip_text(found[1]))
     of_the_link = out.links[name].data
+    link = found.get(FDB_IFINDEX)
+    if {FDB_PORT, FDB_VNI} & set(found) or (link is not None and link != of_the_link.get(3)):
+        out.strange.append(f"{name}: the entry {entry[1]} dst {entry[2]}, with a port, a VNI or a link of its own")
+        return
     if entry[1] == "00:00:00:00:00:00" and found[1] in (of_the_link.get(2), of_the_link.get(16)):
         return  # `remote` or `group` of the interface itself
     out.fdb.append(entry)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sniffkit.errors import LabError, MissingToolError
 from sniffkit.lab.model import HOST
 from sniffkit.lab.ops import Op
-from sniffkit.lab.state import TOKEN, Journal
+from sniffkit.lab.state import TOKEN, Journal, write
 
 if TYPE_CHECKING:
     from sniffkit.lab.engine import Engine
@@ -117,7 +117,7 @@ def start_service(engine: Engine, op: Op) -> None:
 
     for name, text in op.args["files"].items():
         path = directory / name
-        path.write_text(_placed(text, directory))
+        write(path, _placed(text, directory))
         path.chmod(0o755)
     for name in [op.args["ready"].get("file"), *op.args.get("gives", [])[1:]]:  # of one whose namespace went, say
         if name:

@@ -64,25 +64,25 @@ def remove(engine: Engine, op: Op) -> None:
     and all that follow it in the priority go, each of them the first then, and come again in their order without this.
     """
     asked = encode(op.args)
-    wanted = _parts(asked)
+    wanted = parts(asked)
     place = (op.node, asked[0])
     if place not in engine.rules:
         engine.rules[place] = engine.socket(op.node).dump(wire.GETRULE, HEADER.pack(asked[0], *bytes(8)))
     known = engine.rules[place]
     near = wire.attribute(PRIORITY, wanted[PRIORITY]) if PRIORITY in wanted else b""
-    found = [(body, _parts(body)) for body in known if near in body]
+    found = [(body, parts(body)) for body in known if near in body]
     there = [body for body, one in found if one.get(PRIORITY) == wanted.get(PRIORITY)]
-    parts = [one for _, one in found if one.get(PRIORITY) == wanted.get(PRIORITY)]
-    if wanted not in parts:
+    said = [one for _, one in found if one.get(PRIORITY) == wanted.get(PRIORITY)]
+    if wanted not in said:
         return
 
     def hit(one: Parts) -> int:
-        return next(place for place, other in enumerate(parts) if one.items() <= other.items())
+        return next(place for place, other in enumerate(said) if one.items() <= other.items())
 
-    ours, start = parts.index(wanted), hit(wanted)
+    ours, start = said.index(wanted), hit(wanted)
     requests = [wire.message(wire.DELRULE, 0, asked)]
     if start < ours:
-        while (lower := min(map(hit, parts[start:]))) < start:
+        while (lower := min(map(hit, said[start:]))) < start:
             start = lower
         requests = [wire.message(wire.DELRULE, 0, _request(body)) for body in there[start:]]
         again = [body for body in there[start:] if body is not there[ours]]
@@ -100,7 +100,7 @@ def _request(body: bytes) -> bytes:
     return HEADER.pack(*header, flags & INVERT) + attributes
 
 
-def _parts(body: bytes) -> Parts:
+def parts(body: bytes) -> Parts:
     """What a rule says, without what stands for any; not who made it."""
     _, target, source, tos, _, _, _, action, flags = HEADER.unpack_from(body)
     out: Parts = {"to": target, "from": source, "tos": tos, "action": action, "invert": flags & INVERT}

@@ -332,7 +332,7 @@ def _back(journal: state.Journal, old: list[Op], others: list[list[Op]], up: dic
     found, differ = merged(old, *others)
     lost = _lost(journal, threading.Event(), found, up)
     _change(journal, threading.Event(), found, old, lost | differ, up, strict=False)
-    journal.add(**{"is": "back"})
+    journal.note(**{"is": "back"})
 
 
 def take_back(journal: state.Journal) -> None:

@@ -42,6 +42,8 @@ class Journal:
             raise not_permitted(self.name) from None
         except FileNotFoundError:
             raise LabError(f"lab {self.name} is not up any more") from None
+        except OSError as error:
+            raise LabError(f"{path}: {error.strerror}") from None
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -50,12 +52,28 @@ class Journal:
         if not os.fstat(self._fd).st_nlink:  # whoever had the lock has taken the lab away
             os.close(self._fd)
             raise LabError(f"lab {self.name} is not up any more")
+        # Not behind a line that was cut short: whatever came after it in the same line could not be read.
+        os.ftruncate(self._fd, path.read_bytes().rfind(b"\n") + 1)
         self.entries = read_entries(path)
 
     def add(self, **entry: Any) -> None:
-        """Append an entry; it is in the file when this returns."""
+        """Append an entry; it is in the file when this returns. Raises LabError, with the file as it was."""
+        data = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        length = os.fstat(self._fd).st_size
+        try:
+            while data:
+                data = data[os.write(self._fd, data) :]  # of a full disk the first call fills the rest
+        except OSError as error:
+            os.ftruncate(self._fd, length)
+            raise LabError(f"{self.directory / 'journal'}: {error.strerror}") from None
         self.entries.append(entry)
-        os.write(self._fd, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+
+    def note(self, **entry: Any) -> None:
+        """Append an entry about what is gone or as it was before: a full disk is no reason to leave the rest."""
+        try:
+            self.add(**entry)
+        except LabError:
+            self.entries.append(entry)
 
     def close(self) -> None:
         """Let others change the lab. Safe to call twice."""
@@ -74,6 +92,14 @@ class Journal:
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The entries of a kind."""
         return [one for one in self.entries if one["is"] == kind]
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of a lab. Raises LabError that names it."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise LabError(f"{path}: {error.strerror}") from None
 
 
 def not_permitted(name: str) -> PrivilegeError:
@@ -109,6 +135,8 @@ def create(name: str) -> Journal:
     except PermissionError as error:
         needed = "CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo"
         raise PrivilegeError(f"{error.filename}: not permitted: {needed}") from None
+    except OSError as error:
+        raise LabError(f"{error.filename}: {error.strerror}") from None
     journal = Journal(hidden)
     try:
         os.rename(hidden, ROOT / name)

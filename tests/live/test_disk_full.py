@@ -1,4 +1,4 @@
-"""A table written to a disk that fills up: one line and exit code 1; what was there before is not touched."""
+"""A disk that fills up under a table or the record of a lab: one line; what was there before is not touched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from labs import P, netns, sniffkit, write
 
 RECORD = (Path(__file__).resolve().parents[2] / "rust" / "fuzz" / "corpus" / "pcap" / "micros-le").read_bytes()
 
@@ -46,3 +47,28 @@ def test_a_full_disk_is_one_line_and_exit_1(small_disk: Path, tmp_path: Path, su
     assert done.stderr == f"sniffkit: {out if suffix == 'parquet' else path}: No space left on device\n"
     assert (kept.read_text(), out.read_text()) == ("kept\n", "before\n")
     assert set(small_disk.iterdir()) == {kept, out}
+
+
+def test_a_lab_whose_record_does_not_fit(small_disk: Path, file: Path) -> None:
+    """It does not come up and nothing of it stays; one that is up goes, whatever filled the disk meanwhile."""
+    there = ("env", f"SNIFFKIT_RUN={small_disk}")
+
+    def up(nodes: int) -> tuple[int, str]:
+        text = write(file, nodes=[f"{P}n{i}" for i in range(nodes)], links=[])
+        done = sniffkit("lab", "up", text, prefix=there)
+        return done.returncode, done.stderr.replace(f"{small_disk}/labs/{P}lab/", "")
+
+    assert up(3)[0] == 0
+    before = netns()
+    full = small_disk / "full"
+    subprocess.run(["dd", "if=/dev/zero", f"of={full}", "bs=4k"], capture_output=True, check=False)
+    assert up(40) == (2, "sniffkit: journal: No space left on device\n")
+    assert netns() == before, "an update goes back"
+    assert sniffkit("lab", "down", str(file), prefix=there).returncode == 0
+    assert netns() == []
+    assert up(40)[0] == 2
+    assert netns() == []
+    full.unlink()
+    assert up(40)[0] == 0
+    assert sniffkit("lab", "down", str(file), prefix=there).returncode == 0
+    assert netns() == []

@@ -116,9 +116,18 @@ ip neighbour add 10.0.0.5 lladdr 02:00:00:00:00:05 dev v1; ip neighbour add prox
 ip neighbour add 10.0.0.7 lladdr 02:00:00:00:00:07 dev v0 nud noarp; ip tuntap add tn mode tun
 ip link set dev tn up; ip neighbour add 10.0.0.8 lladdr 02:00:00:00:00:08 dev tn nud permanent
 ip tuntap add tp mode tap multi_queue user 65534
+ip link property add dev v1 altname w1
+ip address add 10.0.1.1/24 dev v0 noprefixroute; ip address add 10.0.2.1/24 dev v0 scope link label v0:x metric 7
+ip address add 10.0.3.1/24 dev v0; ip -6 route add fd69::/64 from fd02::/64 dev v0 table 7
+ip route add 10.9.0.0/16 via 10.0.3.9 tos 0x10; ip route add 10.8.0.0/16 via 10.0.3.9 realms 5
+ip rule add tos 0x10 table 100 priority 100; ip rule add fwmark 5/0xf table 100 priority 101
+ip rule add fwmark 0/0xf table 100 priority 102; ip rule add fwmark 6 table 100 priority 103
+ip rule add sport 7 table 100 priority 104; ip rule add dport 7-8 table 100 priority 105
+bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.3 port 1234 vni 99
+bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.4
 """
 SAID = {
-    "/v1: arp off, promisc on, allmulticast on",
+    "/v1: arp off, promisc on, allmulticast on, txqueuelen 77, alias x, altname w1",
     "/sw: group_fwd_mask 8, mcast_igmp_version 3",
     "/sw: its port v0: proxy_arp 1, mcast_flood 0, bcast_flood 0, neigh_suppress 1",
     "/vx: tos 8, udpcsum 0, gbp, df 1",
@@ -130,6 +139,13 @@ SAID = {
     ": v1: the neighbour 10.0.0.6, for which it answers (proxy)",
     ": v0: the neighbour 10.0.0.7 at 02:00:00:00:00:07",
     ": tn: the neighbour 0.0.0.0",
+    ": v0: 10.0.1.1/24 with noprefixroute",
+    ": v0: 10.0.2.1/24 with scope link, label v0:x, metric 7",
+    ": the route to fd69::/64, with from fd02::/64",
+    ": the route to 10.9.0.0/16, with tos 0x10",
+    ": the route to 10.8.0.0/16, with realms",
+    *(f": the rule of priority {number}" for number in (100, 101, 102, 104, 105)),
+    ": vx: the entry 00:00:00:00:00:00 dst 10.0.0.3, with a port, a VNI or a link of its own",
 }
 
 
@@ -137,9 +153,10 @@ def test_what_no_key_stands_for_is_named(tmp_path: Path) -> None:
     ip("netns", "add", A)
     try:
         ip("netns", "exec", A, "sh", "-ec", UNSAID)
-        text, _ = found(tmp_path / "x.yaml", A)
+        text, spec = found(tmp_path / "x.yaml", A)
     finally:
         ip("netns", "del", A)
+    assert spec.nodes[A].settings["rules"] == [{"fwmark": 6, "table": 100, "priority": 103}]
     left = text.partition("# Left out:\n")[2].splitlines()
     assert {line.removeprefix(f"#   {A}") for line in left} == SAID
 

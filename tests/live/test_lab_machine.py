@@ -106,6 +106,35 @@ def test_its_addresses_come_back_as_they_were(file: Path, machine: str) -> None:
     assert 900 < left["2001:db8:2::1"] < 1000
 
 
+ROUTES = (
+    *("default via 192.0.2.254", "default via 192.0.2.253 metric 9", "198.51.100.0/24 dev phy0 src 192.0.2.1"),
+    *("203.0.113.0/24 via 198.51.100.7 mtu 1400 tos 0x10", "203.0.113.0/24 via 198.18.0.1 dev phy0 onlink table 7"),
+    *("default via 2001:db8::254", "2001:db8:7::/64 via fe80::9 dev phy0 metric 5", "2001:db8:8::/64 dev phy0"),
+    *("198.19.0.0/16 via inet6 fe80::9 dev phy0", "2001:db8:9::/64 via 2001:db8:8::1 proto 99 table 8"),
+)
+
+
+def test_its_routes_come_back(file: Path, machine: str) -> None:
+    """In both versions of IP, in all tables; those behind next hops after those that lead there."""
+    for name in ("far0", "phy0"):
+        ip("-n", machine, "link", "set", name, "up")
+    for address in ("192.0.2.1/24", "2001:db8::1/64 nodad"):
+        ip("-n", machine, "address", "add", *address.split(), "dev", "phy0")
+    for route in ROUTES:
+        ip("-n", machine, *(["-6"] if route.startswith("2001") else []), "route", "add", *route.split())
+
+    def routes() -> list[str]:
+        every = [line for v in "46" for line in ip("-n", M, f"-{v}", "route", "show", "table", "all").splitlines()]
+        return sorted(line for line in every if "dev phy0" in line and "proto kernel" not in line)
+
+    before = routes()
+    assert len(before) == len(ROUTES)
+    assert there("up", write(file, links=[{f"{P}a/phy0": {"kind": "physical"}}])).returncode == 0
+    assert routes() == []
+    assert there("down", f"{P}lab").returncode == 0
+    assert routes() == before
+
+
 def test_an_interface_comes_back_from_a_record_of_texts(file: Path, machine: str) -> None:
     """As they were before 0.1.0; from one that cannot be read it does not come back without its addresses."""
     for address in ("192.0.2.1/24", "2001:db8::1/64"):
@@ -116,7 +145,7 @@ def test_an_interface_comes_back_from_a_record_of_texts(file: Path, machine: str
     journal = ROOT / f"{P}lab" / "journal"
     entries = [json.loads(line) for line in journal.read_text().splitlines()]
     moved = next(one for one in entries if one["is"] == "physical")
-    del moved["at"]
+    del moved["at"], moved["routes"]
     for addresses, code in ((["?"], 1), (["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"], 0)):
         moved["addresses"] = addresses
         journal.write_text("".join(json.dumps(one) + "\n" for one in entries))

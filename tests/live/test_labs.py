@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from labs import ROOT, SLOW, P, ip, netns, pair, sniffkit, write
+from livenet import Capture
 
 import sniffkit as sk
 from sniffkit.lab import state
@@ -259,6 +260,16 @@ def test_capture_and_expect(file: Path) -> None:
             seen.expect("icmp", ip_scr="10.0.0.2")
         with pytest.raises(sk.LabError, match="did you mean"):
             lab.capture(f"{P}a/eth1")
+
+
+def test_a_capture_ends_with_the_lab(file: Path, capture: Capture) -> None:
+    text = write(file)
+    assert sniffkit("lab", "up", text).returncode == 0
+    running = capture("--lab", text, "-i", "all", "-w", "x.pcapng")
+    done = sniffkit("lab", "down", text)
+    assert (done.returncode, done.stderr, netns()) == (0, "", [])
+    code, _, said = running.end(None)
+    assert (code, said.count("the interface has gone")) == (1, 2), said
 
 
 def test_the_capture_carries_the_lab(file: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def data(given: Mapping[str, Any]) -> bytes:
 def read(found: Mapping[int, bytes]) -> dict[str, Any]:
     """The same back."""
     out: dict[str, Any] = {"protocol": "802.1ad"} if found.get(5) == struct.pack("!H", 0x88A8) else {}
-    flags = struct.unpack_from("=I", found[2])[0] if 2 in found else REORDER_HEADER
+    flags = struct.unpack_from("=I", found[2])[0] if 2 in found else 0  # the kernel leaves out flags that are all off
     out |= {} if flags & REORDER_HEADER else {"reorder": False}
     return out | ({"loose": True} if flags & LOOSE_BINDING else {})
 
