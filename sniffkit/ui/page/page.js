@@ -248,6 +248,10 @@ async function begin() {
   });
   byId("askstats").addEventListener("change", () =>
     show({ section: byId("section").value, layer: byId("layer").value, sort: "" }));
+  byId("detail").addEventListener("close", () => {
+    state.frame = state.uid = ""; // it stays closed when the page is loaded again
+    remember();
+  });
   byId("stop").addEventListener("click", () => told(() => ask("stop", {}, { method: "POST" })));
   setInterval(() => told(poll), POLL);
   await show();
