@@ -249,7 +249,9 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
     if files == 1 and name is not None and os.path.isfile(name):
         again = f": {command_line(['sniffkit', 'flows', name])} makes one"
     made, failed = settle(session, table, flows, again)
-    report(session, write, made)
+    gone = [] if session.last_file is None or failed else missing(name, made)
+    report(session, write, made, gone)
+    failed += [f"{one}: is not there: it was removed or renamed while it was written" for one in gone]
     for text in session.lost:
         say(f"sniffkit: {text}; what came before is kept")
     for text in failed[:-1]:
@@ -292,8 +294,22 @@ class Signals:
             self.session.stop()
 
 
-def report(session: Any, write: str | None, flows: str | None) -> None:
-    """tcpdump's three lines, per interface and in all, and where things are."""
+def missing(*paths: str | None) -> list[str]:
+    """Those of the paths at which nothing is, as far as can be seen."""
+    found = []
+    for path in paths:
+        try:
+            if path is not None and path != "-":
+                os.stat(path)
+        except FileNotFoundError:
+            found.append(path)
+        except OSError:
+            pass
+    return [path for path in found if path is not None]
+
+
+def report(session: Any, write: str | None, flows: str | None, gone: Sequence[str] = ()) -> None:
+    """tcpdump's three lines, per interface and in all, and where things are but those that are gone."""
     stats = session.stats()
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
@@ -305,7 +321,7 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     if session.unprinted:
         noun = "line was" if session.unprinted == 1 else "lines were"
         say(f"sniffkit: {session.unprinted} {noun} not printed: nobody read standard output")
-    written = [one for one in (last, flows) if one is not None and one != "-"]
+    written = [said for one, said in ((name, last), (flows, flows)) if said not in (None, "-") and one not in gone]
     if written:
         say(f"sniffkit: wrote {' and '.join(written)}")
 

@@ -95,7 +95,9 @@ def application(view: View, token: str, live: Any = None) -> Starlette:
     def capture(_: Request) -> Response:
         state: dict[str, Any] = {"files": view.names, "version": view.version()}
         if live is not None:
-            state["live"] = {"points": live.names, "frames": live.frames, "running": not live.wait(0)}
+            running = not live.wait(0)
+            why = [*live.lost, *([live.error] if live.error else [])]  # it has ended
+            state["live"] = {"points": live.names, "frames": live.frames, "running": running, "why": why}
         return Told(state)
 
     def columns(_: Request) -> Response:

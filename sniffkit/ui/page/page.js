@@ -203,7 +203,7 @@ async function poll() {
       byId("live").classList.toggle("ended", !growing);
       byId("stop").hidden = !growing;
       byId("live").querySelector("span").textContent =
-        ` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`;
+        printable([` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`, ...now.live.why].join("; "));
     }
     if (!version) version = now.version;
     if (now.version !== version && performance.now() > rest && state.table !== "sql") {
