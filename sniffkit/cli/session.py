@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -41,6 +42,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     if options["user"] is not None and options["flows"] is not None and not options["flows"].endswith(".parquet"):
         rehearse(options["flows"])
     dump_of(options)  # what is wrong with it is said before anything is made
+    new = new_directory(options)
     write, flows = outputs(points, options)
     try:
         table = parquet_of(flows, write)
@@ -58,7 +60,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
         return attend(points, live, write, flows, table)
     finally:
         if options["write"] is None and write is not None:
-            forget_empty(write)
+            forget_empty(write, new)
 
 
 def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
@@ -161,11 +163,20 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     return write, flows
 
 
-def forget_empty(path: str) -> None:
-    """Remove a capture file that was made and not begun."""
+def new_directory(options: dict[str, Any]) -> bool:
+    """Whether the directory where captures are saved is not there yet."""
+    from sniffkit.options import captures_dir
+
+    return not os.path.lexists(captures_dir(options["directory"]))
+
+
+def forget_empty(path: str, new: bool) -> None:
+    """Remove a capture file that was made and not begun, and its directory where that is new and empty."""
     try:
         if not os.path.getsize(path):
             os.unlink(path)
+            if new:
+                os.rmdir(os.path.dirname(path))
     except OSError:
         pass
 
@@ -174,6 +185,8 @@ def make_directory(directory: str, user: str | None) -> None:
     """The directory where captures are saved; one that is new belongs to the user who will write there."""
     if os.path.isdir(directory):
         return
+    if os.path.exists(directory):
+        raise SniffkitError(f"{directory}: {os.strerror(errno.ENOTDIR)}")
     owner = account(user)
     try:
         os.makedirs(directory, exist_ok=True)

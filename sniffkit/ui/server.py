@@ -171,6 +171,8 @@ def failed(_: Request, error: Exception) -> Response:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0: one that is free. Raises SniffkitError if it cannot be had."""
+    if not host:
+        raise SniffkitError("--bind needs an address, as 127.0.0.1")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)

@@ -95,7 +95,16 @@ def test_a_capture_that_does_not_start_leaves_no_empty_file(net: Net, tmp_path: 
     ):
         command = [SNIFFKIT, "capture", "--dir", "saved", *arguments]
         assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
-        assert list((tmp_path / "saved").iterdir()) == []
+        assert not (tmp_path / "saved").exists()
+        if arguments[0:2] == ["-i", net.veth2] and "-x" not in arguments:
+            assert subprocess.run([SNIFFKIT, "ui", *command[2:]], cwd=tmp_path, capture_output=True).returncode == 2
+            assert not (tmp_path / "saved").exists()
+    (tmp_path / "saved").mkdir()
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+    assert list((tmp_path / "saved").iterdir()) == []  # it was there before
+    (tmp_path / "file").touch()
+    done = subprocess.run([SNIFFKIT, "capture", "--dir", "file", "-i", net.veth2], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (2, b"sniffkit: file: Not a directory\n")
 
 
 def test_a_saved_capture_belongs_to_the_user_it_goes_on_as(net: Net, capture: Capture, tmp_path: Path) -> None:
