@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import subprocess
 import sys
 import warnings
@@ -263,6 +264,13 @@ def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
         assert packet["IP"].dst == "10.0.0.2"
         assert packet["UDP"].dport == 53
     assert len(list(sk.open([PCAP, PCAPNG]).scapy())) == 6
+
+
+def test_a_table_of_files_can_be_pickled() -> None:
+    table = sk.open(PCAP).packets(["ip_src"], filter="udp")
+    assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
+    with PCAP.open("rb") as file, pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(sk.open(file).packets())
 
 
 def test_repr_names_the_files() -> None:
