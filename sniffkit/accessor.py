@@ -15,6 +15,7 @@ import pandas as pd
 from sniffkit.errors import SniffkitError
 from sniffkit.frames import shown
 from sniffkit.packages import needed
+from sniffkit.points import within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ MEASURES = {
     "payload": (("orig_payload_bytes", "resp_payload_bytes"), ("payload_len",)),
     "packets": (("orig_pkts", "resp_pkts"), ()),
 }
+LONGEST = 60  # letters of a label in a picture
 MAX_CELLS = 10_000_000  # of an answer as wide as there are hosts or values; 80 MB
 
 
@@ -70,6 +72,7 @@ class SniffkitAccessor:
 
         Rows without a value are a value of their own, null.
         """
+        within("n", n, 0)
         keys = self._keys(by)
         weight = self.weight(measure)
         import numpy as np
@@ -246,9 +249,12 @@ def check_cells(rows: int, columns: int) -> None:
 
 
 def as_written(labels: pd.Index[Any]) -> pd.Index[Any]:
-    """Labels of a picture as they are: between two dollars matplotlib would read a formula."""
+    """Labels of a picture as they are, if not too long: between two dollars matplotlib would read a formula."""
+    from sniffkit.sinks.screen import printable
+
     texts = [f"({', '.join(map(str, one))})" if labels.nlevels > 1 else str(one) for one in labels]
-    return pd.Index([text.replace("$", r"\$") for text in texts], name=",".join(map(str, labels.names)))
+    seen = [printable(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…") for text in texts]
+    return pd.Index([text.replace("$", r"\$") for text in seen], name=",".join(map(str, labels.names)))
 
 
 def new_axes() -> Axes:

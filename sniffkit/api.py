@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from functools import partial
 
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.tables import Table, chosen, numbers
@@ -12,7 +13,7 @@ from sniffkit.tables import Table, chosen, numbers
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import IO, Any, cast
+    from typing import IO, Any, Protocol, cast
 
     import pyarrow as pa
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from sniffkit.dataset import Summary
     from sniffkit.stats import Stats
     from sniffkit.tables import Result
+
+    class BinaryFile(Protocol):
+        """What a binary file object needs: those of gzip and the like are no IO[bytes]."""
+
+        def read(self, size: int = ..., /) -> bytes: ...
 
     Source = str | os.PathLike[str] | IO[bytes]
 else:
@@ -36,7 +42,7 @@ TABLES = ("packets", "flows", "http", "files", "dns", "tls", "dhcp", "streams", 
 DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 
 
-def open(source: Source | Iterable[Source]) -> Capture:
+def open(source: Source | BinaryFile | Iterable[Source | BinaryFile]) -> Capture:
     """Open captures for reading: pcap or pcapng, plain, `.gz` or `.zst`.
 
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
@@ -45,14 +51,14 @@ def open(source: Source | Iterable[Source]) -> Capture:
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
         many = [cast("Source", source)]  # a binary file is an iterable too, but of lines
     elif isinstance(source, (list, tuple)):
-        many = list(source)  # what commands give: nothing has to be imported for them
+        many = cast("list[Source]", list(source))  # what commands give: nothing has to be imported for them
     else:
         from collections.abc import Iterable
 
         if not isinstance(source, Iterable):
             what = "a path, a glob, '-', a binary file or a list of these"
             raise CaptureFileError(f"a capture is {what}, not {source!r}")
-        many = list(source)
+        many = cast("list[Source]", list(source))
     if not many:
         raise CaptureFileError("no capture files given")
     inputs: list[Source] = []
@@ -153,15 +159,21 @@ class Capture:
     ) -> Table:
         wanted, ruled = chosen(columns), numbers(name, rules)
         through = [gateways] if isinstance(gateways, str) else list(gateways)
+        options = {"known": known, "keep": keep, "gateways": through}
+        # No function of here: a table of files can be pickled.
+        return Table(name, partial(self._start, name, wanted, filter, ruled or None, options), wanted, self.inputs)
 
-        def start() -> TableStream:
-            from sniffkit import _core
+    def _start(
+        self,
+        name: str,
+        columns: list[str] | None,
+        filter: str | None,
+        rules: dict[str, float] | None,
+        options: dict[str, Any],
+    ) -> TableStream:
+        from sniffkit import _core
 
-            return _core.open_table(
-                name, self.fresh(), wanted, filter, ruled or None, known=known, keep=keep, gateways=through
-            )
-
-        return Table(name, start, wanted, self.inputs)
+        return _core.open_table(name, self.fresh(), columns, filter, rules, **options)
 
     def named(
         self,

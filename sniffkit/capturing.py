@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureWarning, SniffkitError
 from sniffkit.points import MOST_RING_KIB, file_name, incomplete, parquet_of, point, settle, start, utf8, within
-from sniffkit.tables import Table
+from sniffkit.tables import Table, callers_line, issue
 
 
 class PointStats(NamedTuple):
@@ -39,17 +38,24 @@ class TemporaryPath(str):
 
     def __new__(cls, path: str) -> TemporaryPath:
         made = super().__new__(cls, path)
-        weakref.finalize(made, Path(path).unlink, missing_ok=True)
+        weakref.finalize(made, remove, path, os.getpid())
         return made
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)  # a copy owns nothing
 
 
-def end(session: Any) -> None:
-    """End a capture that nobody holds any more: its flow table is written then."""
-    session.stop()
-    session.wait()
+def remove(path: str, process: int) -> None:
+    """Remove a file of this process: a forked child has the object too, and not the file."""
+    if os.getpid() == process:
+        Path(path).unlink(missing_ok=True)
+
+
+def end(session: Any, process: int) -> None:
+    """End a capture that nobody holds any more: its flow table is written then. A forked child has none of it."""
+    if os.getpid() == process:
+        session.stop()
+        session.wait()
 
 
 def from_here(path: str) -> str:
@@ -65,7 +71,7 @@ def from_here(path: str) -> str:
 class LiveCapture:
     """A running capture. It is live from the moment it exists; leaving the `with` block stops it.
 
-    After the end, `flows()` and `packets()` give the tables of what was captured.
+    `flows()` and `packets()` end it and give the tables of what was captured.
     """
 
     def __init__(
@@ -74,11 +80,12 @@ class LiveCapture:
         self._session = session
         self._source = source  # wherever the process goes
         self._table, self._flows = table, flows  # the flow table as it is written while capturing, and as asked for
+        self._process = os.getpid()
         self._ending = threading.RLock()  # a signal's handler may come in between
         self.path = path
         self.ready = True
         if isinstance(source, TemporaryPath):  # one that writes to a pipe may never end
-            weakref.finalize(self, end, session)
+            weakref.finalize(self, end, session, self._process)
 
     @property
     def frames(self) -> int:
@@ -101,8 +108,10 @@ class LiveCapture:
         """End the capture; what the rings hold by then is kept. It has ended when this returns, whoever else asked.
 
         The first warns (CaptureWarning) of interfaces that had gone away before, and raises CaptureError if writing
-        failed.
+        failed. In a forked child it does nothing: the capture is its parent's.
         """
+        if os.getpid() != self._process:
+            return
         self._session.stop()
         self._session.wait()
         with self._ending:
@@ -115,7 +124,7 @@ class LiveCapture:
                 self.ready = True  # the next one does it
                 raise
         for text in self._session.lost:
-            warnings.warn(f"{text}; what came before is kept", CaptureWarning, stacklevel=2)
+            issue(CaptureWarning(f"{text}; what came before is kept"), callers_line())
         if failed:
             raise incomplete("; ".join(failed))
 
@@ -135,11 +144,11 @@ class LiveCapture:
         return open_capture(self._source)
 
     def flows(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """The flow table of what was captured."""
+        """The flow table of what was captured; stops the capture first."""
         return self.capture.flows(columns, filter)
 
     def packets(self, columns: Sequence[str] | None = None, filter: str | None = None) -> Table:
-        """The packet table of what was captured."""
+        """The packet table of what was captured; stops the capture first."""
         return self.capture.packets(columns, filter)
 
     def __enter__(self) -> LiveCapture:

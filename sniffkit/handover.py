@@ -67,21 +67,30 @@ def one_path(inputs: Sequence[Source]) -> str:
 
 
 def pyshark_capture(inputs: Sequence[Source], display_filter: str | None, **options: Any) -> Any:
-    """A `pyshark.FileCapture` over one file."""
+    """A `pyshark.FileCapture` over one file; options: those of its `__init__`.
+
+    It has an event loop of its own, so it works where one runs already, as in Jupyter. A wrong option is a TypeError.
+    """
     tshark, path = need_tshark(), one_path(inputs)
     if not os.path.isfile(path):  # which pyshark needs, and says only when a half of it is made
         why = "Is a directory" if os.path.isdir(path) else "pyshark reads regular files: save it to one"
         raise CaptureFileError(f"{'standard input' if path == '-' else path}: {why}")
     if display_filter is not None:
+        if not isinstance(display_filter, str) or "\0" in display_filter:
+            raise SniffkitError(f"{display_filter!r}: not a display filter")
         # pyshark tells a wrong one from within the first packet, as a crash of tshark.
         told = subprocess.run(
             [tshark, "-n", "-r", path, "-Y", display_filter, "-c", "1"], capture_output=True, check=False
         )
         if told.returncode != 0:
             raise SniffkitError(tshark_error(told.stderr.decode(errors="replace").splitlines(), told.returncode))
-    import pyshark
+    if options.get("eventloop") is not None:
+        from pyshark import FileCapture
+    else:
+        from sniffkit.pysharkcapture import FileCapture
 
-    return pyshark.FileCapture(path, display_filter=display_filter, **options)
+        options.pop("eventloop", None)
+    return FileCapture(path, display_filter=display_filter, **options)
 
 
 def complaints(lines: list[str]) -> list[str]:

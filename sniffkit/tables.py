@@ -117,12 +117,16 @@ class Table:
         is_coded = frame.schema.get("uid") in (polars.Categorical, polars.Enum)
         return frame.with_columns(polars.col("uid").cast(polars.String)) if is_coded else frame
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> int:
+    def to_parquet(self, path: str | bytes | os.PathLike[str]) -> int:
         """Write a Parquet file batch by batch, in bounded memory; returns how many rows.
 
         Raises OutputError if it cannot be written, or is one of the captures.
         """
-        if isinstance(path, str) and "://" in path:
+        try:
+            path = os.fsdecode(path)
+        except TypeError:
+            raise OutputError(f"a table is written to a file's name, not to {path!r}") from None
+        if "://" in path:
             raise OutputError(f"{path}: a table is written to this machine's files; to_dataset writes to URLs")
         check_output(path, self.inputs)
         return self._write_parquet(path)
@@ -206,6 +210,8 @@ def numbers(table: str, rules: dict[str, Any] | None) -> dict[str, float]:
             raise wrong_request(error, table) from None
         except (TypeError, ValueError):
             raise SniffkitError(f"{table}: {rule} is a number, not {value!r}") from None
+        if rule.startswith("max_") and made[rule] % 1:
+            raise SniffkitError(f"{table}: {rule} is a whole number, not {value!r}")
     return made
 
 

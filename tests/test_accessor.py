@@ -199,6 +199,16 @@ def test_pictures_have_names_as_they_are(flows: pd.DataFrame) -> None:
     assert (pictures[0].get_ylabel(), pictures[-1].get_ylabel()) == ("orig_h", "orig_h,resp_h")
 
 
+def test_labels_are_cut_and_show_what_they_are(flows: pd.DataFrame) -> None:
+    from matplotlib import pyplot
+
+    named = flows.assign(orig_h="\u202e" + 5000 * "x")
+    picture = named.sk.plot_top("orig_h")
+    (label,) = picture.get_yticklabels()
+    pyplot.close(picture.figure)
+    assert label.get_text() == "\\u202e" + 58 * "x" + "…"
+
+
 def test_times_that_are_far_apart_or_none(flows: pd.DataFrame) -> None:
     far = pd.to_datetime(["1677-09-22", "2020-01-01", "2262-04-11"], utc=True)
     with pytest.raises(SniffkitError, match=r"step 1s gives .* spans 1\.84465728e\+10 s"):

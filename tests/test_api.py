@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import subprocess
 import sys
 import warnings
@@ -225,6 +226,20 @@ class Generous:
         (lambda: sk.open(PCAP).packets(filter="tcp prot 80").to_arrow(), sk.FilterError, "column 5"),
         (lambda: sk.open(PCAP).packets(columns=["ip_scr"]), sk.SniffkitError, "did you mean 'ip_src'?"),
         (lambda: sk.open(PCAP).packets().to_parquet("/nosuch/x.parquet"), sk.OutputError, "/nosuch/x.parquet: No such"),
+        (lambda: sk.open(PCAP).packets().to_parquet(5), sk.OutputError, "not to 5"),
+        (lambda: sk.open(PCAP).diff("other.pcap"), sk.SniffkitError, "the other one is a capture"),
+        (lambda: sk.open(PCAP).diff(points=("a",)), sk.SniffkitError, "points are two"),
+        (lambda: sk.open(PCAP).diff(points=5), sk.SniffkitError, "points are two"),
+        (lambda: sk.open(PCAP).diff(points=(1, 2)), sk.SniffkitError, "a point is NS/IF or None, not 1"),
+        (lambda: sk.open(PCAP).trace(window="x"), sk.SniffkitError, "window is a number of seconds, not 'x'"),
+        (lambda: sk.open(PCAP).stats.io("x"), sk.SniffkitError, "interval is a number of seconds, not 'x'"),
+        (lambda: sk.open(PCAP).stats.io(1e-12), sk.SniffkitError, "interval 1e-12: it must be at least 1e-09 s"),
+        (lambda: sk.open(PCAP).flows(max_flows=1.5), sk.SniffkitError, "max_flows is a whole number, not 1.5"),
+        (lambda: sk.open(PCAP).to_dataset("nosuch/d", workers="x"), sk.SniffkitError, "workers is a whole number"),
+        (lambda: sk.open(PCAP).packets().to_pandas().sk.top("ip_src", n=-1), sk.SniffkitError, "n is at least 0"),
+        (lambda: sk.open(PCAP).pyshark("a\0b"), sk.SniffkitError, "'a\\x00b': not a display filter"),
+        (lambda: sk.scan(5), sk.SniffkitError, "a target is a text, or a list of them, not 5"),
+        (lambda: sk.scan("10.0.0.1", options=5), sk.SniffkitError, "options are a list of nmap's words, not 5"),
         (lambda: sk.open([PCAP, PCAP]).pyshark(), sk.SniffkitError, "one file at a time"),
         (lambda: list(sk.open(__file__).scapy()), sk.CaptureFileError, "not a capture: text"),
     ],
@@ -249,6 +264,13 @@ def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
         assert packet["IP"].dst == "10.0.0.2"
         assert packet["UDP"].dport == 53
     assert len(list(sk.open([PCAP, PCAPNG]).scapy())) == 6
+
+
+def test_a_table_of_files_can_be_pickled() -> None:
+    table = sk.open(PCAP).packets(["ip_src"], filter="udp")
+    assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
+    with PCAP.open("rb") as file, pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(sk.open(file).packets())
 
 
 def test_repr_names_the_files() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import gzip
 import io
 import os
 import shutil
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -92,3 +95,37 @@ def test_what_pyshark_cannot_be_given_is_one_line(tmp_path: Path) -> None:
         assert len([*found]) == 7
     finally:
         found.close()
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize("where", ["in a loop", "after one"])
+def test_pyshark_works_beside_event_loops(where: str, tmp_path: Path) -> None:
+    (path := tmp_path / "a.pcap").write_bytes(DATA)
+
+    def numbers() -> list[int]:
+        opened = sk.open(path)
+        whole = [int(packet.number) for packet in opened.pyshark(display_filter="udp.length > 300")]
+        early = opened.pyshark()
+        first = [int(early.next().number), int(early[4].number)]
+        early.close()
+        loaded = opened.pyshark()
+        loaded.load_packets(packet_count=3)
+        with pytest.raises(ZeroDivisionError):
+            opened.pyshark().apply_on_packets(lambda _: 1 / 0)
+        for _ in opened.pyshark():  # left before its end
+            break
+        with pytest.raises(TypeError):
+            opened.pyshark(no_such_option=1)
+        return [*whole, *first, len(loaded)]
+
+    async def inside() -> list[int]:
+        return numbers()
+
+    before = len(os.listdir("/proc/self/fd"))
+    found = asyncio.run(inside())
+    if where == "after one":
+        found = numbers()
+    assert found == [294, 295, 296, 297, 298, 299, 300, 1, 5, 3]
+    gc.collect()
+    assert [one.name for one in threading.enumerate() if one.name.startswith("sniffkit")] == []
+    assert len(os.listdir("/proc/self/fd")) <= before

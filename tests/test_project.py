@@ -17,7 +17,11 @@ MAX_LINES = 450
 MAX_DECISION_LINES = 16
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
 # Modules that extend a package: nothing else imports them before it is loaded.
-EXTENDS = {"sniffkit/accessor.py": {"pandas"}, "sniffkit/polarsaccessor.py": {"polars"}}
+EXTENDS = {
+    "sniffkit/accessor.py": {"pandas"},
+    "sniffkit/polarsaccessor.py": {"polars"},
+    "sniffkit/pysharkcapture.py": {"pyshark"},
+}
 HEAVY = {"pyarrow", "pandas", "polars", "duckdb", "scapy", "pyroute2", "pyshark", "nmap", "numpy"}
 # Paths of somebody's machine; a system path such as /usr/sbin or /run/netns is none.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import http.client
 import json
 import os
 import resource
@@ -10,10 +12,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -324,10 +328,43 @@ def test_a_table_that_the_disk_has_no_room_for_is_a_line_and_the_page_goes_on() 
         assert page.ask("frames/1")["number"] == 1
 
 
+def test_a_full_place_for_tables_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def __init__(self, **_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(sk.SniffkitError, match=f"^{tmp_path}: No space left on device: "):
+        View(sk.open(DEMO)).rows("flows")
+
+
+def test_a_query_ends_with_its_page_however_that_ends() -> None:
+    with Page(str(DEMO)) as page:
+
+        def ask() -> None:
+            with suppress(OSError, http.client.HTTPException):
+                page.ask("sql", query=ENDLESS)
+
+        threading.Thread(target=ask, daemon=True).start()
+        children = Path(f"/proc/{page.process.pid}/task")
+        until = time.monotonic() + 10
+        while not (found := " ".join(one.read_text() for one in children.glob("*/children")).split()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(1)  # it has begun
+        page.process.kill()
+        while any(Path(f"/proc/{one}/cmdline").exists() and Path(f"/proc/{one}/cmdline").read_bytes() for one in found):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["none.pcap"], "none.pcap: No such file or directory"),
+        (["."], ".: Is a directory"),
+        (["--bind", "", str(DEMO)], "--bind needs an address, as 127.0.0.1"),
         (["-"], "-: a page reads its captures again and again: give files"),
         ([str(ROOT / "Makefile")], "Makefile: "),
         (["--netns", "x", str(DEMO)], "--netns is of a capture: -i IF is missing"),

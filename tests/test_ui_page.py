@@ -96,6 +96,61 @@ def test_heads_sort_cells_narrow_and_mistakes_are_told(browser: Browser, page: P
     assert browser.text("#problem") == ""
 
 
+def test_rows_are_chosen_and_heads_sort_by_keys_alone(browser: Browser, page: Page) -> None:
+    browser.open(page.address)
+    browser.wait_text("#count", "46 rows")
+    browser.js("document.getElementById('rows').focus()")
+    browser.press("ArrowDown")
+    browser.wait_text("#about", "Frame 1")
+    browser.js("[...document.querySelectorAll('#about button')].at(-1).click()")
+    assert browser.text("#about") == ""
+    assert "frame" not in browser.js("location.hash")
+    browser.press("Enter")
+    browser.wait_text("#about", "Frame 1")
+    browser.js("document.querySelector('#rows th').focus()")
+    for mark in (" ▲", " ▼"):
+        browser.press("Enter")
+        browser.wait_text("#rows th", f"frame_number{mark}")
+        assert browser.js("document.activeElement.textContent") == f"frame_number{mark}"
+    browser.wait_text(f"{ROWS}[aria-selected]", "12026")
+    browser.press("Home")
+    browser.wait_text("#about", "Frame 46")
+
+
+def test_the_frame_below_is_that_of_the_marked_row_after_fast_keys(browser: Browser, tmp_path: Path) -> None:
+    many(path := tmp_path / "many.pcap", 20_000)
+    with Page(str(path)) as page:
+        browser.open(page.address)
+        browser.wait_text("#count", "20,000 rows")
+        browser.wait_text(f"{ROWS}:first-child", "IP ")
+        press = "rows.dispatchEvent(new KeyboardEvent('keydown', {key: 'PageDown', bubbles: true}))"
+        browser.js(f"for (let at = 0; at < 60; at++) {press}")
+        number = "document.querySelector('#rows tr[aria-selected]')?.cells[0].textContent"
+        browser.wait(lambda: browser.js(f"document.querySelector('#about b')?.textContent === 'Frame ' + {number}"))
+        assert int(browser.js(number)) > 600
+        assert f"frame={browser.js(number)}" in browser.js("location.hash")
+
+
+def test_a_narrow_window_shows_tree_and_bytes(browser: Browser, page: Page) -> None:
+    try:
+        browser.call("Emulation.setDeviceMetricsOverride", width=480, height=800, deviceScaleFactor=1, mobile=False)
+        browser.open(f"{page.address}&frame=16")
+        browser.wait_text("#about", "Frame 16")
+        size = "(one => [one.offsetWidth, one.offsetHeight])(document.getElementById({!r}))"
+        sizes = [browser.js(size.format(name)) for name in ("tree", "bytes")]
+        assert all(width == 480 and height > 100 for width, height in sizes)
+    finally:
+        browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_null_is_the_last_however_rows_are_sorted(browser: Browser, page: Page) -> None:
+    browser.open(f"{page.address}&table=sql&query=SELECT+*+FROM+(VALUES+(2),(NULL),(3))+t(a)")
+    browser.wait_text("#count", "3 rows")
+    for drawn in ("2|3|", "3|2|"):
+        browser.click("#rows th")
+        browser.wait(lambda drawn=drawn: browser.text(f"{ROWS} td") == drawn)
+
+
 def test_an_address_leads_to_what_was_looked_at(browser: Browser, page: Page) -> None:
     browser.open(f"{page.address}&table=http&where=status_code+%3D+200&frame=16")
     browser.wait_text("#about", "Frame 16")
@@ -178,6 +233,13 @@ def test_markup_in_a_capture_is_text(browser: Browser, tmp_path: Path) -> None:
         browser.wait_text("#about", "Frame 1")
         assert browser.js("document.querySelectorAll('img, b:not(#about b)').length") == 0
         assert browser.js("document.title") == "sniffkit"
+
+
+def test_characters_that_turn_text_around_are_named(browser: Browser, page: Page) -> None:
+    query = "SELECT 'gpj.\u202eexe' AS a, 'é\x07\U000e0041' AS b"
+    browser.open(f"{page.address}&table=sql&query={quote(query)}")
+    browser.wait_text(f"{ROWS} td", r"gpj.\u202eexe|é\x07\U000e0041")
+    assert browser.text("#command").startswith(r"sniffkit sql $'SELECT \'gpj.\u202eexe\' AS a")
 
 
 def test_two_clicks_narrow_though_the_first_one_opens_what_covers_the_row(browser: Browser, page: Page) -> None:

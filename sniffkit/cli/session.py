@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -41,6 +42,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     if options["user"] is not None and options["flows"] is not None and not options["flows"].endswith(".parquet"):
         rehearse(options["flows"])
     dump_of(options)  # what is wrong with it is said before anything is made
+    new = new_directory(options)
     write, flows = outputs(points, options)
     try:
         table = parquet_of(flows, write)
@@ -58,7 +60,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
         return attend(points, live, write, flows, table)
     finally:
         if options["write"] is None and write is not None:
-            forget_empty(write)
+            forget_empty(write, new)
 
 
 def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
@@ -161,11 +163,20 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     return write, flows
 
 
-def forget_empty(path: str) -> None:
-    """Remove a capture file that was made and not begun."""
+def new_directory(options: dict[str, Any]) -> bool:
+    """Whether the directory where captures are saved is not there yet."""
+    from sniffkit.options import captures_dir
+
+    return not os.path.lexists(captures_dir(options["directory"]))
+
+
+def forget_empty(path: str, new: bool) -> None:
+    """Remove a capture file that was made and not begun, and its directory where that is new and empty."""
     try:
         if not os.path.getsize(path):
             os.unlink(path)
+            if new:
+                os.rmdir(os.path.dirname(path))
     except OSError:
         pass
 
@@ -174,6 +185,8 @@ def make_directory(directory: str, user: str | None) -> None:
     """The directory where captures are saved; one that is new belongs to the user who will write there."""
     if os.path.isdir(directory):
         return
+    if os.path.exists(directory):
+        raise SniffkitError(f"{directory}: {os.strerror(errno.ENOTDIR)}")
     owner = account(user)
     try:
         os.makedirs(directory, exist_ok=True)
@@ -249,7 +262,9 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
     if files == 1 and name is not None and os.path.isfile(name):
         again = f": {command_line(['sniffkit', 'flows', name])} makes one"
     made, failed = settle(session, table, flows, again)
-    report(session, write, made)
+    gone = [] if session.last_file is None or failed else missing(name, made)
+    report(session, write, made, gone)
+    failed += [f"{one}: is not there: it was removed or renamed while it was written" for one in gone]
     for text in session.lost:
         say(f"sniffkit: {text}; what came before is kept")
     for text in failed[:-1]:
@@ -292,8 +307,22 @@ class Signals:
             self.session.stop()
 
 
-def report(session: Any, write: str | None, flows: str | None) -> None:
-    """tcpdump's three lines, per interface and in all, and where things are."""
+def missing(*paths: str | None) -> list[str]:
+    """Those of the paths at which nothing is, as far as can be seen."""
+    found = []
+    for path in paths:
+        try:
+            if path is not None and path != "-":
+                os.stat(path)
+        except FileNotFoundError:
+            found.append(path)
+        except OSError:
+            pass
+    return [path for path in found if path is not None]
+
+
+def report(session: Any, write: str | None, flows: str | None, gone: Sequence[str] = ()) -> None:
+    """tcpdump's three lines, per interface and in all, and where things are but those that are gone."""
     stats = session.stats()
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
@@ -305,7 +334,7 @@ def report(session: Any, write: str | None, flows: str | None) -> None:
     if session.unprinted:
         noun = "line was" if session.unprinted == 1 else "lines were"
         say(f"sniffkit: {session.unprinted} {noun} not printed: nobody read standard output")
-    written = [one for one in (last, flows) if one is not None and one != "-"]
+    written = [said for one, said in ((name, last), (flows, flows)) if said not in (None, "-") and one not in gone]
     if written:
         say(f"sniffkit: wrote {' and '.join(written)}")
 

@@ -68,7 +68,7 @@ def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit import _core
     from sniffkit.api import open as open_capture
     from sniffkit.cli.live import filter_of
-    from sniffkit.cli.session import Signals, command_line, conclude, forget_empty, outputs
+    from sniffkit.cli.session import Signals, command_line, conclude, forget_empty, new_directory, outputs
     from sniffkit.points import point, start, utf8
     from sniffkit.ui.server import listen
     from sniffkit.ui.view import View
@@ -77,6 +77,7 @@ def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
     expression = filter_of(words, "-i captures live")
     points = [point(text, options["netns"]) for text in options["interface"]]
     others = ("flows", "megabytes", "seconds", "files", "no_save", "user")  # options of `capture` that are not here
+    new = new_directory(options)
     write, flows = outputs(points, {**options, **dict.fromkeys(others)})
     if write is None or write == "-":
         raise SniffkitError("-w - cannot be read by the page: give a file")
@@ -91,7 +92,7 @@ def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
         session = signals.session = start(points, settings, lambda: bool(signals.seen))
     except BaseException:
         if options["write"] is None:
-            forget_empty(write)
+            forget_empty(write, new)
         raise
     say(f"sniffkit: listening on {', '.join(session.names)}")
     try:

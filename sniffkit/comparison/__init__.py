@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sniffkit.api import Capture
+from sniffkit.errors import SniffkitError
 from sniffkit.matching import window_ns
 from sniffkit.matching.pairs import WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sniffkit.api import Capture
     from sniffkit.comparison.found import Found
     from sniffkit.tables import Result
 
@@ -38,6 +39,13 @@ class Diff:
         window: float = WINDOW / 1e9,
         filter: str | None = None,
     ) -> None:
+        if not isinstance(b, Capture):
+            raise SniffkitError(f"the other one is a capture, as sk.open gives it, not {b!r}")
+        if not (isinstance(points, (tuple, list)) and len(points) == 2):
+            raise SniffkitError(f"points are two, one of each capture, NS/IF or None, not {points!r}")
+        for one in points:
+            if not (one is None or isinstance(one, str)):
+                raise SniffkitError(f"a point is NS/IF or None, not {one!r}")
         self._sources = ((a, points[0]), (b, points[1]))
         self._window = window_ns(window)
         self._filter = filter

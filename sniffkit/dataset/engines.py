@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from numbers import Integral
 from typing import IO, Any, Protocol
 
 from sniffkit.dataset.job import MOST_SHARES, Job
@@ -41,6 +42,8 @@ def engine_of(engine: Any, workers: int | None) -> Iterator[Engine]:
     workers: into how many shares flows are shared out, at most MOST_SHARES. By default one for each processor of this
     machine, up to MOST_BY_DEFAULT, because each reads all files; for others one for each of their workers.
     """
+    if workers is not None and not isinstance(workers, Integral):
+        raise SniffkitError(f"workers is a whole number, not {workers!r}")
     if workers is not None and not 1 <= workers <= MOST_SHARES:
         raise SniffkitError(f"workers is 1 to {MOST_SHARES}, not {workers}")
     if engine is None or engine == "local":

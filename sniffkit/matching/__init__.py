@@ -7,6 +7,7 @@ one key by time, `pairs` those with the same ends, `rewritten` those whose addre
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, TypeAlias
 
 from sniffkit.errors import SniffkitError
@@ -17,6 +18,8 @@ Array: TypeAlias = Any
 
 def window_ns(seconds: float) -> int:
     """How far apart packets may be that nothing but time tells apart, in ns. Raises SniffkitError if it cannot be."""
+    if not isinstance(seconds, Real):
+        raise SniffkitError(f"window is a number of seconds, not {seconds!r}")
     if not 0 < seconds < 1e6:
         raise SniffkitError(f"window {seconds:g}: it must be above 0 s, and below 1e6")
     return round(seconds * 1e9)

@@ -51,7 +51,15 @@ def scan(
     check_files(write, xml)
     if timeout is not None and not timeout > 0:
         raise SniffkitError(f"timeout is a time in seconds, not {timeout}")
+    for one in target:
+        if not isinstance(one, (str, Iterable)):
+            raise SniffkitError(f"a target is a text, or a list of them, not {one!r}")
+    if isinstance(options, str) or not isinstance(options, Iterable):
+        raise SniffkitError(f"options are a list of nmap's words, not {options!r}")
     words = [word for one in target for word in ([one] if isinstance(one, str) else one)]
+    for word in words:
+        if not isinstance(word, str):
+            raise SniffkitError(f"a target is a text, not {word!r}")
     if targets_from is not None:
         words += targets.from_file(targets_from)
     wanted = targets.parse_all(words, netns, prefer=6 if "-6" in options else 4)

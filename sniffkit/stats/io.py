@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from sniffkit.errors import SniffkitError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 # More rows than anybody plots: a capture with one frame of 1970 in it would ask for billions.
 MAX_ROWS = 1_000_000
+SHORTEST = 1e-9  # s: times have no more digits
 LONGEST = 1e9  # s; what int64 nanoseconds hold, and some more than 30 years
 
 
@@ -19,9 +21,11 @@ def step_of(interval: float | None) -> int:
     """`interval` seconds in ns, 1 s for None. Raises SniffkitError if no capture can be cut by it."""
     if interval is None:
         interval = 1.0
-    if not 0 < interval <= LONGEST:
-        raise SniffkitError(f"interval {interval:g}: it must be above 0 s and at most {LONGEST:g} s")
-    return max(round(interval * 1e9), 1)
+    if not isinstance(interval, Real):
+        raise SniffkitError(f"interval is a number of seconds, not {interval!r}")
+    if not SHORTEST <= interval <= LONGEST:
+        raise SniffkitError(f"interval {interval:g}: it must be at least {SHORTEST:g} s and at most {LONGEST:g} s")
+    return round(interval * 1e9)
 
 
 def table(capture: Capture, interval: float | None = None) -> Result:
@@ -39,7 +43,7 @@ def table(capture: Capture, interval: float | None = None) -> Result:
         step *= 10
     count = 0 if first is None else lasts // step + 1
     if count > MAX_ROWS:
-        raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {lasts / 1e9:.0f} s")
+        raise SniffkitError(f"interval {interval:g} s gives {count} rows: the capture lasts {lasts / 1e9:.9g} s")
     return capture.sql(f"""
         WITH counted AS (
             SELECT (epoch_ns(ts)::HUGEINT - {first or 0}) // {step} AS n, count(*) AS frames, sum(frame_len) AS bytes

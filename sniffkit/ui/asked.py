@@ -7,7 +7,10 @@ comes a line with the answer's `columns` and the `damage` of the files.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
 
 from sniffkit.api import Capture
 from sniffkit.cli import say
@@ -18,8 +21,16 @@ from sniffkit.sql import Database
 from sniffkit.ui.damage import damage_caught
 
 
+def end_without(parent: int) -> None:
+    """End this process when the page's has ended, whatever the query does."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> int:
     """Answer the query of this process; its exit code, 1 where the last line on stderr says why there is no answer."""
+    threading.Thread(target=end_without, args=(os.getppid(),), daemon=True).start()
     query = sys.stdin.buffer.read().decode(errors="replace")
     try:
         with (

@@ -95,7 +95,9 @@ def application(view: View, token: str, live: Any = None) -> Starlette:
     def capture(_: Request) -> Response:
         state: dict[str, Any] = {"files": view.names, "version": view.version()}
         if live is not None:
-            state["live"] = {"points": live.names, "frames": live.frames, "running": not live.wait(0)}
+            running = not live.wait(0)
+            why = [*live.lost, *([live.error] if live.error else [])]  # it has ended
+            state["live"] = {"points": live.names, "frames": live.frames, "running": running, "why": why}
         return Told(state)
 
     def columns(_: Request) -> Response:
@@ -169,6 +171,8 @@ def failed(_: Request, error: Exception) -> Response:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0: one that is free. Raises SniffkitError if it cannot be had."""
+    if not host:
+        raise SniffkitError("--bind needs an address, as 127.0.0.1")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -54,6 +55,9 @@ class Kept:
                     # The mapping is all that holds it: nothing is left, however this process ends.
                     self.rows = pa.ipc.open_stream(pa.memory_map(f"/proc/self/fd/{file.fileno()}")).read_all()
             except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of where the table is put
+                    room = f"{tempfile.gettempdir()}: {error.strerror or os.strerror(error.errno)}"
+                    raise SniffkitError(f"{room}: $TMPDIR names another directory for tables") from None
                 raise file_error(error) from None
             self.damage = damage()
         self._orders: dict[tuple[str | None, str | None], Future[Any]] = {}
@@ -102,6 +106,8 @@ class View:
 
     def __init__(self, capture: Capture) -> None:
         for one in capture.inputs:
+            if isinstance(one, (str, os.PathLike)) and os.path.isdir(one):
+                raise CaptureFileError(f"{os.fspath(one)}: {os.strerror(errno.EISDIR)}")
             pipe = isinstance(one, str) and os.path.exists(one) and not os.path.isfile(one)
             if pipe or not capture.can_be_read_again:
                 raise CaptureFileError(f"{one}: a page reads its captures again and again: give files")

@@ -9,6 +9,7 @@ import os
 import pickle
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -94,7 +95,16 @@ def test_a_capture_that_does_not_start_leaves_no_empty_file(net: Net, tmp_path: 
     ):
         command = [SNIFFKIT, "capture", "--dir", "saved", *arguments]
         assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
-        assert list((tmp_path / "saved").iterdir()) == []
+        assert not (tmp_path / "saved").exists()
+        if arguments[0:2] == ["-i", net.veth2] and "-x" not in arguments:
+            assert subprocess.run([SNIFFKIT, "ui", *command[2:]], cwd=tmp_path, capture_output=True).returncode == 2
+            assert not (tmp_path / "saved").exists()
+    (tmp_path / "saved").mkdir()
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+    assert list((tmp_path / "saved").iterdir()) == []  # it was there before
+    (tmp_path / "file").touch()
+    done = subprocess.run([SNIFFKIT, "capture", "--dir", "file", "-i", net.veth2], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (2, b"sniffkit: file: Not a directory\n")
 
 
 def test_a_saved_capture_belongs_to_the_user_it_goes_on_as(net: Net, capture: Capture, tmp_path: Path) -> None:
@@ -253,6 +263,27 @@ def test_a_table_outlives_the_capture_it_is_of(net: Net) -> None:
     assert os.path.exists(name)
     del whole, path
     assert not os.path.exists(name)
+
+
+def test_a_forked_child_ends_nothing_of_its_parents(net: Net) -> None:
+    child = "import sys, os, sniffkit as sk\n"
+    child += f"with sk.capture({net.veth2!r}) as live:\n"
+    child += "    if os.fork() == 0: sys.exit(3)\n"
+    child += "    print(os.waitstatus_to_exitcode(os.wait()[1]), live.ready, flush=True)\n"
+    child += "if os.fork() == 0: sys.exit(4)\n"
+    child += "print(os.waitstatus_to_exitcode(os.wait()[1]), os.path.exists(live.path), live.stats[0].dropped)\n"
+    done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "3 True\n4 True 0\n"
+
+
+def test_a_file_that_was_removed_meanwhile_is_not_said_to_be_written(
+    net: Net, capture: Capture, tmp_path: Path
+) -> None:
+    running = capture("-i", net.veth2, "-w", "x.pcapng")
+    (tmp_path / "x.pcapng").unlink()
+    code, _, said = running.end()
+    assert (code, "wrote" in said) == (1, False)
+    assert said.endswith("\nsniffkit: x.pcapng: is not there: it was removed or renamed while it was written\n")
 
 
 def test_whoever_asks_for_the_table_waits_for_the_end(net: Net, tmp_path: Path) -> None:

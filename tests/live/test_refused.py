@@ -178,8 +178,9 @@ def test_python_warns_of_an_interface_that_went_away(own_net: Net) -> None:
     own_net.send([frame(1)])
     own_net.run(own_net.a, "ip", "link", "delete", "veth1")
     assert live.wait(5)
-    with pytest.warns(sk.CaptureWarning, match=f"^{own_net.veth2}: the interface has gone"):
+    with pytest.warns(sk.CaptureWarning, match=f"^{own_net.veth2}: the interface has gone") as told:
         live.stop()
+    assert told[0].filename == __file__
     assert live.stats[0].captured == 1
 
 

@@ -34,7 +34,7 @@ def test_frames_are_on_the_page_while_they_come_and_saved_at_the_end(net: Net, t
         assert len(rows(page, 8)) == 8
         assert page.ask("lines", frames="8")["8"].startswith("IP 10.231.0.1.4096 > 10.231.0.2.4097: UDP")
         live = page.ask("capture")["live"]
-        assert live == {"points": [net.veth2], "frames": 8, "running": True}
+        assert live == {"points": [net.veth2], "frames": 8, "running": True, "why": []}
         code, said = page.end()
     assert (code, "8 packets captured" in said) == (0, True)
     (path,) = tmp_path.glob("*.pcapng")
@@ -46,13 +46,21 @@ def test_the_page_stops_the_capture_and_still_answers(net: Net, tmp_path: Path) 
     with Page("-i", net.veth1, "-i", net.veth2, "-w", str(tmp_path / "both.pcapng"), "udp") as page:
         net.send([frame(1)])
         rows(page, 2)
-        assert page.ask("stop", "POST")["live"] == {"points": [net.veth1, net.veth2], "frames": 2, "running": False}
+        live = {"points": [net.veth1, net.veth2], "frames": 2, "running": False, "why": []}
+        assert page.ask("stop", "POST")["live"] == live
         net.send([frame(2)])
         assert len(rows(page, 2)) == 2
         assert page.ask("stats/summary")["rows"][0]["packets"] == 2
         code, _ = page.end(signal.SIGTERM)
     assert code == 0
     assert sk.open(tmp_path / "both.pcapng").packets(["ts"]).to_arrow().num_rows == 2
+
+
+def test_a_file_that_was_removed_meanwhile_is_not_said_to_be_written(net: Net, tmp_path: Path) -> None:
+    with Page("-i", net.veth2, "-w", str(path := tmp_path / "x.pcapng")) as page:
+        path.unlink()
+        code, said = page.end()
+    assert (code, "wrote" in said, f"{path}: is not there" in said) == (1, False, True)
 
 
 def test_a_capture_of_somebody_else_grows_on_the_page(net: Net, tmp_path: Path) -> None:
@@ -74,6 +82,8 @@ def test_an_interface_that_goes_ends_the_capture_with_exit_1(own_net: Net, tmp_p
         while page.ask("capture")["live"]["running"]:
             assert time.monotonic() < until
             time.sleep(0.1)
+        (why,) = page.ask("capture")["live"]["why"]
+        assert why.startswith(f"{own_net.veth2}: the interface has gone")
         assert len(rows(page, 1)) == 1
         code, said = page.end()
     assert (code, "what came before is kept" in said) == (1, True)

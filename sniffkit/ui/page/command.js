@@ -1,13 +1,12 @@
 // What gives the same on the command line.
 
-import { printable } from "./element.js";
+import { printable, STRANGE } from "./element.js";
 
-// The shell's quoting: what is shown can be pasted. Control characters would be read by the terminal, not by the quotes.
+// The shell's quoting: what is shown can be pasted. Characters that do not show are escaped.
 function quote(word) {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  if (!/[\x00-\x09\x0b-\x1f\x7f]|[\udc80-\udcff]/u.test(word)) return `'${word.replaceAll("'", "'\\''")}'`;
-  const hex = (mark) => `\\x${mark.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  return `$'${printable(word.replace(/[\\']/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, hex))}'`;
+  if (!word.includes("\t") && word.search(STRANGE) < 0) return `'${word.replaceAll("'", "'\\''")}'`;
+  return `$'${printable(word.replace(/[\\']/g, "\\$&")).replaceAll("\t", "\\t").replaceAll("\n", "\\n")}'`;
 }
 
 export function commandOf(state, files) {

@@ -60,7 +60,7 @@ export function dumpOf(hex) {
 
 function fill(about, tree, bytes = []) {
   byId("detail").hidden = false;
-  byId("about").replaceChildren(...about, element("button", { onclick: hide }, "Close"));
+  byId("about").replaceChildren(...about, element("button", { onclick: close }, "Close"));
   byId("tree").replaceChildren(tree);
   byId("bytes").replaceChildren(...bytes);
 }
@@ -70,6 +70,11 @@ let newest = 0; // the request whose answer is wanted: an older one may come lat
 export function hide() {
   newest++;
   byId("detail").hidden = true;
+}
+
+function close() {
+  hide();
+  byId("detail").dispatchEvent(new Event("close"));
 }
 
 async function latest(promise, use) {

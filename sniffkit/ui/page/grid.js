@@ -1,6 +1,6 @@
 // A table of any length: only the rows in sight are elements, and rows are fetched in blocks when they come in sight.
 
-import { element } from "./element.js";
+import { element, printable } from "./element.js";
 import { Digits } from "./numbers.js";
 
 const ROW = 20; // px, as in page.css
@@ -33,23 +33,36 @@ export class Grid {
     place.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("mouseup", (event) => this.clicked(event));
     document.addEventListener("click", (event) => this.second(event) && (event.preventDefault(), event.stopPropagation()), true);
-    new ResizeObserver(() => this.resized()).observe(place);
+    new ResizeObserver(() => this.draw()).observe(place);
     this.columns = [];
     this.blocks = new Map();
     this.whole = new WeakSet(); // blocks' rows that source.more has been asked for
     this.total = this.drawn = 0;
+    this.wanted = null; // the row that a key has led to, until it is there
   }
 
   // columns: {name, type, title}; source.rows(offset, limit) -> Promise of {total, rows}; source.more(rows) -> Promise,
   // after which the rows of a block have what takes longer.
   async show(columns, sort, source) {
-    Object.assign(this, { columns, source, blocks: new Map(), total: 0, at: null, selected: null });
+    Object.assign(this, { columns, source, blocks: new Map(), total: 0, at: null, selected: null, wanted: null });
     const mark = (name) => (sort === name ? " ▲" : sort === `${name} DESC` ? " ▼" : "");
-    this.head.replaceChildren(element("tr", {}, ...columns.map((column) =>
-      element("th", { title: column.title, onclick: () => this.sorted?.(column.name) }, column.name, mark(column.name)))));
+    const held = [...this.head.querySelectorAll("th")].indexOf(document.activeElement);
+    this.head.replaceChildren(element("tr", {}, ...columns.map((column) => this.title(column, mark(column.name)))));
+    this.head.querySelectorAll("th")[held]?.focus({ preventScroll: true });
     this.place.scrollTop = 0;
     this.draw();
     await this.load(0);
+  }
+
+  title({ name, title }, mark) {
+    const sort = () => this.sorted?.(name);
+    const onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      sort();
+    };
+    return element("th", { title, tabindex: 0, onclick: sort, onkeydown }, name, mark);
   }
 
   // The table may have changed: its rows in sight are exchanged when the new ones, of `source`, are there. Who reads in the
@@ -79,6 +92,7 @@ export class Grid {
     this.at = this.selected === null ? null : this.find(this.selected);
     this.draw();
     this.scrollTo(first);
+    if (this.wanted !== null) this.go(this.wanted);
   }
 
   find(key) {
@@ -101,6 +115,7 @@ export class Grid {
       blocks.set(block, rows);
       this.total = total;
       this.draw();
+      this.arrive();
     } catch (error) {
       if (blocks.get(block) === null) blocks.delete(block);
       if (blocks === this.blocks) throw error;
@@ -151,6 +166,11 @@ export class Grid {
   row(at) { return this.blocks.get(Math.floor(at / BLOCK))?.[at % BLOCK]; }
 
   draw() {
+    const { clientHeight } = this.place;
+    if (clientHeight !== this.drawnFor) { // a chosen row that was in sight stays so
+      this.drawnFor = clientHeight;
+      if (this.at !== null && this.at >= this.drawn && this.at < this.drawn + this.body.children.length) this.reveal(this.at);
+    }
     const first = this.first();
     const last = Math.min(this.total, first + this.shown() + 2); // the two at the edges may be cut
     const top = this.height() < TALLEST ? first * ROW : this.place.scrollTop;
@@ -183,7 +203,7 @@ export class Grid {
     const row = this.row(at);
     const cells = this.columns.map(({ name, type }) => {
       const said = text(row?.[name]);
-      return element("td", { class: NUMBERS.test(type) && "number", title: said.length > 40 && said }, said);
+      return element("td", { class: NUMBERS.test(type) && "number", title: said.length > 40 && printable(said) }, said);
     });
     const chosen = row && this.selected !== null && (this.at === null ? keyOf(row) === this.selected : at === this.at);
     return element("tr", { class: row?.malformed && "bad", "aria-selected": chosen && "true" }, ...cells);
@@ -210,7 +230,7 @@ export class Grid {
   select(at) {
     const row = this.row(at);
     if (!row) return;
-    Object.assign(this, { at, selected: keyOf(row) });
+    Object.assign(this, { at, selected: keyOf(row), wanted: null });
     this.draw();
     this.pick?.(row);
   }
@@ -233,21 +253,26 @@ export class Grid {
     else if (at >= first + this.shown()) this.scrollTo(at - this.shown() + 1);
   }
 
-  resized() {
-    if (this.at !== null && this.at >= this.drawn && this.at < this.drawn + this.body.children.length) this.reveal(this.at);
-    this.draw();
+  // Chooses a row when it is there, unless another is wanted by then.
+  go(at) {
+    this.at = this.wanted = at;
+    this.reveal(at);
+    this.load(Math.floor(at / BLOCK)).catch(this.failed);
+    this.arrive();
   }
 
-  async key(event) {
+  arrive() {
+    if (this.wanted !== null && this.wanted === this.at) this.select(this.wanted);
+  }
+
+  key(event) {
     const { at } = this;
     const page = this.shown();
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
-    if (!(event.key in steps) || at === null) return;
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity, Enter: 0 };
+    if (!(event.key in steps) || !this.total || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    const wanted = Math.max(0, Math.min(this.total - 1, at + steps[event.key]));
-    this.at = wanted;
-    this.reveal(wanted);
-    await this.load(Math.floor(wanted / BLOCK)).catch(this.failed);
-    if (this.at === wanted) this.select(wanted);
+    const step = steps[event.key];
+    const from = at ?? this.first(); // without a row before, the first in sight is the next
+    this.go(Math.max(0, Math.min(this.total - 1, from + (at === null && Number.isFinite(step) ? 0 : step))));
   }
 }

@@ -203,7 +203,7 @@ async function poll() {
       byId("live").classList.toggle("ended", !growing);
       byId("stop").hidden = !growing;
       byId("live").querySelector("span").textContent =
-        ` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`;
+        printable([` ${now.live.points.join(", ")}: ${now.live.frames.toLocaleString("en")} frames`, ...now.live.why].join("; "));
     }
     if (!version) version = now.version;
     if (now.version !== version && performance.now() > rest && state.table !== "sql") {
@@ -248,6 +248,10 @@ async function begin() {
   });
   byId("askstats").addEventListener("change", () =>
     show({ section: byId("section").value, layer: byId("layer").value, sort: "" }));
+  byId("detail").addEventListener("close", () => {
+    state.frame = state.uid = ""; // it stays closed when the page is loaded again
+    remember();
+  });
   byId("stop").addEventListener("click", () => told(() => ask("stop", {}, { method: "POST" })));
   setInterval(() => told(poll), POLL);
   await show();

@@ -15,10 +15,13 @@ export function fillStats() {
   byId("layer").replaceChildren(...LAYERS.map((name) => element("option", {}, name)));
 }
 
+// Of a column of rows; null is the last in either direction.
+const order = (name, down) => ({ [name]: a }, { [name]: b }) => (a === null || b === null ? 1 : down) * compare(a, b);
+
 // What a Grid shows of an answer {columns, rows}, in the order of `sort`.
 export function local({ columns, rows }, sort) {
   const [name, down] = sort?.endsWith(" DESC") ? [sort.slice(0, -5), -1] : [sort, 1];
-  const sorted = columns.includes(name) ? rows.toSorted((a, b) => down * compare(a[name], b[name])) : rows;
+  const sorted = columns.includes(name) ? rows.toSorted(order(name, down)) : rows;
   const typeOf = (name) => (isNumber(rows.find((row) => row[name] !== null)?.[name]) ? "number" : "");
   return [
     columns.map((name) => ({ name, type: typeOf(name), title: name })),
