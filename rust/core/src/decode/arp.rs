@@ -29,6 +29,7 @@ pub enum Of {
 }
 
 /// The hardware address in an ARP packet, if it has six bytes.
+#[cfg(feature = "table")]
 #[must_use]
 pub fn hardware(arp: &[u8], of: Of) -> Option<[u8; 6]> {
     let (hardware, protocol) = (usize::from(*arp.get(4)?), usize::from(*arp.get(5)?));

@@ -12,7 +12,9 @@ pub mod layout;
 mod link;
 mod tunnel;
 
-pub(crate) use arp::{Of, hardware as arp_hardware, ipv4 as arp_ipv4};
+#[cfg(feature = "table")]
+pub(crate) use arp::hardware as arp_hardware;
+pub(crate) use arp::{Of, ipv4 as arp_ipv4};
 pub use cursor::{Cursor, Decoded, Fault, Next};
 pub(crate) use igmp::max_response;
 pub(crate) use ipv6::LONGEST;
