@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 
@@ -39,7 +40,10 @@ DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 def open(source: Source | Iterable[Source]) -> Capture:
     """Open captures for reading: pcap or pcapng, plain, `.gz` or `.zst`.
 
-    source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
+    source: a path, a glob, `-` for standard input, a binary file object, or a list of these. They are read one after
+    another: regular files in order of their first frames, whatever their names (those of a ring that `capture -C -W`
+    has begun anew), but as given where anything else is among them. Files that overlap in time are not merged here;
+    `Capture.to_dataset` does that.
     Raises CaptureFileError if a file is missing or is no capture.
     """
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
@@ -58,7 +62,29 @@ def open(source: Source | Iterable[Source]) -> Capture:
     inputs: list[Source] = []
     for one in many:
         inputs.extend(_expand(one))
-    return Capture(inputs)
+    return Capture(_in_time_order(inputs))
+
+
+def _in_time_order(inputs: list[Source]) -> list[Source]:
+    """Regular files by the time of their first frame; as they are if there is one alone, or anything else among them.
+
+    One that has no frame stays behind the one in front of it, and so does one that cannot be read: reading it says why.
+    """
+    if len(inputs) < 2 or not all(isinstance(one, str) and one != "-" and os.path.isfile(one) for one in inputs):
+        return inputs
+    from sniffkit import _core
+
+    latest = -math.inf
+    times: list[float] = []  # exact: only the first may be no int
+    for one in inputs:
+        try:
+            first = _core.first_frame_time(one)
+        except (OSError, ValueError):
+            first = None
+        if first is not None:
+            latest = first
+        times.append(latest)
+    return [inputs[at] for at in sorted(range(len(inputs)), key=times.__getitem__)]
 
 
 def _expand(source: Source | bytes) -> Sequence[Source]:
@@ -92,7 +118,7 @@ def _expand(source: Source | bytes) -> Sequence[Source]:
 
 
 class Capture:
-    """Captured frames, ready to become tables. Nothing is read until a table is asked for."""
+    """Captured frames, ready to become tables. None are read until a table is asked for."""
 
     def __init__(self, inputs: Sequence[Source]) -> None:
         self.inputs = list(inputs)
