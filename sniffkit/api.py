@@ -40,10 +40,9 @@ DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 def open(source: Source | Iterable[Source]) -> Capture:
     """Open captures for reading: pcap or pcapng, plain, `.gz` or `.zst`.
 
-    source: a path, a glob, `-` for standard input, a binary file object, or a list of these. They are read one after
-    another: regular files in order of their first frames, whatever their names (those of a ring that `capture -C -W`
-    has begun anew), but as given where anything else is among them. Files that overlap in time are not merged here;
-    `Capture.to_dataset` does that.
+    source: a path, a glob, `-` for standard input, a binary file object, or a list of these, read one after another:
+    regular files in order of their first frames, whatever their names (a ring that has begun anew), as given where
+    anything else is among them. Files that overlap in time are merged by `Capture.to_dataset` alone.
     Raises CaptureFileError if a file is missing or is no capture.
     """
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
@@ -68,21 +67,21 @@ def open(source: Source | Iterable[Source]) -> Capture:
 def _in_time_order(inputs: list[Source]) -> list[Source]:
     """Regular files by the time of their first frame; as they are if there is one alone, or anything else among them.
 
-    One that has no frame stays behind the one in front of it, and so does one that cannot be read: reading it says why.
+    One that has no frame, or none with a time, stays behind the one in front of it, and so does one that cannot be
+    read: reading it says why.
     """
     if len(inputs) < 2 or not all(isinstance(one, str) and one != "-" and os.path.isfile(one) for one in inputs):
         return inputs
     from sniffkit import _core
 
     latest = -math.inf
-    times: list[float] = []  # exact: only the first may be no int
+    times: list[float] = []
     for one in inputs:
         try:
             first = _core.first_frame_time(one)
         except (OSError, ValueError):
             first = None
-        if first is not None:
-            latest = first
+        latest = first or latest  # 0: the file does not record it
         times.append(latest)
     return [inputs[at] for at in sorted(range(len(inputs)), key=times.__getitem__)]
 

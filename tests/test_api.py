@@ -68,6 +68,8 @@ def test_files_are_read_in_the_order_of_their_first_frames(tmp_path: Path) -> No
     assert [Path(str(one)).name for one in sk.open([none, ring[0], none, ring[1]]).inputs] == [
         *("none", "r.pcap1", "r.pcap0", "none")
     ]
+    timeless = made("timeless", 95, at=-(T0 // 10**9))
+    assert lengths([ring[0], timeless, ring[1]]) == [60, 61, 70, 80, 95]
     (bad := tmp_path / "bad").write_bytes(b"no capture at all")
     opened = sk.open([ring[0], bad, ring[2]])
     with pytest.raises(sk.CaptureFileError, match="bad"):
