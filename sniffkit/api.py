@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from functools import partial
 
 from sniffkit.errors import CaptureFileError, SniffkitError
+from sniffkit.inputs import expanded, in_time_order
 from sniffkit.tables import Table, chosen, numbers
 
 TYPE_CHECKING = False  # as in sniffkit
@@ -45,7 +45,9 @@ DATASETS = ("flows", "packets", "http", "files", "dns", "tls", "dhcp")
 def open(source: Source | BinaryFile | Iterable[Source | BinaryFile]) -> Capture:
     """Open captures for reading: pcap or pcapng, plain, `.gz` or `.zst`.
 
-    source: a path, a glob, `-` for standard input, a binary file object, or a list of these (read one after another).
+    source: a path, a glob, `-` for standard input, a binary file object, or a list of these, read one after another:
+    regular files in order of their first frames, whatever their names (a ring that has begun anew), as given where
+    anything else is among them. Files that overlap in time are merged by `Capture.to_dataset` alone.
     Raises CaptureFileError if a file is missing or is no capture.
     """
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
@@ -61,44 +63,11 @@ def open(source: Source | BinaryFile | Iterable[Source | BinaryFile]) -> Capture
         many = cast("list[Source]", list(source))
     if not many:
         raise CaptureFileError("no capture files given")
-    inputs: list[Source] = []
-    for one in many:
-        inputs.extend(_expand(one))
-    return Capture(inputs)
-
-
-def _expand(source: Source | bytes) -> Sequence[Source]:
-    """A glob becomes the files that match, in name order; everything else stays."""
-    if isinstance(source, (bytearray, memoryview)) or (isinstance(source, bytes) and b"\0" in source):
-        raise CaptureFileError("bytes of a capture are no path: wrap them in io.BytesIO")
-    if isinstance(source, (bytes, os.PathLike)):
-        source = os.fsdecode(source)
-    elif hasattr(source, "read"):
-        if isinstance(source, io.TextIOBase):
-            raise CaptureFileError(f"{getattr(source, 'name', source)}: opened as text: open it with mode 'rb'")
-        return [source]
-    elif not isinstance(source, str):
-        raise CaptureFileError(f"a capture is a path, a glob, '-' or a binary file, not {source!r}")
-    if "\0" in source:
-        raise CaptureFileError(f"{source!r}: not the name of a file")
-    if "://" in source:
-        from sniffkit.remote import RemoteFile, expand
-
-        return [cast("Source", RemoteFile(one)) for one in expand(source)]
-    if source == "-" or os.path.exists(source):
-        return [source]
-    import glob as globbing
-
-    if not globbing.has_magic(source):
-        raise CaptureFileError(f"{source}: No such file or directory")
-    found = sorted(globbing.glob(source, recursive=True))
-    if not found:
-        raise CaptureFileError(f"{source}: no file matches")
-    return found
+    return Capture(in_time_order([one for given in many for one in expanded(given)]))
 
 
 class Capture:
-    """Captured frames, ready to become tables. Nothing is read until a table is asked for."""
+    """Captured frames, ready to become tables. None are read until a table is asked for."""
 
     def __init__(self, inputs: Sequence[Source]) -> None:
         self.inputs = list(inputs)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureWarning, SniffkitError
+from sniffkit.options import capture_format
 from sniffkit.points import MOST_RING_KIB, file_name, incomplete, parquet_of, point, settle, start, utf8, within
 from sniffkit.tables import Table, callers_line, issue
 
@@ -199,6 +200,7 @@ def capture(
         raise SniffkitError(f"direction is in, out or inout, not {direction!r}")
     options = _core.LiveOptions()
     path, asked = file_name("write", write), file_name("flows", flows)
+    form = capture_format(path)
     if asked is not None:
         Output(asked, False, False)  # says what is wrong with the name
     utf8(*points, netns, path, asked, filter, comment)
@@ -215,7 +217,7 @@ def capture(
         os.close(handle)
         target = TemporaryPath(path)
     options.write = str(target)
-    options.format = "pcap" if target.endswith(".pcap") else "pcapng"
+    options.format = form
     try:
         session = start([point(text, netns) for text in points], options)
     except BaseException:

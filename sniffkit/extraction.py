@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import OutputError, SniffkitError
 from sniffkit.tables import Table, directory_name, file_error, output_error, warn
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def extract(
 
     stream = Table(name, start).stream()
     index = claim_index(path)
+    before = set(os.listdir(path))
     stopped: KeyboardInterrupt | None = None
     found: list[tuple[str, int | None, str]] = []
     try:
@@ -82,13 +83,17 @@ def extract(
                 stream.stop()
             made = _core.write_index(stream, *index)
     except BaseException as error:
-        for name in index:
+        for claim in index:
             # Only a claim is taken back: an index that is there is kept, whatever was raised behind it.
             with suppress(FileNotFoundError):
-                if os.path.getsize(name) == 0:
-                    os.unlink(name)
+                if os.path.getsize(claim) == 0:
+                    os.unlink(claim)
         if isinstance(error, OSError):
-            raise file_error(error) from None
+            failed = file_error(error)
+            if isinstance(failed, OutputError):  # of the index: the files are there
+                total = None if stopped is not None else counted(inputs, name, filter)
+                failed = without_index(failed, path, before, total)
+            raise failed from None
         raise
     rows, _, complete, _ = made
     cut = note_cut(*index, max_size) if complete < rows else 0
@@ -96,6 +101,31 @@ def extract(
     if stopped is not None:
         raise stopped
     return Extracted(*made, *index, cut)
+
+
+def counted(inputs: Sequence[Source], name: str, filter: str | None) -> int | None:
+    """How many rows the index would have had: read again, where the inputs are files; None where they are not."""
+    from sniffkit import _core
+
+    if not all(isinstance(one, (str, os.PathLike)) and one != "-" and os.path.isfile(one) for one in inputs):
+        return None
+    try:
+        return _core.write_index(_core.open_table(name, list(inputs), None, filter), os.devnull, os.devnull)[0]
+    except OSError:
+        return None
+
+
+def without_index(failed: OutputError, directory: str, before: set[str], total: int | None) -> OutputError:
+    """The error with what is there all the same: files that were not there before, of so many (None: not known)."""
+    try:
+        files = len(set(os.listdir(directory)) - before)
+    except OSError:
+        return failed
+    if total is None:
+        said = f"{files} files written to {directory}, how many were not is not known"
+    else:
+        said = f"{files} of {total} files written to {directory}, {max(total - files, 0)} not"
+    return OutputError(f"{failed}: no index; {said}", exit_code=failed.exit_code)
 
 
 def note_cut(table: str, lines: str, max_size: int) -> int:

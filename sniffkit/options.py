@@ -1,16 +1,17 @@
-"""Where captures are kept, and which is the newest."""
+"""Where captures are kept, in which format, and which is the newest."""
 
 from __future__ import annotations
 
 import os
 
-from sniffkit.errors import CaptureFileError, OutputError
+from sniffkit.errors import CaptureFileError, OutputError, SniffkitError
 
 TYPE_CHECKING = False  # as in sniffkit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUFFIXES = (".pcapng", ".pcap")
+COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".lz4")
 LONGEST = 200  # bytes of the points in a name, which has 255 at most
 
 
@@ -23,6 +24,17 @@ def captures_dir(given: str | None = None) -> str:
 
         return directory_name(given)
     return os.environ.get("SNIFFKIT_CAPTURES") or "captures"
+
+
+def capture_format(path: str | None) -> str:
+    """`pcap` or `pcapng`, as the suffix of a capture file to write says, also with the number of one that rotates.
+
+    Raises SniffkitError for a suffix of compression: the file would not be what its name says.
+    """
+    name = (path or "").lower()
+    if name.endswith(COMPRESSED):
+        raise SniffkitError(f"{path}: captures are not compressed as they are written: do without the suffix")
+    return "pcap" if name.rstrip("0123456789").endswith(".pcap") else "pcapng"
 
 
 def make_exclusive(path: str) -> None:
@@ -67,7 +79,9 @@ def newest_capture() -> str:
     if os.path.isdir(directory):
         with os.scandir(directory) as entries:
             # One that is empty has not begun.
-            found = [one for one in entries if one.name.endswith(SUFFIXES) and one.is_file() and one.stat().st_size]
+            found = [
+                one for one in entries if one.name.lower().endswith(SUFFIXES) and one.is_file() and one.stat().st_size
+            ]
     if not found:
         raise CaptureFileError(f"no FILE given and no capture in {directory.rstrip('/')}/ yet: sniffkit capture --help")
     return max(found, key=lambda entry: (entry.stat().st_mtime_ns, entry.name)).path

@@ -163,7 +163,7 @@ def parquet_of(flows: str | None, write: str | None) -> str | None:
             raise SniffkitError(f"{flows}: {error.strerror}") from None
     if write is not None and os.path.realpath(write) == os.path.realpath(flows):
         raise SniffkitError(f"{flows}: the capture and its flow table would be one file")
-    if flows.endswith(".parquet"):
+    if flows.lower().endswith(".parquet"):
         return flows
     # With our number in it: nothing else has that name, and no other capture. A name has at most 255 bytes.
     directory, name = os.path.split(flows)

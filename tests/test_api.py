@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -45,6 +46,41 @@ def test_every_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with a.open("rb") as stdin:
         done = subprocess.run([sys.executable, "-c", code], stdin=stdin, capture_output=True, check=True)
     assert done.stdout == b"2\n"
+
+
+def test_files_are_read_in_the_order_of_their_first_frames(tmp_path: Path) -> None:
+    def made(name: str, *lengths: int, at: int = 0) -> Path:
+        """A file of frames a second apart, of these lengths."""
+        (path := tmp_path / name).write_bytes(pcap([Frame(T0 + (at + n) * 10**9, bytes(long))
+                                                    for n, long in enumerate(lengths)]))  # fmt: skip
+        return path
+
+    def lengths(source: Any) -> list[int]:
+        found: list[int] = sk.open(source).packets(columns=["frame_len"]).to_arrow()["frame_len"].to_pylist()
+        return found
+
+    ring = [made("r.pcap0", 70, 80, at=9), made("r.pcap1", 60, 61, at=5), made("r.pcap2", 50, at=1)]
+    assert lengths(str(tmp_path / "r.pcap*")) == lengths(ring) == [50, 60, 61, 70, 80]
+    with ring[0].open("rb") as file:  # the order of these is the caller's
+        assert lengths([file, ring[1], ring[2]]) == [70, 80, 60, 61, 50]
+    again = made("same", 90, at=9)
+    assert lengths([again, *ring]) == [50, 60, 61, 90, 70, 80], "as given where the times are the same"
+    (none := tmp_path / "none").write_bytes(pcap([]))
+    assert [Path(str(one)).name for one in sk.open([none, ring[0], none, ring[1]]).inputs] == [
+        *("none", "r.pcap1", "r.pcap0", "none")
+    ]
+    timeless = made("timeless", 95, at=-(T0 // 10**9))
+    assert lengths([ring[0], timeless, ring[1]]) == [60, 61, 70, 80, 95]
+    (bad := tmp_path / "bad").write_bytes(b"no capture at all")
+    opened = sk.open([ring[0], bad, ring[2]])
+    with pytest.raises(sk.CaptureFileError, match="bad"):
+        opened.packets().to_arrow()
+    odd = made("odd\udcff", 40)
+    assert lengths([ring[0], odd]) == [40, 70, 80]
+    os.mkfifo(tmp_path / "pipe")
+    assert [Path(str(one)).name for one in sk.open([ring[0], tmp_path / "pipe", ring[2]]).inputs] == [
+        *("r.pcap0", "pipe", "r.pcap2")
+    ]
 
 
 def test_a_file_object_is_read_from_where_it_stood() -> None:

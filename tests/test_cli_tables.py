@@ -62,6 +62,9 @@ def test_every_format_has_the_same_rows(run: Run, tmp_path: Path, name: str) -> 
     assert len(rows) == {"packets": 4, "flows": 3}[name]
     for suffix in ("parquet", "csv", "tsv", "jsonl", "arrow"):
         assert run(name, PCAPNG, "-o", str(tmp_path / f"t.{suffix}")) == (0, "", "")
+        assert run(name, PCAPNG, "-o", str(tmp_path / f"T.{suffix.upper()}")) == (0, "", "")
+        if suffix != "arrow":  # whose metadata have no order
+            assert (tmp_path / f"T.{suffix.upper()}").read_bytes() == (tmp_path / f"t.{suffix}").read_bytes()
     assert (tmp_path / "t.jsonl").read_text() == out
     parquet = pyarrow.parquet.read_table(tmp_path / "t.parquet")
     assert parquet.column_names == list(rows[0])
@@ -178,11 +181,11 @@ def test_without_a_file_the_newest_capture_is_read_and_named(
     monkeypatch.chdir(tmp_path)
     assert run("flows") == (2, "", "sniffkit: no FILE given and no capture in captures/ yet: sniffkit capture --help\n")
     (tmp_path / "captures").mkdir()
-    for at, name in enumerate(("new.pcapng", "old.pcap", "newer.flows.parquet")):
+    for at, name in enumerate(("new.PCAPNG", "old.pcap", "newer.flows.parquet")):
         shutil.copy(PCAP, tmp_path / "captures" / name)
         os.utime(tmp_path / "captures" / name, (0, 100 - at if at < 2 else 200))
     code, out, err = run("flows", "--columns", "proto")
-    assert (code, err) == (0, "sniffkit: reading captures/new.pcapng\n")
+    assert (code, err) == (0, "sniffkit: reading captures/new.PCAPNG\n")
     assert out.splitlines()[1] == "udp"
     monkeypatch.setenv("SNIFFKIT_CAPTURES", str(tmp_path / "elsewhere"))
     assert run("packets")[0] == 2

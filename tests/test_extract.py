@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import resource
@@ -145,6 +146,25 @@ def test_what_cannot_be_written_leaves_no_file(size: int, tmp_path: Path) -> Non
     assert (done.returncode, "1 not written: File too large" in done.stderr) == (1, True), done.stderr
     assert sorted(path.name for path in out.iterdir()) == ["index.jsonl", "index.parquet"]
     assert rows(out / "index.jsonl")[0]["path"] is None
+
+
+def test_an_index_that_does_not_fit_tells_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [*transfer(40000, "/a", b"abc"), *transfer(40001, "/b", b"abc"), *transfer(40002, "/c", b"abc")]
+    one, out = capture(tmp_path / "x.pcap", frames), tmp_path / "out"
+    write_index = _core.write_index
+
+    def full(stream: Any, table: str, lines: str) -> Any:
+        if table.startswith(str(out)):
+            raise OSError(errno.ENOSPC, "No space left on device", lines)
+        return write_index(stream, table, lines)
+
+    monkeypatch.setattr(_core, "write_index", full)
+    done = CliRunner().invoke(cli, ["extract", "--http", "-d", str(out), "--max-files", "1", one])
+    with pytest.raises(sk.OutputError, match=f"device: no index; 1 of 3 files written to {out}, 2 not$") as failed:
+        raise done.exception or AssertionError(done.output)
+    assert (failed.value.exit_code, [path.name for path in out.iterdir()]) == (1, ["a"])
+    with Path(one).open("rb") as pipe, pytest.raises(sk.OutputError, match=r"1 files written .* is not known$"):
+        sk.open(pipe).extract(tmp_path / "out", http=True, max_files=1)
 
 
 def test_segments_far_apart_cost_neither_time_nor_disk(tmp_path: Path) -> None:

@@ -286,6 +286,8 @@ def test_lines_are_not_cut_where_pieces_are() -> None:
         pytest.param(["read", DEMO, "--deep", "-T", "fields", "-e", "x.y", "-o", "x.csv"], "x.y", marks=needs_tshark),
         (["extract", DEMO, "-d", "out", "-o", DEMO], "is the capture that is read"),
         (["extract", DEMO, "-d", "out", "-o", "x.xyz"], "no format for this suffix"),
+        (["ui", "-i", "lo", "-w", "x.pcap.Gz"], "x.pcap.Gz: captures are not compressed as they are written"),
+        (["read", "No.PCAP"], "No.PCAP: No such file or directory"),
         (["capture", "-i", "lo", "--json", "-x"], "--json excludes"),
         (["capture", "-i", "lo", "--json", "-w", "x.pcapng"], "with -w add --print"),
     ],

@@ -83,7 +83,7 @@ WORDS = (
 CAPTURE_WORDS = (
     *("ns1", "ns1/veth1", "-", "", "tcp port 80", "10", "0", "007", "x.pcapng"),
     *("--netns", "--netns=ns2", "-i", "-iveth1", "--interface", "-w", "--flows", "-c", "-c3", "--no-save"),
-    *("-n", "-e", "-p", "-ne", "-x", "-Q", "--print", "http", "--", "--help"),
+    *("-n", "-e", "-p", "-ne", "-x", "-Q", "--print", "http", "--", "--help", "-l", "-U", "-K"),
 )
 
 
@@ -144,6 +144,13 @@ def test_plain_forms_are_taken_and_nothing_else() -> None:
         assert plain.parse(other) is None
     for other in (["--help"], ["-i"], ["-c", "0"], ["-c", "x"], ["-w", "a", "-w", "b"], ["--lab", "a.yaml"]):
         assert plain.parse(["capture", *other]) is None
+
+
+def test_flags_of_tcpdump_are_bundled_as_its_users_type_them() -> None:
+    bundled = as_click(["capture", "-lnni", "any", "-eUK", "tcp"])
+    assert bundled == as_click(["capture", "-l", "-n", "-n", "-i", "any", "-e", "-U", "-K", "tcp"])
+    assert bundled[1]["interface"] == ("any",)
+    assert as_click(["capture", "-nnieth0"])[1]["interface"] == ("eth0",)
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))

@@ -67,6 +67,9 @@ class CaptureCommand(click.Command):
     help="So many files: a ring with -C, the end with -G.",
 )
 @click.option("-n", "numeric", is_flag=True, help="No names for addresses; always so, kept for tcpdump's users.")
+@click.option("-l", "buffered", is_flag=True, help="Line-buffered; always so, kept for tcpdump's users.")
+@click.option("-U", "by_packet", is_flag=True, help="In the file within half a second; always so, for tcpdump's users.")
+@click.option("-K", "unverified", is_flag=True, help="No checksum hides a frame; always so, kept for tcpdump's users.")
 @click.option("-e", "link", is_flag=True, help="Print the link header of each frame.")
 @click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
 @click.option("-X", "upper_x", count=True, help="Dump in hexadecimal and ASCII.")

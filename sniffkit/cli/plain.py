@@ -71,7 +71,8 @@ FORMS = {
         texts={"--netns": "netns", "-w": "write", "--flows": "flows"},
         lists={"-i": "interface", "--interface": "interface"},
         counts={"-c": "count"},
-        flags={"--no-save": "no_save", "-n": "numeric", "-e": "link", "-p": "no_promiscuous"},
+        flags={"--no-save": "no_save", "-n": "numeric", "-e": "link", "-p": "no_promiscuous"}
+        | {"-l": "buffered", "-U": "by_packet", "-K": "unverified"},
         others=dict.fromkeys(("lab", "directory", "duration", "snap_len", "buffer", "user", "print_rows"))
         | dict.fromkeys(("megabytes", "seconds", "files", *RULES))
         | {"print_lines": False, "direction": "inout", "x": 0, "upper_x": 0, "ascii": 0, "json": False},

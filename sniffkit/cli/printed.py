@@ -42,7 +42,7 @@ def kind_of(path: str | None, json: bool, inputs: Sequence[object] = (), any_suf
     if path is None or path == "-":
         return "json" if json else "text"
     check_output(path, inputs)
-    suffix = os.path.splitext(path)[1]
+    suffix = os.path.splitext(path)[1].lower()
     if suffix == TEXT or (any_suffix and suffix not in SINKS):
         need_directory(path)
         if json:

@@ -49,7 +49,9 @@ def looks_like_file(text: str) -> bool:
     if text == "-" or "://" in text or os.path.exists(text):
         return True
     endings = (".pcap", ".pcapng", ".cap", ".gz", ".zst")
-    return " " not in text and (text.endswith(endings) or (any(mark in text for mark in "*?") and bool(glob(text))))
+    return " " not in text and (
+        text.lower().endswith(endings) or (any(mark in text for mark in "*?") and bool(glob(text)))
+    )
 
 
 # What -E changes about -T fields, as in tshark: the names it takes, what they are without it, and what each may be.

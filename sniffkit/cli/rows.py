@@ -147,7 +147,7 @@ def is_directory(out: str | None) -> bool:
 
     if out is None or out == "-":
         return False
-    return out.endswith("/") or (os.path.isdir(out) and os.path.splitext(out)[1] not in SINKS)
+    return out.endswith("/") or (os.path.isdir(out) and os.path.splitext(out)[1].lower() not in SINKS)
 
 
 def split(text: str | None) -> list[str] | None:

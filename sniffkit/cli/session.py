@@ -10,6 +10,7 @@ import time
 from sniffkit.cli import say
 from sniffkit.errors import SniffkitError
 from sniffkit.interrupts import signal
+from sniffkit.options import capture_format
 from sniffkit.points import incomplete, is_file_at, own_output, parquet_of, point, rehearse, settle, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
@@ -39,7 +40,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
     if not points:
         raise SniffkitError("-i IF is missing: 'sniffkit interfaces --netns all' lists them")
     utf8(expression, *interfaces, *(options[name] for name in ("netns", "write", "flows", "directory", "user")))
-    if options["user"] is not None and options["flows"] is not None and not options["flows"].endswith(".parquet"):
+    if None not in (options["user"], options["flows"]) and not options["flows"].lower().endswith(".parquet"):
         rehearse(options["flows"])
     dump_of(options)  # what is wrong with it is said before anything is made
     new = new_directory(options)
@@ -48,7 +49,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
         table = parquet_of(flows, write)
         live = live_options(expression, options, len(points))
         live.comments, live.write, live.flows = comments, write, table
-        live.format = "pcap" if write and write.rstrip("0123456789").endswith(".pcap") else "pcapng"
+        live.format = capture_format(write)
         if live.rules and table is None:
             raise SniffkitError(f"--{next(iter(live.rules)).replace('_', '-')} is of the flow table: --flows FILE")
         if write is not None and write != "-" and is_file_at(write, sys.stdout.fileno()):
@@ -139,6 +140,7 @@ def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tu
     from sniffkit.sinks import Output, need_directory
 
     write, flows = options["write"], options["flows"]
+    capture_format(write)  # says what is wrong with the name
     rotates = options["megabytes"] or options["seconds"]
     if rotates and write is None:
         raise SniffkitError("-C and -G need -w FILE")

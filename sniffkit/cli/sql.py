@@ -106,7 +106,8 @@ def parts_of(name: str) -> list[str]:
         return list(dict.fromkeys(part for one in matches for part in parts_of(one))) or [name]
     if not os.path.isdir(name):
         return [name]
-    found = sorted(str(path) for path in Path(name).rglob("*.parquet") if not path.name.startswith((".", "_")))
+    under = (path for path in Path(name).rglob("*") if path.suffix.lower() == ".parquet")
+    found = sorted(str(path) for path in under if not path.name.startswith((".", "_")))
     if not found:
         raise nothing_in(name)
     return found

@@ -69,6 +69,7 @@ def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
     from sniffkit.api import open as open_capture
     from sniffkit.cli.live import filter_of
     from sniffkit.cli.session import Signals, command_line, conclude, forget_empty, new_directory, outputs
+    from sniffkit.options import capture_format
     from sniffkit.points import point, start, utf8
     from sniffkit.ui.server import listen
     from sniffkit.ui.view import View
@@ -86,7 +87,7 @@ def watch(words: tuple[str, ...], options: dict[str, Any]) -> int:
         socket = listen(options["bind"], options["port"])
         settings = _core.LiveOptions()
         settings.filter, settings.snap_len = expression, options["snap_len"]
-        settings.write, settings.format, settings.flows = write, "pcap" if write.endswith(".pcap") else "pcapng", flows
+        settings.write, settings.format, settings.flows = write, capture_format(write), flows
         settings.comments = [f"command: {command_line(['sniffkit', *sys.argv[1:]])}"]
         settings.own_output = f"tcp port {socket.getsockname()[1]}"
         session = signals.session = start(points, settings, lambda: bool(signals.seen))

@@ -35,7 +35,7 @@ def draw(spec: LabSpec, out: str | None) -> None:
     if out is None:
         print(text(spec), end="")
         return
-    suffix = os.path.splitext(out)[1]
+    suffix = os.path.splitext(out)[1].lower()
     if suffix not in (".svg", ".png", ".dot", ".txt"):
         raise LabError(f"{out}: a drawing is .svg, .png, .dot or .txt")
     from sniffkit.sinks.file import NewFile

@@ -46,10 +46,10 @@ class Output:
 
     @property
     def suffix(self) -> str:
-        """The format: the path's suffix; without one JSON lines, or tab-separated text."""
+        """The format: the path's suffix in small letters; without one JSON lines, or tab-separated text."""
         if self.path is None or self.path == "-":
             return ".jsonl" if self.json else ".tsv"
-        return os.path.splitext(self.path)[1]
+        return os.path.splitext(self.path)[1].lower()
 
     @property
     def is_file(self) -> bool:

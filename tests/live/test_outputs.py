@@ -197,6 +197,19 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["f.csv", "x.pcapng"]
 
 
+def test_suffixes_are_the_same_in_capitals(net: Net, capture: Capture, tmp_path: Path) -> None:
+    running = capture("-i", net.veth2, "-w", "X.PCAP", "--flows", "F.CSV", "-c", "1", "udp")
+    with sk.capture(net.veth2, write=tmp_path / "Y.Pcap", flows=tmp_path / "F.PARQUET", filter="udp") as live:
+        net.send([frame(1)])
+        assert live.wait_for(1)
+    assert running.end(None)[0] == 0
+    for name in ("X.PCAP", "Y.Pcap"):
+        assert (tmp_path / name).read_bytes()[:4] in (b"\x4d\x3c\xb2\xa1", b"\xd4\xc3\xb2\xa1")
+    assert len((tmp_path / "F.CSV").read_text().splitlines()) == 2
+    assert pyarrow.parquet.read_table(tmp_path / "F.PARQUET").num_rows == 1
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["F.CSV", "F.PARQUET", "X.PCAP", "Y.Pcap"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -214,6 +227,7 @@ def test_the_flow_table_from_python(net: Net, tmp_path: Path) -> None:
         ({"netns": 7}, "7 is not a text"),
         ({"write": "-"}, "write is a file's name, not '-'"),
         ({"flows": "-"}, "flows is a file's name, not '-'"),
+        ({"write": "x.pcapng.zst"}, "x.pcapng.zst: captures are not compressed as they are written"),
         ({"write": 3}, "write is a file's name, not 3"),
         ({"snap_len": 262145}, "snap_len is 0 to 262144, not 262145"),
         ({"buffer_kib": -8}, "buffer_kib is 1 to"),

@@ -94,6 +94,8 @@ def test_bad_filter_with_its_position(net: Net, refused: Refused, filter: str, p
             "./x.parquet: the capture and its flow table would be one file",
         ),
         (["-w", "x\udcff.pcapng"], "'x\\udcff.pcapng' is not UTF-8"),
+        (["-w", "x.pcap.gz"], "x.pcap.gz: captures are not compressed as they are written: do without the suffix"),
+        (["-w", "X.ZST", "-C", "1"], "X.ZST: captures are not compressed as they are written: do without the suffix"),
         (["-w", "x", "--duration", "nan"], "duration is a time in seconds, not NaN"),
     ],
 )
