@@ -125,6 +125,8 @@ class LiveOptions:
     rules: dict[str, float]
     print: bool
     link: bool
+    time: str | None
+    absolute: bool
     dump: str | None
     say: str | None
     style: str | None

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sniffkit.cli.lineoptions import absolute_option, times_option
 from sniffkit.cli.rules import rule_options
 from sniffkit.points import MOST_RING_KIB
 
@@ -70,6 +71,8 @@ class CaptureCommand(click.Command):
 @click.option("-l", "buffered", is_flag=True, help="Line-buffered; always so, kept for tcpdump's users.")
 @click.option("-U", "by_packet", is_flag=True, help="In the file within half a second; always so, for tcpdump's users.")
 @click.option("-K", "unverified", is_flag=True, help="No checksum hides a frame; always so, kept for tcpdump's users.")
+@times_option
+@absolute_option
 @click.option("-e", "link", is_flag=True, help="Print the link header of each frame.")
 @click.option("-x", "x", count=True, help="Dump in hexadecimal; -xx with the link header.")
 @click.option("-X", "upper_x", count=True, help="Dump in hexadecimal and ASCII.")

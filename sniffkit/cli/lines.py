@@ -33,6 +33,12 @@ def zone_from_now() -> list[tuple[int, int]]:
     return local_zone(int(time.time()), 10)
 
 
+def stamp_of(times: int) -> str:
+    """How often tcpdump's -t was given, as the core names what it means."""
+    stamps = ("clock", "none", "epoch", "delta", "date", "elapsed")
+    return stamps[min(times, len(stamps) - 1)]
+
+
 def dump_flag(x: int, upper_x: int, ascii: int) -> str | None:
     """tcpdump's -x -xx -X -XX -A -AA as the core names them; they exclude each other."""
     given = [name * min(count, 2) for name, count in (("x", x), ("X", upper_x), ("A", ascii)) if count]

@@ -75,7 +75,16 @@ FORMS = {
         | {"-l": "buffered", "-U": "by_packet", "-K": "unverified"},
         others=dict.fromkeys(("lab", "directory", "duration", "snap_len", "buffer", "user", "print_rows"))
         | dict.fromkeys(("megabytes", "seconds", "files", *RULES))
-        | {"print_lines": False, "direction": "inout", "x": 0, "upper_x": 0, "ascii": 0, "json": False},
+        | {
+            "print_lines": False,
+            "direction": "inout",
+            "times": 0,
+            "absolute": False,
+            "x": 0,
+            "upper_x": 0,
+            "ascii": 0,
+            "json": False,
+        },
     ),
 }
 

@@ -14,7 +14,8 @@ import click
 
 from sniffkit.cli import say
 from sniffkit.cli.inputs import files
-from sniffkit.cli.lines import dump_flag, local_zone
+from sniffkit.cli.lineoptions import absolute_option, times_option
+from sniffkit.cli.lines import dump_flag, local_zone, stamp_of
 from sniffkit.cli.printed import BETWEEN, field_rows, kind_of, out_option, pieces, put_bytes, put_table
 from sniffkit.errors import CaptureFileError, FilterError, SniffkitError
 from sniffkit.tables import damage_line
@@ -127,16 +128,10 @@ def print_piece(piece: str) -> None:
     "--deep", is_flag=True, help="Decoded by tshark, which knows every protocol: lines, -V, --json, -T fields."
 )
 @click.option("-c", "count", type=click.IntRange(1, 2**63), metavar="N", help="Print at most so many frames.")
-@click.option(
-    "-t",
-    "times",
-    count=True,
-    help="-t no time, -tt seconds since 1970, -ttt since the line before, -tttt with the "
-    "date, -ttttt since the first line.",
-)
+@times_option
 @click.option("-r", "more", multiple=True, metavar="FILE", help="As FILE, for tcpdump's users.")
 @click.option("-l", "buffered", is_flag=True, help="Line-buffered; always so, kept for tcpdump's users.")
-@click.option("-S", "absolute", is_flag=True, help="TCP sequence numbers as they stand in the header.")
+@absolute_option
 @out_option
 @click.pass_context
 def read(ctx: click.Context, /, arguments: tuple[str, ...], **options: Any) -> None:
@@ -242,8 +237,7 @@ def print_text(inputs: list[str], expression: str | None, options: dict[str, Any
         field_format = (BETWEEN, aggregator, written["occurrence"], None)
     elif kind == "json":
         style = "json"
-    stamps = ("clock", "none", "epoch", "delta", "date", "elapsed")
-    stamp = stamps[min(options["times"], len(stamps) - 1)]
+    stamp = stamp_of(options["times"])
     sources = open_capture(inputs).fresh()
     try:
         text = _core.read_text(

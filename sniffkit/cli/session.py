@@ -67,7 +67,7 @@ def run(expression: str, options: dict[str, Any]) -> int:
 def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
     """How to capture, as a `_core.LiveOptions`: all but where to."""
     from sniffkit import _core
-    from sniffkit.cli.lines import zone_from_now
+    from sniffkit.cli.lines import stamp_of, zone_from_now
     from sniffkit.cli.rules import rules_of
 
     live = _core.LiveOptions()
@@ -86,7 +86,8 @@ def live_options(expression: str, options: dict[str, Any], points: int) -> Any:
     live.say = options["print_rows"]
     if live.say is not None:
         live.print = False
-    live.link = options["link"]
+    live.link, live.absolute = options["link"], options["absolute"]
+    live.time = stamp_of(options["times"])
     live.dump = dump_of(options)
     live.zone = zone_from_now()
     live.drop_to = becoming(options["user"])
@@ -98,10 +99,11 @@ def dump_of(options: dict[str, Any]) -> str | None:
     from sniffkit.cli.lines import dump_flag
 
     dump = dump_flag(options["x"], options["upper_x"], options["ascii"])
+    lines = dump is not None or options["link"] or options["times"] or options["absolute"]
     if not options["json"]:
         return dump
-    if dump is not None or options["link"] or options["print_rows"] is not None:
-        raise SniffkitError("--json excludes -e, -x, -X, -A and --print http|dns|tls|dhcp")
+    if lines or options["print_rows"] is not None:
+        raise SniffkitError("--json excludes -e, -t, -S, -x, -X, -A and --print http|dns|tls|dhcp")
     if options["write"] is not None and not options["print_lines"]:
         raise SniffkitError("--json prints: with -w add --print")
     return "json"

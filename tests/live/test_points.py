@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -106,6 +107,24 @@ def test_any_prints_the_names_of_interfaces(net: Net, capture: Capture) -> None:
     assert code == 0, err
     words = [line.split()[1:4] for line in out.decode().splitlines()]
     assert words == [["veth2", "In", "IP"], ["veth2", "Out", "IP"], ["lo", "In", "IP"], ["lo", "In", "IP"]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ("-t", r"IP 10\.231\.0\.[12] > .*"),
+        ("-nntt", r"\d{10}\.\d{6} IP .*"),
+        ("-lttt", r" 00:00:00\.\d{6} IP .*"),
+        ("-tttt", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} IP .*"),
+    ],
+)
+def test_times_of_lines(net: Net, capture: Capture, flags: str, line: str) -> None:
+    running = capture("--netns", net.a, "-i", "veth1", "--no-save", flags, "-c", "2", "icmp")
+    net.ping()
+    _, out, err = running.end(None)
+    lines = out.decode().splitlines()
+    assert len(lines) == 2, err
+    assert all(re.fullmatch(line, one) for one in lines), lines
 
 
 def test_a_filter_of_the_cooked_header_means_the_same_on_the_file(net: Net, tmp_path: Path) -> None:

@@ -69,6 +69,10 @@ pub struct LiveOptions {
     rules: BTreeMap<String, f64>,
     print: bool,
     link: bool,
+    /// `-t` and the like: a name that `read_text` takes.
+    time: Option<String>,
+    /// TCP sequence numbers as they stand in the header.
+    absolute: bool,
     dump: Option<String>,
     /// `follow`, or the table whose rows are printed as they end: `http` …
     say: Option<String>,
@@ -236,7 +240,12 @@ impl LiveSession {
             filter: options.filter.clone().filter(|text| !text.trim().is_empty()),
             own_output: options.own_output.clone(),
         };
-        let line = LineOptions { link: options.link, zone: Zone::new(options.zone.clone()), ..LineOptions::default() };
+        let line = LineOptions {
+            link: options.link,
+            time: options.time.as_deref().map(crate::show::time_of).transpose()?.unwrap_or_default(),
+            zone: Zone::new(options.zone.clone()),
+            absolute: options.absolute,
+        };
         let printer = match options.dump.as_deref() {
             Some("json") => TextPrinter::json(),
             name => TextPrinter::new(line, dump(name)?),

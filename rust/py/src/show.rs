@@ -146,6 +146,19 @@ impl FrameText {
     }
 }
 
+/// How a line's time is written, by name.
+pub fn time_of(name: &str) -> PyResult<Time> {
+    Ok(match name {
+        "clock" => Time::Clock,
+        "none" => Time::None,
+        "epoch" => Time::Epoch,
+        "date" => Time::Date,
+        "delta" => Time::Delta,
+        "elapsed" => Time::Elapsed,
+        other => return Err(PyValueError::new_err(format!("no time format {other:?}"))),
+    })
+}
+
 /// Opens `inputs` to be read as text.
 ///
 /// `style` is `line`, `tree`, `json`, `fields` (with the names in `fields`, as `field_format` says: separator, aggregator,
@@ -171,15 +184,7 @@ fn read_text(
     filter: Option<&str>,
     frames: Option<Vec<u64>>,
 ) -> PyResult<FrameText> {
-    let time = match time {
-        "clock" => Time::Clock,
-        "none" => Time::None,
-        "epoch" => Time::Epoch,
-        "date" => Time::Date,
-        "delta" => Time::Delta,
-        "elapsed" => Time::Elapsed,
-        other => return Err(PyValueError::new_err(format!("no time format {other:?}"))),
-    };
+    let time = time_of(time)?;
     let style = match style {
         "line" => Style::Line(Box::new(LinePrinter::new(LineOptions { link, time, zone: Zone::new(zone), absolute }))),
         "tree" => Style::Tree,
