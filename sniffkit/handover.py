@@ -69,7 +69,7 @@ def one_path(inputs: Sequence[Source]) -> str:
 def pyshark_capture(inputs: Sequence[Source], display_filter: str | None, **options: Any) -> Any:
     """A `pyshark.FileCapture` over one file; options: those of its `__init__`.
 
-    It has an event loop of its own, so it works where one runs already, as in Jupyter. A wrong option is a TypeError.
+    Where an event loop runs already, as in Jupyter, it has one of its own in a thread. A wrong option is a TypeError.
     """
     tshark, path = need_tshark(), one_path(inputs)
     if not os.path.isfile(path):  # which pyshark needs, and says only when a half of it is made
@@ -84,13 +84,32 @@ def pyshark_capture(inputs: Sequence[Source], display_filter: str | None, **opti
         )
         if told.returncode != 0:
             raise SniffkitError(tshark_error(told.stderr.decode(errors="replace").splitlines(), told.returncode))
-    if options.get("eventloop") is not None:
-        from pyshark import FileCapture
-    else:
-        from sniffkit.pysharkcapture import FileCapture
+    import asyncio
+    import inspect
 
-        options.pop("eventloop", None)
+    import pyshark
+
+    FileCapture = pyshark.FileCapture
+    if options.get("eventloop") is None:
+        if asyncio._get_running_loop() is not None:
+            from sniffkit.pysharkcapture import FileCapture
+        else:
+            with_loop()
+    # What pyshark has half made when it refuses an option, it complains of again when that is forgotten.
+    inspect.signature(pyshark.FileCapture).bind(path, display_filter=display_filter, **options)
     return FileCapture(path, display_filter=display_filter, **options)
+
+
+def with_loop() -> None:
+    """Sees that this thread has an event loop, which pyshark needs: after `asyncio.run` the main thread has none."""
+    import asyncio
+
+    try:
+        if not asyncio.get_event_loop_policy().get_event_loop().is_closed():
+            return
+    except RuntimeError:
+        pass
+    asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 def complaints(lines: list[str]) -> list[str]:

@@ -1,10 +1,11 @@
-"""pyshark's FileCapture with an event loop of its own: also where one runs already, as in Jupyter."""
+"""pyshark's FileCapture with an event loop of its own, for where one runs already, as in Jupyter."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Coroutine
@@ -28,15 +29,29 @@ class OwnLoop:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("a capture cannot be read from within its own callback")
+        if self._loop is not None and self._process != os.getpid():
+            work.close()
+            raise RuntimeError("a forked child cannot read on in its parent's capture: open it anew")
         if self._loop is None:
+            self._process = os.getpid()
+            if sys.version_info < (3, 12):  # pyshark's own captures leave one that waits for the main thread's loop
+                asyncio.set_child_watcher(asyncio.ThreadedChildWatcher())
             loop = self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=_serve, args=(loop,), name="sniffkit-pyshark", daemon=True)
             self._thread.start()
-        told = asyncio.run_coroutine_threadsafe(work, self._loop)
+        told = asyncio.run_coroutine_threadsafe(_caught(work), self._loop)
         try:
-            return told.result()
+            value, end = told.result()
         finally:
             told.cancel()
+        if end is not None:
+            raise end
+        return value
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was done in it since it was closed."""
+        return self._loop is not None
 
     def close(self, processes: set[Any]) -> None:
         """Kill the processes that still run and end the thread; the next work has a new one.
@@ -50,6 +65,14 @@ class OwnLoop:
         processes.clear()
         if threading.current_thread() is not thread:
             thread.join(2 * PATIENCE)
+
+
+async def _caught(work: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    """What `work` returns, or a callback's wish to end the program: raised in the loop, it would end that alone."""
+    try:
+        return await work, None
+    except (SystemExit, KeyboardInterrupt) as end:
+        return None, end
 
 
 async def _end(loop: asyncio.AbstractEventLoop, processes: set[Any]) -> None:
@@ -73,10 +96,13 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
-    """A `pyshark.FileCapture` that runs in its own loop, and leaves nothing running when it is closed or forgotten."""
+    """A `pyshark.FileCapture` that runs in its own loop, and leaves nothing running when it is closed or forgotten.
+
+    Callbacks of `apply_on_packets` are called in that loop's thread.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        own = OwnLoop()
+        own = self._own = OwnLoop()
         super().__init__(*arguments, eventloop=own, **options)
         self._shut = own.close
         weakref.finalize(self, own.close, self._running_processes)
@@ -88,7 +114,12 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
             super().close()
         finally:
             self._running_processes.clear()
+            self._stderr_handling_tasks.clear()  # which belong to the loop that ends
             self._shut(processes)
+
+    async def __aexit__(self, *_: object) -> None:
+        """As `close`, where anything was read by its own loop."""
+        await (asyncio.to_thread(self.close) if self._own.is_used else self.close_async())
 
     def __del__(self) -> None:
         """What pyshark does here is done by then, and cannot be where `__init__` has failed."""

