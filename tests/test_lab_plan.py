@@ -330,7 +330,7 @@ def test_classes_of_htb_have_numbers_of_their_own() -> None:
 
 def test_a_masquerade_is_of_the_versions_of_the_interface() -> None:
     nat = [{"masquerade": "e"}, {"dnat": "fd00::1", "port": 80, "to": "[fd00::2]:8080"}]
-    for addresses, both in ((["10.0.0.1/24"], False), (["fe80::1/64"], False), (["fd00::1/64"], True)):
+    for addresses, both in ((["10.0.0.1/24", "fd00::1/64"], False), (["fe80::1/64"], False), (["fd00::1/64"], True)):
         spec = parse({"nodes": {"a": {"nat": nat}}, "links": [{"a/e": addresses, "b/e": None}]})
         text = next(op.args["stdin"] for op in plan(spec) if op.key == "rules")
         four, six = text.split("table ip6 lab_nat")

@@ -11,6 +11,7 @@ from commandline import run
 import sniffkit as sk
 from captures import rare_layers
 from captures.rare_layers import FOLDER, ROUTER, A, B
+from captures.wire import SECOND, T0, Frame, arp, eth, pcap
 
 
 def flows(name: str) -> list[dict[str, Any]]:
@@ -68,3 +69,16 @@ def test_lines(capfd: pytest.CaptureFixture[str]) -> None:
         f"IP6 2001:db8::1 > 2001:db8:1::2: {talk}",
         f"IP {A} > {B}: EtherIP: {talk}",
     ]
+
+
+def test_arp_whose_addresses_were_cut_is_not_joined_by_them(tmp_path: Path) -> None:
+    for name, first in (("one", 1), ("two", 4)):
+        macs = [f"02:00:00:00:00:{number:02x}" for number in range(first, first + 3)]
+        asked = [eth(0x0806, arp(1, mac, A, "00:00:00:00:00:00", B), src=mac) for mac in macs]
+        frames = [Frame(T0 + at * SECOND, data) for at, data in enumerate(asked)]
+        (tmp_path / f"{name}.pcap").write_bytes(pcap(frames, snap_len=24))
+    both = sk.open([tmp_path / "one.pcap", tmp_path / "two.pcap"])
+    assert both.packets(["arp_opcode", "arp_src_ip"]).to_arrow().to_pylist() == 6 * [
+        {"arp_opcode": None, "arp_src_ip": None}
+    ]
+    assert both.trace().to_arrow()["hops"].to_pylist() == 6 * [1]

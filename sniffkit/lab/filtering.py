@@ -14,7 +14,7 @@ from sniffkit.lab.yamlfile import Path
 NAT = Keys(
     {
         "masquerade": Key(
-            Name, "what leaves by this interface gets its address: IPv4, and IPv6 where the file gives it one"
+            Name, "what leaves by this interface gets its address: IPv4, or IPv6 where the file gives it that alone"
         ),
         "snat": Key(Subnet, "what comes from this network and leaves by `out` gets the address `to`"),
         "dnat": Key(BareIp, "what goes to this address (and `port`) is sent to `to`"),
@@ -75,7 +75,7 @@ def check(spec: LabSpec, node: NodeSpec, names: list[str]) -> None:
         gone = [table for table in made if family in ("", table.split()[0])]
         if gone:
             text = f"{node.name}: nft: flush ruleset takes away what nat and firewall made: {', '.join(gone)}"
-            raise spec.source.error((*node.path, "nft"), text)
+            spec.source.refuse((*node.path, "nft"), text)
 
 
 def _check_addresses(spec: LabSpec, node: NodeSpec, entry: dict[str, Any], path: Path) -> None:
@@ -128,7 +128,8 @@ def _families(spec: LabSpec, node: NodeSpec, entry: dict[str, Any]) -> tuple[str
         return ("ip6",) if ":" in (entry.get("snat") or entry["dnat"]) else ("ip",)
     out = spec.interfaces.get((node.name, entry["masquerade"]))
     found = [ipaddress.ip_interface(text) for text in out.addresses] if out is not None else []
-    return ("ip", "ip6") if any(one.version == 6 and not one.is_link_local for one in found) else ("ip",)
+    # Beside IPv4 addresses, those of IPv6 are usually routed as they are.
+    return ("ip", "ip6") if {one.version for one in found if not one.is_link_local} == {6} else ("ip",)
 
 
 def _chain(hook: str, kind: str, priority: str, rules: list[str], policy: str = "accept") -> list[str]:

@@ -37,7 +37,7 @@ class Keys:
         number = seen.numbers
         self.proto = number("ip_proto")
         self.is_ip = number("ip_src") >= 0
-        arp = number("arp_opcode") >= 0
+        arp = (number("arp_src_ip") >= 0) & (number("arp_dst_ip") >= 0)
         # Who sent it to whom, by IP, else ARP's addresses, else Ethernet's.
         self.src = np.where(self.is_ip, number("ip_src"), np.where(arp, number("arp_src_ip"), number("eth_src")))
         self.dst = np.where(self.is_ip, number("ip_dst"), np.where(arp, number("arp_dst_ip"), number("eth_dst")))

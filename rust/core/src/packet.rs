@@ -97,7 +97,7 @@ pub struct Packet {
     pub frame_len: u32,
     /// Innermost Ethernet header, or [`NONE`].
     pub eth: u32,
-    /// Innermost ARP header, or [`NONE`].
+    /// Innermost ARP packet that is whole and was really sent, or [`NONE`].
     pub arp: u32,
     /// Innermost unquoted IP header, or [`NONE`].
     pub ip: u32,

@@ -8,14 +8,14 @@ use crate::packet::Packet;
 /// Length of what stands in front of the addresses, bytes.
 const HEADER: usize = 8;
 
-/// Notes where the packet is; columns read its fields from there, as far as they were captured.
+/// Notes where the packet is, if it is whole; columns read its fields from there.
 pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
     let header = at.peek::<HEADER>()?;
     let (hardware, protocol) = (usize::from(header[4]), usize::from(header[5]));
+    at.slice(HEADER + 2 * (hardware + protocol))?;
     if !at.quoted {
         packet.arp = at.pos() as u32;
     }
-    at.slice(HEADER + 2 * (hardware + protocol))?;
     Ok(Next::End)
 }
 

@@ -56,7 +56,7 @@ pub fn decode(at: &mut Cursor<'_>, packet: &mut Packet) -> Decoded {
             at.slice(4)?;
             at.skip(4);
         }
-        return Ok(ethertype::next(0x0800, at, packet));
+        return Ok(if at.wire_rest() == 0 { Next::End } else { ethertype::next(0x0800, at, packet) });
     }
     Ok(erspan.map_or_else(|| ethertype::next(protocol, at, packet), Next::Layer))
 }

@@ -210,6 +210,7 @@ impl Stack<'_, '_> {
         self.layers += 1;
         self.last = proto;
         match proto.decode(&mut self.at, self.packet) {
+            Ok(Next::Layer(Proto::Data)) if self.at.wire_rest() == 0 => None,
             Ok(Next::Layer(next)) => Some(next),
             Ok(Next::End) => None,
             Err(fault) => {

@@ -4,7 +4,7 @@ use super::{Ip, Mac, Segment, is_station};
 use crate::decode::Proto;
 use crate::decode::cursor::be16;
 use crate::frame::FrameMeta;
-use crate::packet::{NONE, Packet};
+use crate::packet::{Malformed, NONE, Packet, Why};
 
 /// Which protocol a message is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +77,17 @@ pub fn is_candidate(packet: &Packet) -> bool {
     arp_at(packet).is_some() || packet.has_icmp && packet.ip_version == 6 && matches!(packet.icmp_type, 133..=137)
 }
 
-/// Where the ARP message is: the last layer, whatever its addresses are.
+/// Where the ARP message is, whatever its addresses are, and how many bytes of it there are at most: the last layer, whole or
+/// cut, unless an ICMP error quotes it.
 #[inline]
-fn arp_at(packet: &Packet) -> Option<usize> {
-    let last = packet.layers().last()?;
-    (last.proto() == Proto::Arp).then(|| last.offset())
+fn arp_at(packet: &Packet) -> Option<(usize, usize)> {
+    let last = packet.layers().last().filter(|last| last.proto() == Proto::Arp)?;
+    let at = last.offset();
+    match &packet.malformed {
+        _ if packet.arp == at as u32 => Some((at, usize::MAX)),
+        Some(Malformed { proto: Proto::Arp, why: Why::Short { have, .. }, .. }) => Some((at, *have)),
+        _ => None,
+    }
 }
 
 fn mac(bytes: &[u8], at: usize) -> Option<Mac> {
@@ -109,8 +115,9 @@ pub fn read(meta: &FrameMeta, packet: &Packet, frame: &[u8], point: u32) -> Opti
         gratuitous: false,
         router: false,
     };
-    if let Some(at) = arp_at(packet) {
-        return arp(empty, frame.get(at..)?);
+    if let Some((at, have)) = arp_at(packet) {
+        let body = frame.get(at..)?;
+        return arp(empty, &body[..have.min(body.len())]);
     }
     // What was forwarded is not of this link (RFC 4861, 7.1), and what has a fragment header is ignored (RFC 6980, 5).
     if !is_candidate(packet) || packet.ip_ttl != 255 || packet.has_fragment_header() {

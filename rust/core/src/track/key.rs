@@ -227,7 +227,7 @@ fn of_link(mut key: FlowKey, packet: &Packet, frame: &[u8]) -> Option<Keyed> {
     Some(order(key, src, dst, 0, 0))
 }
 
-/// The IPv4 addresses that an ARP packet speaks of; `None` if there are none, or they were not captured.
+/// The IPv4 addresses that an ARP packet speaks of; `None` if there are none.
 fn arp_ends(packet: &Packet, frame: &[u8]) -> Option<([u8; 4], [u8; 4])> {
     if packet.arp == NONE {
         return None;

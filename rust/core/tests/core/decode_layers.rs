@@ -1,8 +1,8 @@
 //! Frames made here, and the layers, lengths and faults that are read of them.
 
-use sniffkit_core::decode::decode;
+use sniffkit_core::decode::{Proto, decode};
 use sniffkit_core::frame::LinkType;
-use sniffkit_core::packet::Packet;
+use sniffkit_core::packet::{NONE, Packet};
 use sniffkit_core::track::key::{ARP, of_packet, quoted};
 
 /// What one frame was decoded to.
@@ -363,13 +363,13 @@ fn arp_of_any_hardware() {
         assert_eq!((stack(&packet), packet.arp), (("eth:arp".into(), SOUND), 14));
         let key = of_packet(&packet, &frame, 0).expect("ARP has a flow").key;
         assert_eq!((key.family, &key.low[..4], &key.high[..4]), (ARP, &[10, 0, 0, 1][..], &[10, 0, 0, 2][..]));
-        // Cut, it is still ARP, between two stations.
-        let packet = of(ETHERNET, &frame[..24], frame.len());
-        assert_eq!(packet.arp, 14);
-        assert_eq!(
-            of_packet(&packet, &frame[..24], 0).map(|keyed| (keyed.key.family, keyed.key.ethertype)),
-            Some((0, 0x0806))
-        );
+        // Cut, it says nothing of addresses, and what stands behind its end is none.
+        let carried = ip(47, &join(&[&[0, 0, 8, 6], &frame[14..24]]));
+        for frame in [frame[..24].to_vec(), eth(0x0800, &join(&[&carried, &[7; 40]]))] {
+            let packet = of(ETHERNET, &frame, frame.len());
+            assert_eq!((packet.arp, packet.last_proto()), (NONE, Some(Proto::Arp)));
+            assert_ne!(of_packet(&packet, &frame, 0).map(|keyed| keyed.key.family), Some(ARP));
+        }
     }
 }
 
