@@ -55,7 +55,7 @@ macro_rules! protocols {
     };
 }
 
-// The one table that a new decoder adds its line to.
+// The one table that a new decoder adds its line to, at the end: unfinished data sets hold numbers of lines.
 protocols! {
     mod ah arp chdlc erspan eth etherip geneve gre gtp icmp icmpv6 igmp ip ipv6 ipv6ext l2tp leaf llc mpls netlink null ppp pppoe raw
         sctp sll sll2 tcp teredo udp udpencap vlan vxlan vxlan_gpe;
@@ -118,7 +118,6 @@ protocols! {
     Gtp              "gtp"               gtp::decode         gtp::LAYOUT;
     L2tp             "l2tp"              l2tp::decode        leaf::LAYOUT;
     L2tpIp           "l2tp"              l2tp::over_ip       leaf::LAYOUT;
-    EtherIp          "etherip"           etherip::decode     etherip::LAYOUT;
     Teredo           "teredo"            teredo::decode      leaf::LAYOUT;
     UdpEncap         "udpencap"          udpencap::decode    leaf::LAYOUT;
     Data             "data"              leaf::decode        leaf::LAYOUT;
@@ -127,6 +126,7 @@ protocols! {
     Mdns             "mdns"              leaf::decode        leaf::LAYOUT;
     Llmnr            "llmnr"             leaf::decode        leaf::LAYOUT;
     Tls              "tls"               leaf::decode        leaf::LAYOUT;
+    EtherIp          "etherip"           etherip::decode     etherip::LAYOUT;
 }
 
 impl Proto {
