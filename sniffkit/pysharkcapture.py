@@ -102,10 +102,9 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        own = self._own = OwnLoop()
-        super().__init__(*arguments, eventloop=own, **options)
-        self._shut = own.close
-        weakref.finalize(self, own.close, self._running_processes)
+        self._own = OwnLoop()
+        super().__init__(*arguments, eventloop=self._own, **options)
+        weakref.finalize(self, self._own.close, self._running_processes)
 
     def close(self) -> None:
         """End tshark. Raises pyshark's TSharkCrashException if it had failed."""
@@ -115,7 +114,7 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
         finally:
             self._running_processes.clear()
             self._stderr_handling_tasks.clear()  # which belong to the loop that ends
-            self._shut(processes)
+            self._own.close(processes)
 
     async def __aexit__(self, *_: object) -> None:
         """As `close`, where anything was read by its own loop."""

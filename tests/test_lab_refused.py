@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from labfile import refused
 
-from sniffkit.errors import LabError
 from sniffkit.lab import parse
 from sniffkit.lab.spec import build
 from sniffkit.lab.yamlfile import parse as parse_yaml
@@ -90,15 +90,7 @@ WRONG |= {f"nat: {name}": (NAT % entry, 4, f"a: nat: {said}") for name, (entry, 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> None:
-    text, line, message = WRONG[name]
-    path = tmp_path / "lab.yaml"
-    path.write_text(text)
-    with pytest.raises(LabError) as error:
-        parse(path)
-    said = str(error.value)
-    assert said.startswith(f"{path}:{line}: "), said
-    assert message in said
-    assert "\n" not in said
+    refused(tmp_path / "lab.yaml", *WRONG[name])
 
 
 @pytest.mark.parametrize(

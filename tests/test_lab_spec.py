@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from labfile import refused
 
 from sniffkit.errors import LabError
 from sniffkit.lab import lab, parse
@@ -215,15 +216,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_said_with_file_and_line(name: str, tmp_path: Path) -> None:
-    text, line, message = WRONG[name]
-    path = tmp_path / "lab.yaml"
-    path.write_text(text)
-    with pytest.raises(LabError) as error:
-        parse(path)
-    said = str(error.value)
-    assert said.startswith(f"{path}:{line}: "), said
-    assert message in said
-    assert "\n" not in said
+    refused(tmp_path / "lab.yaml", *WRONG[name])
 
 
 @pytest.mark.parametrize("via", ["10.0.0.300", "10.0.0.3%e", "x%e"])
