@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 
 from sniffkit.errors import CaptureFileError
@@ -30,7 +29,7 @@ def in_time_order(inputs: list[Source]) -> list[Source]:
         return inputs
     from sniffkit import _core
 
-    latest = -math.inf
+    latest = float("-inf")
     times: list[float] = []
     for one in inputs:
         try:
