@@ -218,10 +218,11 @@ def test_namespaces_that_may_not_be_entered_are_told(names: list[str]) -> None:
     assert "lo" in done.stdout, "its own namespace is listed"
 
 
-def test_a_process_of_another_user() -> None:
+@pytest.mark.parametrize("command", [("interfaces",), ("capture", "--no-save", "-i", "lo")])
+def test_a_process_of_another_user(command: tuple[str, ...]) -> None:
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all,+dac_override",
               "--ambient-caps=+dac_override", "--bounding-set=-all,+dac_override"]  # fmt: skip
-    line = [*nobody, sys.executable, "-m", "sniffkit", "interfaces", "--netns", str(os.getpid())]
+    line = [*nobody, sys.executable, "-m", "sniffkit", *command, "--netns", str(os.getpid())]
     done = subprocess.run(line, capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert "CAP_SYS_PTRACE" in done.stderr

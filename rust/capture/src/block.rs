@@ -33,7 +33,7 @@ fn parse_frame(header: &[u8], interface: &Interface, index: u32, snap_len: usize
     const ADDRESS: usize = 48;
     let (sec, nsec, snap, len) = (u32_at(header, 4), u32_at(header, 8), u32_at(header, 12), u32_at(header, 16));
     let status = u32_at(header, 20);
-    let start = usize::from(u16_at(header, if interface.cooked { 26 } else { 24 }));
+    let start = usize::from(u16_at(header, 24));
     let Some(bytes) = header.get(start..start + snap as usize) else { return };
     let address = header.get(ADDRESS..ADDRESS + 20).unwrap_or(&[]);
     let outgoing = address.get(10) == Some(&libc::PACKET_OUTGOING);
@@ -55,11 +55,13 @@ fn parse_frame(header: &[u8], interface: &Interface, index: u32, snap_len: usize
         [a, b, c, d]
     });
     if interface.cooked {
-        let (cooked, used) = cooked_header(interface.link_type, address, tag);
+        let before = usize::from(u16_at(header, 26)).saturating_sub(start);
+        let link = link_header(address, bytes, before.min(bytes.len()));
+        let (cooked, used) = cooked_header(interface.link_type, address, link.protocol, tag);
         let cooked = &cooked[..used];
-        meta.frame_len += cooked.len() as u32;
+        meta.frame_len = (meta.frame_len + cooked.len() as u32).saturating_sub(link.len as u32);
         meta.put_together = true;
-        batch.push_parts(meta, within(snap_len, [cooked, bytes]));
+        batch.push_parts(meta, within(snap_len, [cooked, &bytes[link.len..]]));
     } else if let Some(tag) = tag {
         meta.frame_len += 4;
         meta.put_together = true;
@@ -81,13 +83,39 @@ fn within<const N: usize>(mut room: usize, parts: [&[u8]; N]) -> [&[u8]; N] {
     })
 }
 
-/// The header that stands in for the one which the kernel does not give, made from the packet's address, and its
-/// length: LINKTYPE_LINUX_SLL2 (a VLAN tag follows it), or the older one that LINKTYPE_NETLINK begins with.
+/// The link header that a cooked one takes the place of.
+#[derive(Debug, PartialEq)]
+struct Link {
+    len: usize,
+    /// Of what follows, as SLL2 numbers it: an EtherType, or 1 and 4 for 802.3 (`linux/if_ether.h`).
+    protocol: [u8; 2],
+}
+
+/// What stands before the packet. An Ethernet header is read here: for tags that are still in the frame the kernel gives
+/// no protocol that fits where it has the packet begin, and to a socket without link headers (SOCK_DGRAM) not even the
+/// inner tags of what is sent. Of other hardware it knows what follows its `before` bytes.
+fn link_header(address: &[u8], bytes: &[u8], before: usize) -> Link {
+    const ETHERNET: [u16; 2] = [libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK];
+    let of_kernel = address.get(2..4).map_or([0; 2], |protocol| [protocol[0], protocol[1]]);
+    match bytes.get(12..14) {
+        Some(&[a, b]) if ETHERNET.contains(&u16_at(address, 8)) => {
+            let protocol = match (u16::from_be_bytes([a, b]), bytes.get(14..16)) {
+                (0x600.., _) => [a, b],
+                (_, Some([0xff, 0xff])) => [0, libc::ETH_P_802_3 as u8],
+                _ => [0, libc::ETH_P_802_2 as u8],
+            };
+            Link { len: 14, protocol }
+        }
+        _ => Link { len: before, protocol: of_kernel },
+    }
+}
+
+/// The header that stands in for the link's own, made from the packet's address, and its length: LINKTYPE_LINUX_SLL2 (a
+/// VLAN tag follows it), or the older one that LINKTYPE_NETLINK begins with.
 ///
 /// Source: <https://www.tcpdump.org/linktypes/LINKTYPE_LINUX_SLL2.html>, …/LINKTYPE_NETLINK.html
-fn cooked_header(link_type: LinkType, address: &[u8], tag: Option<[u8; 4]>) -> ([u8; 24], usize) {
+fn cooked_header(link_type: LinkType, address: &[u8], protocol: [u8; 2], tag: Option<[u8; 4]>) -> ([u8; 24], usize) {
     let at = |i: usize| address.get(i).copied().unwrap_or(0);
-    let protocol = [at(2), at(3)];
     let (index, hardware) = (u32_at(address, 4).to_be_bytes(), u16_at(address, 8).to_be_bytes());
     let (packet_type, address_len) = (at(10), at(11).min(8));
     // What stands behind the address is left from whatever was there before.
@@ -148,14 +176,31 @@ mod tests {
 
     #[test]
     fn cooked_headers() {
-        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), None);
+        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), [8, 0], None);
         assert_eq!(header[..used], [8, 0, 0, 0, 0, 0, 0, 5, 0, 1, 4, 6, 2, 0, 0, 0, 0, 1, 0, 0]);
-        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), Some([0x81, 0, 0, 7]));
+        let tag = Some([0x81, 0, 0, 7]);
+        let (header, used) = cooked_header(LinkType::LINUX_SLL2, &address(0x0800, 5, 1, 4), [8, 0], tag);
         assert_eq!(used, 24);
         assert_eq!((&header[..2], &header[20..]), (&[0x81, 0][..], &[0, 7, 8, 0][..]));
         // a netlink message to NETLINK_GENERIC (16) from user space (PACKET_USER, 6)
-        let (header, used) = cooked_header(LinkType::NETLINK, &address(16, 9, 824, 6), None);
+        let (header, used) = cooked_header(LinkType::NETLINK, &address(16, 9, 824, 6), [0, 16], None);
         assert_eq!(header[..used], [0, 6, 3, 56, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 0, 16]);
+    }
+
+    #[test]
+    fn link_headers() {
+        let frame = |rest: &[u8]| [&[2; 12], rest].concat();
+        // Two tags that are still there: the kernel says what is behind them.
+        let link = link_header(&address(0x0800, 5, 1, 4), &frame(&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8, 0, 0x45]), 14);
+        assert_eq!(link, Link { len: 14, protocol: [0x88, 0xa8] });
+        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0x42, 0x42, 3]), 14);
+        assert_eq!(link, Link { len: 14, protocol: [0, 4] });
+        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0xff, 0xff, 0]), 14);
+        assert_eq!(link, Link { len: 14, protocol: [0, 1] });
+        // GRE with the header that it will send, and a frame that is cut in its addresses.
+        let link = link_header(&address(0x0800, 5, 778, 4), &[0; 60], 24);
+        assert_eq!(link, Link { len: 24, protocol: [8, 0] });
+        assert_eq!(link_header(&address(0x0800, 5, 1, 4), &[2; 13], 13).len, 13);
     }
 
     #[test]

@@ -42,10 +42,19 @@ impl CaptureError {
         if what.contains("privileges") {
             return Self::Privilege(format!("{what}: not permitted: CAP_SETUID and CAP_SETGID are missing"));
         }
-        let capability = if what.contains("namespace") { "CAP_SYS_ADMIN" } else { "CAP_NET_RAW" };
+        Self::lacks(what, if what.contains("namespace") { "CAP_SYS_ADMIN" } else { "CAP_NET_RAW" }, "")
+    }
+
+    /// What another user's process keeps to itself, as ptrace(2) has it.
+    #[must_use]
+    pub fn of_process(what: &str) -> Self {
+        Self::lacks(what, "CAP_SYS_PTRACE", ",cap_sys_ptrace")
+    }
+
+    fn lacks(what: &str, capability: &str, more: &str) -> Self {
         Self::Privilege(format!(
             "{what}: not permitted: {capability} is missing; run it with sudo, or: \
-             sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin+eip \"$(readlink -f .venv/bin/python)\""
+             sudo setcap cap_net_raw,cap_net_admin,cap_sys_admin{more}+eip \"$(readlink -f .venv/bin/python)\""
         ))
     }
 }

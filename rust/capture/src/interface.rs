@@ -17,7 +17,7 @@ pub struct Interface {
     pub index: i32,
     /// How its frames begin.
     pub link_type: LinkType,
-    /// The kernel gives frames without a link header, which is written from the packet's address (cooked).
+    /// The link header is written from the packet's address, in place of the kernel's, if that has one (cooked).
     pub cooked: bool,
     /// Index of the loopback interface if its packets are among those that are captured: each would be seen twice.
     pub loopback: Option<i32>,
@@ -104,18 +104,15 @@ pub fn find(socket: &OwnedFd, name: &str, place: &str) -> Result<Interface, Capt
     // SAFETY: SIOCGIFHWADDR filled this member of the union.
     let family = unsafe { hardware.ifr_ifru.ifru_hwaddr.sa_family };
     const ARPHRD_RAWIP: u16 = 519;
-    const ARPHRD_IP6GRE: u16 = 823;
     const ARPHRD_NETLINK: u16 = 824;
     let (link_type, cooked) = match family {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => (LinkType::ETHERNET, false),
-        // tun, ipip, 6in4, GRE over IP, "void": the frame is the IP packet
+        // tun, ipip, 6in4, "void": the frame is the IP packet. Not GRE over IP, which carries anything: cooked, as in libpcap
         libc::ARPHRD_NONE
         | libc::ARPHRD_TUNNEL
         | libc::ARPHRD_TUNNEL6
         | libc::ARPHRD_SIT
-        | libc::ARPHRD_IPGRE
         | ARPHRD_RAWIP
-        | ARPHRD_IP6GRE
         | libc::ARPHRD_VOID => (LinkType::RAW, false),
         // nlmon: which netlink family a message belongs to is only in the packet's address
         ARPHRD_NETLINK => (LinkType::NETLINK, true),

@@ -86,6 +86,9 @@ impl Netns {
             OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).map_err(|error| {
                 match error.kind() {
                     std::io::ErrorKind::NotFound => missing(),
+                    std::io::ErrorKind::PermissionDenied if path.starts_with("/proc") => {
+                        CaptureError::of_process(&format!("namespace {name:?}"))
+                    }
                     _ => CaptureError::system(&format!("namespace {name:?}"), &error),
                 }
             })?;

@@ -93,10 +93,9 @@ fn set<T>(socket: &OwnedFd, level: i32, option: i32, value: &T, what: &str) -> R
 ///
 /// # Errors
 /// Without CAP_NET_RAW.
-pub fn socket(cooked: bool) -> Result<OwnedFd, CaptureError> {
-    let kind = if cooked { libc::SOCK_DGRAM } else { libc::SOCK_RAW };
+pub fn socket() -> Result<OwnedFd, CaptureError> {
     // SAFETY: plain system call; the result is checked before it becomes an owned descriptor.
-    let fd = unsafe { libc::socket(libc::AF_PACKET, kind | libc::SOCK_CLOEXEC, 0) };
+    let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
     let fd = check(fd, "opening a packet socket")?;
     // SAFETY: a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -122,9 +121,12 @@ fn seen(filter: &Program, options: &RingOptions) -> u32 {
     options.snap_len.max(filter.reach().unwrap_or(SNAP_LEN))
 }
 
+/// Longest link header that a cooked one may take the place of, bytes: MAX_HEADER of `linux/netdevice.h` is hardly more.
+const LINK_HEADER: u32 = 128;
+
 /// The kernel's filter for a socket: direction, then the user's. The kernel takes the outer VLAN tag off before the
 /// filter runs, so a tagged frame would be judged without it; those all pass here and are judged again with their tag
-/// in place (`docs/decisions`). So are cooked frames, whose header the kernel does not have, and with `takes_all` all.
+/// in place (`docs/decisions`). So are cooked frames, whose header is made here, and with `takes_all` all.
 fn kernel_program(
     interface: &Interface,
     options: &RingOptions,
@@ -136,6 +138,7 @@ fn kernel_program(
     const INDEX: Instruction = op(0x20, 0, 0, (-0x1000i32 + 8) as u32);
     const TAGGED: Instruction = op(0x20, 0, 0, (-0x1000i32 + 48) as u32);
     const OUT: u32 = libc::PACKET_OUTGOING as u32;
+    let link = if interface.cooked { LINK_HEADER } else { 0 };
     let mut code = Vec::new();
     match options.direction {
         Some(Direction::In) => code.extend([TYPE, op(0x15, 0, 1, OUT), ret(0)]),
@@ -151,8 +154,8 @@ fn kernel_program(
             code.extend([TAGGED, op(0x15, 0, 1, 1), ret(seen(filter, options))]);
             code.extend(filter.instructions());
         }
-        Some(filter) => code.push(ret(seen(filter, options))),
-        None => code.push(ret(options.snap_len)),
+        Some(filter) => code.push(ret(seen(filter, options) + link)),
+        None => code.push(ret(options.snap_len + link)),
     }
     code
 }
@@ -163,7 +166,7 @@ impl Ring {
     /// # Errors
     /// What the kernel refused.
     pub fn open(interface: Interface, options: &RingOptions, filter: Option<&Program>) -> Result<Self, CaptureError> {
-        let socket = socket(interface.cooked)?;
+        let socket = socket()?;
         // Nothing may come in before the real filter is there: what does not match would be captured.
         attach(&socket, &[ret(0)])?;
         set(

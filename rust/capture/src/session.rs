@@ -278,7 +278,7 @@ fn open_point(spec: &PointSpec, options: &SessionOptions, home: &Netns) -> Resul
     let place = spec.netns.as_ref().map_or("this namespace".to_owned(), |name| format!("namespace {name:?}"));
     let inode = netns.as_ref().map_or(home.inode, |netns| netns.inode);
     let opened = run_in(netns.as_ref(), || {
-        let probe = crate::ring::socket(false)?;
+        let probe = crate::ring::socket()?;
         let found = interface::find(&probe, &spec.interface, &place)?;
         let netmask = interface::netmask(&probe, &spec.interface);
         let target = filter::Target::live(found.link_type.0, options.ring.snap_len, netmask);
