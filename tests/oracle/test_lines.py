@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,18 @@ def test_dumps_are_the_same(corpus: Path, flag: str, dump: str) -> None:
     run = subprocess.run(["tcpdump", "-nn", "-t", flag, "-r", str(path)], capture_output=True, timeout=60, check=True)
     expected = run.stdout.decode("ascii").splitlines()
     assert text(path, dump=dump) == expected
+
+
+@pytest.mark.parametrize("flag", ["-A", "-x", "-ttt", "-ttttt"])
+def test_payloads_that_end_lines_and_nanoseconds(flag: str) -> None:
+    """Payloads with newlines at their ends, and times finer than tcpdump shows them."""
+    path = str(Path(__file__).parents[2] / "captures" / "web" / "mix.pcap")
+    command = [sys.executable, "-m", "sniffkit", "read", "-n", flag, path]
+    ours, theirs = (
+        subprocess.run(line, capture_output=True, timeout=60, check=True).stdout
+        for line in (command, ["tcpdump", "-nn", flag, "-r", path])
+    )
+    assert ours.splitlines() == theirs.splitlines()
 
 
 @pytest.mark.parametrize("name", FIELD_FILES)

@@ -98,7 +98,8 @@ impl FrameText {
                 let start = if dump.link { 0 } else { network_offset(packet) };
                 (dump.write)(frame.get(start..).unwrap_or(&[]), &mut out);
             }
-            if out.len() == begin || !out.ends_with('\n') {
+            // A payload that ends a line does not end ours, as in tcpdump and live.
+            if out.len() == begin || !out.ends_with('\n') || matches!(style, Style::Line(_)) {
                 out.push('\n');
             }
         }

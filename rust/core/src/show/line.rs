@@ -50,7 +50,7 @@ pub struct LineOptions {
 pub struct LinePrinter {
     options: LineOptions,
     sequences: Sequences,
-    /// The time that `-ttt` and `-ttttt` count from.
+    /// The time that `-ttt` and `-ttttt` count from, µs.
     base: Option<i64>,
     names: Names,
     /// Capture point of the frame at hand.
@@ -174,9 +174,11 @@ impl LinePrinter {
             Time::None => Ok(()),
             Time::Epoch => write!(out, "{seconds}.{micros:06} "),
             Time::Delta | Time::Elapsed => {
-                let passed = meta.ts.saturating_sub(self.base.unwrap_or(meta.ts)) / 1000;
+                // Of stamps as they are shown, so that sums of what is printed are right.
+                let now = meta.ts.div_euclid(1000);
+                let passed = now.saturating_sub(self.base.unwrap_or(now));
                 if self.base.is_none() || self.options.time == Time::Delta {
-                    self.base = Some(meta.ts);
+                    self.base = Some(now);
                 }
                 let (sign, seconds) = (if passed < 0 { '-' } else { ' ' }, passed.unsigned_abs() / 1_000_000);
                 let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
