@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from sniffkit import _core
@@ -20,7 +21,7 @@ from sniffkit.api import TABLES, Capture
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.query import matching
 from sniffkit.sinks import core
-from sniffkit.tables import Table, file_error
+from sniffkit.tables import Result, Table, file_error
 from sniffkit.ui.damage import damage_caught
 
 # Tables kept, a table and filter each, and the bytes of all; the one that was asked for longest ago goes.
@@ -279,15 +280,21 @@ class View:
         return {"uid": uid, "turns": turns(said[:MAX_TEXT].decode(errors="replace")), "cut": len(said) > MAX_TEXT}
 
     def statistics(self, section: str, layer: str | None = None) -> dict[str, Any]:
-        """A section of `sniffkit stats`."""
+        """A section of `sniffkit stats`, MAX_ROWS rows of it; `cut` if there are more: never of io, which has longer
+        steps instead, as with `--interval`.
+        """
         from sniffkit.stats import SECTIONS
+        from sniffkit.stats.io import table as io_table
 
         if section not in SECTIONS:
             raise SniffkitError(f"no section {section!r}; there are: {' '.join(SECTIONS)}")
-        make: Callable[..., Table] = getattr(self._capture.stats, section)
-        layered = section in ("conversations", "endpoints") and layer is not None
+        make: Callable[..., Result] = getattr(self._capture.stats, section)
+        if section == "io":
+            make = partial(io_table, self._capture, most=MAX_ROWS)
+        elif section in ("conversations", "endpoints") and layer is not None:
+            make = partial(make, layer)
         with self._work, damage_caught() as damage:
-            data = (make(layer) if layered else make()).to_arrow()
+            data = make().to_arrow()
             found = damage()
         rows = objects(data.slice(0, MAX_ROWS))
         return {"columns": data.column_names, "damage": found, "rows": rows, "cut": data.num_rows > MAX_ROWS}

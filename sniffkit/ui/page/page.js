@@ -5,7 +5,7 @@ import { byId, element, printable, problem } from "./element.js";
 import { Grid, text } from "./grid.js";
 import { commandOf } from "./command.js";
 import { hide, showFlow, showFrame } from "./detail.js";
-import { chart, fillStats, local } from "./stats.js";
+import { chart, fillStats, local, stepOf } from "./stats.js";
 
 // The columns that are shown first; of other tables all are.
 const FEW = {
@@ -30,6 +30,7 @@ let files = [];
 let growing = false;
 let version = ""; // of the files, of which the shown rows are
 let answer = null; // of statistics or SQL: its rows are all there
+let step = 1; // s of its rows, of io
 let turn = 0; // which show() is the newest: what an older one still gets is not shown
 
 const grid = new Grid(byId("rows"), {
@@ -85,7 +86,7 @@ const packetsOf = (uid) => show({ table: "packets", filter: "", where: `uid = '$
 function remember() {
   const kept = Object.entries(state).filter(([, value]) => value !== undefined && value !== "");
   history.replaceState(null, "", "#" + new URLSearchParams(kept));
-  byId("command").textContent = commandOf(state, files);
+  byId("command").textContent = commandOf(state, files, step);
 }
 
 // Of a file that is being written the end is always missing.
@@ -133,6 +134,7 @@ async function show(changes = {}) {
     state.layer = byId("layer").value = state.layer || "ip";
   }
   byId("chart").replaceChildren();
+  step = 1;
   byId("count").textContent = "reading …";
   remember();
   try {
@@ -173,6 +175,10 @@ async function getAnswer(mine) {
   byId("count").textContent = `${answer.rows.length.toLocaleString("en")} rows${answer.cut ? ", and there are more" : ""}`;
   const bars = table === "stats" && section === "io" && answer.rows.length > 1;
   byId("chart").replaceChildren(...(bars ? [chart(answer.rows)] : []));
+  if (bars) {
+    step = stepOf(answer.rows);
+    remember();
+  }
   return true;
 }
 
