@@ -96,6 +96,26 @@ def test_heads_sort_cells_narrow_and_mistakes_are_told(browser: Browser, page: P
     assert browser.text("#problem") == ""
 
 
+def test_what_was_typed_stays_until_it_is_run(browser: Browser, page: Page) -> None:
+    typed = "[...document.querySelectorAll('#filter, #where, #query')].map(one => one.value)"
+    browser.open(f"{page.address}&filter=udp+port+53&query=SELECT+1+AS+a")
+    browser.wait_text("#count", "4 rows")
+    assert browser.js(typed) == ["udp port 53", "", "SELECT 1 AS a"]
+    browser.js("filter.value = 'tcp'; where.value = 'frame_len > 66'; query.value = 'SELECT 42 AS answer'")
+    browser.js("document.getElementById('all').click()")
+    browser.wait_text("#rows th", "tcp_seq")
+    browser.click("#rows th")
+    browser.wait_text("#rows th", "frame_number ▲")
+    browser.wait_text("#count", "4 rows")
+    assert browser.js(typed) == ["tcp", "frame_len > 66", "SELECT 42 AS answer"]
+    browser.click("[data-table=sql]")
+    browser.wait_text("#rows", "a1")  # what was run last
+    assert "SELECT 1 AS a" in browser.text("#command")
+    assert browser.js(typed) == ["tcp", "", "SELECT 42 AS answer"]
+    browser.js("document.querySelector('#asksql button').click()")
+    browser.wait_text("#rows", "answer42")
+
+
 def test_rows_are_chosen_and_heads_sort_by_keys_alone(browser: Browser, page: Page) -> None:
     browser.open(page.address)
     browser.wait_text("#count", "46 rows")

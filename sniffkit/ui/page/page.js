@@ -124,10 +124,10 @@ async function show(changes = {}) {
   byId("ask").hidden = state.table in OTHERS;
   byId("asksql").hidden = state.table !== "sql";
   byId("askstats").hidden = state.table !== "stats";
-  byId("filter").value = state.filter ?? "";
-  byId("where").value = state.where ?? "";
+  // Only what has changed: what was typed into the others, but not run yet, stays.
+  for (const name of ["filter", "where", "query"]) if (changes[name] !== undefined) byId(name).value = changes[name];
   byId("all").checked = Boolean(state.all);
-  if (state.table === "sql") state.query = byId("query").value = state.query ?? byId("query").value;
+  if (state.table === "sql") state.query ??= byId("query").value;
   if (state.table === "stats") {
     state.section = byId("section").value = state.section || "summary";
     byId("layer").hidden = !["conversations", "endpoints"].includes(state.section);
@@ -260,7 +260,7 @@ async function begin() {
   });
   byId("stop").addEventListener("click", () => told(() => ask("stop", {}, { method: "POST" })));
   setInterval(() => told(poll), POLL);
-  await show();
+  await show({ filter: "", where: "", ...state });
 }
 
 told(begin);
