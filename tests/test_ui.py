@@ -93,7 +93,9 @@ def test_a_flow_is_what_follow_prints(page: Page, capfdbinary: pytest.CaptureFix
     )
     assert "".join(text for _, text in told["turns"]) == done.stdout.decode()
     assert "47 45 54" in page.ask(f"flows/{uid}", style="hex")["turns"][0][1]
-    assert page.ask("flows/Cnone")["turns"] == []
+    silent = page.ask("tables/flows", where="proto = 'arp'")["rows"][0]["uid"]
+    assert page.ask(f"flows/{silent}")["turns"] == []
+    assert page.ask("flows/Cnone") == {"error": "there is no flow Cnone in the unfiltered capture"}
 
 
 def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.CaptureFixture[str]) -> None:

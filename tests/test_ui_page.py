@@ -16,20 +16,13 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 from setting import ROOT
-from webpage import Browser, Page, browser_path, burst_at_the_end
+from webpage import Browser, Page, browser_path
 
 DEMO = ROOT / "captures" / "demo" / "demo.pcapng"
 ROWS = "#rows tbody tr"
 SNIFFKIT = f"{sys.executable} -m sniffkit"
 
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="needs a browser (Debian: chromium)")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +200,34 @@ def test_the_row_that_an_address_leads_to_is_marked(browser: Browser, page: Page
     assert browser.text("#problem") == ""
 
 
+def test_an_address_that_leads_nowhere_says_so(browser: Browser, page: Page) -> None:
+    for address, count, said in (
+        ("table=packets&frame=99999", "46 rows", ("Frame 99999", "there is no frame 99999")),
+        ("table=flows&uid=Cnope", "8 rows", ("Flow Cnope", "there is no flow Cnope")),
+        ("table=flows&uid=C05fF86lKQM1sORMvM", "8 rows", ("Flow C05fF86lKQM1sORMvM", "Nothing was said in it")),
+    ):
+        browser.open(f"{page.address}&{address}")
+        browser.wait_text("#count", count)
+        browser.wait_text("#about", said[0])
+        assert said[1] in browser.text("#tree")
+
+
+def test_the_tab_and_the_order_of_rows_are_told_to_screen_readers(browser: Browser, page: Page) -> None:
+    browser.open(f"{page.address}&sort=ts+DESC")
+    browser.wait_text("#count", "46 rows")
+    current = "[...document.querySelectorAll('[aria-current]')].map(one => [one.textContent, one.ariaCurrent])"
+    order = "[...document.querySelectorAll('[aria-sort]')].map(one => [one.textContent, one.ariaSort])"
+    assert browser.js(current) == [["packets", "page"]]
+    assert browser.js(order) == [["ts ▼", "descending"]]
+    browser.click("[data-table=flows]")
+    browser.wait_text("#count", "8 rows")
+    assert browser.js(current) == [["flows", "page"]]
+    assert browser.js(order) == []
+    browser.click("#rows th")
+    browser.wait_text("#rows th", "ts ▲")
+    assert browser.js(order) == [["ts ▲", "ascending"]]
+
+
 def test_a_late_answer_is_not_shown_on_another_tab(browser: Browser, page: Page) -> None:
     browser.open(f"{page.address}&table=sql&query=SELECT+count(*)+FROM+range(400000000)+WHERE+hash(range)%257=1")
     browser.click("[data-table=flows]")
@@ -320,59 +341,6 @@ def test_a_name_that_is_no_text_is_shown_and_pasted(browser: Browser, tmp_path: 
             ["bash", "-c", f"{command} | tail -n +2"], capture_output=True, text=True, check=True
         ).stdout
         assert len(out.splitlines()) == 2
-
-
-def test_statistics_of_a_capture_that_grows_stay_where_they_are_read(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "grows.pcap"
-    frames = [
-        Ether() / IP(src=f"10.0.{n // 250}.{n % 250}", dst="10.1.0.1") / TCP(sport=1, dport=2) for n in range(500)
-    ]
-    wrpcap(str(path), frames[:499])
-    with Page(str(path)) as page:
-        browser.open(f"{page.address}&table=stats&section=endpoints")
-        browser.wait_text("#count", "500 rows")
-        browser.js("document.getElementById('rows').scrollTop = 3000")
-        wrpcap(str(path), frames[499:], append=True)
-        browser.wait_text("#count", "501 rows")
-        time.sleep(0.5)
-        assert browser.js("document.getElementById('rows').scrollTop") == 3000
-        with path.open("ab") as file:
-            file.write(b"\1\2\3")
-        browser.wait_text("#problem", "grows.pcap: at byte")
-
-
-def test_the_chart_shows_the_whole_time_in_steps_that_it_names(browser: Browser, tmp_path: Path) -> None:
-    (path := tmp_path / "long.pcap").write_bytes(whole := burst_at_the_end(2_500))
-    path.write_bytes(whole[: 24 + 3 * len(whole[24:]) // 4400])  # of 4,400 frames the first three
-    with Page(str(path)) as page:
-        browser.open(f"{page.address}&table=stats&section=io")
-        browser.wait_text("#chart svg text", "1 frames per 1 s|3 s")
-        path.write_bytes(whole)
-        browser.wait_text("#chart svg text", "200 frames per 10 s|2500 s")
-        assert browser.js("document.querySelector('#chart svg').getAttribute('role')") == "img"
-        said = browser.js("document.querySelector('#chart svg').ariaLabel")
-        assert said == "Frames over 2500 s, at most 200 per 10 s"
-        heights = browser.js("[...document.querySelectorAll('rect')].map(one => Number(one.getAttribute('height')))")
-        assert (len(heights), heights.index(max(heights))) == (250, 240)
-        browser.click("#rows th")
-        browser.wait_text("#rows th", "start ▲")
-        assert browser.text("#command") == f"sniffkit stats --only io --interval 10 {path}"
-        browser.click("[data-table=flows]")
-        browser.wait_text("#count", "1 rows")
-        assert browser.text("#command") == f"sniffkit flows {path}"
-
-
-def test_statistics_of_a_capture_that_was_empty_are_numbers(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "begins.pcap"
-    frame = Ether() / IP(src="10.0.0.1", dst="10.1.0.1") / TCP(sport=1, dport=2)
-    wrpcap(str(path), [frame])
-    whole = path.read_bytes()
-    path.write_bytes(whole[:24])
-    with Page(str(path)) as page:
-        browser.open(f"{page.address}&table=stats&section=hierarchy")
-        browser.wait_text("#count", "0 rows")
-        path.write_bytes(whole)
-        browser.wait(lambda: browser.js("document.querySelectorAll('#rows td.number').length > 0"))
 
 
 def many(path: Path, count: int) -> bytes:

@@ -266,7 +266,10 @@ class View:
             end("the page has ended")
 
     def follow(self, uid: str, style: str = "text") -> dict[str, Any]:
-        """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more."""
+        """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more.
+
+        Raises SniffkitError if there is no such flow, unless the capture is growing just now.
+        """
         if style not in ("text", "hex"):
             raise SniffkitError(f"style is text or hex, not {style!r}")
         said = bytearray()
@@ -277,7 +280,16 @@ class View:
                     break
         except OSError as error:
             raise file_error(error) from None
+        if not said and not self._may_have(uid):
+            # A uid is a hash of the flow's first packet: with a filter it may be another.
+            raise SniffkitError(f"there is no flow {uid} in the unfiltered capture")
         return {"uid": uid, "turns": turns(said[:MAX_TEXT].decode(errors="replace")), "cut": len(said) > MAX_TEXT}
+
+    def _may_have(self, uid: str) -> bool:
+        """Whether the flow is in the table, or may have come since that was made."""
+        with self._work:
+            kept = self._table("flows", None)
+        return kept.version != self.version() or kept.rows["uid"].index(uid).as_py() >= 0
 
     def statistics(self, section: str, layer: str | None = None) -> dict[str, Any]:
         """A section of `sniffkit stats`, MAX_ROWS rows of it; `cut` if there are more: never of io, which has longer

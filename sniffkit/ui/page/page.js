@@ -120,7 +120,7 @@ async function show(changes = {}) {
   const mine = ++turn;
   Object.assign(state, changes);
   problem("");
-  for (const tab of byId("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.table === state.table);
+  for (const tab of byId("tabs").children) tab.ariaCurrent = tab.dataset.table === state.table ? "page" : null;
   byId("ask").hidden = state.table in OTHERS;
   byId("asksql").hidden = state.table !== "sql";
   byId("askstats").hidden = state.table !== "stats";
