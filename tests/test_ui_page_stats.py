@@ -11,6 +11,8 @@ from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 from webpage import Browser, Page, browser_path, burst_at_the_end
 
+ROWS = "#rows tbody tr"
+
 pytestmark = pytest.mark.skipif(browser_path() is None, reason="needs a browser (Debian: chromium)")
 
 
@@ -65,3 +67,26 @@ def test_statistics_of_a_capture_that_was_empty_are_numbers(browser: Browser, tm
         browser.wait_text("#count", "0 rows")
         path.write_bytes(whole)
         browser.wait(lambda: browser.js("document.querySelectorAll('#rows td.number').length > 0"))
+
+
+def test_statistics_are_sorted_before_they_are_cut(browser: Browser, tmp_path: Path) -> None:
+    frames = [
+        Ether() / IP(src=f"10.0.{n // 250}.{n % 250}", dst="10.1.0.1") / TCP(sport=1, dport=2) / bytes(2_200 - n)
+        for n in range(2_200)
+    ]
+    wrpcap(str(path := tmp_path / "many.pcap"), frames)
+    with Page(str(path)) as page:
+        browser.open(f"{page.address}&table=stats&section=conversations")
+        browser.wait_text("#count", "2,000 rows, and there are more")
+        browser.js("[...document.querySelectorAll('#rows th')].find(one => one.textContent === 'start').focus()")
+        browser.press("Enter")
+        browser.press("Enter")
+        browser.wait_text("#rows th", "start ▼")
+        browser.wait_text(f"{ROWS}:first-child", "10.0.8.199")
+        assert browser.js("document.activeElement.textContent") == "start ▼"
+        browser.wait_text("#count", "2,000 rows, and there are more")
+        browser.press("Enter")
+        browser.wait_text(f"{ROWS}:first-child", "10.0.0.0")
+        told = page.ask("stats/endpoints", sort="bytes")["rows"]
+        assert told[0]["bytes"] == 55
+        assert page.ask("stats/endpoints", sort="none DESC")["rows"][0]["address"] == "10.1.0.1"

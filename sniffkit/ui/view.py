@@ -291,9 +291,12 @@ class View:
             kept = self._table("flows", None)
         return kept.version != self.version() or kept.rows["uid"].index(uid).as_py() >= 0
 
-    def statistics(self, section: str, layer: str | None = None) -> dict[str, Any]:
+    def statistics(self, section: str, layer: str | None = None, sort: str | None = None) -> dict[str, Any]:
         """A section of `sniffkit stats`, MAX_ROWS rows of it; `cut` if there are more: never of io, which has longer
         steps instead, as with `--interval`.
+
+        sort: `COLUMN` or `COLUMN DESC`, by which those are the first; where nothing is cut, or there is no such column,
+        the order is the section's own.
         """
         from sniffkit.stats import SECTIONS
         from sniffkit.stats.io import table as io_table
@@ -308,6 +311,9 @@ class View:
         with self._work, damage_caught() as damage:
             data = make().to_arrow()
             found = damage()
+        name, down = (sort or "").removesuffix(" DESC"), (sort or "").endswith(" DESC")
+        if data.num_rows > MAX_ROWS and name in data.column_names:
+            data = data.sort_by([(name, "descending" if down else "ascending")])
         rows = objects(data.slice(0, MAX_ROWS))
         return {"columns": data.column_names, "damage": found, "rows": rows, "cut": data.num_rows > MAX_ROWS}
 

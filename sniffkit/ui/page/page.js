@@ -55,7 +55,9 @@ const grid = new Grid(byId("rows"), {
     if (!(state.table in OTHERS)) return show({ sort });
     state.sort = sort;
     remember();
-    showRows();
+    if (state.table !== "stats" || !answer.cut) return showRows();
+    const mine = ++turn; // other rows may be the first
+    reading(mine, async () => await getAnswer(mine) && showRows());
   },
   failed: (error) => problem(error.message),
 });
@@ -135,9 +137,8 @@ async function show(changes = {}) {
   }
   byId("chart").replaceChildren();
   step = 1;
-  byId("count").textContent = "reading …";
   remember();
-  try {
+  await reading(mine, async () => {
     if (state.table in OTHERS) {
       hide();
       await showAnswer(mine);
@@ -146,6 +147,13 @@ async function show(changes = {}) {
       await grid.show(shownColumns(), state.sort, rowsOf(state, mine));
       await markShown(mine);
     }
+  });
+}
+
+async function reading(mine, task) {
+  byId("count").textContent = "reading …";
+  try {
+    await task();
   } catch (error) {
     if (mine !== turn) return;
     problem(error.message);
@@ -167,8 +175,8 @@ async function showAnswer(mine) {
 
 // Whether the answer is there, and still wanted.
 async function getAnswer(mine) {
-  const { table, section, layer, query } = state;
-  const got = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer }));
+  const { table, section, layer, query, sort } = state;
+  const got = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer, sort }));
   if (mine !== turn) return false;
   answer = got;
   tellDamage(answer);
