@@ -18,10 +18,13 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from setting import REQUIRE_ALL, ROOT, SHARED, UPDATE_GOLDEN
+
+if TYPE_CHECKING:
+    from webpage import Browser
 
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
@@ -164,6 +167,16 @@ def called(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, s
     from commandline import run
 
     return functools.partial(run, capfd)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[Browser, None, None]:
+    """A browser of the module's tests."""
+    from webpage import Browser
+
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

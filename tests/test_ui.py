@@ -28,7 +28,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.utils import PcapWriter, wrpcap
 from setting import ROOT
-from webpage import Page
+from webpage import Page, burst_at_the_end
 
 import sniffkit as sk
 from sniffkit.api import TABLES
@@ -93,7 +93,9 @@ def test_a_flow_is_what_follow_prints(page: Page, capfdbinary: pytest.CaptureFix
     )
     assert "".join(text for _, text in told["turns"]) == done.stdout.decode()
     assert "47 45 54" in page.ask(f"flows/{uid}", style="hex")["turns"][0][1]
-    assert page.ask("flows/Cnone")["turns"] == []
+    silent = page.ask("tables/flows", where="proto = 'arp'")["rows"][0]["uid"]
+    assert page.ask(f"flows/{silent}")["turns"] == []
+    assert page.ask("flows/Cnone") == {"error": "there is no flow Cnone in the unfiltered capture"}
 
 
 def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.CaptureFixture[str]) -> None:
@@ -113,6 +115,17 @@ def test_statistics_and_sql_are_those_of_the_commands(page: Page, capfd: pytest.
     )
     _, out, _ = run(capfd, "sql", query, str(DEMO), "--json")
     assert out.strip().encode() in page.fetch(f"api/sql?query={quote(query)}")[2]
+
+
+def test_frames_over_the_time_of_a_long_capture_are_told_to_its_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (path := tmp_path / "long.pcap").write_bytes(burst_at_the_end(2_500))
+    with Page(str(path)) as page:
+        told = page.ask("stats/io")
+    _, out, _ = run(capfd, "stats", "--only", "io", "--interval", "10", "--json", str(path))
+    assert told["rows"] == [json.loads(line) for line in out.splitlines()]
+    assert (len(told["rows"]), told["rows"][-1]["frames"], told["cut"]) == (250, 200, False)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,6 @@ pytestmark = pytest.mark.skipif(browser_path() is None, reason="needs a browser 
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     with Page(str(DEMO)) as page:
         yield page
@@ -94,6 +87,26 @@ def test_heads_sort_cells_narrow_and_mistakes_are_told(browser: Browser, page: P
     browser.js("document.getElementById('clear').click()")
     browser.wait_text("#count", "46 rows")
     assert browser.text("#problem") == ""
+
+
+def test_what_was_typed_stays_until_it_is_run(browser: Browser, page: Page) -> None:
+    typed = "[...document.querySelectorAll('#filter, #where, #query')].map(one => one.value)"
+    browser.open(f"{page.address}&filter=udp+port+53&query=SELECT+1+AS+a")
+    browser.wait_text("#count", "4 rows")
+    assert browser.js(typed) == ["udp port 53", "", "SELECT 1 AS a"]
+    browser.js("filter.value = 'tcp'; where.value = 'frame_len > 66'; query.value = 'SELECT 42 AS answer'")
+    browser.js("document.getElementById('all').click()")
+    browser.wait_text("#rows th", "tcp_seq")
+    browser.click("#rows th")
+    browser.wait_text("#rows th", "frame_number ▲")
+    browser.wait_text("#count", "4 rows")
+    assert browser.js(typed) == ["tcp", "frame_len > 66", "SELECT 42 AS answer"]
+    browser.click("[data-table=sql]")
+    browser.wait_text("#rows", "a1")  # what was run last
+    assert "SELECT 1 AS a" in browser.text("#command")
+    assert browser.js(typed) == ["tcp", "", "SELECT 42 AS answer"]
+    browser.js("document.querySelector('#asksql button').click()")
+    browser.wait_text("#rows", "answer42")
 
 
 def test_rows_are_chosen_and_heads_sort_by_keys_alone(browser: Browser, page: Page) -> None:
@@ -185,6 +198,34 @@ def test_the_row_that_an_address_leads_to_is_marked(browser: Browser, page: Page
     browser.wait_text("#count", "rows")
     assert browser.text(chosen) == ""
     assert browser.text("#problem") == ""
+
+
+def test_an_address_that_leads_nowhere_says_so(browser: Browser, page: Page) -> None:
+    for address, count, said in (
+        ("table=packets&frame=99999", "46 rows", ("Frame 99999", "there is no frame 99999")),
+        ("table=flows&uid=Cnope", "8 rows", ("Flow Cnope", "there is no flow Cnope")),
+        ("table=flows&uid=C05fF86lKQM1sORMvM", "8 rows", ("Flow C05fF86lKQM1sORMvM", "Nothing was said in it")),
+    ):
+        browser.open(f"{page.address}&{address}")
+        browser.wait_text("#count", count)
+        browser.wait_text("#about", said[0])
+        assert said[1] in browser.text("#tree")
+
+
+def test_the_tab_and_the_order_of_rows_are_told_to_screen_readers(browser: Browser, page: Page) -> None:
+    browser.open(f"{page.address}&sort=ts+DESC")
+    browser.wait_text("#count", "46 rows")
+    current = "[...document.querySelectorAll('[aria-current]')].map(one => [one.textContent, one.ariaCurrent])"
+    order = "[...document.querySelectorAll('[aria-sort]')].map(one => [one.textContent, one.ariaSort])"
+    assert browser.js(current) == [["packets", "page"]]
+    assert browser.js(order) == [["ts ▼", "descending"]]
+    browser.click("[data-table=flows]")
+    browser.wait_text("#count", "8 rows")
+    assert browser.js(current) == [["flows", "page"]]
+    assert browser.js(order) == []
+    browser.click("#rows th")
+    browser.wait_text("#rows th", "ts ▲")
+    assert browser.js(order) == [["ts ▲", "ascending"]]
 
 
 def test_a_late_answer_is_not_shown_on_another_tab(browser: Browser, page: Page) -> None:
@@ -300,38 +341,6 @@ def test_a_name_that_is_no_text_is_shown_and_pasted(browser: Browser, tmp_path: 
             ["bash", "-c", f"{command} | tail -n +2"], capture_output=True, text=True, check=True
         ).stdout
         assert len(out.splitlines()) == 2
-
-
-def test_statistics_of_a_capture_that_grows_stay_where_they_are_read(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "grows.pcap"
-    frames = [
-        Ether() / IP(src=f"10.0.{n // 250}.{n % 250}", dst="10.1.0.1") / TCP(sport=1, dport=2) for n in range(500)
-    ]
-    wrpcap(str(path), frames[:499])
-    with Page(str(path)) as page:
-        browser.open(f"{page.address}&table=stats&section=endpoints")
-        browser.wait_text("#count", "500 rows")
-        browser.js("document.getElementById('rows').scrollTop = 3000")
-        wrpcap(str(path), frames[499:], append=True)
-        browser.wait_text("#count", "501 rows")
-        time.sleep(0.5)
-        assert browser.js("document.getElementById('rows').scrollTop") == 3000
-        with path.open("ab") as file:
-            file.write(b"\1\2\3")
-        browser.wait_text("#problem", "grows.pcap: at byte")
-
-
-def test_statistics_of_a_capture_that_was_empty_are_numbers(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "begins.pcap"
-    frame = Ether() / IP(src="10.0.0.1", dst="10.1.0.1") / TCP(sport=1, dport=2)
-    wrpcap(str(path), [frame])
-    whole = path.read_bytes()
-    path.write_bytes(whole[:24])
-    with Page(str(path)) as page:
-        browser.open(f"{page.address}&table=stats&section=hierarchy")
-        browser.wait_text("#count", "0 rows")
-        path.write_bytes(whole)
-        browser.wait(lambda: browser.js("document.querySelectorAll('#rows td.number').length > 0"))
 
 
 def many(path: Path, count: int) -> bytes:

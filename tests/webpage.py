@@ -17,6 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from captures.wire import SECOND, T0, Frame, eth, ip4, pcap, udp
+
+
+def burst_at_the_end(seconds: int) -> bytes:
+    """A capture of a frame a second, 20 a second in the last 100 s."""
+    data = eth(0x0800, ip4("10.0.0.1", "10.0.0.2", 17, udp("10.0.0.1", 1, "10.0.0.2", 2, b"")))
+    times = [T0 + at * SECOND // 20 for at in range(20 * seconds) if at % 20 == 0 or at >= 20 * (seconds - 100)]
+    return pcap([Frame(time, data) for time in times])
+
 
 class Page:
     """The command, past the line with its address."""

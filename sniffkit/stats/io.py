@@ -28,10 +28,10 @@ def step_of(interval: float | None) -> int:
     return round(interval * 1e9)
 
 
-def table(capture: Capture, interval: float | None = None) -> Result:
+def table(capture: Capture, interval: float | None = None, most: int = MAX_ROWS) -> Result:
     """A row for every `interval` seconds from the first frame on. Raises SniffkitError if those are too many.
 
-    None: 1 s, or as many powers of ten as give no more than MAX_ROWS.
+    None: 1 s, or as many powers of ten as give no more than `most` rows.
     """
     step = step_of(interval)
     span = capture.sql("SELECT epoch_ns(min(ts)) AS a, epoch_ns(max(ts)) AS b FROM packets").to_arrow()
@@ -39,7 +39,7 @@ def table(capture: Capture, interval: float | None = None) -> Result:
     if first is not None and last is None:
         last = 2**63 - 1  # DuckDB takes the last time that there is for infinity
     lasts = 0 if first is None else last - first
-    while interval is None and lasts // step >= MAX_ROWS:
+    while interval is None and lasts // step >= most:
         step *= 10
     count = 0 if first is None else lasts // step + 1
     if count > MAX_ROWS:

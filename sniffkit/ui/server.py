@@ -123,7 +123,8 @@ def application(view: View, token: str, live: Any = None) -> Starlette:
         return Told(view.follow(request.path_params["uid"], request.query_params.get("style", "text")))
 
     def stats(request: Request) -> Response:
-        return Told(view.statistics(request.path_params["section"], request.query_params.get("layer")))
+        asked = request.query_params
+        return Told(view.statistics(request.path_params["section"], asked.get("layer"), asked.get("sort")))
 
     def sql(request: Request) -> Response:
         return Told(view.sql(request.query_params.get("query", "")))

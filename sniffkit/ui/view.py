@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from sniffkit import _core
@@ -20,7 +21,7 @@ from sniffkit.api import TABLES, Capture
 from sniffkit.errors import CaptureFileError, SniffkitError
 from sniffkit.query import matching
 from sniffkit.sinks import core
-from sniffkit.tables import Table, file_error
+from sniffkit.tables import Result, Table, file_error
 from sniffkit.ui.damage import damage_caught
 
 # Tables kept, a table and filter each, and the bytes of all; the one that was asked for longest ago goes.
@@ -265,7 +266,10 @@ class View:
             end("the page has ended")
 
     def follow(self, uid: str, style: str = "text") -> dict[str, Any]:
-        """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more."""
+        """What both ends of a flow said: `turns` of (who: orig or resp, text); `cut` if there is more.
+
+        Raises SniffkitError if there is no such flow, unless the capture is growing just now.
+        """
         if style not in ("text", "hex"):
             raise SniffkitError(f"style is text or hex, not {style!r}")
         said = bytearray()
@@ -276,19 +280,40 @@ class View:
                     break
         except OSError as error:
             raise file_error(error) from None
+        if not said and not self._may_have(uid):
+            # A uid is a hash of the flow's first packet: with a filter it may be another.
+            raise SniffkitError(f"there is no flow {uid} in the unfiltered capture")
         return {"uid": uid, "turns": turns(said[:MAX_TEXT].decode(errors="replace")), "cut": len(said) > MAX_TEXT}
 
-    def statistics(self, section: str, layer: str | None = None) -> dict[str, Any]:
-        """A section of `sniffkit stats`."""
+    def _may_have(self, uid: str) -> bool:
+        """Whether the flow is in the table, or may have come since that was made."""
+        with self._work:
+            kept = self._table("flows", None)
+        return kept.version != self.version() or kept.rows["uid"].index(uid).as_py() >= 0
+
+    def statistics(self, section: str, layer: str | None = None, sort: str | None = None) -> dict[str, Any]:
+        """A section of `sniffkit stats`, MAX_ROWS rows of it; `cut` if there are more: never of io, which has longer
+        steps instead, as with `--interval`.
+
+        sort: `COLUMN` or `COLUMN DESC`, by which those are the first; where nothing is cut, or there is no such column,
+        the order is the section's own.
+        """
         from sniffkit.stats import SECTIONS
+        from sniffkit.stats.io import table as io_table
 
         if section not in SECTIONS:
             raise SniffkitError(f"no section {section!r}; there are: {' '.join(SECTIONS)}")
-        make: Callable[..., Table] = getattr(self._capture.stats, section)
-        layered = section in ("conversations", "endpoints") and layer is not None
+        make: Callable[..., Result] = getattr(self._capture.stats, section)
+        if section == "io":
+            make = partial(io_table, self._capture, most=MAX_ROWS)
+        elif section in ("conversations", "endpoints") and layer is not None:
+            make = partial(make, layer)
         with self._work, damage_caught() as damage:
-            data = (make(layer) if layered else make()).to_arrow()
+            data = make().to_arrow()
             found = damage()
+        name, down = (sort or "").removesuffix(" DESC"), (sort or "").endswith(" DESC")
+        if data.num_rows > MAX_ROWS and name in data.column_names:
+            data = data.sort_by([(name, "descending" if down else "ascending")])
         rows = objects(data.slice(0, MAX_ROWS))
         return {"columns": data.column_names, "damage": found, "rows": rows, "cut": data.num_rows > MAX_ROWS}
 

@@ -9,12 +9,14 @@ function quote(word) {
   return `$'${printable(word.replace(/[\\']/g, "\\$&")).replaceAll("\t", "\\t").replaceAll("\n", "\\n")}'`;
 }
 
-export function commandOf(state, files) {
+// step: s of a row of io.
+export function commandOf(state, files, step) {
   const words = ["sniffkit", state.table];
   const given = state.table === "sql" ? [state.query ?? "", ...files] : files;
   if (state.table === "stats") {
     words.push("--only", state.section);
     if (["conversations", "endpoints"].includes(state.section)) words.push("--layer", state.layer);
+    if (state.section === "io" && step !== 1) words.push("--interval", String(step));
   } else if (state.table !== "sql") {
     for (const option of ["filter", "where", "sort"]) if (state[option]) words.push(`--${option}=${state[option]}`);
   }

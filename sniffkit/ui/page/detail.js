@@ -1,7 +1,7 @@
 // The lower half: a frame as tree and bytes, or what the ends of a flow said.
 
 import { ask } from "./server.js";
-import { byId, element, problem } from "./element.js";
+import { byId, element } from "./element.js";
 
 // An indented text as nested elements; a headline of a layer knows its bytes: "Ethernet (eth), 14 bytes at 0".
 export function treeOf(text) {
@@ -77,13 +77,14 @@ function close() {
   byId("detail").dispatchEvent(new Event("close"));
 }
 
-async function latest(promise, use) {
+// failed(line): shows why there is no answer, below too: the line above the rows is theirs.
+async function latest(promise, use, failed) {
   const mine = ++newest;
   try {
     const answer = await promise;
     if (mine === newest) use(answer);
   } catch (error) {
-    if (mine === newest) problem(error.message);
+    if (mine === newest) failed(element("div", { role: "alert" }, error.message));
   }
 }
 
@@ -91,20 +92,23 @@ async function latest(promise, use) {
 export function showFrame(number, uid, packets) {
   const flow = uid ? [element("button", { onclick: () => showFlow(uid, packets) }, "Follow its flow"), packetsOf(uid, packets)] : [];
   const byTshark = element("button", { onclick: () => latest(
-    ask(`frames/${number}`, { by: "tshark" }), ({ tree }) => byId("tree").replaceChildren(treeOf(tree))) }, "Dissect by tshark");
-  return latest(ask(`frames/${number}`), ({ tree, bytes }) =>
-    fill([element("b", {}, `Frame ${number}`), ...flow, byTshark], treeOf(tree), dumpOf(bytes)));
+    ask(`frames/${number}`, { by: "tshark" }), ({ tree }) => byId("tree").replaceChildren(treeOf(tree)),
+    (line) => byId("tree").replaceChildren(line)) }, "Dissect by tshark");
+  const name = element("b", {}, `Frame ${number}`);
+  return latest(ask(`frames/${number}`), ({ tree, bytes }) => fill([name, ...flow, byTshark], treeOf(tree), dumpOf(bytes)),
+    (line) => fill([name], line));
 }
 
 const packetsOf = (uid, packets) => element("button", { onclick: () => packets(uid) }, "Its packets");
 
 export function showFlow(uid, packets, style = "text") {
   const other = style === "text" ? "hex" : "text";
+  const name = element("b", {}, `Flow ${uid}`);
   return latest(ask(`flows/${encodeURIComponent(uid)}`, { style }), ({ turns, cut }) => {
     const said = turns.map(([who, text]) => element("div", { class: `said ${who}` }, text));
     if (!said.length) said.push("Nothing was said in it that is kept: no payload, or neither TCP nor UDP.");
     if (cut) said.push(element("div", {}, "… cut here: sniffkit follow --uid has all of it"));
     const as = element("button", { onclick: () => showFlow(uid, packets, other) }, `As ${other}`);
-    fill([element("b", {}, `Flow ${uid}`), as, packetsOf(uid, packets)], element("div", {}, ...said));
-  });
+    fill([name, as, packetsOf(uid, packets)], element("div", {}, ...said));
+  }, (line) => fill([name], line));
 }

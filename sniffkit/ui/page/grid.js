@@ -45,16 +45,16 @@ export class Grid {
   // after which the rows of a block have what takes longer.
   async show(columns, sort, source) {
     Object.assign(this, { columns, source, blocks: new Map(), total: 0, at: null, selected: null, wanted: null });
-    const mark = (name) => (sort === name ? " ▲" : sort === `${name} DESC` ? " ▼" : "");
+    const order = (name) => (sort === name ? "ascending" : sort === `${name} DESC` ? "descending" : undefined);
     const held = [...this.head.querySelectorAll("th")].indexOf(document.activeElement);
-    this.head.replaceChildren(element("tr", {}, ...columns.map((column) => this.title(column, mark(column.name)))));
+    this.head.replaceChildren(element("tr", {}, ...columns.map((column) => this.title(column, order(column.name)))));
     this.head.querySelectorAll("th")[held]?.focus({ preventScroll: true });
     this.place.scrollTop = 0;
     this.draw();
     await this.load(0);
   }
 
-  title({ name, title }, mark) {
+  title({ name, title }, order) {
     const sort = () => this.sorted?.(name);
     const onkeydown = (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
@@ -62,7 +62,8 @@ export class Grid {
       event.stopPropagation();
       sort();
     };
-    return element("th", { title, tabindex: 0, onclick: sort, onkeydown }, name, mark);
+    const mark = { ascending: " ▲", descending: " ▼" }[order] ?? "";
+    return element("th", { title, tabindex: 0, "aria-sort": order, onclick: sort, onkeydown }, name, mark);
   }
 
   // The table may have changed: its rows in sight are exchanged when the new ones, of `source`, are there. Who reads in the

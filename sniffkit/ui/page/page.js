@@ -5,7 +5,7 @@ import { byId, element, printable, problem } from "./element.js";
 import { Grid, text } from "./grid.js";
 import { commandOf } from "./command.js";
 import { hide, showFlow, showFrame } from "./detail.js";
-import { chart, fillStats, local } from "./stats.js";
+import { chart, fillStats, local, stepOf } from "./stats.js";
 
 // The columns that are shown first; of other tables all are.
 const FEW = {
@@ -30,6 +30,7 @@ let files = [];
 let growing = false;
 let version = ""; // of the files, of which the shown rows are
 let answer = null; // of statistics or SQL: its rows are all there
+let step = 1; // s of its rows, of io
 let turn = 0; // which show() is the newest: what an older one still gets is not shown
 
 const grid = new Grid(byId("rows"), {
@@ -54,7 +55,9 @@ const grid = new Grid(byId("rows"), {
     if (!(state.table in OTHERS)) return show({ sort });
     state.sort = sort;
     remember();
-    showRows();
+    if (state.table !== "stats" || !answer.cut) return showRows();
+    const mine = ++turn; // other rows may be the first
+    reading(mine, async () => await getAnswer(mine) && showRows());
   },
   failed: (error) => problem(error.message),
 });
@@ -85,7 +88,7 @@ const packetsOf = (uid) => show({ table: "packets", filter: "", where: `uid = '$
 function remember() {
   const kept = Object.entries(state).filter(([, value]) => value !== undefined && value !== "");
   history.replaceState(null, "", "#" + new URLSearchParams(kept));
-  byId("command").textContent = commandOf(state, files);
+  byId("command").textContent = commandOf(state, files, step);
 }
 
 // Of a file that is being written the end is always missing.
@@ -119,23 +122,23 @@ async function show(changes = {}) {
   const mine = ++turn;
   Object.assign(state, changes);
   problem("");
-  for (const tab of byId("tabs").children) tab.toggleAttribute("aria-current", tab.dataset.table === state.table);
+  for (const tab of byId("tabs").children) tab.ariaCurrent = tab.dataset.table === state.table ? "page" : null;
   byId("ask").hidden = state.table in OTHERS;
   byId("asksql").hidden = state.table !== "sql";
   byId("askstats").hidden = state.table !== "stats";
-  byId("filter").value = state.filter ?? "";
-  byId("where").value = state.where ?? "";
+  // Only what has changed: what was typed into the others, but not run yet, stays.
+  for (const name of ["filter", "where", "query"]) if (changes[name] !== undefined) byId(name).value = changes[name];
   byId("all").checked = Boolean(state.all);
-  if (state.table === "sql") state.query = byId("query").value = state.query ?? byId("query").value;
+  if (state.table === "sql") state.query ??= byId("query").value;
   if (state.table === "stats") {
     state.section = byId("section").value = state.section || "summary";
     byId("layer").hidden = !["conversations", "endpoints"].includes(state.section);
     state.layer = byId("layer").value = state.layer || "ip";
   }
   byId("chart").replaceChildren();
-  byId("count").textContent = "reading …";
+  step = 1;
   remember();
-  try {
+  await reading(mine, async () => {
     if (state.table in OTHERS) {
       hide();
       await showAnswer(mine);
@@ -144,6 +147,13 @@ async function show(changes = {}) {
       await grid.show(shownColumns(), state.sort, rowsOf(state, mine));
       await markShown(mine);
     }
+  });
+}
+
+async function reading(mine, task) {
+  byId("count").textContent = "reading …";
+  try {
+    await task();
   } catch (error) {
     if (mine !== turn) return;
     problem(error.message);
@@ -165,14 +175,18 @@ async function showAnswer(mine) {
 
 // Whether the answer is there, and still wanted.
 async function getAnswer(mine) {
-  const { table, section, layer, query } = state;
-  const got = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer }));
+  const { table, section, layer, query, sort } = state;
+  const got = await (table === "sql" ? ask("sql", { query }) : ask(`stats/${section}`, { layer, sort }));
   if (mine !== turn) return false;
   answer = got;
   tellDamage(answer);
   byId("count").textContent = `${answer.rows.length.toLocaleString("en")} rows${answer.cut ? ", and there are more" : ""}`;
   const bars = table === "stats" && section === "io" && answer.rows.length > 1;
   byId("chart").replaceChildren(...(bars ? [chart(answer.rows)] : []));
+  if (bars) {
+    step = stepOf(answer.rows);
+    remember();
+  }
   return true;
 }
 
@@ -254,7 +268,7 @@ async function begin() {
   });
   byId("stop").addEventListener("click", () => told(() => ask("stop", {}, { method: "POST" })));
   setInterval(() => told(poll), POLL);
-  await show();
+  await show({ filter: "", where: "", ...state });
 }
 
 told(begin);

@@ -29,6 +29,9 @@ export function local({ columns, rows }, sort) {
   ];
 }
 
+// s from a row of io to the next; the server takes 1, 10, 100, …, so that all of them are there.
+export const stepOf = (rows) => Number(rows[1]?.start ?? 1);
+
 // Frames over time, no more bars than pixels: a bar is the highest of the steps under it.
 export function chart(rows) {
   const drawn = document.createElementNS(SVG, "svg");
@@ -36,6 +39,10 @@ export function chart(rows) {
   drawn.setAttribute("height", HEIGHT + 2 * LABEL);
   const bars = Math.min(WIDTH, rows.length);
   const highest = rows.reduce((most, row) => Math.max(most, row.frames), 1);
+  const step = stepOf(rows);
+  const end = Number(rows.at(-1).start) + step;
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", `Frames over ${end} s, at most ${highest} per ${step} s`);
   const add = (name, attributes, said = "") => {
     const made = document.createElementNS(SVG, name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -49,7 +56,7 @@ export function chart(rows) {
     const height = (most / highest) * HEIGHT;
     add("rect", { x: (bar * WIDTH) / bars, y: LABEL + HEIGHT - height, width: Math.max(1, WIDTH / bars - 1), height });
   }
-  add("text", { x: 0, y: LABEL - 4 }, `${highest} frames`);
-  add("text", { x: WIDTH, y: HEIGHT + 2 * LABEL - 3, "text-anchor": "end" }, `${rows.at(-1).start} s`);
+  add("text", { x: 0, y: LABEL - 4 }, `${highest} frames per ${step} s`);
+  add("text", { x: WIDTH, y: HEIGHT + 2 * LABEL - 3, "text-anchor": "end" }, `${end} s`);
   return drawn;
 }
