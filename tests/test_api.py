@@ -303,8 +303,9 @@ def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
 
 
 def test_a_table_of_files_can_be_pickled() -> None:
-    table = sk.open(PCAP).packets(["ip_src"], filter="udp")
-    assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
+    opened = sk.open(PCAP)
+    for table in (opened.packets(["ip_src"], filter="udp"), opened.hosts(["ip"]), opened.trace(filter="udp")):
+        assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
     with PCAP.open("rb") as file, pytest.raises(TypeError, match="cannot pickle"):
         pickle.dumps(sk.open(file).packets())
 
