@@ -263,15 +263,17 @@ class Capture:
         """Write a table of all files, read as one capture in time order, to a directory: Parquet by `date=`, `hour=`.
 
         Rows are those of one run over the merged capture, uid and frame numbers included. Damaged files are passed over
-        and named in the summary. A directory in which the same call was interrupted is gone on with.
+        and named in the summary, and by a `CaptureWarning` each. A directory in which the same call was interrupted is
+        gone on with. Rows that it held and that are gone are a SniffkitError.
         out: a directory or URL (fsspec: `s3://…`). table: flows, packets, http, files, dns, tls or dhcp.
         engine: `local`, `dask://HOST:PORT` or a concurrent.futures executor; workers: how many share the flows,
         at most 1,024. progress: called with the number of frames read so far. rules: those of `flows`.
         Raises OutputError if the directory holds something else.
         """
         from sniffkit.dataset import make
+        from sniffkit.tables import Telling
 
-        return make(
+        made = make(
             [self._path(at) for at in range(len(self.inputs))],
             out,
             table,
@@ -282,6 +284,10 @@ class Capture:
             workers=workers,
             progress=progress,
         )
+        telling = Telling()
+        for line in made.skipped:
+            telling.say(line)
+        return made
 
     def _path(self, at: int) -> str:
         """The name by which other processes find an input."""

@@ -211,7 +211,8 @@ def test_an_option_that_is_passed_over_ends_nothing(tmp_path: Path) -> None:
         )
         assert f"sniffkit: {says}\n" in done.stderr, done
     (later := tmp_path / "later.pcap").write_bytes(pcap([Frame(T0 + 1, bytes(60))]))
-    made = sk.open([odd, later]).to_dataset(tmp_path / "out", workers=1)
+    with pytest.warns(sk.CaptureWarning):
+        made = sk.open([odd, later]).to_dataset(tmp_path / "out", workers=1)
     assert made.skipped == [says]
 
 
