@@ -358,6 +358,7 @@ class Capture:
         """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode.
 
         options: those of `pyshark.FileCapture`. Raises SniffkitError for a wrong filter, and for what is not one file.
+        A damaged file gives the packets before the damage, and a `CaptureWarning` behind them.
         """
         from sniffkit.handover import pyshark_capture
 
