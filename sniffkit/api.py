@@ -47,7 +47,7 @@ def open(source: Source | BinaryFile | Iterable[Source | BinaryFile]) -> Capture
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these, read one after another:
     regular files in order of their first frames, whatever their names (a ring that has begun anew), as given where
     anything else is among them. Files that overlap in time are merged by `Capture.to_dataset` alone.
-    Raises CaptureFileError if a file is missing or is no capture.
+    Raises CaptureFileError if a file is missing; what is no capture is told by the first table.
     """
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
         many = [cast("Source", source)]  # a binary file is an iterable too, but of lines

@@ -33,9 +33,11 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        # fsspec's words: "Install s3fs to access S3", or "Please install gcsfs to …".
-        named = re.search(r"[Ii]nstall (\w+)", str(error))
-        hint = f": pip install {named.group(1)}" if named else ""
+        # fsspec's words: "Install s3fs to access S3", or "Please install gcsfs to …", or
+        # 'HTTPFileSystem requires "requests" and "aiohttp" to be installed'.
+        named = re.search(r'[Ii]nstall (\w+)|requires "([\w-]+)"(?: and "([\w-]+)")?', str(error))
+        packages = [one for one in named.groups() if one] if named else []
+        hint = f": pip install {' '.join(packages)}" if packages else ""
         raise MissingToolError(f"{url}: {one_line(error)}{hint}") from None
     except (ValueError, OSError) as error:
         known = f"; there are: {' '.join(sorted(fsspec.available_protocols()))}" if "rotocol" in str(error) else ""
