@@ -47,7 +47,7 @@ def open(source: Source | BinaryFile | Iterable[Source | BinaryFile]) -> Capture
     source: a path, a glob, `-` for standard input, a binary file object, or a list of these, read one after another:
     regular files in order of their first frames, whatever their names (a ring that has begun anew), as given where
     anything else is among them. Files that overlap in time are merged by `Capture.to_dataset` alone.
-    Raises CaptureFileError if a file is missing or is no capture.
+    Raises CaptureFileError if a file is missing; what is no capture is told by the first table.
     """
     if isinstance(source, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(source, "read"):
         many = [cast("Source", source)]  # a binary file is an iterable too, but of lines
@@ -263,15 +263,17 @@ class Capture:
         """Write a table of all files, read as one capture in time order, to a directory: Parquet by `date=`, `hour=`.
 
         Rows are those of one run over the merged capture, uid and frame numbers included. Damaged files are passed over
-        and named in the summary. A directory in which the same call was interrupted is gone on with.
+        and named in the summary, and by a `CaptureWarning` each. A directory in which the same call was interrupted is
+        gone on with. Rows that it held and that are gone are a SniffkitError.
         out: a directory or URL (fsspec: `s3://…`). table: flows, packets, http, files, dns, tls or dhcp.
         engine: `local`, `dask://HOST:PORT` or a concurrent.futures executor; workers: how many share the flows,
         at most 1,024. progress: called with the number of frames read so far. rules: those of `flows`.
         Raises OutputError if the directory holds something else.
         """
         from sniffkit.dataset import make
+        from sniffkit.tables import Telling
 
-        return make(
+        made = make(
             [self._path(at) for at in range(len(self.inputs))],
             out,
             table,
@@ -282,6 +284,10 @@ class Capture:
             workers=workers,
             progress=progress,
         )
+        telling = Telling()
+        for line in made.skipped:
+            telling.say(line)
+        return made
 
     def _path(self, at: int) -> str:
         """The name by which other processes find an input."""
@@ -352,6 +358,7 @@ class Capture:
         """The frames as pyshark packets, dissected by tshark: for protocols that sniffkit does not decode.
 
         options: those of `pyshark.FileCapture`. Raises SniffkitError for a wrong filter, and for what is not one file.
+        A damaged file gives the packets before the damage, and a `CaptureWarning` behind them.
         """
         from sniffkit.handover import pyshark_capture
 

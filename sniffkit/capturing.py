@@ -15,7 +15,18 @@ from sniffkit.api import Capture
 from sniffkit.api import open as open_capture
 from sniffkit.errors import CaptureWarning, SniffkitError
 from sniffkit.options import capture_format
-from sniffkit.points import MOST_RING_KIB, file_name, incomplete, parquet_of, point, settle, start, utf8, within
+from sniffkit.points import (
+    MOST_RING_KIB,
+    file_name,
+    incomplete,
+    namespace,
+    parquet_of,
+    point,
+    settle,
+    start,
+    utf8,
+    within,
+)
 from sniffkit.tables import Table, callers_line, issue
 
 
@@ -84,9 +95,14 @@ class LiveCapture:
         self._process = os.getpid()
         self._ending = threading.RLock()  # a signal's handler may come in between
         self.path = path
-        self.ready = True
+        self._settled = False
         if isinstance(source, TemporaryPath):  # one that writes to a pipe may never end
             weakref.finalize(self, end, session, self._process)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it captures: until it is stopped or has ended by itself, which a forked child does not see."""
+        return not self._settled and (os.getpid() != self._process or not self._session.wait(0))
 
     @property
     def frames(self) -> int:
@@ -116,13 +132,13 @@ class LiveCapture:
         self._session.stop()
         self._session.wait()
         with self._ending:
-            if not self.ready:
+            if self._settled:
                 return
-            self.ready = False
+            self._settled = True
             try:
                 _, failed = settle(self._session, self._table, self._flows)
             except KeyboardInterrupt:
-                self.ready = True  # the next one does it
+                self._settled = False  # the next one does it
                 raise
         for text in self._session.lost:
             issue(CaptureWarning(f"{text}; what came before is kept"), callers_line())
@@ -167,7 +183,7 @@ class LiveCapture:
 
 def capture(
     *points: str,
-    netns: str | None = None,
+    netns: str | int | os.PathLike[str] | None = None,
     write: str | os.PathLike[str] | None = None,
     flows: str | os.PathLike[str] | None = None,
     filter: str | None = None,
@@ -193,7 +209,7 @@ def capture(
     if not points:
         raise SniffkitError("no interface to capture on")
     within("count", count, 1, 2**63)
-    within("duration", duration, 0, whole=False)
+    within("duration", duration, 0, whole=False, above=True)
     within("snap_len", snap_len, 0, 262144)
     within("buffer_kib", buffer_kib, 1, MOST_RING_KIB)
     if direction not in ("in", "out", "inout"):
@@ -203,11 +219,16 @@ def capture(
     form = capture_format(path)
     if asked is not None:
         Output(asked, False, False)  # says what is wrong with the name
+    netns = namespace(netns)
     utf8(*points, netns, path, asked, filter, comment)
     target, asked = (None if name is None else from_here(name) for name in (path, asked))
     options.flows = table = parquet_of(asked, target)
     options.filter, options.count, options.duration = filter, count, duration
-    options.snap_len, options.promiscuous, options.direction = snap_len, promiscuous, direction
+    options.snap_len, options.direction = snap_len, direction
+    try:
+        options.promiscuous = promiscuous
+    except TypeError:
+        raise SniffkitError(f"promiscuous is True or False, not {promiscuous!r}") from None
     options.buffer = None if buffer_kib is None else buffer_kib * 1024
     options.comments = [comment] if comment else []
     if target is None:

@@ -47,17 +47,44 @@ def extract(
     max_files: int | None,
 ) -> Extracted:
     """Write the files and the index; see `Capture.extract`. After ^C that is what came until then, and it is raised."""
-    from sniffkit import _core
-
     for limit, value in (("max_size", max_size), ("max_total", max_total), ("max_files", max_files)):
         if value is not None and not 0 <= value < 1 << 64:
             raise SniffkitError(f"{limit} = {value}: needs a number from 0 up to 2**64 - 1")
     path = directory_name(directory)
+    with new_directory(path):
+        return _extract(inputs, path, "files" if http else "streams", filter, max_size, max_total, max_files)
+
+
+@contextmanager
+def new_directory(path: str) -> Iterator[None]:
+    """Make a directory and those above it; after an error within, those of them that are empty are removed again."""
+    made, above = [], path
+    while above and not os.path.lexists(above):
+        made.append(above)
+        above = os.path.dirname(above)
     try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise SniffkitError(f"{path}: {error.strerror or error}") from None
-    name = "files" if http else "streams"
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise SniffkitError(f"{path}: {error.strerror or error}") from None
+        yield
+    except BaseException:
+        for one in made:
+            with suppress(OSError):
+                os.rmdir(one)
+        raise
+
+
+def _extract(
+    inputs: Sequence[Source],
+    path: str,
+    name: str,
+    filter: str | None,
+    max_size: int,
+    max_total: int | None,
+    max_files: int | None,
+) -> Extracted:
+    from sniffkit import _core
 
     def start() -> TableStream:
         return _core.open_table(

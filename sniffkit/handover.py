@@ -82,22 +82,44 @@ def pyshark_capture(inputs: Sequence[Source], display_filter: str | None, **opti
         told = subprocess.run(
             [tshark, "-n", "-r", path, "-Y", display_filter, "-c", "1"], capture_output=True, check=False
         )
-        if told.returncode != 0:
-            raise SniffkitError(tshark_error(told.stderr.decode(errors="replace").splitlines(), told.returncode))
+        said = told.stderr.decode(errors="replace").splitlines()
+        if told.returncode != 0 and not is_damage(said):
+            raise SniffkitError(tshark_error(said, told.returncode))
     import asyncio
     import inspect
 
     import pyshark
 
-    FileCapture = pyshark.FileCapture
+    from sniffkit.pysharkcapture import FileCapture, ThreadedFileCapture
+
+    kind = FileCapture
     if options.get("eventloop") is None:
         if asyncio._get_running_loop() is not None:
-            from sniffkit.pysharkcapture import FileCapture
+            kind = ThreadedFileCapture
         else:
             with_loop()
     # What pyshark has half made when it refuses an option, it complains of again when that is forgotten.
     inspect.signature(pyshark.FileCapture).bind(path, display_filter=display_filter, **options)
-    return FileCapture(path, display_filter=display_filter, **options)
+    return kind(path, display_filter=display_filter, **options)
+
+
+def is_damage(lines: list[str]) -> bool:
+    """Whether tshark says on stderr that it came to a damage in the file, before which it has read all."""
+    return any("cut short" in line or "damaged or corrupt" in line for line in lines)
+
+
+def tell_damage(path: str, lines: list[str]) -> None:
+    """Warn as the tables of the file do; with tshark's words where they do not.
+
+    Raises CaptureFileError where there is nothing before the damage.
+    """
+    from sniffkit import _core
+
+    try:
+        found = _core.open_table("packets", [path], ["frame_number"]).finish()
+    except OSError as error:
+        raise file_error(error) from None
+    warn(found or [(path, None, tshark_error(lines, 0))])
 
 
 def with_loop() -> None:

@@ -33,20 +33,25 @@ def hosts_table(passive: Table, columns: Sequence[str] | None = None, scan: Any 
 
     Raises SniffkitError for a column that is not there or a file that is not nmap's.
     """
-    found = scan_result(scan)
+    return HostTable(passive, columns, scan_result(scan))
 
-    def rows() -> Any:
-        passive.progress, passive.on_end = table.progress, table.on_end
-        data = with_vendors(passive.to_arrow())
-        if found is None:
+
+class HostTable(RowTable):
+    """`hosts_table`; holds no function, so that a table of files can be pickled."""
+
+    def __init__(self, passive: Table, columns: Sequence[str] | None, found: ScanResult | None) -> None:
+        super().__init__("hosts", COLUMNS, self._rows, columns, passive.inputs)
+        self._passive, self._found = passive, found
+
+    def _rows(self) -> Any:
+        self._passive.progress, self._passive.on_end = self.progress, self.on_end
+        data = with_vendors(self._passive.to_arrow())
+        if self._found is None:
             return data
-        table.metadata = dict(data.schema.metadata or table.metadata)
+        self.metadata = dict(data.schema.metadata or self.metadata)
         made = plain_rows(data)
-        merge(made, found)
+        merge(made, self._found)
         return made
-
-    table = RowTable("hosts", COLUMNS, rows, columns, passive.inputs)
-    return table
 
 
 def vendor_of(mac: str | None) -> str | None:

@@ -28,16 +28,27 @@ def point(text: str, netns: str | None = None) -> tuple[str | None, str]:
     return netns, text
 
 
-def within(name: str, value: float | None, least: float, most: float = math.inf, whole: bool = True) -> None:
-    """Raises SniffkitError if the value of option `name` is below `least`, above `most` or no (whole) number."""
+def namespace(value: str | int | os.PathLike[str] | None) -> str | None:
+    """A namespace as callers name it, a PID also by its number, as text; what can be none is left as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    return str(value) if isinstance(value, int) else value
+
+
+def within(
+    name: str, value: float | None, least: float, most: float = math.inf, whole: bool = True, above: bool = False
+) -> None:
+    """Raises SniffkitError if the value of option `name` is below `least` (or is it, where it must be `above` that),
+    above `most` or no (whole) number.
+    """
     if value is None:
         return
     try:
         number = operator.index(value) if whole else value + 0.0  # type: ignore[arg-type]
     except TypeError:
         raise SniffkitError(f"{name} is a {'whole ' if whole else ''}number, not {value!r}") from None
-    if not least <= number <= most:
-        bounds = f"at least {least}" if most == math.inf else f"{least} to {most}"
+    if not least <= number <= most or (above and number == least):
+        bounds = f"{'more than' if above else 'at least'} {least}" if most == math.inf else f"{least} to {most}"
         raise SniffkitError(f"{name} is {bounds}, not {value!r}")
 
 

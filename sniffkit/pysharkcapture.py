@@ -1,4 +1,6 @@
-"""pyshark's FileCapture with an event loop of its own, for where one runs already, as in Jupyter."""
+"""pyshark's FileCapture that tells of damage as sniffkit does; and with an event loop of its own, for where one runs
+already, as in Jupyter.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pyshark
+from pyshark.capture.capture import TSharkCrashException
+
+from sniffkit.errors import SniffkitError
+from sniffkit.handover import is_damage, tell_damage, tshark_error
 
 PATIENCE = 1.0  # s for a killed tshark to be gone, as pyshark has it
 
@@ -96,7 +102,45 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
-    """A `pyshark.FileCapture` that runs in its own loop, and leaves nothing running when it is closed or forgotten.
+    """A `pyshark.FileCapture` that gives the packets before a damage, and a `CaptureWarning` behind them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._told: dict[Any, asyncio.Future[list[str]]] = {}  # what tshark says, by the stream that it says it in
+        super().__init__(*arguments, **options)
+
+    def _create_stderr_handling_task(self, stderr: asyncio.StreamReader) -> None:
+        super()._create_stderr_handling_task(stderr)
+        self._told[stderr] = self._stderr_handling_tasks[-1]
+
+    async def _handle_process_stderr_forever(self, stderr: asyncio.StreamReader) -> list[str]:
+        """As pyshark's, which forgets all lines but the last."""
+        lines = []
+        while line := await stderr.readline():
+            self._last_error_line = line.decode(errors="replace").strip()
+            self._log.debug(self._last_error_line)
+            lines.append(self._last_error_line)
+        return lines
+
+    async def _cleanup_subprocess(self, process: Any) -> None:
+        """End tshark. Raises SniffkitError if it had failed, but for a damage, of which it warns."""
+        all_is_read = process.stdout.at_eof()
+        if all_is_read:  # how it ends is known a little later
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), PATIENCE)
+        told = self._told.pop(process.stderr, None)
+        try:
+            await super()._cleanup_subprocess(process)
+        except TSharkCrashException:
+            self._running_processes.discard(process)  # it would be told again
+            lines = [] if told is None else await told
+            if not is_damage(lines):
+                raise SniffkitError(tshark_error(lines, process.returncode)) from None
+            if all_is_read:
+                tell_damage(str(self.input_filepath), lines)
+
+
+class ThreadedFileCapture(FileCapture):
+    """A `FileCapture` that runs in its own loop, and leaves nothing running when it is closed or forgotten.
 
     Callbacks of `apply_on_packets` are called in that loop's thread.
     """
@@ -107,7 +151,7 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
         weakref.finalize(self, self._own.close, self._running_processes)
 
     def close(self) -> None:
-        """End tshark. Raises pyshark's TSharkCrashException if it had failed."""
+        """End tshark. Raises SniffkitError if it had failed."""
         processes = self._running_processes.copy()
         try:
             super().close()

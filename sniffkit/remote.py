@@ -33,9 +33,11 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        # fsspec's words: "Install s3fs to access S3", or "Please install gcsfs to …".
-        named = re.search(r"[Ii]nstall (\w+)", str(error))
-        hint = f": pip install {named.group(1)}" if named else ""
+        # fsspec's words: "Install s3fs to access S3", or "Please install gcsfs to …", or
+        # 'HTTPFileSystem requires "requests" and "aiohttp" to be installed'.
+        named = re.search(r'[Ii]nstall (\w+)|requires "([\w-]+)"(?: and "([\w-]+)")?', str(error))
+        packages = [one for one in named.groups() if one] if named else []
+        hint = f": pip install {' '.join(packages)}" if packages else ""
         raise MissingToolError(f"{url}: {one_line(error)}{hint}") from None
     except (ValueError, OSError) as error:
         known = f"; there are: {' '.join(sorted(fsspec.available_protocols()))}" if "rotocol" in str(error) else ""
@@ -58,9 +60,12 @@ def _matching(url: str) -> list[str]:
         return [url]
     if not any(mark in path for mark in "*?["):
         raise CaptureFileError(f"{url}: No such file or directory")
-    protocol, _, rest = url.partition("://")
-    _, link, behind = rest.partition("::")  # `zip://*.pcap::file:///a.zip`: where the archive is
-    found = sorted(f"{protocol}://{str(one).lstrip('/')}{link}{behind}" for one in fs.glob(path))
+    # Around the path: the protocol, perhaps a server, and where an archive is (`zip://*.pcap::file:///a.zip`).
+    before, there, behind = url.partition(path)
+    if not there:  # `file://a/*` and `file://~/*` mean absolute paths
+        protocol, _, rest = url.partition("://")
+        before, behind = f"{protocol}://", "".join(rest.partition("::")[1:])
+    found = sorted(f"{before}{one}{behind}" for one in fs.glob(path))
     if not found:
         raise CaptureFileError(f"{url}: no file matches")
     return found
@@ -99,13 +104,14 @@ class RemoteFile:
     def __init__(self, url: str) -> None:
         self.name = url
         self._file: IO[bytes] | None = None
+        self._fs: Any = None  # kept as long as the file: an archive is closed when its file system is forgotten
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         if self._file is None:
-            fs, path = filesystem(self.name)
+            self._fs, path = filesystem(self.name)
             with as_os_errors():
-                file: IO[bytes] = fs.open(path, "rb")
+                file: IO[bytes] = self._fs.open(path, "rb")
                 # memory:// hands out the one object that it keeps, which others read too.
                 self._file = io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
         with as_os_errors():

@@ -106,14 +106,18 @@ class Table:
     def to_polars(self) -> pl.DataFrame:
         """A `polars.DataFrame`. Needs polars: `pip install 'sniffkit[polars]'`.
 
-        `uid` is text in every table: polars joins no dictionary of one with the text of another.
+        `uid` is text in every table: polars joins no dictionary of one with the text of another. Raises SniffkitError
+        for what polars has no type for, as SQL's intervals.
         """
         from sniffkit.packages import needed
 
         polars = needed("polars")
         import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
 
-        frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
+        try:
+            frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
+        except polars.exceptions.PolarsError as error:
+            raise SniffkitError(f"no polars frame can hold this: {str(error).partition('. Hint')[0]}") from None
         is_coded = frame.schema.get("uid") in (polars.Categorical, polars.Enum)
         return frame.with_columns(polars.col("uid").cast(polars.String)) if is_coded else frame
 
@@ -165,12 +169,16 @@ class Result(Table):
         return self._data
 
     def _write_parquet(self, path: str | os.PathLike[str]) -> int:
+        import pyarrow as pa
         import pyarrow.parquet
 
         from sniffkit.sinks.file import NewFile
 
-        with NewFile(path) as file:
-            pyarrow.parquet.write_table(self._data, file)
+        try:
+            with NewFile(path) as file:
+                pyarrow.parquet.write_table(self._data, file)
+        except pa.ArrowNotImplementedError as error:
+            raise SniffkitError(f"no Parquet file can hold this: {error}") from None
         return int(self._data.num_rows)
 
     def columns(self) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import SniffkitError
@@ -61,7 +62,7 @@ LONGEST = 2**63 - 1  # ns
 def trace(capture: Capture, columns: Sequence[str] | None, window: float, filter: str | None) -> Table:
     """The table; nothing is read before its rows are asked for."""
     apart = window_ns(window)
-    return RowTable("trace", KINDS, lambda: rows(capture, apart, filter), columns, capture.inputs)
+    return RowTable("trace", KINDS, partial(rows, capture, apart, filter), columns, capture.inputs)
 
 
 def rows(capture: Capture, window: int, filter: str | None) -> pa.Table:

@@ -211,7 +211,8 @@ def test_an_option_that_is_passed_over_ends_nothing(tmp_path: Path) -> None:
         )
         assert f"sniffkit: {says}\n" in done.stderr, done
     (later := tmp_path / "later.pcap").write_bytes(pcap([Frame(T0 + 1, bytes(60))]))
-    made = sk.open([odd, later]).to_dataset(tmp_path / "out", workers=1)
+    with pytest.warns(sk.CaptureWarning):
+        made = sk.open([odd, later]).to_dataset(tmp_path / "out", workers=1)
     assert made.skipped == [says]
 
 
@@ -303,8 +304,9 @@ def test_scapy_gets_dissected_packets(tmp_path: Path) -> None:
 
 
 def test_a_table_of_files_can_be_pickled() -> None:
-    table = sk.open(PCAP).packets(["ip_src"], filter="udp")
-    assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
+    opened = sk.open(PCAP)
+    for table in (opened.packets(["ip_src"], filter="udp"), opened.hosts(["ip"]), opened.trace(filter="udp")):
+        assert pickle.loads(pickle.dumps(table)).to_arrow() == table.to_arrow()
     with PCAP.open("rb") as file, pytest.raises(TypeError, match="cannot pickle"):
         pickle.dumps(sk.open(file).packets())
 

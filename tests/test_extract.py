@@ -167,6 +167,19 @@ def test_an_index_that_does_not_fit_tells_what_was_written(tmp_path: Path, monke
         sk.open(pipe).extract(tmp_path / "out", http=True, max_files=1)
 
 
+@pytest.mark.parametrize("now", [None, "a text, no capture"])
+def test_what_cannot_be_read_leaves_no_directory(now: str | None, tmp_path: Path) -> None:
+    one = sk.open(capture(path := tmp_path / "x.pcap", transfer(40000, "/a", b"a")))
+    path.unlink()
+    if now is not None:
+        path.write_text(now)
+    (tmp_path / "there").mkdir()
+    for out in ("new/deep", "there/", "there/new"):
+        with pytest.raises(sk.CaptureFileError):
+            one.extract(tmp_path / out)
+    assert {one.name for one in tmp_path.rglob("*")} == {"there", *(["x.pcap"] if now else [])}
+
+
 def test_segments_far_apart_cost_neither_time_nor_disk(tmp_path: Path) -> None:
     far = 0x7FFFFF00
     segments: list[Segment] = [(CLIENT, SERVER, 16, 1000, 1, b"a"), (CLIENT, SERVER, 16, 1000 + far, 1, b"b")]

@@ -137,11 +137,19 @@ def test_a_member_of_an_archive_is_not_the_file_of_its_name(tmp_path: Path, monk
         assert sk.open(file).to_dataset("out", workers=1).frames == 30
 
 
-def test_urls_of_odd_names_and_of_archives(tmp_path: Path) -> None:
+def test_urls_of_odd_names_and_of_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = pytest.importorskip("fsspec").filesystem("memory")
     memory.pipe_file("/odd/we [1].pcap", DATA)
     assert sk.open("memory://odd/we [1].pcap").packets(columns=["ts"]).to_arrow().num_rows == 4_000
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
         packed.writestr("a.pcap", capture(3))
         packed.writestr("b.pcap", capture(4))
+        packed.writestr("long.cap", DATA)  # longer than what is read at once
     assert sk.open(f"zip://*.pcap::file://{tmp_path}/a.zip").packets().to_arrow().num_rows == 7
+    assert sk.open(f"zip://long.cap::{tmp_path}/a.zip").packets(columns=["ts"]).to_arrow().num_rows == 4_000
+    assert sk.open(f"zip://l*::file://{tmp_path}/a.zip").to_dataset(tmp_path / "out", workers=1).frames == 4_000
+    (tmp_path / "c.pcap").write_bytes(capture(5))
+    memory.pipe_file("/c/c.pcap", capture(5))
+    monkeypatch.chdir(tmp_path)
+    for url in (f"file://{tmp_path}/?.pcap", f"local://{tmp_path}/*.pcap", "file://*.pcap", "memory://c/*.pcap"):
+        assert sk.open(url).packets().to_arrow().num_rows == 5

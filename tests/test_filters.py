@@ -144,7 +144,8 @@ def test_only_frames_that_come_are_told_of() -> None:
 
 def test_a_data_set_tells_what_its_filter_cannot_judge(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(pcap(SLL, COOKED))
-    made = sk.open([tmp_path / "a.pcap"]).to_dataset(tmp_path / "out", filter="vlan", workers=1)
+    with pytest.warns(sk.CaptureWarning):
+        made = sk.open([tmp_path / "a.pcap"]).to_dataset(tmp_path / "out", filter="vlan", workers=1)
     assert (made.rows, made.skipped) == (0, [UNFIT])
 
 

@@ -137,3 +137,31 @@ def test_pyshark_works_beside_event_loops(where: str, tmp_path: Path) -> None:
         return  # what pyshark itself leaves open is not ours
     assert [one.name for one in threading.enumerate() if one.name.startswith("sniffkit")] == []
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.parametrize("where", ["in a loop", "without one"])
+def test_pyshark_gets_the_packets_before_a_damage(where: str, tmp_path: Path) -> None:
+    (path := tmp_path / "cut.pcap").write_bytes(DATA[:-20])
+    (text := tmp_path / "text.pcap").write_text("no capture")
+    with pytest.warns(sk.CaptureWarning) as told:
+        sk.open(path).packets(columns=["ts"]).to_arrow()
+
+    def read() -> list[int]:
+        opened = sk.open(path)
+        loaded = opened.pyshark()
+        loaded.load_packets()
+        early = opened.pyshark()
+        assert int(early.next().number) == 1
+        early.close()
+        with pytest.raises(sk.SniffkitError, match=r"^tshark: The file .* isn't a capture file[^\n]*$"):
+            sk.open(text).pyshark().load_packets()
+        return [len([*opened.pyshark()]), len(loaded), len([*opened.pyshark(display_filter="tcp")])]
+
+    async def inside() -> list[int]:
+        return read()
+
+    with pytest.warns(sk.CaptureWarning) as caught:
+        assert (asyncio.run(inside()) if where == "in a loop" else read()) == [299, 299, 0]
+    said = [(str(one.message), one.filename) for one in caught if one.category is sk.CaptureWarning]
+    assert said == [(str(told[0].message), __file__)] * 3

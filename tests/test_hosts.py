@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import struct
 import subprocess
 import sys
@@ -102,7 +103,9 @@ def test_what_traffic_tells_of_the_web_server() -> None:
 def test_a_scan_is_merged_in(tmp_path: Path) -> None:
     path = tmp_path / "scan.xml"
     path.write_text(SCAN)
-    table = rows(sk.open(CAPTURE).hosts(scan=path))
+    merged = sk.open(CAPTURE).hosts(scan=path)
+    table = rows(merged)
+    assert rows(pickle.loads(pickle.dumps(merged))) == table
     gateway = [row for row in table if row["ip"] == "10.0.0.1" and row["mac"] == "02:00:00:00:00:01"]
     assert {row["netns"] for row in gateway} == {"client", "gateway", "attacker"}
     for row in gateway:

@@ -16,6 +16,7 @@ import sniffkit.accessor  # noqa: F401 - gives frames their `.sk`
 from sniffkit import checkup, cli
 from sniffkit.errors import MissingToolError
 from sniffkit.packages import EXTRAS, REQUIRED, needed
+from sniffkit.remote import filesystem
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = str(ROOT / "captures" / "demo" / "demo.pcapng")
@@ -80,6 +81,24 @@ def test_an_extra_is_named(module: str, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(MissingToolError) as error:
         needed(module)
     assert str(error.value) == f"{module} is not installed: pip install '{EXTRAS[module]}'"
+
+
+@pytest.mark.parametrize(
+    ("said", "packages"),
+    [
+        ("Please install gcsfs to access Google Storage", "gcsfs"),
+        ('SFTPFileSystem requires "paramiko" to be installed', "paramiko"),
+        ('HTTPFileSystem requires "requests" and "aiohttp" to be installed', "requests aiohttp"),
+    ],
+)
+def test_what_a_file_system_needs_is_named(said: str, packages: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(_: str) -> None:
+        raise ImportError(said)
+
+    monkeypatch.setattr(pytest.importorskip("fsspec").core, "url_to_fs", lacks)
+    with pytest.raises(MissingToolError) as error:
+        filesystem("x://a")
+    assert str(error.value) == f"x://a: {said}: pip install {packages}"
 
 
 def test_pictures_need_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,16 @@ def test_what_is_no_name_of_a_file_is_told(take: Callable[[sk.Capture], Any]) ->
             sk.OutputError,
             "memory://out/f.parquet: a table is",
         ),
+        (
+            lambda c: c.sql("select interval 1 month d").to_polars(),
+            sk.SniffkitError,
+            "no polars frame can hold this: could not import from `month_day_nano_interval` type",
+        ),
+        (
+            lambda c: c.sql("select interval 1 month d").to_parquet("/dev/null"),
+            sk.SniffkitError,
+            "no Parquet file can hold this: ",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(ask: Callable[[sk.Capture], Any], error: type[Exception], text: str) -> None:

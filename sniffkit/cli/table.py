@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from sniffkit.cli import say
+from sniffkit.cli.inputs import damage_as_lines
 from sniffkit.cli.inputs import files as inputs_of
 from sniffkit.cli.live import live_options_as, refuse_live_options, show_live
 from sniffkit.cli.progress import counter
@@ -33,7 +34,7 @@ def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
                 f"--{option} is for one table, {options['out']} is a directory: ask it with sniffkit sql"
             )
     capture = open_capture(inputs_of(given))
-    with counter("frames", sys.stderr) as progress:
+    with damage_as_lines(), counter("frames", sys.stderr) as progress:
         try:
             made = capture.to_dataset(
                 options["out"],
@@ -48,8 +49,6 @@ def make_dataset(name: str, given: tuple[str, ...], **options: Any) -> int:
         except KeyboardInterrupt:
             say("sniffkit: interrupted: the same command again goes on where it stopped")
             raise
-    for line in made.skipped:
-        say(f"sniffkit: {line}")
     done = "complete already" if made.already_complete else "gone on with and complete" if made.resumed else "complete"
     said = f"{options['out']}: {done}: {made.rows:,} rows of {made.frames:,} frames in {made.files:,} files"
     say(f"sniffkit: {said}")

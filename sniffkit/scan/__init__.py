@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from sniffkit.errors import SniffkitError
 from sniffkit.netlink import label
+from sniffkit.points import namespace
 from sniffkit.scan import nmapoptions, nmaprun, sweep, targets
 from sniffkit.scan.evidence import capture_points, link
 from sniffkit.scan.nmaprun import Progress
@@ -27,7 +28,7 @@ MOST_SKIPPED = 8  # targets that nmap left out and that have a note each
 
 def scan(
     *target: str | Iterable[str],
-    netns: str | None = None,
+    netns: str | int | os.PathLike[str] | None = None,
     profile: str | None = None,
     ports: str | None = None,
     options: Sequence[str] = (),
@@ -49,6 +50,7 @@ def scan(
     written, MissingToolError without nmap.
     """
     check_files(write, xml)
+    netns = namespace(netns)
     if timeout is not None and not timeout > 0:
         raise SniffkitError(f"timeout is a time in seconds, not {timeout}")
     for one in target:

@@ -234,6 +234,10 @@ def test_damaged_files_are_passed_over(files: list[str], tmp_path: Path) -> None
     assert "complete: " in lines[-1]
     assert sum(row["orig_pkts"] + row["resp_pkts"] for row in found(tmp_path / "out")) == 499
     assert cli("flows", *files, "-o", f"{tmp_path}/out/").returncode == 1  # it still is not all
+    with pytest.warns(sk.CaptureWarning) as told:
+        made = sk.open(files).to_dataset(tmp_path / "out")
+    assert [f"sniffkit: {one.message}" for one in told] == [f"sniffkit: {one}" for one in made.skipped] == lines[:-1]
+    assert {one.filename for one in told} == {__file__}
 
 
 def cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -409,7 +413,8 @@ def test_a_query_over_what_is_not_whole_says_so(
         sk.open(files).to_dataset("half", workers=1, progress=break_off(400))
     sk.open(files).to_dataset("whole", workers=1)
     Path("text.pcap").write_text("hello")
-    sk.open([files[0], "text.pcap"]).to_dataset("less", workers=1)
+    with pytest.warns(sk.CaptureWarning, match=r"^text\.pcap"):
+        sk.open([files[0], "text.pcap"]).to_dataset("less", workers=1)
     unfinished = "sniffkit: half: unfinished: the command that makes it goes on where it stopped\n"
     query = "select count(*) > 0 n from flows"
     assert called("sql", query, "whole") == (0, "n\ntrue\n", "")

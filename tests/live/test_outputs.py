@@ -215,15 +215,17 @@ def test_suffixes_are_the_same_in_capitals(net: Net, capture: Capture, tmp_path:
         ({"flows": "f.xls"}, "no format for this suffix"),
         ({"filter": "udp and ("}, "syntax error"),
         ({"count": 0}, "count is 1 to .*, not 0"),
-        ({"duration": -1}, "duration is at least 0, not -1"),
-        ({"duration": float("nan")}, "duration is at least 0, not nan"),
+        ({"duration": -1}, "duration is more than 0, not -1"),
+        ({"duration": 0}, "duration is more than 0, not 0"),
+        ({"duration": float("nan")}, "duration is more than 0, not nan"),
         ({"count": 1.5}, "count is a whole number, not 1.5"),
         ({"duration": "x"}, "duration is a number, not 'x'"),
         ({"filter": b"udp"}, "b'udp' is not a text"),
         ({"filter": "\ud800"}, r"'\\ud800' is not UTF-8"),
         ({"comment": "\ud800"}, r"'\\ud800' is not UTF-8"),
         ({"points": [None]}, "a capture point is IF or NS/IF, not None"),
-        ({"netns": 7}, "7 is not a text"),
+        ({"netns": b"ns1"}, "b'ns1' is not a text"),
+        ({"promiscuous": "no"}, "promiscuous is True or False, not 'no'"),
         ({"write": "-"}, "write is a file's name, not '-'"),
         ({"flows": "-"}, "flows is a file's name, not '-'"),
         ({"write": "x.pcapng.zst"}, "x.pcapng.zst: captures are not compressed as they are written"),
@@ -248,6 +250,18 @@ def test_a_capture_may_last_longer_than_clocks(net: Net) -> None:
         net.send([frame(1)])
         assert live.wait_for(1)
         assert not live.wait(0.01)
+        assert live.ready
+    assert not live.ready
+
+
+def test_a_capture_that_has_ended_by_itself_is_not_live(net: Net) -> None:
+    with sk.capture(net.veth2, count=1, filter="udp") as live:
+        assert "live capture" in repr(live)
+        net.send([frame(1)])
+        assert live.wait(10)
+        assert not live.ready
+        assert "ended capture" in repr(live)
+    assert live.packets(["ip_id"]).to_arrow()["ip_id"].to_pylist() == [1]
 
 
 def test_a_capture_without_a_name_leaves_no_file(net: Net) -> None:

@@ -32,6 +32,9 @@ def test_a_namespace_by_name_path_and_pid(net: Net) -> None:
             assert live.packets(["netns", "interface"]).to_arrow().to_pylist() == [
                 {"netns": net.b, "interface": "veth2"}
             ]
+        for own in (sleeper.pid, Path("/run/netns") / net.b):
+            with sk.capture("veth2", netns=own) as live:
+                assert point_names(live) == [net.veth2]
     finally:
         sleeper.kill()
         sleeper.wait()
