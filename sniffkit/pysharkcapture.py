@@ -138,6 +138,16 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
             if all_is_read:
                 tell_damage(str(self.input_filepath), lines)
 
+    def __del__(self) -> None:
+        """As pyshark's; a loop that was closed meanwhile, or forgotten with the capture, cannot end tshark any more."""
+        processes = getattr(self, "_running_processes", set())
+        if processes and self.eventloop.is_closed():
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError, RuntimeError):
+                    process.kill()
+        elif processes:
+            super().__del__()
+
 
 class ThreadedFileCapture(FileCapture):
     """A `FileCapture` that runs in its own loop, and leaves nothing running when it is closed or forgotten.

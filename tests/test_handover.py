@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import shutil
+import subprocess
 import sys
 import threading
 from decimal import Decimal
@@ -165,3 +166,19 @@ def test_pyshark_gets_the_packets_before_a_damage(where: str, tmp_path: Path) ->
         assert (asyncio.run(inside()) if where == "in a loop" else read()) == [299, 299, 0]
     said = [(str(one.message), one.filename) for one in caught if one.category is sk.CaptureWarning]
     assert said == [(str(told[0].message), __file__)] * 3
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_a_forgotten_pyshark_capture_says_nothing_behind_another_loop(tmp_path: Path) -> None:
+    (path := tmp_path / "a.pcap").write_bytes(DATA)
+    code = f"""
+import asyncio, sniffkit as sk
+def count():
+    found = sk.open({str(path)!r}).pyshark(display_filter="udp.length > 300")
+    return len(list(found))
+async def nothing(): pass
+print(count())
+asyncio.run(nothing())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("7\n", "", 0)
