@@ -140,7 +140,7 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
 
     def __del__(self) -> None:
         """As pyshark's; a loop that was closed meanwhile, or forgotten with the capture, cannot end tshark any more."""
-        processes = getattr(self, "_running_processes", set())
+        processes: set[Any] = getattr(self, "_running_processes", set())
         if processes and self.eventloop.is_closed():
             for process in processes:
                 with contextlib.suppress(ProcessLookupError, RuntimeError):
