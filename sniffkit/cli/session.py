@@ -122,6 +122,7 @@ def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
     """The interfaces of a lab that is up, and the comments that carry its topology."""
     from sniffkit.lab.capturing import comment, points_of
     from sniffkit.lab.report import load
+    from sniffkit.lab.running import need_home
     from sniffkit.lab.state import stored
 
     spec = load(lab)
@@ -130,7 +131,10 @@ def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
     if not interfaces:
         raise SniffkitError(f"-i NODE/IF, -i NODE or -i all is missing: 'sniffkit lab show {lab}' lists them")
     topology = comment(spec)
-    return points_of(spec, interfaces), [topology] if topology else []
+    points = points_of(spec, interfaces)
+    if any("/" not in point for point in points):
+        need_home(spec.name)
+    return points, [topology] if topology else []
 
 
 def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
