@@ -143,6 +143,21 @@ def inode(name: str) -> int | None:
     return 0 if found.st_dev == os.stat(NETNS_DIR).st_dev else found.st_ino
 
 
+def unseen(name: str, record: Path) -> bool:
+    """Whether the first process has the file system that `record` is in, but not this namespace's name: that is a mount
+    in a mount namespace of our own (ip netns exec, unshare -m), and gone with it. False where that cannot be known.
+    """
+    try:
+        device = os.stat(record).st_dev
+        with open("/proc/1/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return False
+    shared = any(mount[2] == f"{os.major(device)}:{os.minor(device)}" for mount in mounts)
+    # As it ends: from a chroot the first process sees the same mount in another place.
+    return shared and not any(mount[4].endswith(f"/netns/{name}") for mount in mounts)
+
+
 def remove(name: str) -> None:
     """Take away a name; the namespace goes when nothing holds it any more."""
     path = os.fsencode(NETNS_DIR / name)

@@ -10,7 +10,7 @@ from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
-from sniffkit.lab.namespaces import identity
+from sniffkit.lab.namespaces import identity, inode
 from sniffkit.lab.plan import difference, named_as, plan
 from sniffkit.lab.running import Lab, need_home
 from sniffkit.lab.schema import nearest
@@ -28,7 +28,8 @@ INTERFACES = {
 
 
 def labs() -> list[dict[str, Any]]:
-    """The labs that are recorded; `broken` are those whose making, or changing, was cut off.
+    """The labs that are recorded; `broken` are those whose making, or changing, was cut off, or a namespace of which is
+    gone.
 
     Of one that this user may not read there is the name, and nothing else.
     """
@@ -41,7 +42,9 @@ def labs() -> list[dict[str, Any]]:
             continue
         entries = state.read_entries(state.ROOT / name / "journal")
         file = state.file_of(name)
-        whole = found and not state.cut_off(entries)
+        made = {one["node"]: one.get("inode") for one in entries if one["is"] in ("netns", "gone")}
+        lost = any(inode(node) != there for node, there in made.items() if there)
+        whole = found and not state.cut_off(entries) and not lost
         row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or None}
         ops = state.operations(found) if found else []
         row["nodes"] = sum(op.do == "netns" for op in ops)

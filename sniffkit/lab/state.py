@@ -137,9 +137,8 @@ def create(name: str) -> Journal:
         hidden = ROOT / f".{name}.{os.getpid()}.new"
         shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed and had our number
         hidden.mkdir(mode=0o711)
-    except PermissionError as error:
-        needed = "CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo"
-        raise PrivilegeError(f"{error.filename}: not permitted: {needed}") from None
+    except PermissionError:
+        raise not_permitted(name) from None
     except OSError as error:
         raise LabError(f"{error.filename}: {error.strerror}") from None
     journal = Journal(hidden)

@@ -268,3 +268,18 @@ def test_a_record_of_before_says_nothing_of_its_namespace(file: Path, machine: s
     assert there("up", str(file)).returncode == 0
     assert there("down", f"{P}lab").returncode == 0
     assert "v1" not in interfaces()
+
+
+def test_a_lab_whose_names_go_with_the_command_says_so(file: Path, machine: str) -> None:
+    """ip-netns(8) runs a command in a mount namespace of its own. What is lost is not said to be up."""
+    done = sniffkit("lab", "up", write(file), prefix=("ip", "netns", "exec", machine))
+    assert done.returncode == 0
+    assert "lost with it: take nsenter --net=/run/netns/NAME" in done.stderr
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
+    done = there("up", str(file))
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+    ip("netns", "del", f"{P}b")
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
+    assert there("down", f"{P}lab").returncode == 0
+    assert netns() == [machine]
