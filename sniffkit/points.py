@@ -178,6 +178,7 @@ def rehearse(flows: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
+    import sniffkit.remote
     import sniffkit.sinks.file  # noqa: F401
     from sniffkit.sinks import SINKS, Output
 
