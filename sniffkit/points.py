@@ -189,13 +189,16 @@ def rehearse(flows: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet
 
+    import sniffkit.remote
     import sniffkit.sinks.file  # noqa: F401
     from sniffkit.sinks import SINKS, Output
 
     suffix = Output(flows, False, False).suffix
     file = io.BytesIO()
     pyarrow.parquet.write_table(pa.table({"ts": pa.array([0], pa.timestamp("ns", "UTC"))}), file)
-    importlib.import_module(SINKS[suffix]).write(pyarrow.parquet.read_table(file), io.BytesIO(), suffix, None)
+    with pyarrow.parquet.ParquetFile(file) as read:
+        rows = pa.RecordBatchReader.from_batches(read.schema_arrow, read.iter_batches())
+        importlib.import_module(SINKS[suffix]).write(rows, io.BytesIO(), suffix, None)
 
 
 def convert(table: str | None, flows: str) -> None:
@@ -205,14 +208,22 @@ def convert(table: str | None, flows: str) -> None:
     """
     if table is None or table == flows:
         return
-    import pyarrow.parquet
-
     from sniffkit.sinks import Output, put
 
     try:
-        put(pyarrow.parquet.read_table(table), Output(flows, False, False))
-    except (SniffkitError, OSError, pyarrow.ArrowException) as error:
-        raise incomplete(f"{error}; the flow table is kept as {table}") from None
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        with pyarrow.parquet.ParquetFile(table) as file:
+            rows = pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(use_threads=False))
+            put(rows, Output(flows, False, False))
+    except Exception as error:  # too little memory for pyarrow too: what was captured is told of all the same
+        from sniffkit.remote import one_line
+
+        said = one_line(error).partition(". Detail: Python exception")[0]
+        if not isinstance(error, SniffkitError):
+            said = f"{flows}: {said}"
+        raise incomplete(f"{said}; {kept_as(table)}") from None
     os.unlink(table)
 
 
@@ -240,6 +251,11 @@ def settle(session: Any, table: str | None, flows: str | None, again: str = "") 
     except CaptureError as failed:
         return None, [*lines, str(failed)]
     return flows, lines
+
+
+def kept_as(table: str | None) -> str:
+    """What is said of a flow table that could not be made what was asked for."""
+    return f"the flow table is kept as {table}"
 
 
 def kept(error: str) -> str:

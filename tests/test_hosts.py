@@ -121,6 +121,10 @@ def test_a_scan_is_merged_in(tmp_path: Path) -> None:
     (only,) = [row for row in table if row["ip"] == "10.0.0.200"]
     assert (only["source"], only["pkts"], only["ports"]) == (["nmap"], None, None)
     assert not [row for row in table if row["ip"] == "10.0.0.201"]
+    path.write_text(SCAN.replace("10.0.0.200", "fe80::ff:fe00:66%eth0"))  # as a sweep says it: packets have no zones
+    local = [row for row in rows(sk.open(CAPTURE).hosts(scan=path)) if row["ip"].startswith("fe80::ff:fe00:66")]
+    assert {row["ip"] for row in local} == {"fe80::ff:fe00:66"}
+    assert all("nmap" in row["source"] and row["pkts"] for row in local)
 
 
 def test_the_command(tmp_path: Path) -> None:

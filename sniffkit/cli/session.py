@@ -8,10 +8,10 @@ import sys
 import time
 
 from sniffkit.cli import say
-from sniffkit.errors import SniffkitError
+from sniffkit.errors import CaptureError, SniffkitError
 from sniffkit.interrupts import signal
 from sniffkit.options import capture_format
-from sniffkit.points import incomplete, is_file_at, own_output, parquet_of, point, rehearse, settle, start, utf8
+from sniffkit.points import is_file_at, kept, kept_as, own_output, parquet_of, point, rehearse, settle, start, utf8
 
 TYPE_CHECKING = False  # as in sniffkit.cli
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
     """The interfaces of a lab that is up, and the comments that carry its topology."""
     from sniffkit.lab.capturing import comment, points_of
     from sniffkit.lab.report import load
+    from sniffkit.lab.running import need_home
     from sniffkit.lab.state import stored
 
     spec = load(lab)
@@ -130,7 +131,10 @@ def of_lab(lab: str, interfaces: list[str]) -> tuple[list[str], list[str]]:
     if not interfaces:
         raise SniffkitError(f"-i NODE/IF, -i NODE or -i all is missing: 'sniffkit lab show {lab}' lists them")
     topology = comment(spec)
-    return points_of(spec, interfaces), [topology] if topology else []
+    points = points_of(spec, interfaces)
+    if any("/" not in point for point in points):
+        need_home(spec.name)
+    return points, [topology] if topology else []
 
 
 def outputs(points: list[tuple[str | None, str]], options: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -255,7 +259,11 @@ def attend(
     session.wait()
     if signal.SIGINT in signals.seen:
         say("")
-    code = conclude(session, write, flows, table)
+    signals.concluding = True
+    try:
+        code = conclude(session, write, flows, table)
+    finally:
+        signals.concluding = False
     return code or int(looked_for and not session.printed)
 
 
@@ -265,7 +273,17 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
     again = ""
     if files == 1 and name is not None and os.path.isfile(name):
         again = f": {command_line(['sniffkit', 'flows', name])} makes one"
-    made, failed = settle(session, table, flows, again)
+    tell(session)
+    interrupted = False
+    # numpy comes with pyarrow; where there is no memory for its threads, OpenBLAS ends the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    try:
+        made, failed = settle(session, table, flows, again)
+    except KeyboardInterrupt:  # of who insists; as settle says it
+        if table == flows:
+            raise
+        made, failed, interrupted = None, [kept(session.error)] if session.error else [], True
+        failed.append(f"{flows}: interrupted; {kept_as(table)}")
     gone = [] if session.last_file is None or failed else missing(name, made)
     report(session, write, made, gone)
     failed += [f"{one}: is not there: it was removed or renamed while it was written" for one in gone]
@@ -274,7 +292,7 @@ def conclude(session: Any, write: str | None, flows: str | None, table: str | No
     for text in failed[:-1]:
         say(f"sniffkit: {text}")
     if failed:
-        raise incomplete(failed[-1])
+        raise CaptureError(failed[-1], exit_code=130 if interrupted else 1)
     return 1 if session.lost else 0
 
 
@@ -290,6 +308,7 @@ class Signals:
         self.session: Any = None
         self.seen: list[int] = []
         self._first = 0.0
+        self.concluding = False  # all is written but for the flow table's format
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
                 signal.signal(number, self._handle)
@@ -303,6 +322,8 @@ class Signals:
     def _handle(self, number: int, _: object) -> None:
         now = time.monotonic()
         if self.seen and now - self._first > 1:
+            if self.concluding:
+                raise KeyboardInterrupt
             os._exit(130)
         if not self.seen:
             self._first = now
@@ -325,14 +346,18 @@ def missing(*paths: str | None) -> list[str]:
     return [path for path in found if path is not None]
 
 
-def report(session: Any, write: str | None, flows: str | None, gone: Sequence[str] = ()) -> None:
-    """tcpdump's three lines, per interface and in all, and where things are but those that are gone."""
+def tell(session: Any) -> None:
+    """tcpdump's three lines, per interface and in all."""
     stats = session.stats()
     if len(stats) > 1:
         for name, (captured, received, dropped, rejected) in zip(session.names, stats, strict=True):
             say(f"{name}: {lines(captured, received - rejected, dropped, ', ')}")
     for one in totals(session, "\n").splitlines():
         say(one)
+
+
+def report(session: Any, write: str | None, flows: str | None, gone: Sequence[str] = ()) -> None:
+    """Where things are but those that are gone."""
     name, files = session.last_file or (write, 1)
     last = f"{name} (the last of {files} files begun)" if files > 1 else name
     if session.unprinted:

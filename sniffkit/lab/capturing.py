@@ -83,7 +83,10 @@ class LabCapture:
 
     def __enter__(self) -> LabCapture:
         from sniffkit.capturing import capture
+        from sniffkit.lab.running import need_home
 
+        if any("/" not in point for point in self.points):
+            need_home(self._spec.name)
         self.live = capture(*self.points, **self._options)
         return self
 

@@ -19,9 +19,10 @@ from sniffkit.errors import CaptureWarning, FilterError, LabError
 from sniffkit.lab import state
 from sniffkit.lab.expectations import ACTS, address_of, host_of
 from sniffkit.lab.model import LabSpec
+from sniffkit.lab.plan import on_host
 from sniffkit.lab.processes import search_path
 from sniffkit.lab.report import outdated
-from sniffkit.lab.running import Lab
+from sniffkit.lab.running import Lab, need_home
 from sniffkit.lab.spec import parse
 from sniffkit.options import capture_format
 
@@ -71,6 +72,8 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
         changed = outdated(spec)
         if changed is not None:
             raise LabError(changed)
+        if any(map(on_host, lab.plan())):
+            need_home(lab.name)
         return check(lab, write)
     with lab:
         return check(lab, write)

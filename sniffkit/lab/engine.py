@@ -85,6 +85,15 @@ class Engine:
         self._sockets: dict[str, wire.Socket] = {}
         self._indexes: dict[tuple[str, str], int] = {}
         self._here = HOST
+        # Whether the namespace that was HOST when the lab was made is there no more: then HOST is whoever asks.
+        self.homeless = False
+        home = journal.home
+        if home is not None and home != namespaces.identity():
+            found = namespaces.find(home)
+            self.homeless = found is None
+            if found is not None:
+                os.close(self._fds[HOST])
+                self._fds[HOST], self._here = found, ""
         # Ids of operations that were done before and whose result somebody may have replaced.
         self.mend: set[str] = set()
         # (node, interface) → its index when it was made: it may have got another name.
@@ -289,7 +298,7 @@ def tear_down(journal: Journal) -> list[str]:
                     machine.bring_back(engine, name)
                 except LabError as error:
                     staying[node] = str(error)
-            machine.remove_links(engine)
+            left.extend(machine.remove_links(engine))
             lost = {entry["node"] for entry in journal.of("not ours")}
             kept = {entry["node"]: entry["inode"] for entry in journal.of("netns")}
             for entry in reversed(journal.of("netns")):

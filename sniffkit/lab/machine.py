@@ -1,4 +1,4 @@
-"""Interfaces of this machine's own namespace: links that a lab makes there, and interfaces that it borrows.
+"""Interfaces of the namespace that a lab is made from, mostly this machine's own: links made there, and borrowed ones.
 
 Others make theirs in the same place, so a link is the lab's by the index that the kernel gave it and not by its name.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sniffkit.lab.state import Journal
 
 LINK, LINK_GONE, BORROWED, BROUGHT_BACK = "host link", "host link gone", "physical", "physical back"
+GONE = "the namespace that it is from has no name and no process any more"
 
 IFA_CACHEINFO, IFA_FLAGS = 6, 8
 # What of an address its owner can set: IFA_ADDRESS LOCAL LABEL BROADCAST CACHEINFO FLAGS RT_PRIORITY PROTO
@@ -79,7 +80,7 @@ def withdraw(engine: Engine, name: str) -> None:
 def link_index(engine: Engine, name: str) -> int | None:
     """The index of a link that the lab made; None if it is gone, or another's by now."""
     entry = _standing(engine.journal, LINK, LINK_GONE).get(name)
-    if entry is None:
+    if entry is None or engine.homeless:
         return None
     for index, found in names_in(engine, HOST):
         if found == name and (index == entry["index"] if "index" in entry else index > entry["above"]):
@@ -87,12 +88,16 @@ def link_index(engine: Engine, name: str) -> int | None:
     return None
 
 
-def remove_links(engine: Engine) -> None:
-    """Those that the lab made and that are still there."""
-    for name in _standing(engine.journal, LINK, LINK_GONE):
+def remove_links(engine: Engine) -> list[str]:
+    """Those that the lab made and that are still there. Returns what was left alone, and why."""
+    names = _standing(engine.journal, LINK, LINK_GONE)
+    if engine.homeless and names:
+        return [f"{', '.join(f'{HOST}/{name}' for name in names)}: {GONE}: left alone if it is still there"]
+    for name in names:
         index = link_index(engine, name)
         if index is not None:
             engine.delete_index(HOST, index)
+    return []
 
 
 # interfaces that are borrowed
@@ -122,13 +127,19 @@ def borrow(engine: Engine, op: Op) -> None:
 def bring_back(engine: Engine, name: str) -> None:
     """Move it back, with its addresses, routes, MTU and MAC address, and up if it was up.
 
-    Raises LabError if this machine has got another interface of that name meanwhile: then it stays where it is.
+    Raises LabError if this machine has got another interface of that name meanwhile, or the namespace that it is from
+    is gone: then it stays where it is.
     """
     entry = _standing(engine.journal, BORROWED, BROUGHT_BACK).get(name)
     if entry is None:
         return
     node = entry["node"]
     if engine.owns(node) and name in (found for _, found in names_in(engine, node)):
+        if engine.homeless:
+            raise LabError(
+                f"interface {name} stays in namespace {node}: {GONE}; "
+                f"move it (ip -n {node} link set {name} netns …) and run it again"
+            )
         if name in (found for _, found in names_in(engine, HOST)):
             raise LabError(
                 f"interface {name} stays in namespace {node}: this machine has another {name} now; "

@@ -6,10 +6,15 @@ Everything here moves the calling thread from namespace to namespace: call it on
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
+import itertools
 import os
+import socket
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.netlink import NETNS_DIR
@@ -17,6 +22,7 @@ from sniffkit.netlink import NETNS_DIR
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 0x1000, 0x4000, 1 << 18, 1 << 20
 MNT_DETACH = 2
+SO_NETNS_COOKIE = 71  # asm-generic/socket.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,6 +42,45 @@ def _call(what: str, result: int) -> None:
 def own() -> int:
     """A descriptor of the namespace that the calling thread is in."""
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def identity() -> list[int]:
+    """What tells the calling thread's namespace from any other since the machine started: its inode and its cookie.
+
+    Inodes are used again; cookies are not, but Linux before 5.14 has none: 0.
+    """
+    cookie = 0
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asked:
+        cookie = int.from_bytes(asked.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
+    return [os.stat("/proc/thread-self/ns/net").st_ino, cookie]
+
+
+def find(wanted: list[int]) -> int | None:
+    """A descriptor of the namespace of an identity; None if it has no name and nobody is in it.
+
+    The calling thread is where it was afterwards.
+    """
+    here = own()
+    try:
+        for path in itertools.chain(NETNS_DIR.glob("*"), Path("/proc").glob("[0-9]*/task/[0-9]*/ns/net")):
+            fd = -1
+            try:
+                if os.stat(path).st_ino != wanted[0]:
+                    continue
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                enter(fd)
+                if identity() == wanted:
+                    found, fd = fd, -1
+                    return found
+            except (OSError, LabError, PrivilegeError):  # it has gone, or is no namespace, or not for this user
+                continue
+            finally:
+                if fd >= 0:
+                    os.close(fd)
+        return None
+    finally:
+        enter(here)
+        os.close(here)
 
 
 def enter(fd: int) -> None:
@@ -96,6 +141,21 @@ def inode(name: str) -> int | None:
     except FileNotFoundError:
         return None
     return 0 if found.st_dev == os.stat(NETNS_DIR).st_dev else found.st_ino
+
+
+def unseen(name: str, record: Path) -> bool:
+    """Whether the first process has the file system that `record` is in, but not this namespace's name: that is a mount
+    in a mount namespace of our own (ip netns exec, unshare -m), and gone with it. False where that cannot be known.
+    """
+    try:
+        device = os.stat(record).st_dev
+        with open("/proc/1/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return False
+    shared = any(mount[2] == f"{os.major(device)}:{os.minor(device)}" for mount in mounts)
+    # As it ends: from a chroot the first process sees the same mount in another place.
+    return shared and not any(mount[4].endswith(f"/netns/{name}") for mount in mounts)
 
 
 def remove(name: str) -> None:

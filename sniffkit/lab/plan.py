@@ -234,6 +234,14 @@ def host_ends(op: Op) -> list[tuple[str, str]]:
     return [end for end in ends(op) if end[0] == HOST] if made else []
 
 
+def on_host(op: Op) -> bool:
+    """Whether it is about this machine's own namespace: makes, borrows or uses something there."""
+    if op.do != "link":
+        return op.node == HOST
+    nodes = {node for node, _ in ends(op)} | {op.args["parent"][0] if "parent" in op.args else op.node}
+    return HOST in nodes or kind(op.args["kind"]).how == "physical"
+
+
 def named_as(old: list[Op], new: list[Op]) -> list[Op]:
     """`new`, in which services are called as the same ones in `old`: a file numbers them by their places."""
 

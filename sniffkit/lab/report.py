@@ -10,8 +10,9 @@ from sniffkit.errors import LabError, PrivilegeError
 from sniffkit.lab import processes, state, yamlfile
 from sniffkit.lab.links import kind
 from sniffkit.lab.model import HOST, Interface, LabSpec
+from sniffkit.lab.namespaces import identity, inode
 from sniffkit.lab.plan import difference, named_as, plan
-from sniffkit.lab.running import Lab
+from sniffkit.lab.running import Lab, need_home
 from sniffkit.lab.schema import nearest
 from sniffkit.lab.spec import build, parse
 
@@ -27,7 +28,8 @@ INTERFACES = {
 
 
 def labs() -> list[dict[str, Any]]:
-    """The labs that are recorded; `broken` are those whose making, or changing, was cut off.
+    """The labs that are recorded; `broken` are those whose making, or changing, was cut off, or a namespace of which is
+    gone.
 
     Of one that this user may not read there is the name, and nothing else.
     """
@@ -40,7 +42,9 @@ def labs() -> list[dict[str, Any]]:
             continue
         entries = state.read_entries(state.ROOT / name / "journal")
         file = state.file_of(name)
-        whole = found and not state.cut_off(entries)
+        made = {one["node"]: one.get("inode") for one in entries if one["is"] in ("netns", "gone")}
+        lost = any(inode(node) != there for node, there in made.items() if there)
+        whole = found and not state.cut_off(entries) and not lost
         row: dict[str, Any] = {"name": name, "state": "up" if whole else "broken", "file": file or None}
         ops = state.operations(found) if found else []
         row["nodes"] = sum(op.do == "netns" for op in ops)
@@ -130,7 +134,10 @@ def interfaces(spec: LabSpec) -> list[dict[str, Any]]:
         from sniffkit.netlink import namespaces, run_in
 
         made = {op.node for op in state.operations(found) if op.do == "netns"} & set(namespaces())
-        for node in {one.node for one in spec.interfaces.values()} & {*made, HOST}:
+        home = state.home(state.read_entries(state.ROOT / spec.name / "journal"))
+        if home in (None, identity()):  # of another namespace's interfaces nothing is known here
+            made.add(HOST)
+        for node in {one.node for one in spec.interfaces.values()} & made:
             seen = run_in(None if node == HOST else node, _look)
             for there in seen.links.values():
                 now[node, there.name] = (there.state, seen.addresses.get(there.name, []))
@@ -162,6 +169,8 @@ def find_node(text: str, command: list[str]) -> tuple[list[str], dict[str, str]]
         for one in spec.nodes:
             known[one] = name
         if node in spec.nodes or (node == HOST and wanted):
+            if node == HOST:
+                need_home(name)
             lab = Lab(spec)
             env = processes.environment(lab.environment[state.TOKEN], lab.directory)
             return lab[node].argv(command), env

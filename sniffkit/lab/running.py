@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError, SniffkitError
-from sniffkit.lab import guard, processes, state
+from sniffkit.lab import guard, namespaces, processes, state
 from sniffkit.lab.engine import Engine, run, tear_down
 from sniffkit.lab.model import HOST, LabSpec
 from sniffkit.lab.ops import SERVICE, Op
-from sniffkit.lab.plan import dependent, difference, ends, merged, named_as, plan
+from sniffkit.lab.plan import dependent, difference, ends, merged, named_as, on_host, plan
 
 if TYPE_CHECKING:
     from sniffkit.lab.capturing import LabCapture
@@ -139,7 +139,8 @@ class Lab(Mapping[str, Node]):
             self._again(wanted, keep)
             return self
         try:
-            journal.add(**{"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()})
+            first = {"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()}
+            journal.add(**first, home=namespaces.identity())
             self._guard = guard.watch(self.name)
             links = run(lambda stop: _do(journal, stop, wanted))
             self._record(journal, wanted, links)
@@ -167,6 +168,12 @@ class Lab(Mapping[str, Node]):
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         whole, cut = _plans(journal)
         old, differ = merged(whole, *cut)
+        if any(map(on_host, [*old, *wanted])):
+            try:
+                need_home(self.name)
+            except LabError:
+                journal.close()
+                raise
         wanted = named_as(old, wanted)
         try:
             lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
@@ -266,6 +273,15 @@ class Lab(Mapping[str, Node]):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
+
+
+def need_home(name: str) -> None:
+    """Raise LabError unless this is the namespace that a lab that is up was made from: its `host`."""
+    if state.home(state.read_entries(state.ROOT / name / "journal")) not in (None, namespaces.identity()):
+        raise LabError(
+            f"lab {name} was made from another namespace and has interfaces there: "
+            f"run it there (nsenter --net=…), or take it away first: sniffkit lab down {name}"
+        )
 
 
 def _do(journal: state.Journal, stop: threading.Event, wanted: list[Op]) -> Links:

@@ -89,6 +89,11 @@ class Journal:
         shutil.rmtree(gone)
         self.close()
 
+    @property
+    def home(self) -> list[int] | None:
+        """The identity of the namespace that the lab was made from; None as recorded before there was one."""
+        return home(self.entries)
+
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The entries of a kind."""
         return [one for one in self.entries if one["is"] == kind]
@@ -132,9 +137,8 @@ def create(name: str) -> Journal:
         hidden = ROOT / f".{name}.{os.getpid()}.new"
         shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed and had our number
         hidden.mkdir(mode=0o711)
-    except PermissionError as error:
-        needed = "CAP_SYS_ADMIN and CAP_NET_ADMIN are missing; run it with sudo"
-        raise PrivilegeError(f"{error.filename}: not permitted: {needed}") from None
+    except PermissionError:
+        raise not_permitted(name) from None
     except OSError as error:
         raise LabError(f"{error.filename}: {error.strerror}") from None
     journal = Journal(hidden)
@@ -197,6 +201,12 @@ def file_of(name: str) -> str | None:
     """The file that a lab that is recorded was made from, as an absolute path; None for one of a Python program."""
     entries = read_entries(ROOT / name / "journal")
     return entries[0].get("file") if entries else None
+
+
+def home(entries: list[dict[str, Any]]) -> list[int] | None:
+    """The identity (sniffkit.lab.namespaces) of the namespace that a lab was made from, where the record has it."""
+    found: list[int] | None = entries[0].get("home") if entries else None
+    return found
 
 
 def cut_off(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

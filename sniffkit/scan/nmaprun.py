@@ -29,6 +29,7 @@ Progress = Callable[[str, float | None, float], None]
 GRACE = 3.0  # seconds that nmap gets to end after SIGTERM
 KEEP_STDERR = 64 * 1024
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+CAP_NET_RAW = 13  # linux/capability.h
 MOST_WARNINGS = 8
 # "No targets" is said where each of them was left out.
 WARNING = re.compile(r"(?:\w+: )?warning:(?! No targets)|.*not be honored", re.IGNORECASE)
@@ -45,16 +46,27 @@ def need_nmap() -> str:
 
 
 def raw_sockets(netns: str | None) -> bool:
-    """Whether nmap may open raw sockets in the namespace: as root with CAP_NET_RAW, or if NMAP_PRIVILEGED says so."""
+    """Whether nmap may open raw sockets in the namespace: with CAP_NET_RAW as root or one that programs inherit, or if
+    NMAP_PRIVILEGED says so."""
 
     def attempt() -> bool:
         try:
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
         except PermissionError:
             return False
-        return os.geteuid() == 0
+        return os.geteuid() == 0 or inherits_net_raw()
 
     return run_in(netns, attempt) or "NMAP_PRIVILEGED" in os.environ
+
+
+def inherits_net_raw() -> bool:
+    """Whether CAP_NET_RAW is among the ambient capabilities, which programs get that are executed: capabilities(7)."""
+    try:
+        with open("/proc/thread-self/status", encoding="ascii", errors="replace") as file:
+            found = next(line for line in file if line.startswith("CapAmb:"))
+    except (OSError, StopIteration):
+        return False
+    return bool(int(found.split()[1], 16) >> CAP_NET_RAW & 1)
 
 
 @dataclass
@@ -83,7 +95,9 @@ def run(
     Targets go in by standard input, where no word can be an option. ^C ends nmap and marks the run interrupted.
     """
     # Not --noninteractive: it also ends --stats-every. In a group of its own nmap leaves the terminal's keys alone.
-    command = [need_nmap(), "-oX", "-", "-iL", "-", *options]
+    # --privileged: by itself nmap goes by the user alone. Of it and --unprivileged the last one counts.
+    privileged = ["--privileged"] if inherits_net_raw() and "NMAP_UNPRIVILEGED" not in os.environ else []
+    command = [need_nmap(), *privileged, "-oX", "-", "-iL", "-", *options]
     if targets[0].family == 6:
         command.append("-6")
     if progress is not None:

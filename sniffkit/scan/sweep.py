@@ -1,7 +1,7 @@
 """Our own quick sweep, for when nmap is absent: ARP or neighbour solicitation, ICMP echo, and TCP connects.
 
-Who answers is up; which of a few ports accept is listed. Everything is sent from one thread inside the namespace, at a
-bounded rate, and answers count only if they come from an address that was asked.
+Who answers is up; which of a few ports accept, refuse or are filtered is listed. Everything is sent from one thread
+inside the namespace, at a bounded rate, and answers count only if they come from an address that was asked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import selectors
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -29,6 +30,11 @@ PORTS = (22, 53, 80, 443, 445, 3389, 8080)
 WAIT = 1.0  # seconds to wait for answers after the last probe
 PACE = 64  # probes between two looks at the sockets
 CONNECTS = 256  # TCP connects at a time
+MOST_FILTERED = 25  # of a host with more filtered ports they are counted and not listed, as nmap does
+# What a connect says of a port that neither accepts nor refuses, in nmap's words; nothing at all: no-response
+WHY = {
+    errno.EHOSTUNREACH: "host-unreach", errno.ENETUNREACH: "net-unreach", errno.EACCES: "admin-prohibited",
+}  # fmt: skip
 
 ETH_ARP, ETH_ALL_NODES = 0x0806, b"\xff" * 6
 ICMP_ECHO, ICMP_ECHO_REPLY, ICMP6_ECHO, ICMP6_ECHO_REPLY, ND_SOLICIT, ND_ADVERT = 8, 0, 128, 129, 135, 136
@@ -146,6 +152,10 @@ def sweep(
         if address in wanted.macs:
             host.addresses["mac"] = wanted.macs[address]
         found = wanted.ports.get(address, {})
+        filtered = [why for state, why in found.values() if state == "filtered"]
+        if len(filtered) > MOST_FILTERED:
+            found = {number: told for number, told in found.items() if told[0] != "filtered"}
+            host.other_ports, host.other_reasons = [("filtered", len(filtered))], Counter(filtered).most_common()
         host.ports = [Port("tcp", number, state, why, None, None, None, service(number), [], [])
                       for number, (state, why) in sorted(found.items())]  # fmt: skip
         report.hosts.append(host)
@@ -340,7 +350,9 @@ def checksum(data: bytes) -> int:
 
 
 def connect(wanted: Wanted, pairs: Sequence[tuple[str, int]], wait: float) -> None:
-    """Try TCP connects, CONNECTS at a time: accepted is open, refused is closed; either says that the host is up."""
+    """Try TCP connects, CONNECTS at a time: accepted is open, refused is closed; either says that the host is up.
+    Anything else, and no answer, is filtered.
+    """
     with selectors.DefaultSelector() as ready:
         waiting = list(reversed(pairs))
         wanted.begin("TCP connects", len(pairs))
@@ -366,10 +378,11 @@ def connect(wanted: Wanted, pairs: Sequence[tuple[str, int]], wait: float) -> No
                 ready.unregister(one)
                 code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if one in done else errno.ETIMEDOUT
                 one.close()
+                told = ("filtered", WHY.get(code, "no-response"))
                 if code in (0, errno.ECONNREFUSED):
-                    state, reason = ("open", "syn-ack") if code == 0 else ("closed", "conn-refused")
-                    wanted.heard(address, reason)
-                    wanted.ports.setdefault(address, {})[port] = (state, reason)
+                    told = ("open", "syn-ack") if code == 0 else ("closed", "conn-refused")
+                    wanted.heard(address, told[1])
+                wanted.ports.setdefault(address, {})[port] = told
         for one in running:
             one.close()
 

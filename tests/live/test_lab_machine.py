@@ -191,3 +191,95 @@ def test_what_others_make_under_the_name_of_a_link_that_went_is_theirs(file: Pat
     assert there("down", f"{P}lab").returncode == 0
     assert "v1" in interfaces()
     assert netns() == [machine]
+
+
+def elsewhere(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return sniffkit("lab", *arguments, prefix=("nsenter", f"--net=/run/netns/{M}2"))
+
+
+@pytest.fixture(name="other")
+def the_other() -> Iterator[str]:
+    """Another namespace than the machine."""
+    ip("netns", "add", f"{M}2")
+    try:
+        yield f"{M}2"
+    finally:
+        ip("netns", "del", f"{M}2")
+
+
+def test_what_is_made_here_is_taken_away_here_from_wherever_it_is_asked(file: Path, machine: str, other: str) -> None:
+    ip("-n", machine, "address", "add", "192.0.2.1/24", "dev", "phy0")
+    links = [{f"{P}a/phy0": {"kind": "physical"}}, {"host/v1": {"kind": "bridge"}}]
+    assert there("up", write(file, links=links)).returncode == 0
+    index = json.loads(ip("-j", "-n", machine, "link", "show", "v1"))[0]["ifindex"]
+    ip("-n", other, "link", "add", "v1", "index", str(index), "type", "bridge")
+    for asked in (("up", str(file)), ("exec", f"{P}lab/host", "true")):
+        done = elsewhere(*asked)
+        assert (done.returncode, done.stdout) == (2, ""), asked
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert "was made from another namespace" in done.stderr
+    rows = [json.loads(line) for line in elsewhere("show", f"{P}lab", "--json").stdout.splitlines()]
+    assert [one["state"] for one in rows if one["node"] == "host"] == [None], "what is there is another's"
+    done = elsewhere("down", f"{P}lab")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert interfaces() == {"lo", "far0", "phy0"}
+    assert "192.0.2.1" in [one["local"] for one in shown("phy0")["addr_info"]]
+    assert "v1" in ip("-n", other, "link")
+
+
+def test_a_lab_within_its_nodes_does_not_mind_where_it_is_asked_for(file: Path, machine: str, other: str) -> None:
+    assert there("up", write(file)).returncode == 0
+    done = elsewhere("up", write(file, nodes={f"{P}c": {}}))
+    assert done.returncode == 0, done.stderr
+    assert elsewhere("down", f"{P}lab").returncode == 0
+    assert [name for name in netns() if name not in (machine, other)] == []
+
+
+def test_a_lab_of_a_namespace_that_is_gone(file: Path, other: str) -> None:
+    """Also if another has the same inode by now: what it borrowed stays where it is, until somebody moves it."""
+    ip("-n", other, "link", "add", "phy0", "type", "veth", "peer", "name", "far0")
+    links = [{f"{P}a/phy0": {"kind": "physical"}}, {f"{P}b/v0": None, "host/v1": None}]
+    assert elsewhere("up", write(file, links=links)).returncode == 0
+    journal = ROOT / f"{P}lab" / "journal"
+    first, rest = journal.read_text().split("\n", 1)
+    record = json.loads(first)
+    record["home"][1] += 1 << 40
+    journal.write_text(json.dumps(record) + "\n" + rest)
+    done = elsewhere("down", f"{P}lab")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(":")[1] for line in done.stderr.splitlines()] == [
+        " host/v1",
+        f" interface phy0 stays in namespace {P}a",
+    ]
+    assert netns() == [other, f"{P}a"] or netns() == [f"{P}a", other]
+    ip("-n", f"{P}a", "link", "set", "phy0", "netns", other)
+    assert elsewhere("down", f"{P}lab").returncode == 0
+    assert netns() == [other]
+    assert "phy0" in ip("-n", other, "link")
+
+
+def test_a_record_of_before_says_nothing_of_its_namespace(file: Path, machine: str) -> None:
+    assert there("up", write(file, links=[{"host/v1": {"kind": "bridge"}}])).returncode == 0
+    journal = ROOT / f"{P}lab" / "journal"
+    first, rest = journal.read_text().split("\n", 1)
+    record = json.loads(first)
+    del record["home"]
+    journal.write_text(json.dumps(record) + "\n" + rest)
+    assert there("up", str(file)).returncode == 0
+    assert there("down", f"{P}lab").returncode == 0
+    assert "v1" not in interfaces()
+
+
+def test_a_lab_whose_names_go_with_the_command_says_so(file: Path, machine: str) -> None:
+    """ip-netns(8) runs a command in a mount namespace of its own. What is lost is not said to be up."""
+    done = sniffkit("lab", "up", write(file), prefix=("ip", "netns", "exec", machine))
+    assert done.returncode == 0
+    assert "lost with it: take nsenter --net=/run/netns/NAME" in done.stderr
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
+    done = there("up", str(file))
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert f"{P}lab\tup" in sniffkit("lab", "list").stdout
+    ip("netns", "del", f"{P}b")
+    assert f"{P}lab\tbroken" in sniffkit("lab", "list").stdout
+    assert there("down", f"{P}lab").returncode == 0
+    assert netns() == [machine]

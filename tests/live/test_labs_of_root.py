@@ -59,3 +59,14 @@ def test_list_has_their_names_and_says_once_that_there_is_more(nobody: tuple[str
 def test_exec_reads_no_lab_but_the_one_that_is_named(nobody: tuple[str, ...]) -> None:
     assert "other" not in sniffkit("lab", "exec", "none/net1", "true", prefix=nobody).stderr
     assert sniffkit("lab", "exec", "veth/net1", "true", prefix=nobody).stderr == f"sniffkit: lab veth: {HIDDEN}\n"
+
+
+def test_up_says_what_is_not_permitted_and_not_which_capabilities_are_missing(nobody: tuple[str, ...]) -> None:
+    has = "+sys_admin,+net_admin"
+    done = sniffkit(
+        "lab",
+        "up",
+        str(ROOT / "docs" / "labs" / "veth.yaml"),
+        prefix=(*nobody, f"--inh-caps={has}", f"--ambient-caps={has}"),
+    )
+    assert (done.returncode, done.stderr) == (2, f"sniffkit: lab veth: {HIDDEN}\n")

@@ -22,19 +22,22 @@ from sniffkit.errors import SniffkitError
 
 HERE, THERE = f"skscan{os.getpid()}a", f"skscan{os.getpid()}b"
 SERVICES = Path(__file__).parent / "services" / "lab_services.py"
-OPEN, FILTERED, CLOSED = {22, 53, 80}, 82, 81
+OPEN, FILTERED, PROHIBITED, CLOSED = {22, 53, 80}, 82, 83, 81
 V4, V6 = "10.231.7.2", "fd00:231:7::2"
 SNIFFKIT = [sys.executable, "-c", "from sniffkit.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[sk.lab]:  # type: ignore[valid-type]
-    """Two namespaces: this side scans, the other serves HTTP, an SSH banner and DNS, and drops packets to port 82."""
+    """Two namespaces: this side scans, the other serves HTTP, an SSH banner and DNS, and filters ports."""
     ends = {f"{HERE}/eth0": ["10.231.7.1/24", "fd00:231:7::1/64"], f"{THERE}/eth0": [f"{V4}/24", f"{V6}/64"]}
     with sk.lab({"nodes": [HERE, THERE], "links": [ends]}) as lab:
         there = lab[THERE]
         rules = "add table inet t; add chain inet t in { type filter hook input priority 0; };"
         there.run(["nft", f"{rules} add rule inet t in tcp dport {FILTERED} drop"])
+        there.run(["nft", "add rule inet t in tcp dport 3000-3030 drop"])
+        prohibited = "reject with icmpx type admin-prohibited"
+        there.run(["nft", f"add rule inet t in tcp dport {PROHIBITED} {prohibited}"])
         wait_for_addresses(there)
         server = there.popen([sys.executable, str(SERVICES), "80", "22", V4, V6], stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "ready\n"
@@ -222,8 +225,21 @@ def test_our_own_sweep(services: Any) -> None:
     assert hosts[V6] == (mac, "nd-response")
     assert set(hosts) == {V4, V6, "10.231.7.1"}
     states = {(row["ip"], row["port"]): row["state"] for row in rows(result.ports()) if row["ip"] != "10.231.7.1"}
-    expected = {22: "open", 80: "open", 81: "closed"}
+    expected = {22: "open", 80: "open", 81: "closed", FILTERED: "filtered"}
     assert states == {(ip, port): state for ip in (V4, V6) for port, state in expected.items()}
+
+
+def test_a_sweep_tells_of_filtered_ports_as_nmap_does(services: Any) -> None:
+    """Why, and of many their number only; those of addresses where nobody is are nobody's."""
+    what = {"netns": HERE, "ports": f"80,{FILTERED}-{PROHIBITED}"}
+    swept, scanned = (sk.scan(V4, **what, sweep_only=sweep) for sweep in (True, False))
+    states = [{row["port"]: row["state"] for row in rows(one.ports())} for one in (swept, scanned)]
+    assert states[0] == states[1] == {80: "open", FILTERED: "filtered", PROHIBITED: "filtered"}
+    assert [row["reason"] for row in rows(swept.ports())][1:] == ["no-response", "host-unreach"]
+    many = sk.scan(V4, "10.231.7.9", netns=HERE, ports="80,3000-3030", sweep_only=True)
+    assert [row["port"] for row in rows(many.ports())] == [80]
+    (host,) = rows(many.hosts())
+    assert (host["other_ports"], host["other_reasons"]) == (["filtered:31"], ["no-response:31"])
 
 
 def without_raw(*arguments: str) -> subprocess.CompletedProcess[str]:

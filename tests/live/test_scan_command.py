@@ -80,10 +80,11 @@ def test_hosts_and_resolv_conf_of_the_namespace_are_in_force(there: Any, own_fil
     assert scan("only-by-file.test", "--netns", THERE, "-p", "80").returncode == 2
 
 
-def nobody() -> tuple[str, ...]:
-    """Words before a command that runs it in the namespace as an ordinary user, who may read what root installed."""
+def nobody(also: str = "") -> tuple[str, ...]:
+    """Words before a command that runs it in the namespace as an ordinary user, who may read what root installed.
+    also: more capabilities, as ",+net_raw"."""
     words = ["ip", "netns", "exec", HERE, "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-    reads = [f"{sign}dac_read_search" for sign in ("+", "-all,+")]
+    reads = [f"{sign}dac_read_search{also}" for sign in ("+", "-all,+")]
     return (*words, "--inh-caps", reads[0], "--ambient-caps", reads[0], "--bounding-set", reads[1])
 
 
@@ -105,6 +106,14 @@ def test_an_ordinary_user(there: Any, tmp_path: Path) -> None:
     for arguments in (("-sU",), ("-O",), ("--netns", THERE), ("--write", str(tmp_path / "x.pcapng"))):
         refused = scan(V4, *arguments, before=nobody(), cwd="/")
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused.stderr
+
+
+def test_an_ordinary_user_with_raw_sockets(there: Any) -> None:
+    """nmap by itself goes by the user alone."""
+    for options, reason in (((), "reset"), (("--", "--unprivileged"), "conn-refused")):
+        done = scan(V4, "-p", "81", "--table", "ports", "--json", *options, before=nobody(",+net_raw"), cwd="/")
+        assert done.stderr == ""
+        assert [row["reason"] for row in rows(done)] == [reason]
 
 
 def on_a_terminal(*arguments: str) -> tuple[int, str]:
