@@ -4,7 +4,7 @@ use super::Watch;
 use crate::app::{Facts, Kept, Looks, OVER_TCP, OverTcp, Wants};
 use crate::packet::Packet;
 use crate::track::Flow;
-use crate::track::side::{Side, known};
+use crate::track::side::{Side, after, known};
 use crate::track::tcp::SYN;
 
 /// Sequence number of the first byte of `packet`.
@@ -30,6 +30,21 @@ pub(super) fn is_beginning(flow: &Flow, side: usize, packet: &Packet) -> bool {
     flow.sides.iter().all(|one| one.knows(known::ISN))
         && is_first(&flow.sides[side], packet)
         && flow.sides[side ^ 1].payload_bytes == 0
+}
+
+/// Whether `packet` is what a client begins with.
+pub(super) fn asks(wants: &Wants, packet: &Packet, frame: &[u8]) -> bool {
+    let ports = (packet.src_port, packet.dst_port);
+    let looks = |one: &OverTcp| (one.looks)(packet.payload_of(frame), ports);
+    let mut named = OVER_TCP.iter().filter(|one| (one.wanted)(wants)).map(looks);
+    named.find(|looks| matches!(looks, Looks::Client | Looks::Server)) == Some(Looks::Client)
+}
+
+/// Where what the other side may answer to `packet` begins: behind what `packet` acknowledges, and behind what was seen
+/// of it, as long as it had acknowledged nothing of `packet` then (each side of HTTP/2 begins unasked: RFC 9113, 3.4).
+pub(super) fn unasked(other: &Side, packet: &Packet) -> u32 {
+    let had_none = other.knows(known::SEQ | known::ACK) && !after(other.last_ack, first_byte(packet));
+    if had_none && after(other.next_seq, packet.tcp_ack) { other.next_seq } else { packet.tcp_ack }
 }
 
 /// Where facts alone are wanted, one segment of most flows tells them all: no stream is opened for these. `told`: the

@@ -88,8 +88,8 @@ impl Reassembler {
         self.base.get_or_insert(seq);
     }
 
-    /// Says where the first byte probably is: what the other side acknowledged. A segment that lies before it and comes
-    /// before anything was handed out or held moves the start.
+    /// Says where the first byte probably is: what the other side acknowledged. The first segment moves the start if it
+    /// lies before it and is no keep-alive.
     pub fn guess(&mut self, seq: u32) {
         if self.base.is_none() {
             self.base = Some(seq);
@@ -180,7 +180,8 @@ impl Reassembler {
             return;
         }
         self.base.get_or_insert(seq);
-        if std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
+        let is_keep_alive = (wire_len, self.offset(seq)) == (1, -1); // RFC 9293, 3.8.4
+        if !is_keep_alive && std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
             self.base = Some(seq);
         }
         if self.floats && self.offset(seq) < 0 {

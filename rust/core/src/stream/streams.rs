@@ -1,7 +1,7 @@
 //! The streams of all open flows.
 
 use super::datagram::Datagrams;
-use super::glance::{beginning, first_byte, glance, is_beginning, is_first, keep_facts};
+use super::glance::{asks, beginning, first_byte, glance, is_beginning, is_first, keep_facts, unasked};
 use super::one::{Parser, Start, Stream};
 use super::watch::{Watch, index_of};
 use super::{Counters, Limits, Place, Reassembler};
@@ -204,7 +204,7 @@ impl Streams {
         // Of a stream that was given up the rest is another once there is room, as it is: parsers need the beginning.
         let goes_on = self.wants.raw && packet.payload_len > 0 && self.open < self.limits.streams;
         if flow.watch == Watch::UNDECIDED || is_evicted && goes_on {
-            self.begin(flow, side, packet, is_evicted, who);
+            self.begin(flow, side, packet, frame, is_evicted, who);
         }
         let Some(stream) = find(&mut self.slots, flow.watch) else {
             flow.watch = if is_evicted && self.wants.raw { flow.watch } else { Watch::IGNORED };
@@ -234,7 +234,15 @@ impl Streams {
     }
 
     /// Opens a stream for a flow; `is_rest`: for what is left of it.
-    fn begin(&mut self, flow: &mut Flow, side: usize, packet: &Packet, is_rest: bool, who: impl FnOnce(&Flow) -> Who) {
+    fn begin(
+        &mut self,
+        flow: &mut Flow,
+        side: usize,
+        packet: &Packet,
+        frame: &[u8],
+        is_rest: bool,
+        who: impl FnOnce(&Flow) -> Who,
+    ) {
         let limits = self.limits;
         let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
         if self.wants.raw && !flow.sides[side].knows(known::ISN) && is_first(&flow.sides[side], packet) {
@@ -251,6 +259,9 @@ impl Streams {
         let fits = from_start && packet.tcp_ack.wrapping_sub(begins) as usize <= limits.per_stream;
         if other.knows(known::ISN) && (!is_acked || fits) {
             sides[side ^ 1].start(begins);
+        } else if is_acked && !self.wants.raw && asks(&self.wants, packet, frame) {
+            // What a request acknowledges, and what was sent before it arrived, does not answer it.
+            sides[side ^ 1].start(unasked(other, packet));
         } else if is_acked {
             sides[side ^ 1].guess(packet.tcp_ack);
         }

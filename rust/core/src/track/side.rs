@@ -299,7 +299,7 @@ impl Holes {
 
 /// `a` is behind `b` in sequence space (RFC 9293, 3.4).
 #[inline]
-pub(super) fn after(a: u32, b: u32) -> bool {
+pub(crate) fn after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0
 }
 

@@ -1,6 +1,7 @@
 //! Streams: memory follows those that are open, bounds are kept and counted, a hole is given up once its peer has passed
 //! it, and where a stream begins and ends.
 
+use sniffkit_core::app::http1::{Part, Start};
 use sniffkit_core::app::raw::Tap;
 use sniffkit_core::app::{Found, Wants, Who};
 use sniffkit_core::frame::{FrameMeta, InterfaceInfo, LinkType};
@@ -59,6 +60,23 @@ impl Run {
             other => panic!("{other:?}"),
         };
         self.tracker.streams().unwrap().rows().iter().map(|row| fault(&row.found)).collect()
+    }
+
+    /// One line a row of HTTP.
+    fn exchanges(&mut self) -> Vec<String> {
+        self.tracker.finish();
+        let start = |part: &Option<Part>| match part.as_ref().map(|part| &part.head.start) {
+            None => "-".to_owned(),
+            Some(Start::Request { uri, .. }) => uri.to_string(),
+            Some(Start::Response { status, .. }) => status.to_string(),
+        };
+        let line = |found: Found| match found {
+            Found::Http(one) => {
+                format!("{} {} {}", start(&one.request), start(&one.response), one.fault().unwrap_or("whole"))
+            }
+            other => panic!("{other:?}"),
+        };
+        self.tracker.streams().unwrap().rows().drain(..).map(|row| line(row.found)).collect()
     }
 
     fn streams(&mut self) -> Vec<Seen> {
@@ -268,6 +286,69 @@ fn a_stream_met_midway_begins_at_its_lowest_segment() {
     run.frame(200 * MS, &tcp(1024, false, FIN | ACK, 206, 100, b"g"));
     assert_eq!(run.in_memory(), (1, 0));
     assert_eq!(run.streams(), [(4, vec![], true)]);
+}
+
+const OLD: &[u8] = b"HTTP/1.1 404 Old\r\nContent-Length: 3\r\n\r\nold";
+const NEW: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew";
+
+#[test]
+fn what_a_request_acknowledges_does_not_answer_it() {
+    let (old, end) = (900 - OLD.len() as u32, 900 + NEW.len() as u32);
+    for again in [(old, OLD), (880, &OLD[OLD.len() - 20..]), (899, b"\0")] {
+        for handshake in [false, true] {
+            let mut run = Run::new(Limits::default());
+            if handshake {
+                run.frame(0, &tcp(1024, true, SYN, 79, 0, b""));
+                run.frame(0, &tcp(1024, false, SYN | ACK, old - 7, 80, b""));
+                run.frame(0, &tcp(1024, true, ACK, 80, old - 6, b"plain line, not HTTP"));
+                run.frame(0, &tcp(1024, false, ACK, old - 6, 100, b"220 go"));
+                run.frame(0, &tcp(1024, false, ACK, old, 100, OLD.split_at(4).1));
+            }
+            run.frame(MS, &tcp(1024, true, ACK, 100, 900, REQUEST));
+            run.frame(2 * MS, &tcp(1024, false, ACK, again.0, 100, again.1));
+            run.frame(3 * MS, &tcp(1024, false, ACK, 900, AFTER, NEW));
+            run.frame(4 * MS, &tcp(1024, true, ACK, AFTER, end, REQUEST));
+            run.frame(5 * MS, &tcp(1024, false, ACK, end, AFTER + REQUEST.len() as u32, OLD));
+            assert_eq!(run.exchanges(), ["/ 200 whole", "/ 404 whole"], "{handshake} {again:?}");
+        }
+    }
+}
+
+#[test]
+fn a_request_that_was_captured_behind_its_answer_is_not_lost() {
+    let mut run = Run::new(Limits::default());
+    run.frame(MS, &tcp(1024, false, ACK, 900, AFTER, NEW));
+    run.frame(2 * MS, &tcp(1024, true, ACK, AFTER - 1, 900, b"\0"));
+    run.frame(3 * MS, &tcp(1024, true, ACK, 100, 900, REQUEST));
+    let rows = run.exchanges();
+    assert!(rows.iter().any(|row| row.starts_with("/ ")) && rows.len() <= 2, "{rows:?}");
+}
+
+#[test]
+fn a_side_of_http2_may_begin_unasked() {
+    let settings = b"\0\0\0\x04\0\0\0\0\0";
+    let ask = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84";
+    let asked = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &settings[..], ask].concat();
+    let answer = [&b"\0\0\0\x04\x01\0\0\0\0"[..], b"\0\0\x01\x01\x05\0\0\0\x01\x88"].concat();
+    let after = 100 + asked.len() as u32;
+    for (ack, again) in [(200, false), (209, false), (200, true)] {
+        let mut run = Run::new(Limits::default());
+        run.handshake(0, 1024);
+        run.frame(MS, &tcp(1024, false, ACK, 200, 100, settings));
+        run.frame(2 * MS, &tcp(1024, true, ACK, 100, ack, &asked));
+        if again {
+            run.frame(3 * MS, &tcp(1024, false, ACK, 200, 100, settings));
+        }
+        run.frame(4 * MS, &tcp(1024, false, ACK, 209, after, &answer));
+        assert_eq!(run.exchanges(), ["/ 200 whole"], "{ack} {again}");
+    }
+    // What came before its request was captured is an answer: it is missing, not skipped.
+    let mut run = Run::new(Limits::default());
+    run.handshake(0, 1024);
+    run.frame(MS, &tcp(1024, false, ACK, 200, 100, settings));
+    run.frame(2 * MS, &tcp(1024, false, ACK, 209, after, &answer));
+    run.frame(3 * MS, &tcp(1024, true, ACK, 100, 200, &asked));
+    assert!(run.exchanges().iter().all(|row| row.starts_with("/ - ")));
 }
 
 /// Writes down what it hears.

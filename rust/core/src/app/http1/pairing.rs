@@ -203,7 +203,7 @@ impl Conversation {
     pub(super) fn settle(&mut self) {
         if self.open.len() > MAX_OPEN && !self.open[0].is_over() {
             self.order.miscounted = true; // one of its messages may still come
-            self.order.crowded = true;
+            self.order.crowded |= self.order.asked.is_some(); // else the server alone was captured
         }
         while self.open.len() > MAX_OPEN || self.open.front().is_some_and(|one| one.is_over()) && self.judge(false) {
             self.take_front();

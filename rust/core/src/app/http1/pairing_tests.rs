@@ -183,3 +183,10 @@ fn of_more_requests_than_are_kept_nothing_is_said_to_be_missing() {
     assert!(!text.contains("bytes are missing") && !text.contains("no re"), "{text}");
     assert_eq!(text.matches("more than 1024 requests at a time").count(), text.lines().count(), "{text}");
 }
+
+#[test]
+fn of_a_server_captured_alone_no_request_is_too_many() {
+    let answers: String = (1..=1030).map(answer).collect();
+    let text = lines(false, &[(2, A, Some(&answers))]);
+    assert_eq!(text.matches("no request").count(), 1030, "{text}");
+}
