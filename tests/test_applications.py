@@ -54,6 +54,13 @@ def test_an_unanswered_query_is_a_row(tmp_path: Path) -> None:
     assert (row["rcode"], row["rtt"], row["answers"], row["reason"]) == (None, None, None, "no response")
 
 
+def test_answers_that_were_cut_off_are_not_known(tmp_path: Path) -> None:
+    none = struct.pack(">HHHHHH", 7, 0x8183, 1, 0, 0, 0) + QUESTION
+    for reply, answers in ((REPLY[: len(QUERY)], None), (REPLY[:20], None), (none, [])):
+        (row,) = rows(capture(tmp_path / "dns.pcap", [udp(RESOLVER, CLIENT, reply)]).dns())
+        assert [row[name] for name in ("answers", "ttls", "answer_types")] == [answers] * 3
+
+
 def test_a_pointer_loop_is_a_row_with_its_reason(tmp_path: Path) -> None:
     loop = struct.pack(">HHHHHH", 8, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c\0\x01\0\x01"
     (row,) = rows(capture(tmp_path / "dns.pcap", [udp(CLIENT, RESOLVER, loop)]).dns())
