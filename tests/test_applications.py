@@ -151,6 +151,7 @@ def test_cut_requests_are_rows(tmp_path: Path) -> None:
     frames = plain([*segments[:3], (*segments[3][:5], b"GET /cut HTTP/1.1\r\nHo")])
     (row,) = rows(capture(tmp_path / "cut.pcap", frames).http())
     assert (row["uri"], row["complete"], row["reason"]) == ("/cut", False, "the head ends early")
+    assert (row["request_body_len"], row["response_body_len"]) == (None, None)
 
 
 def frame2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
