@@ -54,6 +54,13 @@ def test_an_unanswered_query_is_a_row(tmp_path: Path) -> None:
     assert (row["rcode"], row["rtt"], row["answers"], row["reason"]) == (None, None, None, "no response")
 
 
+def test_answers_that_were_cut_off_are_not_known(tmp_path: Path) -> None:
+    none = struct.pack(">HHHHHH", 7, 0x8183, 1, 0, 0, 0) + QUESTION
+    for reply, answers in ((REPLY[: len(QUERY)], None), (REPLY[:20], None), (none, [])):
+        (row,) = rows(capture(tmp_path / "dns.pcap", [udp(RESOLVER, CLIENT, reply)]).dns())
+        assert [row[name] for name in ("answers", "ttls", "answer_types")] == [answers] * 3
+
+
 def test_a_pointer_loop_is_a_row_with_its_reason(tmp_path: Path) -> None:
     loop = struct.pack(">HHHHHH", 8, 0x0100, 1, 0, 0, 0) + b"\xc0\x0c\0\x01\0\x01"
     (row,) = rows(capture(tmp_path / "dns.pcap", [udp(CLIENT, RESOLVER, loop)]).dns())
@@ -144,6 +151,7 @@ def test_cut_requests_are_rows(tmp_path: Path) -> None:
     frames = plain([*segments[:3], (*segments[3][:5], b"GET /cut HTTP/1.1\r\nHo")])
     (row,) = rows(capture(tmp_path / "cut.pcap", frames).http())
     assert (row["uri"], row["complete"], row["reason"]) == ("/cut", False, "the head ends early")
+    assert (row["request_body_len"], row["response_body_len"]) == (None, None)
 
 
 def frame2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

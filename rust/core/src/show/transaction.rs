@@ -25,7 +25,10 @@ pub fn http(exchange: &Exchange, out: &mut String) {
                 if let Some(kind) = &part.head.content_type {
                     write!(out, " {kind}")?;
                 }
-                write!(out, " {} bytes", part.body.len)?;
+                match part.body_len() {
+                    Some(len) => write!(out, " {len} bytes")?,
+                    None => write!(out, " ? bytes")?,
+                }
                 if let Some(request) = &exchange.request {
                     passed(request.first, part.last, out)?;
                 }

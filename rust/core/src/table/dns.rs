@@ -26,6 +26,11 @@ fn response(one: &Exchange) -> Option<&Message> {
     one.response.as_ref()
 }
 
+/// The response, unless reading it stopped before the first of its answers: what they are is not known.
+fn answered(one: &Exchange) -> Option<&Message> {
+    response(one).filter(|message| !message.answers.is_empty() || !message.has_answers)
+}
+
 fn rtt(one: &Exchange) -> Option<i64> {
     one.query.as_ref().and(one.response.as_ref()).and_then(|_| one.asked.until(&one.answered))
 }
@@ -100,10 +105,10 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         column!(
             "answers",
             ListText,
-            "Data of the answer section, as zone files write it (names as in `query`), up to 512 KiB a message; null without an answer.",
+            "Data of the answer section, as zone files write it (names as in `query`), up to 512 KiB a message; null without an answer, or if it was cut before them.",
             |r| {
                 let list = |one: Option<&Exchange>| {
-                    one.and_then(response).map(|message| {
+                    one.and_then(answered).map(|message| {
                         message.answers.iter().map(|answer| answer.data.clone()).collect::<Vec<_>>().into_iter()
                     })
                 };
@@ -112,14 +117,14 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
         ),
         column!("ttls", ListU32, "Times to live of the answers, seconds.", |r| {
             let list = |one: Option<&Exchange>| {
-                one.and_then(response)
+                one.and_then(answered)
                     .map(|message| message.answers.iter().map(|answer| answer.ttl).collect::<Vec<_>>().into_iter())
             };
             lists_u32(each(r).map(list))
         }),
         column!("answer_types", ListText, "Types of the answers.", |r| {
             let list = |one: Option<&Exchange>| {
-                one.and_then(response)
+                one.and_then(answered)
                     .map(|message| message.answers.iter().map(|answer| answer.rtype).collect::<Vec<_>>().into_iter())
             };
             text_lists(each(r).map(list), |rtype: u16, out| match type_name(rtype) {

@@ -114,11 +114,14 @@ pub(super) fn columns() -> Vec<Column<Streams>> {
             numbers::<UInt16Type, _>(each(r).map(|one| one.and_then(status)))
         }),
         column!("status_msg", Dict, "Reason phrase; null without one, as in HTTP/2.", |r| shared(r, response, message)),
-        column!("request_body_len", U64, "Request body after de-chunking, before decompression, bytes.", |r| {
-            numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(request).map(|part| part.body.len)))
-        }),
-        column!("response_body_len", U64, "Response body after de-chunking, before decompression, bytes.", |r| {
-            numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(response).map(|part| part.body.len)))
+        column!(
+            "request_body_len",
+            U64,
+            "Request body after de-chunking, before decompression, bytes; null if its head was cut or nothing behind it seen.",
+            |r| { numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(request).and_then(Part::body_len))) }
+        ),
+        column!("response_body_len", U64, "The same of the response; null without one.", |r| {
+            numbers::<UInt64Type, _>(each(r).map(|one| one.and_then(response).and_then(Part::body_len)))
         }),
         column!("content_type", Dict, "Content-Type of the response.", |r| {
             shared(r, response, |h| h.content_type.as_deref())

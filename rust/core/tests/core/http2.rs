@@ -34,6 +34,12 @@ fn request(path: &str) -> Vec<u8> {
 
 /// The rows of what the client (0) and the server (1) sent in turn.
 fn rows(steps: &[(usize, Vec<u8>)]) -> Vec<Exchange> {
+    let whole: Vec<_> = steps.iter().map(|(side, bytes)| (*side, bytes.clone(), 0)).collect();
+    rows_with_holes(&whole)
+}
+
+/// The same where so many bytes are missing behind each step.
+fn rows_with_holes(steps: &[(usize, Vec<u8>, u64)]) -> Vec<Exchange> {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let protocol = OVER_TCP.iter().find(|one| (one.looks)(PREFACE, (40_000, 80)) == Looks::Client).expect("HTTP/2");
     let mut parser = (protocol.make)(0);
@@ -41,10 +47,12 @@ fn rows(steps: &[(usize, Vec<u8>)]) -> Vec<Exchange> {
     let wants = Wants { http: true, ..Wants::default() };
     let (facts, rows_now, multicast) = (&mut facts, &mut rows, &mut Multicast::default());
     let mut out = Out { wants, who: Who::default(), facts, rows: rows_now, multicast, files: None, tap: None };
-    let steps = [&[(0, PREFACE.to_vec())], steps].concat();
-    for (at, (side, bytes)) in steps.iter().enumerate() {
+    let steps = [&[(0, PREFACE.to_vec(), 0)], steps].concat();
+    for (at, (side, bytes, missing)) in steps.iter().enumerate() {
         let place = Place { ts: at as i64, frame: at as u64, timed: true };
-        if parser.piece(*side, Piece::Data(bytes, place), &mut out) == After::Enough {
+        if parser.piece(*side, Piece::Data(bytes, place), &mut out) == After::Enough
+            || *missing > 0 && parser.piece(*side, Piece::Gap(*missing, place), &mut out) == After::Enough
+        {
             break;
         }
     }
@@ -207,4 +215,55 @@ fn fields_are_not_put_into_the_table_twice() {
     let block = [&[0x3f, 0xe1, 0x1f][..], &request("/a"), &field(true, "x", "y"), &[0x3f, 0xe1, 0xff, 0x07]].concat();
     let steps = [(0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &block))];
     assert_eq!(lines(&steps), "  - header table larger than 65536 bytes\n");
+}
+
+#[test]
+fn a_length_that_is_not_that_of_the_body_is_odd() {
+    let with = |status: &[u8], len: &str| [status, &field(false, "content-length", len)].concat();
+    let head = |flags, status, len| frame(HEADERS, END_HEADERS | flags, 1, &with(status, len));
+    let five = frame(DATA, END_STREAM, 1, b"hello");
+    let asks = [&field(false, ":method", "HEAD")[..], &[0x86], &field(false, ":path", "/")].concat();
+    let odd = "Content-Length is not that of the body";
+    for (block, answer, fault) in [
+        (request("/"), [head(0, OK, "5"), five.clone()].concat(), "200 whole"),
+        (request("/"), [head(0, OK, "99"), five.clone()].concat(), &format!("200 {odd}")),
+        (request("/"), head(END_STREAM, OK, "99"), &format!("200 {odd}")),
+        (request("/"), head(END_STREAM, &[0x8b], "99"), "304 whole"),
+        (request("/"), [head(0, OK, "99"), frame(RST_STREAM, 0, 1, CANCEL)].concat(), "200 stream reset"),
+        (asks, head(END_STREAM, OK, "99"), "200 whole"),
+    ] {
+        let text = lines(&[(0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &block)), (1, answer)]);
+        assert_eq!(text.split_once(" / ").map(|(_, row)| row), Some(&*format!("{fault}\n")));
+    }
+    let upload = [frame(HEADERS, END_HEADERS, 1, &with(&request("/up"), "4")), five.clone()].concat();
+    let text = lines(&[(0, upload), (1, [head(0, OK, "5"), five].concat())]);
+    assert_eq!(text, format!("GET /up 200 {odd}\n"));
+    // Nobody knows what this answers.
+    assert_eq!(lines(&[(1, head(END_STREAM, OK, "99"))]), "- 200 no request\n");
+}
+
+#[test]
+fn a_hole_up_to_the_end_of_a_frame_ends_it() {
+    let ask = (0, frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("/one")), 0);
+    let head = (1, frame(HEADERS, END_HEADERS, 1, OK), 0);
+    let mut cut = frame(DATA, END_STREAM, 1, &[7; 300]);
+    cut.truncate(9 + 100);
+    let mut steps = vec![ask, head, (1, cut, 200)];
+    steps.extend(second().map(|(side, bytes)| (side, bytes, 0)));
+    let found = rows_with_holes(&steps);
+    let of = |one: &Exchange| one.response.as_ref().map(|part| (part.body_len(), part.last.frame));
+    assert_eq!((found[0].fault(), of(&found[0])), (Some("bytes are missing"), Some((Some(300), 3))));
+    assert_eq!((found[1].fault(), of(&found[1])), (None, Some((Some(3), 5))));
+}
+
+#[test]
+fn the_length_of_a_body_that_was_not_seen_is_not_known() {
+    let ask = (0, frame(HEADERS, END_HEADERS, 1, &request("/")), 0);
+    let head = (1, frame(HEADERS, END_HEADERS, 1, OK), 0);
+    let found = rows_with_holes(&[ask.clone(), head.clone(), (1, vec![], 99)]);
+    let of = |part: &Option<Part>| part.as_ref().and_then(Part::body_len);
+    assert_eq!((of(&found[0].request), of(&found[0].response)), (None, None));
+    // What was reset had none.
+    let found = rows_with_holes(&[ask, head, (1, frame(RST_STREAM, 0, 1, CANCEL), 0)]);
+    assert_eq!((of(&found[0].request), of(&found[0].response)), (Some(0), Some(0)));
 }

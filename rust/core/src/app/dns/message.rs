@@ -68,6 +68,8 @@ pub struct Message {
     pub questions: Vec<Question>,
     /// Answer section.
     pub answers: Vec<Answer>,
+    /// By the header there are answers, whether or not they could be read.
+    pub has_answers: bool,
     /// The authority section has records: in an mDNS query those that a host probes for (RFC 6762, 8.2).
     pub proposes: bool,
     /// A and AAAA records of the additional section: multicast answers tell addresses there (RFC 6763, 12).
@@ -147,6 +149,7 @@ impl Message {
             rcode: flags & 0x0f,
             questions: Vec::new(),
             answers: Vec::new(),
+            has_answers: be16(bytes, 6) > 0,
             proposes: be16(bytes, 8) > 0,
             addresses: Vec::new(),
             fault: None,
@@ -177,6 +180,7 @@ impl Message {
         self.text += next.text;
         let too_much = (self.text > MAX_TEXT_IN_ALL).then_some(TOO_MUCH);
         self.answers.extend(next.answers.into_iter().take(if too_much.is_none() { room } else { 0 }));
+        self.has_answers |= next.has_answers;
         self.rcode = self.rcode.max(next.rcode);
         self.fault = self.fault.or(next.fault).or(too_many).or(too_much);
     }

@@ -36,6 +36,8 @@ pub struct Part {
     pub path: Option<String>,
     /// What is wrong with it; `None` while it is whole.
     pub fault: Option<&'static str>,
+    /// Nothing is known of its body: its head was cut, or what came behind that was not captured.
+    pub(in crate::app) is_unseen: bool,
     running: Option<Body>,
     pub(super) over: bool,
 }
@@ -66,7 +68,13 @@ impl Part {
         file: Option<BodyFile>,
         fault: Option<&'static str>,
     ) -> Self {
-        Self { head, first, last, body, file, path: None, fault, running: None, over: true }
+        Self { head, first, last, body, file, path: None, fault, is_unseen: false, running: None, over: true }
+    }
+
+    /// Bytes of its body as far as that was seen; `None` if nothing is known of it.
+    #[must_use]
+    pub fn body_len(&self) -> Option<u64> {
+        (!self.is_unseen).then_some(self.body.len)
     }
 }
 
@@ -264,6 +272,9 @@ impl Conversation {
 
     /// One side's stream is over; `whole` with a FIN and without anything missing at its end.
     pub fn close(&mut self, side: Side, whole: bool, place: Place, bodies: &mut dyn Bodies) {
+        if !whole && let Some(part) = self.current_part(side) {
+            part.is_unseen = part.running.as_ref().is_some_and(Body::is_empty);
+        }
         if let Some(event) = self.sides[side as usize].close(whole, place) {
             self.event(side, event, bodies);
         }
@@ -293,17 +304,24 @@ impl Conversation {
             }
             Event::End(last, fault) => {
                 let Some(index) = self.current[at].take() else { return };
+                let is_lost = self.sides[at].is_lost();
                 if let Some(part) = self.open.get_mut(index).and_then(|exchange| exchange.part(side).as_mut()) {
                     end(part, last, fault);
+                    part.is_unseen |= is_lost && part.body.len == 0;
                 }
                 self.settle();
             }
         }
     }
 
-    fn running(&mut self, side: Side) -> Option<&mut Body> {
+    /// The message that a side is in.
+    fn current_part(&mut self, side: Side) -> Option<&mut Part> {
         let index = self.current[side as usize]?;
-        self.open.get_mut(index)?.part(side).as_mut()?.running.as_mut()
+        self.open.get_mut(index)?.part(side).as_mut()
+    }
+
+    fn running(&mut self, side: Side) -> Option<&mut Body> {
+        self.current_part(side)?.running.as_mut()
     }
 
     fn head(
@@ -354,6 +372,7 @@ impl Conversation {
             file: None,
             path: None,
             fault: fault.or(odd).or(cut),
+            is_unseen: fault.is_some(),
             running: None,
             over: fault.is_some(),
         };

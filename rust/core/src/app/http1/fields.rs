@@ -152,7 +152,7 @@ pub(super) fn field(head: &mut Head, line: &[u8]) {
 }
 
 /// Adds what a Content-Length field says.
-fn length(length: &mut Length, value: &[u8]) {
+pub(in crate::app) fn length(length: &mut Length, value: &[u8]) {
     for part in value.split(|byte| *byte == b',') {
         *length = match (number(trim(part)), *length) {
             (None, _) | (_, Length::Bad) => Length::Bad,

@@ -9,6 +9,8 @@ mod pairing;
 mod pairing_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unseen_tests;
 
 pub use exchange::{Bodies, Conversation, Exchange, Hashed, Next, Part, Side};
 pub use head::{Head, Start};

@@ -1,6 +1,6 @@
 //! The header fields of a message that tables need (RFC 9113, 8.2 and 8.3).
 
-use crate::app::http1::fields::{is_whole, list};
+use crate::app::http1::fields::{is_whole, length, list};
 use crate::app::http1::head::{Length, short};
 use crate::app::http1::{Head, Start};
 use compact_str::CompactString;
@@ -22,6 +22,7 @@ pub(super) struct Fields {
     content_encoding: Option<CompactString>,
     disposition: Option<CompactString>,
     whole_range: bool,
+    length: Length,
 }
 
 impl Fields {
@@ -47,6 +48,10 @@ impl Fields {
             }
             b"content-range" => {
                 self.whole_range |= is_whole(value);
+                return;
+            }
+            b"content-length" => {
+                length(&mut self.length, value);
                 return;
             }
             b"content-disposition" => &mut self.disposition,
@@ -81,7 +86,7 @@ impl Fields {
             upgrade: None,
             http2_settings: false,
             transfer_encoding: None,
-            length: Length::Absent,
+            length: self.length,
             whole_range: self.whole_range,
         })
     }

@@ -6,7 +6,8 @@ mod fields;
 mod half;
 
 use super::http1::exchange::CROWDED;
-use super::http1::{Bodies as _, Exchange, Head, Part};
+use super::http1::head::Length;
+use super::http1::{Bodies as _, Exchange, Head, Part, Start};
 use super::{After, Analyzer, Looks, Out};
 use crate::app::content::{Body, Work};
 use crate::stream::{Piece, Place};
@@ -331,12 +332,24 @@ impl Http2 {
         }
         let fault = stream.fault.or(self.fault);
         let cut = if stream.crowded { CROWDED } else { "the message ends early" };
+        let bodiless = may_be_bodiless(&stream);
         let part = |running: Option<Running>| {
             running.map(|running| {
                 let (body, file) = running.body.finish();
-                let fault = fault.or(running.over.is_none().then_some(cut));
+                // Malformed (RFC 9113, 8.1.1).
+                let is_other = matches!(running.head.length, Length::Bytes(len) if len != body.len)
+                    && !(bodiless && body.len == 0 && matches!(running.head.start, Start::Response { .. }));
+                let odd = match running.over {
+                    None => Some(cut),
+                    Some(_) => is_other.then_some("Content-Length is not that of the body"),
+                };
                 let last = running.over.unwrap_or(running.first);
-                Part::whole(running.head, (running.first, last), body, file, fault)
+                // What was reset sends no more.
+                let is_unseen = running.over.is_none() && body.len == 0 && stream.fault.is_none();
+                let fault = fault.or(odd);
+                let mut part = Part::whole(running.head, (running.first, last), body, file, fault);
+                part.is_unseen = is_unseen;
+                part
             })
         };
         let mut exchange = Exchange {
@@ -350,6 +363,19 @@ impl Http2 {
     }
 }
 
+/// Whether the response of a stream may have a Content-Length and no body (RFC 9110, 6.4.1 and 8.6): if it answers HEAD, or
+/// a request that was not seen, or by its status.
+fn may_be_bodiless(stream: &Open) -> bool {
+    let asked = stream.upgraded.as_ref().map(|part| &part.head);
+    let method = match asked.or(stream.request.as_ref().map(|running| &running.head)).map(|head| &head.start) {
+        Some(Start::Request { method, .. }) => Some(&**method),
+        _ => None,
+    };
+    let status = stream.response.as_ref().map(|running| &running.head.start);
+    matches!(method, None | Some("" | "HEAD" | "CONNECT"))
+        || matches!(status, Some(Start::Response { status: 204 | 304, .. }))
+}
+
 impl Analyzer for Http2 {
     fn piece<'a>(&mut self, side: usize, piece: Piece<'a>, out: &mut Out<'_>) -> After<'a> {
         let (Piece::Data(_, place) | Piece::Gap(_, place)) = piece;
@@ -360,15 +386,16 @@ impl Analyzer for Http2 {
                 let inside = half.kind == DATA && len <= half.left as u64 && half.padding == Some(0);
                 if inside {
                     half.left -= len as usize;
-                    let number = half.stream;
-                    if let Some(running) = self.running(side, number) {
+                    let (number, is_over) = (half.stream, half.left == 0);
+                    if let Some(running) = self.running(side, number).filter(|running| running.over.is_none()) {
                         running.body.gap(len);
                     }
+                    !is_over || self.frame_over(side, place, out)
                 } else {
                     // Frame boundaries and the header table are lost with it.
                     self.fault = Some("bytes are missing");
+                    false
                 }
-                inside
             }
         };
         if !more {

@@ -105,8 +105,9 @@ pub fn glance(bytes: &[u8]) -> Option<Facts> {
 struct Half {
     /// A record header in the making.
     header: Vec<u8>,
-    /// Bytes of the record that are still to come, and its type.
+    /// Bytes of the record that are still to come, and of all of it, and its type.
     left: usize,
+    len: usize,
     kind: u8,
     /// None of the record's bytes has come yet.
     fresh: bool,
@@ -114,8 +115,11 @@ struct Half {
     message: Vec<u8>,
     /// The latest frame so far.
     last: Place,
+    /// Its hello was read or got lost: its further messages are not read.
     has_hello: bool,
     changed: bool,
+    /// Where its next record begins got lost.
+    is_lost: bool,
     /// Application data, other than early data.
     data: bool,
 }
@@ -132,6 +136,9 @@ struct Tls {
 impl Tls {
     /// Takes bytes of a side; `false` when enough is known.
     fn bytes(&mut self, side: usize, mut bytes: &[u8], place: Place, out: &mut Out<'_>) -> bool {
+        if self.sides[side].is_lost {
+            return true;
+        }
         self.sides[side].last.reach(place);
         while !bytes.is_empty() {
             let half = &mut self.sides[side];
@@ -151,7 +158,7 @@ impl Tls {
                     self.seen.fault.get_or_insert(lie);
                     return false;
                 }
-                (half.left, half.kind, half.fresh) = (len, kind, true);
+                (half.left, half.len, half.kind, half.fresh) = (len, len, kind, true);
                 self.record(side, kind);
                 if self.is_enough(out) {
                     return false;
@@ -210,8 +217,29 @@ impl Tls {
         let heard =
             self.seen.client.is_some() && (!out.wants.tls || self.seen.server.is_some() && self.seen.established);
         // Application data of both sides, and still no hello: it was not captured.
-        let late = self.sides.iter().all(|half| half.data);
+        let late = self.sides.iter().all(|half| half.data || half.is_lost);
         heard || late
+    }
+
+    /// So many bytes of a side are missing; `false` when enough is known.
+    fn gap(&mut self, side: usize, len: u64, out: &Out<'_>) -> bool {
+        let half = &mut self.sides[side];
+        if half.is_lost {
+            return true;
+        }
+        let inside = len <= half.left as u64;
+        // Inside a record whose content is not read, nothing is lost.
+        if inside && (half.kind != HANDSHAKE || half.has_hello) {
+            half.left -= len as usize;
+            return true;
+        }
+        self.seen.fault.get_or_insert("bytes are missing");
+        half.message = Vec::new();
+        // What messages there are behind it is not known, but where the next record begins is.
+        (half.has_hello, half.is_lost) = (true, !inside);
+        half.left = if inside { half.left - len as usize } else { 0 };
+        // Facts are the client's.
+        (out.wants.tls || side != self.client) && !self.is_enough(out)
     }
 
     /// Reads the handshake messages that are whole, up to the hello.
@@ -221,6 +249,14 @@ impl Tls {
             let place = half.last;
             let [kind, a, b, c, ..] = half.message[..] else { return true };
             let len = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+            // Behind a changed cipher messages are encrypted (RFC 5246, 7.1), but for the hellos of a retry (RFC 8446, D.4),
+            // each of which is alone in its record.
+            let is_retried = self.seen.server.as_ref().is_some_and(|hello| hello.is_retry);
+            if half.changed && !is_retried && (hello_of(kind) == Looks::No || 4 + len != half.len) {
+                half.message = Vec::new();
+                half.has_hello = true;
+                return true;
+            }
             if len > MAX_MESSAGE {
                 self.seen.fault.get_or_insert("handshake message longer than 131072 bytes");
                 half.message = Vec::new();
@@ -294,18 +330,7 @@ impl Analyzer for Tls {
                 self.first.get_or_insert(place);
                 self.bytes(side, bytes, place, out)
             }
-            Piece::Gap(len, _) => {
-                let half = &mut self.sides[side];
-                // Inside a record whose content is not read, nothing is lost.
-                let unread = half.kind != HANDSHAKE || half.has_hello;
-                let inside = len <= half.left as u64 && unread;
-                if inside {
-                    half.left -= len as usize;
-                } else {
-                    self.seen.fault.get_or_insert("bytes are missing");
-                }
-                inside
-            }
+            Piece::Gap(len, _) => self.gap(side, len, out),
         };
         if more {
             return After::More;

@@ -295,3 +295,70 @@ fn early_data_alone_does_not_establish() {
     let plain = [record(HANDSHAKE, &handshake(1, &client_hello())), data.clone()].concat();
     assert!(same(&[(0, &plain), (1, &server)]).0.unwrap().established);
 }
+
+/// What a connection shows of which some is missing: (side, bytes, so many missing behind them).
+fn with_holes(steps: &[(usize, &[u8], u64)]) -> Handshake {
+    let (mut facts, mut rows, mut multicast) = (Facts::default(), Vec::<Row>::new(), Multicast::default());
+    let wants = Wants { tls: true, ..Wants::default() };
+    let (facts, rows_now, multicast) = (&mut facts, &mut rows, &mut multicast);
+    let mut out = Out { wants, who: Who::default(), facts, rows: rows_now, multicast, files: None, tap: None };
+    let mut tls = make(0);
+    let place = Place::default();
+    for (side, bytes, missing) in steps {
+        let pieces = [Piece::Data(bytes, place), Piece::Gap(*missing, place)];
+        let pieces = &pieces[..1 + usize::from(*missing > 0)];
+        if pieces.iter().any(|piece| tls.piece(*side, *piece, &mut out) != After::More) {
+            break;
+        }
+    }
+    tls.finish(&mut out);
+    match rows.pop().expect("a row").found {
+        Found::Tls(seen) => *seen,
+        found => panic!("{found:?}"),
+    }
+}
+
+#[test]
+fn a_hole_in_one_hello_does_not_hide_the_other() {
+    let client = record(HANDSHAKE, &handshake(1, &client_hello()));
+    let data = record(APPLICATION_DATA, &[1; 50]);
+    let server = [&record(HANDSHAKE, &handshake(2, &server_hello(0x0304)))[..], &data].concat();
+    let left = client.len() as u64 - 100;
+    let hello = |seen: &Handshake| seen.server.as_ref().map(|hello| (hello.version, hello.cipher));
+    // Up to the end of the record, where the next one begins; and beyond.
+    for (missing, established) in [(left, true), (left - 9, true), (left + 9, false)] {
+        let rest = &client[client.len() - left.saturating_sub(missing) as usize..];
+        let seen = with_holes(&[(0, &client[..100], missing), (0, rest, 0), (1, &server, 0), (0, &data, 0)]);
+        assert_eq!((seen.client.is_some(), hello(&seen)), (false, Some((0x0304, 0x1301))));
+        assert_eq!((seen.established, seen.fault), (established, Some("bytes are missing")));
+    }
+    let seen = with_holes(&[(1, &server[..60], 7), (1, &server[67..], 0), (0, &client, 0), (0, &data, 0)]);
+    assert_eq!((seen.client.is_some(), hello(&seen), seen.fault), (true, None, Some("bytes are missing")));
+}
+
+#[test]
+fn what_follows_a_changed_cipher_is_no_message() {
+    let changed = record(CHANGE_CIPHER_SPEC, &[1]);
+    let finished = |nonce: &[u8]| record(HANDSHAKE, &[nonce, &[7; 36]].concat());
+    let server = record(HANDSHAKE, &handshake(2, &server_hello(0x0303)));
+    // As long a message as none is, one of no bytes, and the beginnings of hellos.
+    for nonce in [[0x9f, 0x83, 0x71, 0x22], [0; 4], [1, 0, 0, 9], [2, 0, 2, 0]] {
+        let client = [record(HANDSHAKE, &handshake(16, b"key")), changed.clone(), finished(&nonce)].concat();
+        let (seen, _) = same(&[(1, &server), (0, &client), (1, &[changed.clone(), finished(&nonce)].concat())]);
+        let seen = seen.unwrap();
+        assert_eq!((seen.client.is_some(), seen.established, seen.fault), (false, true, None), "{nonce:?}");
+    }
+    // But for the second ClientHello behind a retry, of which the first was not captured.
+    let again = [&changed[..], &record(HANDSHAKE, &handshake(1, &client_hello()))].concat();
+    let retry = record(HANDSHAKE, &handshake(2, &server_hello_of(0x0304, retry_random(), 0x1302)));
+    let server = record(HANDSHAKE, &handshake(2, &server_hello(0x0304)));
+    let data = record(APPLICATION_DATA, &[1; 50]);
+    let behind = [&changed[..], &server, &data].concat();
+    for steps in
+        [&[(1, &retry[..]), (0, &again), (1, &behind), (0, &data)][..], &[(0, &again), (1, &behind), (0, &data)]]
+    {
+        let seen = same(steps).0.unwrap();
+        assert_eq!(seen.server.as_ref().map(|hello| (hello.is_retry, hello.version)), Some((false, 0x0304)));
+        assert_eq!((seen.client.is_some(), seen.established, seen.fault), (true, true, None));
+    }
+}
