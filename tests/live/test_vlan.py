@@ -45,19 +45,19 @@ def test_frames_are_as_they_were_sent(net: Net) -> None:
 def test_cooked_frames_keep_every_tag(net: Net) -> None:
     """A socket without link headers is not even told of the inner tags of what is sent."""
     length = B_MAC + A_MAC + b"\x00\x30" + b"\x42\x42\x03" + bytes(45)  # 802.3, with the LLC header of STP
-    frames = [*FRAMES, length]
+    frames = [*FRAMES, length, length[:12] + V5 + length[12:]]
     with sk.capture("any", netns=net.a) as sent, sk.capture("any", netns=net.b) as received:
         net.send(frames)
     for live, direction in ((sent, "out"), (received, "in")):
         rows = live.packets(["vlan_id", "frame_len", "direction", "malformed"]).to_arrow().to_pylist()
-        assert [row["vlan_id"] or [] for row in rows] == [[], [], [5], [5], [6], [9], [9, 5], [9, 5], []]
+        assert [row["vlan_id"] or [] for row in rows] == [[], [], [5], [5], [6], [9], [9, 5], [9, 5], [], [5]]
         # SLL2's 20 bytes stand for the addresses and the EtherType.
         assert [row["frame_len"] for row in rows] == [len(one) + 6 for one in frames]
         assert {row["direction"] for row in rows} == {direction}
-        assert [row["malformed"] for row in rows[:-1]] == [None] * len(FRAMES)
+        assert [row["malformed"] for row in rows[:-2]] == [None] * len(FRAMES)
         cooked = [bytes(packet) for packet in live.capture.scapy()]
         assert [one[20:] for one in cooked] == [one[14:] for one in frames]
-        assert [one[:2] for one in cooked] == [*(one[12:14] for one in FRAMES), b"\x00\x04"]
+        assert [one[:2] for one in cooked] == [*(one[12:14] for one in FRAMES), b"\x00\x04", b"\x81\x00"]
 
 
 @pytest.mark.parametrize("filter", ["vlan 5 and icmp", "icmp", "vlan 9 and vlan 5 and icmp"])

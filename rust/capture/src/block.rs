@@ -56,7 +56,7 @@ fn parse_frame(header: &[u8], interface: &Interface, index: u32, snap_len: usize
     });
     if interface.cooked {
         let before = usize::from(u16_at(header, 26)).saturating_sub(start);
-        let link = link_header(address, bytes, before.min(bytes.len()));
+        let link = link_header(address, bytes, before.min(bytes.len()), tag.is_some());
         let (cooked, used) = cooked_header(interface.link_type, address, link.protocol, tag);
         let cooked = &cooked[..used];
         meta.frame_len = (meta.frame_len + cooked.len() as u32).saturating_sub(link.len as u32);
@@ -87,20 +87,22 @@ fn within<const N: usize>(mut room: usize, parts: [&[u8]; N]) -> [&[u8]; N] {
 #[derive(Debug, PartialEq)]
 struct Link {
     len: usize,
-    /// Of what follows, as SLL2 numbers it: an EtherType, or 1 and 4 for 802.3 (`linux/if_ether.h`).
+    /// Of what follows, as SLL2 numbers it: an EtherType, or 1 and 4 for 802.3 (`linux/if_ether.h`). Behind a tag stands what
+    /// stood on the wire, a length for 802.3.
     protocol: [u8; 2],
 }
 
 /// What stands before the packet. An Ethernet header is read here: for tags that are still in the frame the kernel gives
 /// no protocol that fits where it has the packet begin, and to a socket without link headers (SOCK_DGRAM) not even the
 /// inner tags of what is sent. Of other hardware it knows what follows its `before` bytes.
-fn link_header(address: &[u8], bytes: &[u8], before: usize) -> Link {
+fn link_header(address: &[u8], bytes: &[u8], before: usize, is_tagged: bool) -> Link {
     const ETHERNET: [u16; 2] = [libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK];
     let of_kernel = address.get(2..4).map_or([0; 2], |protocol| [protocol[0], protocol[1]]);
     match bytes.get(12..14) {
         Some(&[a, b]) if ETHERNET.contains(&u16_at(address, 8)) => {
             let protocol = match (u16::from_be_bytes([a, b]), bytes.get(14..16)) {
                 (0x600.., _) => [a, b],
+                _ if is_tagged => [a, b],
                 (_, Some([0xff, 0xff])) => [0, libc::ETH_P_802_3 as u8],
                 _ => [0, libc::ETH_P_802_2 as u8],
             };
@@ -191,16 +193,19 @@ mod tests {
     fn link_headers() {
         let frame = |rest: &[u8]| [&[2; 12], rest].concat();
         // Two tags that are still there: the kernel says what is behind them.
-        let link = link_header(&address(0x0800, 5, 1, 4), &frame(&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8, 0, 0x45]), 14);
+        let link =
+            link_header(&address(0x0800, 5, 1, 4), &frame(&[0x88, 0xa8, 0, 7, 0x81, 0, 0, 9, 8, 0, 0x45]), 14, true);
         assert_eq!(link, Link { len: 14, protocol: [0x88, 0xa8] });
-        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0x42, 0x42, 3]), 14);
+        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0x42, 0x42, 3]), 14, false);
         assert_eq!(link, Link { len: 14, protocol: [0, 4] });
-        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0xff, 0xff, 0]), 14);
+        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0x42, 0x42, 3]), 14, true);
+        assert_eq!(link, Link { len: 14, protocol: [0, 0x26] });
+        let link = link_header(&address(0x26, 5, 1, 4), &frame(&[0, 0x26, 0xff, 0xff, 0]), 14, false);
         assert_eq!(link, Link { len: 14, protocol: [0, 1] });
         // GRE with the header that it will send, and a frame that is cut in its addresses.
-        let link = link_header(&address(0x0800, 5, 778, 4), &[0; 60], 24);
+        let link = link_header(&address(0x0800, 5, 778, 4), &[0; 60], 24, false);
         assert_eq!(link, Link { len: 24, protocol: [8, 0] });
-        assert_eq!(link_header(&address(0x0800, 5, 1, 4), &[2; 13], 13).len, 13);
+        assert_eq!(link_header(&address(0x0800, 5, 1, 4), &[2; 13], 13, false).len, 13);
     }
 
     #[test]

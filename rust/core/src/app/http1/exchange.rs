@@ -3,7 +3,7 @@
 use super::head::{Head, Start};
 use super::message::{Event, Framing, Message};
 use super::pairing::{Order, Pairing};
-use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED, Work};
+use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED, Spent, Work};
 use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
 
@@ -176,6 +176,7 @@ pub struct Conversation {
     pub(super) current: [Option<usize>; 2],
     pub(super) order: Order,
     switched: Option<Next>,
+    spent: [Spent; 2],
     #[allow(clippy::vec_box)] // they come boxed and go boxed
     pub(super) done: Vec<Box<Exchange>>,
 }
@@ -307,6 +308,7 @@ impl Conversation {
                 let is_lost = self.sides[at].is_lost();
                 if let Some(part) = self.open.get_mut(index).and_then(|exchange| exchange.part(side).as_mut()) {
                     end(part, last, fault);
+                    self.spent[at].add(&part.body);
                     part.is_unseen |= is_lost && part.body.len == 0;
                 }
                 self.settle();
@@ -387,7 +389,8 @@ impl Conversation {
             Body::new(None, Work::Count, None, 0)
         } else {
             let file = bodies.open(&self.open[index], side); // which looks at the part
-            Body::new(encoding.as_deref(), bodies.work(), file, bodies.limit())
+            let limit = self.spent[at].limit(bodies.limit(), encoding.as_deref());
+            Body::new(encoding.as_deref(), bodies.work(), file, limit)
         };
         if let Some(part) = self.open[index].part(side) {
             part.running = Some(body);
