@@ -70,8 +70,6 @@ def _work(job: Job, where: Store, how: Engine, skipped: list[str], progress: Cal
         where.write(f"{OWN}/job.json", json.dumps(job.as_dict()).encode())
     resumed = _stands(job, where)
     summary = _sum_up(how.run(job, where, progress), skipped, len(job.files), resumed)
-    if resumed:
-        _check_rows(where, summary)
     where.write(f"{OWN}/done.json", summary.as_json())
     for name in where.names():
         if name.startswith((f"{OWN}/owner-", f"{OWN}/share-")):
@@ -128,14 +126,10 @@ def _complete(where: Store, done: bytes) -> Summary:
         made = replace(Summary.from_json(done), already_complete=True)
     except ValueError:
         raise begin_anew(f"{where.root}/{OWN}/done.json: not readable") from None
-    _check_rows(where, made)
-    return made
-
-
-def _check_rows(where: Store, made: Summary) -> None:
     lost = gone(where.root, _rows_in(where), made)
     if lost is not None:
         raise begin_anew(lost, exit_code=1)
+    return made
 
 
 def _rows_in(where: Store) -> int:
@@ -148,10 +142,8 @@ def _rows_in(where: Store) -> int:
         with where.open(name) as file:
             try:
                 rows += pq.read_metadata(file).num_rows
-            except pa.ArrowInvalid as error:
+            except (OSError, pa.ArrowException) as error:
                 raise begin_anew(f"{where.root}/{name}: damaged: {one_line(error)}", exit_code=1) from None
-            except Exception as error:  # each file system has its own
-                raise OutputError(f"{where.root}/{name}: {one_line(error)}", exit_code=1) from None
     return rows
 
 

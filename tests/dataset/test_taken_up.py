@@ -65,14 +65,6 @@ def test_a_directory_that_was_moved_gets_its_rows(files: list[str], begun: Path,
     assert not begun.exists()
 
 
-def test_a_run_that_goes_on_misses_what_was_lost_meanwhile(files: list[str], begun: Path) -> None:
-    next(begun.glob("date=*/hour=*/*.parquet")).unlink()
-    for _ in range(2):
-        with pytest.raises(sk.SniffkitError, match=r"rows are there: remove the directory and begin anew$") as told:
-            sk.open(files).to_dataset(begun, workers=1)
-        assert told.value.exit_code == 1
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_directory_is_the_one_that_is_named(
     workers: int, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
