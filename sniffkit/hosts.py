@@ -111,23 +111,23 @@ def merge(rows: list[dict[str, Any]], scan: ScanResult) -> None:
     for host in scan.found:
         if host.state != "up":
             continue
-        ip = host.ip.partition("%")[0]  # a zone is of this machine only: packets have none
-        same = by_ip.setdefault(ip, [])
+        # A zone is of this machine only: packets have none. Those of two zones are two hosts.
+        same = by_ip.setdefault(host.ip, by_ip.get(host.ip.partition("%")[0], [])[:])
         exact = [row for row in same if host.mac is not None and row["mac"] == host.mac]
         of_host = exact or [row for row in same if host.mac is None or row["mac"] is None]
         if not of_host:
-            of_host = [empty_row(ip, host, scan.netns)]
+            of_host = [empty_row(host, scan.netns)]
             rows += of_host
             same += of_host
         for row in of_host:
             add(row, host)
 
 
-def empty_row(ip: str, host: Host, netns: str | None) -> dict[str, Any]:
+def empty_row(host: Host, netns: str | None) -> dict[str, Any]:
     """A row for a host that only the scan saw."""
     start, end = (None if t is None else t * 1_000_000_000 for t in (host.start, host.end))
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    return row | {"ip": ip, "netns": netns, "first_seen": start, "last_seen": end}
+    return row | {"ip": host.ip, "netns": netns, "first_seen": start, "last_seen": end}
 
 
 def add(row: dict[str, Any], host: Host) -> None:

@@ -12,11 +12,11 @@ from sniffkit.remote import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    ParquetFile = tuple[str, pa.Schema, int]  # a path, what is there, how many rows
+    ParquetFile = tuple[str, pa.Schema]  # a path and what is there
 
 
-def schema_of(path: str) -> tuple[pa.Schema, int]:
-    """The columns of a file as `rows_of` gives them, with its metadata; how many rows it has.
+def schema_of(path: str) -> pa.Schema:
+    """The columns of a file as `rows_of` gives them, with its metadata.
 
     Raises CaptureFileError for what is no Parquet file, or holds what no Arrow column can.
     """
@@ -24,9 +24,8 @@ def schema_of(path: str) -> tuple[pa.Schema, int]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-        return pa.schema([field.with_type(as_known(field.type)) for field in schema], schema.metadata), rows
+        schema = pq.read_schema(path)
+        return pa.schema([field.with_type(as_known(field.type)) for field in schema], schema.metadata)
     except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: also of names that are no UTF-8
         raise unreadable(path, error) from None
 
@@ -72,18 +71,17 @@ def lacking_of(files: list[ParquetFile]) -> list[str]:
     from sniffkit.dataset.job import lacking
 
     up = os.path.join(os.pardir, os.pardir)
-    read = {path: rows for path, _, rows in files}
-    roots = dict.fromkeys(os.path.normpath(os.path.join(os.path.dirname(path), up)) for path in read)
-    return [line for root in roots for line in lacking(root, read)]
+    roots = dict.fromkeys(os.path.normpath(os.path.join(os.path.dirname(path), up)) for path, _ in files)
+    return [line for root in roots for line in lacking(root)]
 
 
 def described(files: list[ParquetFile]) -> dict[str, str]:
     """The columns of the Parquet files of one table, with DuckDB's type of each: as DuckDB itself has it."""
     import pyarrow as pa
 
-    paths = ", ".join(path for path, *_ in files)
+    paths = ", ".join(path for path, _ in files)
     try:
-        schema = pa.unify_schemas([schema for _, schema, _ in files], promote_options="permissive")
+        schema = pa.unify_schemas([schema for _, schema in files], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise not_one_table(files, error) from None
     if not schema.names:
@@ -117,4 +115,4 @@ def as_ours(duckdb_kind: str, kind: Any) -> str:
 
 def not_one_table(files: list[ParquetFile], error: Exception) -> SniffkitError:
     """The error for files whose columns do not go together."""
-    return SniffkitError(f"{', '.join(path for path, *_ in files)}: not one table: {' '.join(str(error).split())}")
+    return SniffkitError(f"{', '.join(path for path, _ in files)}: not one table: {' '.join(str(error).split())}")

@@ -139,9 +139,9 @@ class FileCapture(pyshark.FileCapture):  # type: ignore[misc]
                 tell_damage(str(self.input_filepath), lines)
 
     def __del__(self) -> None:
-        """As pyshark's; a loop that was closed meanwhile, or forgotten with the capture, cannot end tshark any more."""
+        """As pyshark's; a loop that was closed meanwhile, or runs for another capture, cannot end tshark any more."""
         processes: set[Any] = getattr(self, "_running_processes", set())
-        if processes and self.eventloop.is_closed():
+        if processes and (self.eventloop.is_closed() or self.eventloop.is_running()):
             for process in processes:
                 with contextlib.suppress(ProcessLookupError, RuntimeError):
                     process.kill()

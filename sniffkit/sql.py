@@ -99,14 +99,14 @@ class Database:
                 self.tables[name].setdefault(column, kind)
 
     def _add_parquet(self, path: str) -> None:
-        schema, rows = schema_of(path)
+        schema = schema_of(path)
         held = (schema.metadata or {}).get(b"sniffkit.table", b"").decode(errors="replace")
         named = held or re.sub(r"\W", "_", os.path.basename(path).lstrip(".").split(".")[0])
         # Names that differ in case alone are one to SQL.
         name = next((one for one in (*self.tables, *self._parquet) if one.lower() == named.lower()), named)
         if not held and name in self._decoded:
             raise CaptureFileError(f"{path}: named like the table {name} of captures, which it is none of: rename it")
-        self._parquet.setdefault(name, []).append((path, schema, rows))
+        self._parquet.setdefault(name, []).append((path, schema))
 
     def query(self, text: str) -> Result:
         """The answer to one SELECT. Raises SniffkitError with the position for one that is wrong."""
@@ -173,7 +173,7 @@ class Database:
         return any(
             "timestamp[" in str(field.type) and "tz=" not in str(field.type)
             for name, need in needs.items()
-            for _, schema, _ in self._parquet.get(name, ())
+            for _, schema in self._parquet.get(name, ())
             for field in schema
             if field.name in need.columns
         )
@@ -269,9 +269,7 @@ class Database:
 
         from sniffkit import _core
 
-        parts = [
-            rows_of(path, [one for one in columns if one in schema.names]) for path, schema, _ in self._parquet[name]
-        ]
+        parts = [rows_of(path, [one for one in columns if one in schema.names]) for path, schema in self._parquet[name]]
         if name in self._decoded:
             assert self._capture is not None
             known = [column for column, _, _ in _core.table_columns(name)]

@@ -125,6 +125,10 @@ def test_a_scan_is_merged_in(tmp_path: Path) -> None:
     local = [row for row in rows(sk.open(CAPTURE).hosts(scan=path)) if row["ip"].startswith("fe80::ff:fe00:66")]
     assert {row["ip"] for row in local} == {"fe80::ff:fe00:66"}
     assert all("nmap" in row["source"] and row["pkts"] for row in local)
+    host = '<host><status state="up" reason="x"/><address addr="fe80::1%{}" addrtype="ipv6"/></host>'
+    path.write_text(SCAN.replace("<runstats>", host.format("eth0") + host.format("eth1") + "<runstats>"))
+    table = rows(sk.open(CAPTURE).hosts(scan=path))
+    assert [row["source"] for row in table if row["ip"] in ("fe80::1%eth0", "fe80::1%eth1")] == [["nmap"]] * 2
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -49,7 +49,12 @@ def test_a_session_without_a_flow_table() -> None:
     ]
 
 
-def test_a_table_is_converted_by_row_groups(tmp_path: Path) -> None:
+def test_a_table_is_converted_by_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def whole(*_: object, **__: object) -> None:
+        raise AssertionError("the whole table at once")
+
+    monkeypatch.setattr(pq, "read_table", whole)
+    monkeypatch.setattr(pq.ParquetFile, "read", whole)
     data = pa.table({"n": list(range(10)), "who": pa.array(["a", None, "b", "c", "d"] * 2).dictionary_encode()})
     for suffix, empty in ((".csv", "n,who\n"), (".jsonl", ""), (".arrow", None)):
         for rows in (data, data.slice(0, 0)):

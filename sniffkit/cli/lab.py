@@ -56,7 +56,7 @@ def up(ctx: click.Context, /, file: str, dry_run: bool) -> None:
         signal.signal(number, signal.SIG_IGN)  # it is done: while Python ends there is nothing to take back
     size = f"{len(made.spec.nodes)} namespaces, {len(made.spec.interfaces)} interfaces"
     say(f"sniffkit: lab {made.name} is up: {size}")
-    if any(unseen(node, made.directory) for node in made):
+    if unseen(made, made.directory):
         say(
             f"sniffkit: the namespaces of lab {made.name} are seen in this mount namespace alone, and lost with it: "
             f"take nsenter --net=/run/netns/NAME instead of ip netns exec NAME"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sniffkit import __version__
 from sniffkit.dataset.limits import NO_MORE
-from sniffkit.dataset.store import LocalStore, Store
-from sniffkit.errors import CaptureFileError, OutputError
+from sniffkit.errors import CaptureFileError
 from sniffkit.remote import RemoteFile, edges, is_url, one_line
 
 # Where everything that is not a table stands in the data set's directory; readers of data sets pass over the name.
@@ -101,40 +99,18 @@ class Summary:
         return cls(**found)
 
 
-def parts(where: Store) -> list[str]:
-    """The names of a data set's Parquet files, as readers of data sets find them."""
-    names = (name for name in where.names() if name.lower().endswith(".parquet"))
-    return [name for name in names if not any(one.startswith((".", "_")) for one in name.split("/"))]
-
-
-def gone(root: str, rows: int, made: Summary) -> str | None:
-    """A line if a data set has fewer rows than it was made with; None if it has them."""
-    return None if rows >= made.rows else f"{root}: {rows:,} of its {made.rows:,} rows are there"
-
-
-def lacking(root: str, read: Mapping[str, int] | None = None) -> list[str]:
-    """What a data set of this machine lacks, a line each: its end, what was damaged, or rows that it had. Nothing of
-    what is none.
-
-    read: its files that are read, with their rows: only who reads all that there are misses others.
-    """
+def lacking(root: str) -> list[str]:
+    """What a data set of this machine lacks, a line each: its end, or what was damaged. Nothing of what is none."""
     own = os.path.join(root, OWN)
     if not os.path.exists(os.path.join(own, "job.json")):
         return []
     try:
         with open(os.path.join(own, "done.json"), "rb") as file:
-            made = Summary.from_json(file.read())
+            return [f"{root}: {line}" for line in Summary.from_json(file.read()).skipped]
     except FileNotFoundError:
         return [f"{root}: unfinished: the command that makes it goes on where it stopped"]
     except (OSError, ValueError):
         return [f"{own}/done.json: not readable: whether all rows are there cannot be known"]
-    lost = None
-    with contextlib.suppress(OutputError):  # folders that are not readable: not all is read
-        found = [os.path.abspath(os.path.join(root, name)) for name in parts(LocalStore(root))]
-        rows = {os.path.abspath(path): number for path, number in (read or {}).items()}
-        if rows.keys() >= set(found):
-            lost = gone(root, sum(rows[path] for path in found), made)
-    return [f"{root}: {line}" for line in made.skipped] + ([lost] if lost else [])
 
 
 def source(path: str) -> Any:

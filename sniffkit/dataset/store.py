@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sniffkit.errors import OutputError, SniffkitError
 from sniffkit.remote import filesystem, is_url, one_line
@@ -33,10 +33,6 @@ class Store(ABC):
     @abstractmethod
     def read(self, name: str) -> bytes | None:
         """What a file holds; None if it is not there."""
-
-    @abstractmethod
-    def open(self, name: str) -> IO[bytes]:
-        """A file that is there, for who does not need all of it."""
 
     @abstractmethod
     def write(self, name: str, data: bytes) -> None:
@@ -88,13 +84,6 @@ class LocalStore(Store):
             return None
         except OSError as error:
             raise output_error(error.filename or self.root, error) from None
-
-    def open(self, name: str) -> IO[bytes]:
-        path = Path(self.root) / name
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise output_error(path, error) from None
 
     def write(self, name: str, data: bytes) -> None:
         path = Path(self.root) / name
@@ -169,12 +158,6 @@ class RemoteStore(Store):
     def read(self, name: str) -> bytes | None:
         data: bytes | None = self._guarded(lambda: self._fs.cat_file(f"{self._path}/{name}"))
         return data
-
-    def open(self, name: str) -> IO[bytes]:
-        file: IO[bytes] | None = self._guarded(lambda: self._fs.open(f"{self._path}/{name}", "rb"))
-        if file is None:
-            raise OutputError(f"{self.root}/{name}: No such file or directory")
-        return file
 
     def write(self, name: str, data: bytes) -> None:
         path = f"{self._path}/{name}"

@@ -29,9 +29,9 @@ FORM = 3
 Progress = Callable[[int], object]
 
 
-def begin_anew(what: str, exit_code: int | None = None) -> SniffkitError:
+def begin_anew(what: str) -> SniffkitError:
     """The error for what cannot be gone on with."""
-    return SniffkitError(f"{what}: remove the directory and begin anew", exit_code=exit_code)
+    return SniffkitError(f"{what}: remove the directory and begin anew")
 
 
 def run_share(job: dict[str, Any], share: int, progress: Progress | None = None) -> dict[str, Any]:

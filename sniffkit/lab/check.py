@@ -19,7 +19,6 @@ from sniffkit.errors import CaptureWarning, FilterError, LabError
 from sniffkit.lab import state
 from sniffkit.lab.expectations import ACTS, address_of, host_of
 from sniffkit.lab.model import LabSpec
-from sniffkit.lab.plan import on_host
 from sniffkit.lab.processes import search_path
 from sniffkit.lab.report import outdated
 from sniffkit.lab.running import Lab, need_home
@@ -72,8 +71,6 @@ def check_file(path: str, write: str | None = None) -> list[Result]:
         changed = outdated(spec)
         if changed is not None:
             raise LabError(changed)
-        if any(map(on_host, lab.plan())):
-            need_home(lab.name)
         return check(lab, write)
     with lab:
         return check(lab, write)
@@ -151,6 +148,8 @@ def _watch(spec: LabSpec, path: str) -> LiveCapture | None:
         points = points_of(spec, [*whole, *named]) if whole or named else []
     if not points:
         return None
+    if any("/" not in point for point in points):
+        need_home(spec.name)
     return capture(*points, write=path, buffer_kib=RING_KIB, comment=comment(spec))
 
 

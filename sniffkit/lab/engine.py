@@ -298,7 +298,8 @@ def tear_down(journal: Journal) -> list[str]:
                     machine.bring_back(engine, name)
                 except LabError as error:
                     staying[node] = str(error)
-            left.extend(machine.remove_links(engine))
+            waiting = machine.out_of_sight(engine)
+            left.extend([waiting] if waiting else machine.remove_links(engine))
             lost = {entry["node"] for entry in journal.of("not ours")}
             kept = {entry["node"]: entry["inode"] for entry in journal.of("netns")}
             for entry in reversed(journal.of("netns")):
@@ -318,7 +319,7 @@ def tear_down(journal: Journal) -> list[str]:
                 if busy or (there and _captured(engine, node)):
                     _empty(engine, node)
                 engine.drop(node)
-        if staying:
+        if staying or waiting:
             journal.close()  # what stayed is still the lab's
         else:
             journal.remove()  # here, so that no second ^C comes between

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sniffkit.errors import LabError
-from sniffkit.lab import wire
+from sniffkit.lab import namespaces, wire
 from sniffkit.lab.model import HOST
 from sniffkit.lab.observe import (
     IFAPROT_KERNEL_LL,
@@ -86,6 +86,18 @@ def link_index(engine: Engine, name: str) -> int | None:
         if found == name and (index == entry["index"] if "index" in entry else index > entry["above"]):
             return index
     return None
+
+
+def out_of_sight(engine: Engine) -> str | None:
+    """Why links of the lab cannot be removed from here, though they may be there: the record is to stay then."""
+    names = _standing(engine.journal, LINK, LINK_GONE)
+    if not (engine.homeless and names) or engine.journal.entries[0].get("processes") == namespaces.processes_seen():
+        return None
+    links = ", ".join(f"{HOST}/{name}" for name in names)
+    return (
+        f"{links}: the namespace that it is from is not to be found among the processes that are seen here: "
+        f"take the lab away where it was put up, or remove {engine.journal.directory}"
+    )
 
 
 def remove_links(engine: Engine) -> list[str]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import itertools
 import os
+import re
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sniffkit.errors import LabError, PrivilegeError
@@ -56,13 +58,14 @@ def identity() -> list[int]:
 
 
 def find(wanted: list[int]) -> int | None:
-    """A descriptor of the namespace of an identity; None if it has no name and nobody is in it.
+    """A descriptor of the namespace of an identity; None if it is mounted nowhere here and nobody seen is in it.
 
     The calling thread is where it was afterwards.
     """
     here = own()
     try:
-        for path in itertools.chain(NETNS_DIR.glob("*"), Path("/proc").glob("[0-9]*/task/[0-9]*/ns/net")):
+        # Processes end meanwhile, which glob passes over and Path.glob does not.
+        for path in itertools.chain(_mounted(wanted[0]), glob.iglob("/proc/[0-9]*/task/[0-9]*/ns/net")):
             fd = -1
             try:
                 if os.stat(path).st_ino != wanted[0]:
@@ -81,6 +84,28 @@ def find(wanted: list[int]) -> int | None:
     finally:
         enter(here)
         os.close(here)
+
+
+def _mounted(inode: int) -> list[str]:
+    """Where the namespace of an inode is mounted, as `ip netns` does it."""
+    return [mount[4] for mount in _mounts("self") if mount[3] == f"net:[{inode}]"]
+
+
+def _mounts(process: str) -> list[list[str]]:
+    """The fields of a process' mountinfo (proc(5)), a list a mount; paths as they are."""
+    try:
+        with open(f"/proc/{process}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            found = [line.split() for line in file]
+    except OSError:
+        return []
+    for fields in found:
+        fields[4] = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+    return found
+
+
+def processes_seen() -> int:
+    """What tells the PID namespace of this process from others: of what is in it alone it knows the processes."""
+    return os.stat("/proc/self/ns/pid").st_ino
 
 
 def enter(fd: int) -> None:
@@ -143,19 +168,20 @@ def inode(name: str) -> int | None:
     return 0 if found.st_dev == os.stat(NETNS_DIR).st_dev else found.st_ino
 
 
-def unseen(name: str, record: Path) -> bool:
-    """Whether the first process has the file system that `record` is in, but not this namespace's name: that is a mount
-    in a mount namespace of our own (ip netns exec, unshare -m), and gone with it. False where that cannot be known.
+def unseen(names: Iterable[str], record: Path) -> bool:
+    """Whether the first process has the file system that `record` is in, but not all of these namespaces' names: those
+    are mounts in a mount namespace of our own (ip netns exec, unshare -m), and gone with it. False where that cannot be
+    known.
     """
     try:
         device = os.stat(record).st_dev
-        with open("/proc/1/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            mounts = [line.split() for line in file]
     except OSError:
         return False
+    mounts = _mounts("1")
     shared = any(mount[2] == f"{os.major(device)}:{os.minor(device)}" for mount in mounts)
     # As it ends: from a chroot the first process sees the same mount in another place.
-    return shared and not any(mount[4].endswith(f"/netns/{name}") for mount in mounts)
+    seen = {name for mount in mounts for place, _, name in [mount[4].rpartition("/")] if place.endswith("/netns")}
+    return shared and not seen.issuperset(names)
 
 
 def remove(name: str) -> None:

@@ -140,7 +140,7 @@ class Lab(Mapping[str, Node]):
             return self
         try:
             first = {"is": "lab", "file": self._file(), "token": os.urandom(8).hex(), "pid": os.getpid()}
-            journal.add(**first, home=namespaces.identity())
+            journal.add(**first, home=namespaces.identity(), processes=namespaces.processes_seen())
             self._guard = guard.watch(self.name)
             links = run(lambda stop: _do(journal, stop, wanted))
             self._record(journal, wanted, links)
@@ -168,15 +168,11 @@ class Lab(Mapping[str, Node]):
             raise LabError(f"lab {self.name} is up already, from {journal.entries[0]['file'] or 'a Python program'}")
         whole, cut = _plans(journal)
         old, differ = merged(whole, *cut)
-        if any(map(on_host, [*old, *wanted])):
-            try:
-                need_home(self.name)
-            except LabError:
-                journal.close()
-                raise
         wanted = named_as(old, wanted)
         try:
             lost = run(lambda stop: _lost(journal, stop, old, ups[-1])) | differ
+            if any(on_host(op) for ops in difference(old, wanted, lost) for op in ops):
+                need_home(self.name)
         except BaseException:
             journal.close()
             raise

@@ -126,7 +126,7 @@ def add_runs(
 ) -> None:
     """Run nmap once for each family of the targets; what came of it goes into `result`."""
     until = None if timeout is None else time.monotonic() + timeout
-    if not nmaprun.raw_sockets(netns):
+    if not nmaprun.raw_sockets(netns, arguments):
         arguments, changed = nmapoptions.without_raw_sockets(arguments)
         result.notes += changed
     for family in sorted({one.family for one in wanted}):

@@ -45,8 +45,8 @@ def need_nmap() -> str:
     return path
 
 
-def raw_sockets(netns: str | None) -> bool:
-    """Whether nmap may open raw sockets in the namespace: with CAP_NET_RAW as root or one that programs inherit, or if
+def raw_sockets(netns: str | None, options: Sequence[str]) -> bool:
+    """Whether nmap may open raw sockets in the namespace: with CAP_NET_RAW as root or one that it is told of, or if
     NMAP_PRIVILEGED says so."""
 
     def attempt() -> bool:
@@ -54,9 +54,14 @@ def raw_sockets(netns: str | None) -> bool:
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
         except PermissionError:
             return False
-        return os.geteuid() == 0 or inherits_net_raw()
+        return os.geteuid() == 0 or (bool(privileged()) and "--unprivileged" not in options)
 
     return run_in(netns, attempt) or "NMAP_PRIVILEGED" in os.environ
+
+
+def privileged() -> list[str]:
+    """What tells nmap of raw sockets that programs inherit: by itself it goes by the user alone."""
+    return ["--privileged"] if inherits_net_raw() and "NMAP_UNPRIVILEGED" not in os.environ else []
 
 
 def inherits_net_raw() -> bool:
@@ -95,9 +100,8 @@ def run(
     Targets go in by standard input, where no word can be an option. ^C ends nmap and marks the run interrupted.
     """
     # Not --noninteractive: it also ends --stats-every. In a group of its own nmap leaves the terminal's keys alone.
-    # --privileged: by itself nmap goes by the user alone. Of it and --unprivileged the last one counts.
-    privileged = ["--privileged"] if inherits_net_raw() and "NMAP_UNPRIVILEGED" not in os.environ else []
-    command = [need_nmap(), *privileged, "-oX", "-", "-iL", "-", *options]
+    # Of --privileged and --unprivileged the last one counts.
+    command = [need_nmap(), *privileged(), "-oX", "-", "-iL", "-", *options]
     if targets[0].family == 6:
         command.append("-6")
     if progress is not None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 import sniffkit as sk
@@ -209,28 +208,3 @@ def test_a_job_of_no_workers_is_told(files: list[str], begun: Path) -> None:
     job.write_bytes(changed(lambda kept: kept.update(shares=0))(job.read_bytes()))
     with pytest.raises(sk.OutputError, match=r"job.json: not readable; choose another directory$"):
         sk.open(files).to_dataset(begun, workers=1)
-
-
-@pytest.mark.parametrize("where", ["local", "URL"])
-def test_a_data_set_that_has_lost_rows_is_not_complete(
-    where: str, files: list[str], tmp_path: Path, called: Callable[..., tuple[int, str, str]]
-) -> None:
-    if where == "URL":
-        pytest.importorskip("fsspec")
-    out = f"{'file://' if where == 'URL' else ''}{tmp_path}/out"
-    made = sk.open(files).to_dataset(out, workers=2)
-    assert sk.open(files).to_dataset(out, workers=2).already_complete
-    lost = sorted((tmp_path / "out").glob("date=*/hour=*/*.parquet"))[0]
-    left = f"{made.rows - pq.read_metadata(lost).num_rows} of its {made.rows} rows are there"
-    lost.unlink()
-    code, _, said = called("flows", *files, "-o", f"{out}/")
-    assert (code, said) == (1, f"sniffkit: {out}: {left}: remove the directory and begin anew\n")
-    query = "select count(*) > 0 n from flows"
-    for name in ("out", "out/**", "out/date=*"):
-        assert called("sql", query, f"{tmp_path}/{name}") == (1, "n\ntrue\n", f"sniffkit: {tmp_path}/out: {left}\n")
-    # Those that are named are all there.
-    assert called("sql", query, str(next((tmp_path / "out").rglob("*.parquet")))) == (0, "n\ntrue\n", "")
-    for part in (tmp_path / "out").rglob("*.parquet"):
-        part.write_bytes(b"PAR1")
-    with pytest.raises(sk.SniffkitError, match=r"\.parquet: damaged: .*: remove the directory and begin anew$"):
-        sk.open(files).to_dataset(out, workers=2)

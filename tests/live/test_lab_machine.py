@@ -6,6 +6,7 @@ In a namespace that plays the machine: `host` is where sniffkit runs.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -213,7 +214,10 @@ def test_what_is_made_here_is_taken_away_here_from_wherever_it_is_asked(file: Pa
     assert there("up", write(file, links=links)).returncode == 0
     index = json.loads(ip("-j", "-n", machine, "link", "show", "v1"))[0]["ifindex"]
     ip("-n", other, "link", "add", "v1", "index", str(index), "type", "bridge")
-    for asked in (("up", str(file)), ("exec", f"{P}lab/host", "true")):
+    done = elsewhere("up", str(file))
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), "nothing is to be done there"
+    more = write(file, links=[*links, {"host/v2": {"kind": "bridge"}}])
+    for asked in (("up", more), ("exec", f"{P}lab/host", "true")):
         done = elsewhere(*asked)
         assert (done.returncode, done.stdout) == (2, ""), asked
         assert done.stderr.count("\n") == 1, done.stderr
@@ -256,6 +260,45 @@ def test_a_lab_of_a_namespace_that_is_gone(file: Path, other: str) -> None:
     assert elsewhere("down", f"{P}lab").returncode == 0
     assert netns() == [other]
     assert "phy0" in ip("-n", other, "link")
+
+
+def test_a_lab_of_a_namespace_that_is_out_of_sight(file: Path, machine: str, other: str) -> None:
+    """In a PID namespace of its own, `down` sees nobody of it: links that may be there are not forgotten."""
+    holder = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+    try:
+        inside = ("nsenter", f"--target={holder.pid}", "--net")
+        for _ in range(100):
+            if os.stat(f"/proc/{holder.pid}/ns/net").st_ino != os.stat("/proc/self/ns/net").st_ino:
+                break
+            time.sleep(0.05)
+        made = sniffkit("lab", "up", write(file, links=[{"host/v1": {"kind": "bridge"}}]), prefix=inside)
+        assert made.returncode == 0, made.stderr
+        blind = ("unshare", "--pid", "--fork", "--mount-proc")
+        for _ in range(2):
+            done = sniffkit("lab", "down", f"{P}lab", prefix=blind)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
+            assert "host/v1: the namespace that it is from is not to be found" in done.stderr
+        assert there("down", f"{P}lab").returncode == 0
+        left = subprocess.run([*inside, "ip", "link", "show", "v1"], capture_output=True, check=False)
+        assert left.returncode != 0
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_home_that_is_mounted_elsewhere_is_found(file: Path, machine: str, tmp_path: Path) -> None:
+    (place := tmp_path / "a place").touch()
+    subprocess.run(["unshare", f"--net={place}", "true"], check=True)
+    try:
+        inside = ("nsenter", f"--net={place}")
+        assert (
+            sniffkit("lab", "up", write(file, links=[{"host/v1": {"kind": "bridge"}}]), prefix=inside).returncode == 0
+        )
+        done = there("down", f"{P}lab")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert subprocess.run([*inside, "ip", "link", "show", "v1"], capture_output=True, check=False).returncode != 0
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_a_record_of_before_says_nothing_of_its_namespace(file: Path, machine: str) -> None:

@@ -112,8 +112,13 @@ def test_an_ordinary_user_with_raw_sockets(there: Any) -> None:
     """nmap by itself goes by the user alone."""
     for options, reason in (((), "reset"), (("--", "--unprivileged"), "conn-refused")):
         done = scan(V4, "-p", "81", "--table", "ports", "--json", *options, before=nobody(",+net_raw"), cwd="/")
-        assert done.stderr == ""
+        assert ("connect scan instead of SYN scan" in done.stderr) == (reason == "conn-refused")
         assert [row["reason"] for row in rows(done)] == [reason]
+    for before, options in ((["env", "NMAP_UNPRIVILEGED=1"], ()), ([], ("--unprivileged",))):
+        user = [*before, *nobody(",+net_raw")]
+        done = scan(V4, "-p", "81", "--table", "ports", "--json", "--", "-sS", *options, before=user, cwd="/")
+        assert "-sS needs CAP_NET_RAW: connect scan instead" in done.stderr
+        assert [row["reason"] for row in rows(done)] == ["conn-refused"]
 
 
 def on_a_terminal(*arguments: str) -> tuple[int, str]:
