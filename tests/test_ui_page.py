@@ -101,12 +101,15 @@ def test_what_was_typed_stays_until_it_is_run(browser: Browser, page: Page) -> N
     browser.wait_text("#rows th", "frame_number ▲")
     browser.wait_text("#count", "4 rows")
     assert browser.js(typed) == ["tcp", "frame_len > 66", "SELECT 42 AS answer"]
+    drafts = "[...document.querySelectorAll('.draft')].map(one => one.id + ' ' + one.title)"
+    assert browser.js(drafts) == ["filter not run yet", "where not run yet", "query not run yet"]
     browser.click("[data-table=sql]")
     browser.wait_text("#rows", "a1")  # what was run last
     assert "SELECT 1 AS a" in browser.text("#command")
     assert browser.js(typed) == ["tcp", "", "SELECT 42 AS answer"]
     browser.js("document.querySelector('#asksql button').click()")
     browser.wait_text("#rows", "answer42")
+    assert browser.js(drafts) == ["filter not run yet"]
 
 
 def test_rows_are_chosen_and_heads_sort_by_keys_alone(browser: Browser, page: Page) -> None:

@@ -53,11 +53,20 @@ const grid = new Grid(byId("rows"), {
     if (name === "info" && state.table === "packets") return;
     const sort = state.sort === name ? `${name} DESC` : state.sort === `${name} DESC` ? "" : name;
     if (!(state.table in OTHERS)) return show({ sort });
+    const before = state.sort;
     state.sort = sort;
     remember();
     if (state.table !== "stats" || !answer.cut) return showRows();
     const mine = ++turn; // other rows may be the first
-    reading(mine, async () => await getAnswer(mine) && showRows());
+    reading(mine, async () => {
+      try {
+        if (await getAnswer(mine)) await showRows();
+      } catch (error) {
+        if (mine === turn) state.sort = before; // that of the rows that are still there
+        remember();
+        throw error;
+      }
+    });
   },
   failed: (error) => problem(error.message),
 });
@@ -117,6 +126,17 @@ function rowsOf({ table, filter, where, sort }, mine) {
   };
 }
 
+const ASKED = ["filter", "where", "query"];
+
+// What stands in a field but was not run is none of what the rows are of.
+function markDrafts() {
+  for (const name of ASKED) {
+    const draft = byId(name).value.trim() !== (state[name] ?? byId(name).value).trim();
+    byId(name).classList.toggle("draft", draft);
+    byId(name).title = draft ? "not run yet" : "";
+  }
+}
+
 // Shows what `changes` make of the state.
 async function show(changes = {}) {
   const mine = ++turn;
@@ -127,7 +147,8 @@ async function show(changes = {}) {
   byId("asksql").hidden = state.table !== "sql";
   byId("askstats").hidden = state.table !== "stats";
   // Only what has changed: what was typed into the others, but not run yet, stays.
-  for (const name of ["filter", "where", "query"]) if (changes[name] !== undefined) byId(name).value = changes[name];
+  for (const name of ASKED) if (changes[name] !== undefined) byId(name).value = changes[name];
+  markDrafts();
   byId("all").checked = Boolean(state.all);
   if (state.table === "sql") state.query ??= byId("query").value;
   if (state.table === "stats") {
@@ -183,8 +204,9 @@ async function getAnswer(mine) {
   byId("count").textContent = `${answer.rows.length.toLocaleString("en")} rows${answer.cut ? ", and there are more" : ""}`;
   const bars = table === "stats" && section === "io" && answer.rows.length > 1;
   byId("chart").replaceChildren(...(bars ? [chart(answer.rows)] : []));
-  if (bars) {
-    step = stepOf(answer.rows);
+  const now = bars ? stepOf(answer.rows) : 1;
+  if (now !== step) {
+    step = now;
     remember();
   }
   return true;
@@ -250,6 +272,7 @@ async function begin() {
   byId("tabs").replaceChildren(...names.map(([table, title]) =>
     element("button", { "data-table": table, onclick: () => show({ ...other, table }) }, title)));
   fillStats();
+  for (const name of ASKED) byId(name).addEventListener("input", markDrafts);
   byId("ask").addEventListener("submit", (event) => {
     event.preventDefault();
     show({ filter: byId("filter").value.trim(), where: byId("where").value.trim() });

@@ -66,33 +66,6 @@ pub struct Finished {
     pub write_error: Option<String>,
 }
 
-/// Whether this content coding changes anything.
-fn changes(coding: &str) -> bool {
-    !matches!(coding, "identity" | "")
-}
-
-/// What comes out of one coded byte at most by gzip and deflate (RFC 1951): bodies in one of these never meet the bound.
-const MAX_RATIO: u64 = 1032;
-
-/// What a side's bodies have used of a bound that a connection has besides that of each: as much as one body may have, and
-/// what its coded bytes make of themselves by [`MAX_RATIO`]. Without it, time would grow with the number of bombs.
-#[derive(Debug, Default)]
-pub struct Spent(u64);
-
-impl Spent {
-    /// The longest decoded body that may come now, bytes. Depends only on bodies that are over.
-    #[must_use]
-    pub fn limit(&self, limit: u64, encoding: Option<&str>) -> u64 {
-        let is_coded = encoding.is_some_and(|list| list.split(',').any(|name| changes(name.trim())));
-        if is_coded { limit.saturating_sub(self.0) } else { limit }
-    }
-
-    /// A body is over.
-    pub fn add(&mut self, body: &Finished) {
-        self.0 = self.0.saturating_add(body.decoded_len).saturating_sub(body.len.saturating_mul(MAX_RATIO));
-    }
-}
-
 /// More missing ranges than this of one body are joined to the last one, what was captured between them included.
 const MAX_MISSING: usize = 1000;
 
@@ -130,7 +103,7 @@ impl Body {
                 match decoder(name, chain) {
                     Ok(next) => {
                         chain = next;
-                        if changes(name) {
+                        if !matches!(name, "identity" | "") {
                             body.prefix = Some(Vec::new());
                             body.coded = true;
                         }

@@ -58,6 +58,7 @@ pub struct Reassembler {
     overlap: Overlap,
     counts: Counts,
     guessed: bool,
+    pub(super) shows_all: bool, // a keep-alive's byte too, where it cannot be told from data
     /// The stream was met midway, and nothing is handed out: bytes before the first ones may still come, out of order.
     floats: bool,
     /// Of what floats: how much of the sequence space in front of the first bytes has a place already.
@@ -78,6 +79,7 @@ impl Reassembler {
             overlap,
             counts: Counts::default(),
             guessed: false,
+            shows_all: false,
             floats: false,
             room: 0,
         }
@@ -180,7 +182,7 @@ impl Reassembler {
             return;
         }
         self.base.get_or_insert(seq);
-        let is_keep_alive = (wire_len, self.offset(seq)) == (1, -1); // RFC 9293, 3.8.4
+        let is_keep_alive = !self.shows_all && (wire_len, self.offset(seq)) == (1, -1); // RFC 9293, 3.8.4
         if !is_keep_alive && std::mem::take(&mut self.guessed) && self.offset(seq) < 0 {
             self.base = Some(seq);
         }
@@ -431,11 +433,8 @@ impl Reassembler {
             self.held_cost -= held.data.len() + PIECE_COST;
             let end = start + held.len;
             let part = |a: u64, b: u64| {
-                let data = if held.data.is_empty() {
-                    Vec::new()
-                } else {
-                    held.data[(a - start) as usize..(b - start) as usize].to_vec()
-                };
+                let data =
+                    held.data.get((a - start) as usize..(b - start) as usize).map_or_else(Vec::new, <[u8]>::to_vec);
                 Held { len: b - a, data, place: held.place }
             };
             if start < from {

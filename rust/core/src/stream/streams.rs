@@ -245,6 +245,7 @@ impl Streams {
     ) {
         let limits = self.limits;
         let mut sides = [0, 1].map(|_| Reassembler::new(limits.per_stream, limits.overlap));
+        sides.iter_mut().for_each(|stream| stream.shows_all = self.wants.raw);
         if self.wants.raw && !flow.sides[side].knows(known::ISN) && is_first(&flow.sides[side], packet) {
             sides[side].float(first_byte(packet));
         } else {

@@ -381,3 +381,17 @@ fn what_waits_of_both_sides_comes_out_in_the_order_of_its_frames() {
     run.tracker.finish();
     assert_eq!(*heard.lock().unwrap(), "a?B?cC");
 }
+
+#[test]
+fn a_byte_that_crossed_is_shown_though_it_may_be_a_keep_alives() {
+    let mut run = Run::raw(Limits::default());
+    let heard = Arc::new(Mutex::new(String::new()));
+    run.tracker.streams().unwrap().listen(Box::new(Ear(heard.clone())));
+    run.frame(0, &tcp(1024, true, PSH | ACK, 100, 201, b"x"));
+    run.frame(MS, &tcp(1024, false, PSH | ACK, 200, 100, b"H"));
+    run.frame(2 * MS, &tcp(1024, false, PSH | ACK, 201, 101, b"ELLO"));
+    run.tracker.finish();
+    let mut letters: Vec<char> = heard.lock().unwrap().chars().collect();
+    letters.sort_unstable();
+    assert_eq!(letters, ['E', 'H', 'L', 'L', 'O', 'x']);
+}

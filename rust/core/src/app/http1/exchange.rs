@@ -3,7 +3,7 @@
 use super::head::{Head, Start};
 use super::message::{Event, Framing, Message};
 use super::pairing::{Order, Pairing};
-use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED, Spent, Work};
+use crate::app::content::{Body, BodyFile, Finished, MAX_DECODED, Work};
 use crate::stream::{Piece, Place};
 use std::collections::VecDeque;
 
@@ -176,7 +176,6 @@ pub struct Conversation {
     pub(super) current: [Option<usize>; 2],
     pub(super) order: Order,
     switched: Option<Next>,
-    spent: [Spent; 2],
     #[allow(clippy::vec_box)] // they come boxed and go boxed
     pub(super) done: Vec<Box<Exchange>>,
 }
@@ -273,7 +272,11 @@ impl Conversation {
 
     /// One side's stream is over; `whole` with a FIN and without anything missing at its end.
     pub fn close(&mut self, side: Side, whole: bool, place: Place, bodies: &mut dyn Bodies) {
-        if !whole && let Some(part) = self.current_part(side) {
+        let ended = self.sides[side as usize].has_last_chunk();
+        if !whole
+            && !ended
+            && let Some(part) = self.current_part(side)
+        {
             part.is_unseen = part.running.as_ref().is_some_and(Body::is_empty);
         }
         if let Some(event) = self.sides[side as usize].close(whole, place) {
@@ -308,7 +311,6 @@ impl Conversation {
                 let is_lost = self.sides[at].is_lost();
                 if let Some(part) = self.open.get_mut(index).and_then(|exchange| exchange.part(side).as_mut()) {
                     end(part, last, fault);
-                    self.spent[at].add(&part.body);
                     part.is_unseen |= is_lost && part.body.len == 0;
                 }
                 self.settle();
@@ -389,8 +391,7 @@ impl Conversation {
             Body::new(None, Work::Count, None, 0)
         } else {
             let file = bodies.open(&self.open[index], side); // which looks at the part
-            let limit = self.spent[at].limit(bodies.limit(), encoding.as_deref());
-            Body::new(encoding.as_deref(), bodies.work(), file, limit)
+            Body::new(encoding.as_deref(), bodies.work(), file, bodies.limit())
         };
         if let Some(part) = self.open[index].part(side) {
             part.running = Some(body);

@@ -364,6 +364,11 @@ impl Message {
         Some(Event::Head(head, self.first, Some(fault)))
     }
 
+    /// Whether the body is known to have no more bytes, though the message goes on (RFC 9112, 7.1).
+    pub fn has_last_chunk(&self) -> bool {
+        matches!(self.state, State::Trailer)
+    }
+
     /// The stream is over. `whole`: with a FIN at that place, everything before it seen.
     pub fn close(&mut self, whole: bool, place: Place) -> Option<Event<'static>> {
         match std::mem::replace(&mut self.state, State::Over) {

@@ -62,11 +62,6 @@ impl Fields {
         }
     }
 
-    /// What codings it names, if any.
-    pub(super) fn coded(&self) -> Option<&str> {
-        self.content_encoding.as_deref()
-    }
-
     /// A head that could not be read: a request of which nothing is known.
     pub(super) fn unread() -> Option<Head> {
         Self { method: Some(CompactString::default()), ..Self::default() }.head(true)

@@ -9,7 +9,7 @@ use super::http1::exchange::CROWDED;
 use super::http1::head::Length;
 use super::http1::{Bodies as _, Exchange, Head, Part, Start};
 use super::{After, Analyzer, Looks, Out};
-use crate::app::content::{Body, Spent, Work};
+use crate::app::content::{Body, Work};
 use crate::stream::{Piece, Place};
 use fields::Fields;
 use half::Half;
@@ -89,22 +89,13 @@ struct Http2 {
     /// in `streams` is closed (RFC 9113, 5.1.1).
     opened: [u32; 2],
     depth: u32,
-    spent: [Spent; 2],
     fault: Option<&'static str>,
 }
 
 impl Http2 {
     fn new(client: usize) -> Self {
         let sides = [0, 1].map(|side| Half::new(if side == client { PREFACE.len() } else { 0 }));
-        Self {
-            client,
-            sides,
-            streams: BTreeMap::new(),
-            opened: [0; 2],
-            depth: 0,
-            spent: Default::default(),
-            fault: None,
-        }
+        Self { client, sides, streams: BTreeMap::new(), opened: [0; 2], depth: 0, fault: None }
     }
 
     /// Takes bytes of a side; `false` when the connection cannot be read on.
@@ -250,7 +241,6 @@ impl Http2 {
         if promised.is_some_and(|number| number & 1 == 1) || !self.is_open(number, is_request) {
             return true; // what was on its way when the stream was reset; decoded for the table's sake
         }
-        let limit = self.spent[side].limit(out.limit(), head.coded());
         let stream = self.stream(number, out);
         let slot = if is_request { &mut stream.request } else { &mut stream.response };
         // A second block is a trailer; an interim response (1xx) is passed over.
@@ -265,7 +255,7 @@ impl Http2 {
                         Body::new(None, Work::Count, None, 0)
                     } else {
                         let file = out.open(&Exchange::default(), super::http1::Side::Response);
-                        Body::new(head.codings().as_deref(), out.work(), file, limit)
+                        Body::new(head.codings().as_deref(), out.work(), file, out.limit())
                     };
                     *slot = Some(Running { head: Box::new(head), first: place, body, over });
                 }
@@ -368,10 +358,6 @@ impl Http2 {
             response: part(stream.response),
             ..Exchange::default()
         };
-        let messages = [(self.client, &exchange.request), (self.client ^ 1, &exchange.response)];
-        for (side, part) in messages {
-            part.iter().for_each(|part| self.spent[side].add(&part.body));
-        }
         exchange.pairing.crowded = stream.crowded;
         super::web::report(Box::new(exchange), self.client, out);
     }
