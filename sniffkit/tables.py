@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     Line = tuple[str, int, str, dict[Any, Any]]  # file, number, module, what was warned of there
 
 
+def _is_none_of_polars(kind: Any) -> bool:
+    """Whether an Arrow type is an interval or a union, or holds one."""
+    name = str(kind).partition("<")[0].partition("[")[0]
+    inner = [kind.field(at).type for at in range(kind.num_fields)]
+    return "interval" in name or "union" in name or any(map(_is_none_of_polars, inner))
+
+
 class Table:
     """One table of one or more captures. It is read anew each time it is asked for, so it holds no rows itself.
 
@@ -114,8 +121,12 @@ class Table:
         polars = needed("polars")
         import sniffkit.polarsaccessor  # noqa: F401 - gives frames their `.sk`
 
+        data = self.to_arrow()
+        for field in data.schema:
+            if _is_none_of_polars(field.type):  # within others polars ends in a panic that is no Exception
+                raise SniffkitError(f"no polars frame can hold this: {field.name} is {field.type}")
         try:
-            frame: pl.DataFrame = polars.from_arrow(self.to_arrow())
+            frame: pl.DataFrame = polars.from_arrow(data)
         except polars.exceptions.PolarsError as error:
             raise SniffkitError(f"no polars frame can hold this: {str(error).partition('. Hint')[0]}") from None
         is_coded = frame.schema.get("uid") in (polars.Categorical, polars.Enum)

@@ -170,7 +170,12 @@ def test_what_is_no_name_of_a_file_is_told(take: Callable[[sk.Capture], Any]) ->
         (
             lambda c: c.sql("select interval 1 month d").to_polars(),
             sk.SniffkitError,
-            "no polars frame can hold this: could not import from `month_day_nano_interval` type",
+            "no polars frame can hold this: d is month_day_nano_interval",
+        ),
+        (
+            lambda c: c.sql("select [{'a': interval 1 month}] d").to_polars(),
+            sk.SniffkitError,
+            "no polars frame can hold this: d is list<",
         ),
         (
             lambda c: c.sql("select interval 1 month d").to_parquet("/dev/null"),
